@@ -1,0 +1,204 @@
+"""The nouns of Regard: Token, ModelInfo, Attention, Predictions, ModelRun, LanguageModel, Intervention, and the errors.
+
+A run is plain data: frozen, NumPy, float32, no batch axis, every field present, shapes checked once at birth.
+Letters in shape comments, as in `model.transformer`: L layers, H heads, G key heads, T tokens that look (queries),
+S tokens looked at (keys), D d_model, K d_head, V n_vocab.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+
+class VisitorError(Exception):
+    """Something a visitor can cause. The message is a sentence for them: what came, the limit, what to do."""
+
+
+class PromptError(VisitorError):
+    """The text cannot be read."""
+
+
+class ModelNotAvailable(VisitorError):
+    """The model cannot be loaded."""
+
+
+@dataclass(frozen=True)
+class Token:
+    """One entry of a vocabulary, at a place in a text: `text[start:end]` (characters)."""
+
+    id: int
+    piece: bytes
+    start: int
+    end: int
+    special: bool = False
+
+    @property
+    def label(self) -> str:
+        """The token as people read it: spaces and line ends as signs, bytes that are no whole character as <E2 96>."""
+        return readable(self.piece)
+
+
+_SIGNS = {" ": "␣", "\n": "↵", "\t": "⇥", "\u00a0": "⍽"}
+
+
+def readable(piece: bytes) -> str:
+    """Any bytes as visible text, without loss for the eye: never a replacement character, never nothing."""
+    # surrogateescape turns each byte that is no part of a whole character into U+DC80 … U+DCFF
+    shown, broken = "", []
+
+    def flush() -> str:
+        return f"<{' '.join(broken)}>" if broken else ""
+
+    for character in piece.decode(errors="surrogateescape"):
+        if "\udc80" <= character <= "\udcff":
+            broken.append(f"{ord(character) - 0xDC00:02X}")
+            continue
+        shown, broken = shown + flush(), []
+        shown += _visible(character)
+    return shown + flush()
+
+
+def _visible(character: str) -> str:
+    code = ord(character)
+    if character in _SIGNS:
+        return _SIGNS[character]
+    if code < 0x20:
+        return chr(0x2400 + code)  # the control pictures ␀ ␁ …
+    if code == 0x7F:
+        return "␡"
+    if not character.isprintable() or character == "\ufffd":
+        return f"U+{code:04X}"  # zero-width and direction marks, private use, a replacement sign in the text itself
+    return character
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What can be said of a model without running it."""
+
+    name: str  # as the catalogue knows it
+    title: str  # as people read it
+    n_layer: int
+    n_head: int
+    n_key_head: int  # fewer than n_head where heads share keys (grouped queries)
+    d_model: int
+    d_head: int
+    n_vocab: int
+    n_context: int
+    n_parameter: int
+    causal: bool
+    fingerprint: str  # of the weights: part of every cache key
+
+
+@dataclass(frozen=True)
+class Attention:
+    """One layer's attention, kept as queries and keys. `model.attention` reads weights, scores and arithmetic off it."""
+
+    query: np.ndarray  # (H, T, K)
+    key: np.ndarray  # (G, S, K), H a multiple of G
+    value: np.ndarray  # (G, S, K)
+    scale: float
+    causal: bool  # whether query t sees only the keys 0 … t
+
+    def __post_init__(self):
+        n_head, n_query, d_head = self.query.shape
+        n_key_head, n_key, d_key = self.key.shape
+        if self.value.shape[:2] != (n_key_head, n_key) or d_key != d_head or n_head % n_key_head:
+            raise ValueError(
+                f"query {self.query.shape}, key {self.key.shape} and value {self.value.shape} do not fit together"
+            )
+        if self.causal and n_query != n_key:
+            raise ValueError(f"causal attention of {n_query} queries over {n_key} keys")
+        _check_float32(self.query, self.key, self.value)
+
+    @property
+    def n_head(self) -> int:
+        return self.query.shape[0]
+
+    @property
+    def n_query(self) -> int:
+        return self.query.shape[1]
+
+    @property
+    def n_key(self) -> int:
+        return self.key.shape[1]
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What the model expects after each token; natural logarithms throughout."""
+
+    top_id: np.ndarray  # (T, k) the k most probable next tokens, best first
+    top_log_prob: np.ndarray  # (T, k)
+    next_log_prob: np.ndarray  # (T,) of the token that did come next; nan for the last
+    next_rank: np.ndarray  # (T,) its place among all, 0 is the best; -1 for the last
+    entropy: np.ndarray  # (T,) in nats
+
+    @property
+    def loss(self) -> float:
+        """Mean cross-entropy on the text, nats per token; nan for a text of one token."""
+        return float(-self.next_log_prob[:-1].mean()) if len(self.next_log_prob) > 1 else float("nan")
+
+
+@dataclass(frozen=True)
+class ModelRun:
+    """Everything one forward pass showed."""
+
+    info: ModelInfo
+    tokens: tuple[Token, ...]
+    attention: tuple[Attention, ...]  # L of them; self-attention
+    hidden: np.ndarray  # (L + 1, T, D) the residual stream before each block and after the last, before the final norm
+    predictions: Predictions
+    intervention: "Intervention"
+
+    def __post_init__(self):
+        n_layer, n_token, d_model = self.info.n_layer, len(self.tokens), self.info.d_model
+        if len(self.attention) != n_layer:
+            raise ValueError(f"{len(self.attention)} attention records for {n_layer} layers")
+        if self.hidden.shape != (n_layer + 1, n_token, d_model):
+            raise ValueError(f"hidden states {self.hidden.shape}, expected {(n_layer + 1, n_token, d_model)}")
+        for attention in self.attention:
+            if attention.query.shape != (self.info.n_head, n_token, self.info.d_head):
+                raise ValueError(f"queries {attention.query.shape} for {self.info.n_head} heads, {n_token} tokens")
+        if len(self.predictions.top_id) != n_token:
+            raise ValueError(f"{len(self.predictions.top_id)} predictions for {n_token} tokens")
+        _check_float32(self.hidden)
+
+    @property
+    def labels(self) -> list[str]:
+        return [token.label for token in self.tokens]
+
+
+@dataclass(frozen=True)
+class Intervention:
+    """What is changed in a run: heads switched off (they write nothing to the residual stream)."""
+
+    heads_off: frozenset[tuple[int, int]] = field(default_factory=frozenset)  # (layer, head)
+
+
+class LanguageModel(Protocol):
+    """What the app needs of a model; the batch axis is born and dies inside the implementations."""
+
+    info: ModelInfo
+
+    def encode(self, text: str) -> tuple[Token, ...]:
+        """Cut a text into tokens. Raises `PromptError` if it cannot be read."""
+
+    def token(self, id: int) -> Token:
+        """The vocabulary entry `id`, outside any text."""
+
+    def run(self, tokens: Sequence[Token], intervention: Intervention = Intervention()) -> ModelRun:
+        """One forward pass. Raises `PromptError` if there are no tokens, or more than `info.n_context`."""
+
+    def unembed(self, hidden: np.ndarray) -> np.ndarray:
+        """Logits for any vectors of the residual stream: (…, D) -> (…, V)."""
+
+    def embeddings(self) -> tuple[np.ndarray, np.ndarray]:
+        """The token vectors (V, D) and the learned position vectors (n_context, D)."""
+
+
+def _check_float32(*arrays: np.ndarray) -> None:
+    for array in arrays:
+        if array.dtype != np.float32:
+            raise ValueError(f"a run is kept in float32, not {array.dtype}")

@@ -1,0 +1,142 @@
+"""Byte-level byte-pair encoding (Sennrich et al. 2016, on bytes as in GPT-2), showing its work.
+
+The encoding itself is the `tokenizers` library's. Around it stands what a reader wants to see: the exact bytes of each
+piece, where it lies in the text, and the merges of a word one by one.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import tokenizers
+from tokenizers import decoders, models, pre_tokenizers, trainers
+
+from model.run import PromptError, Token
+
+END_OF_TEXT = "<|endoftext|>"
+
+
+def byte_alphabet() -> dict[str, int]:
+    """GPT-2's way to write each of the 256 bytes as one printable character: {character: byte}."""
+    printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
+    rest = [byte for byte in range(256) if byte not in printable]
+    return {chr(byte): byte for byte in printable} | {chr(256 + i): byte for i, byte in enumerate(rest)}
+
+
+_BYTE = byte_alphabet()
+
+
+def piece_bytes(piece: str) -> bytes:
+    """The bytes that a vocabulary entry stands for."""
+    return bytes(_BYTE[character] for character in piece)
+
+
+class Tokenizer:
+    """A trained byte-level BPE. Any text that UTF-8 can write is encoded without loss."""
+
+    def __init__(self, bpe: tokenizers.Tokenizer):
+        self._bpe = bpe
+        # a visitor who types "<|endoftext|>" means these 13 characters
+        self._bpe.encode_special_tokens = True
+        self.end_of_text: int = bpe.token_to_id(END_OF_TEXT)
+        merges = json.loads(bpe.to_str())["model"]["merges"]
+        self._rank = {tuple(pair): rank for rank, pair in enumerate(merges)}
+
+    @classmethod
+    def load(cls, path: Path) -> "Tokenizer":
+        return cls(tokenizers.Tokenizer.from_file(str(path)))
+
+    def save(self, path: Path) -> None:
+        self._bpe.save(str(path))
+
+    @property
+    def n_vocab(self) -> int:
+        return self._bpe.get_vocab_size()
+
+    def encode(self, text: str) -> tuple[Token, ...]:
+        """Cut `text` into tokens; their bytes, joined, are exactly the text's.
+
+        Raises `PromptError` if the text holds half of a character (a lone surrogate), which no encoding can write.
+        """
+        check_encodable(text)
+        ids = self._bpe.encode(text, add_special_tokens=False).ids
+        tokens, byte_end = [], 0
+        # the character that each byte of the text belongs to, and one past the end
+        owner = [i for i, character in enumerate(text) for _ in character.encode()] + [len(text)]
+        for id in ids:
+            piece = piece_bytes(self._bpe.id_to_token(id))
+            byte_start, byte_end = byte_end, byte_end + len(piece)
+            # a piece that ends within a character covers that character
+            tokens.append(Token(id, piece, owner[byte_start], owner[byte_end - 1] + 1))
+        return tuple(tokens)
+
+    def encode_ids(self, texts: list[str]) -> list[list[int]]:
+        """Only the ids, of many texts at once; for training."""
+        return [encoding.ids for encoding in self._bpe.encode_batch_fast(texts, add_special_tokens=False)]
+
+    def token(self, id: int) -> Token:
+        """The vocabulary entry `id`, outside any text (its offsets are 0)."""
+        if id == self.end_of_text:
+            return Token(id, END_OF_TEXT.encode(), 0, 0, special=True)
+        return Token(id, piece_bytes(self._bpe.id_to_token(id)), 0, 0)
+
+    def words(self, text: str) -> list[str]:
+        """The pieces that merges never cross: words with their leading space, runs of digits, of signs."""
+        check_encodable(text)
+        return [text[start:end] for _, (start, end) in self._bpe.pre_tokenizer.pre_tokenize_str(text)]
+
+    def merge_steps(self, word: str) -> Iterator[list[bytes]]:
+        """Yield the pieces of one of `words(text)` before the first merge, and after each.
+
+        The first step is the single bytes, the last is how `encode` cuts the word. Each step joins the neighbours
+        whose merge was learned earliest, all occurrences from left to right.
+        """
+        characters = {byte: character for character, byte in _BYTE.items()}
+        pieces = [characters[byte] for byte in word.encode()]
+        yield [piece_bytes(piece) for piece in pieces]
+        while learned := [pair for pair in zip(pieces, pieces[1:], strict=False) if pair in self._rank]:
+            first, second = min(learned, key=self._rank.__getitem__)
+            pieces = _merge(pieces, first, second)
+            yield [piece_bytes(piece) for piece in pieces]
+
+    def merge_rank(self, first: bytes, second: bytes) -> int:
+        """When the merge of these two pieces was learned: 0 is the first merge. KeyError if it never was."""
+        characters = {byte: character for character, byte in _BYTE.items()}
+        return self._rank["".join(map(characters.get, first)), "".join(map(characters.get, second))]
+
+
+def _merge(pieces: list[str], first: str, second: str) -> list[str]:
+    merged, i = [], 0
+    while i < len(pieces):
+        if pieces[i : i + 2] == [first, second]:
+            merged.append(first + second)
+            i += 2
+        else:
+            merged.append(pieces[i])
+            i += 1
+    return merged
+
+
+def check_encodable(text: str) -> None:
+    """Raise `PromptError` if UTF-8 cannot write `text`."""
+    for position, character in enumerate(text):
+        if "\ud800" <= character <= "\udfff":
+            raise PromptError(
+                f"The text holds half of a character (U+{ord(character):04X}, a lone surrogate) at position "
+                f"{position + 1}. No model can read it: remove it, or paste the text again."
+            )
+
+
+def train(texts: Iterator[str], n_vocab: int) -> Tokenizer:
+    """Learn a vocabulary of `n_vocab` entries: end of text, the 256 bytes, and the merges found in `texts`."""
+    bpe = tokenizers.Tokenizer(models.BPE())
+    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
+    bpe.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=n_vocab,
+        special_tokens=[END_OF_TEXT],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    bpe.train_from_iterator(texts, trainer)
+    return Tokenizer(bpe)

@@ -1,0 +1,86 @@
+"""The story mix: documents in, token streams out.
+
+A document is a book passage, a story, or a few unrelated everyday sentences on one line. One document in a hundred,
+chosen by its own hash, is held out for validation and never trained on.
+"""
+
+import lzma
+import random
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from model.tokenizer import END_OF_TEXT, Tokenizer
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file of the mix."""
+
+    name: str
+    share: float  # of the rows that training draws
+    sentences: bool = False  # one sentence a line, to be joined into documents of a few
+
+
+# the shares follow from: simple stories three to four times each, everyday sentences about twice, and books for the rest
+STORY_MIX = (
+    Source("gutenberg_children", 0.62),
+    Source("tinystories_5k", 0.18),
+    Source("tatoeba_en_sentences", 0.14, sentences=True),
+    Source("storybooks_ccby", 0.06),
+)
+
+
+def documents(folder: Path, source: Source, *, held_out: bool) -> Iterator[str]:
+    """The documents of one source, either those for training or the held-out ones."""
+    with lzma.open(folder / f"{source.name}.txt.xz", "rt", encoding="utf-8") as file:
+        text = file.read()
+    texts = _sentence_groups(text) if source.sentences else text.split(END_OF_TEXT)
+    for document in texts:
+        document = document.strip()
+        if document and (zlib.crc32(document.encode()) % 100 == 0) == held_out:
+            yield document
+
+
+def _sentence_groups(text: str) -> Iterator[str]:
+    sentences = text.splitlines()
+    rng = random.Random(0)
+    rng.shuffle(sentences)  # neighbours in the file are near copies of each other
+    while sentences:
+        group, sentences = sentences[: (n := rng.randint(1, 8))], sentences[n:]
+        yield " ".join(group)
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Documents as one row of ids, each followed by end of text."""
+
+    ids: np.ndarray  # (n,) uint16
+    starts: np.ndarray  # where each document begins
+    n_byte: int  # of the documents' UTF-8, the separators not counted
+
+
+def encode_stream(tokenizer: Tokenizer, texts: list[str]) -> Stream:
+    encoded = tokenizer.encode_ids(texts)
+    starts = np.cumsum([0] + [len(ids) + 1 for ids in encoded])[:-1]
+    joined = np.fromiter((id for ids in encoded for id in (*ids, tokenizer.end_of_text)), dtype=np.uint16)
+    return Stream(joined, starts, sum(len(text.encode()) for text in texts))
+
+
+def draw_rows(
+    streams: list[Stream], shares: list[float], *, n_row: int, n_token: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Rows of `n_token` + 1 ids: (n_row, n_token + 1). Half of them begin where a document begins, as texts do that a
+    visitor types; the others begin anywhere. A document that ends within a row is followed by the next one."""
+    rows = np.empty((n_row, n_token + 1), dtype=np.int64)
+    for row in rows:
+        stream = streams[rng.choice(len(streams), p=shares)]
+        last = len(stream.ids) - n_token - 1
+        start = int(rng.integers(last))
+        if rng.random() < 0.5:
+            start = int(stream.starts[np.searchsorted(stream.starts, start, side="right") - 1])
+        row[:] = stream.ids[start : start + n_token + 1]
+    return rows
