@@ -1,0 +1,29 @@
+"""The few pictures that plotly cannot draw fast enough, and the theme watcher.
+
+Each is a Python wrapper, a .js and a .css of the same name, for Streamlit's components v2: no iframe, no build step.
+The rules that keep them simple: the browser only reports (`setTriggerValue`), Python owns every selection and hands it
+back; numbers travel as a typed column, labels as text that the script sets with `textContent`, never as HTML; colours
+come from Streamlit's CSS variables, so that a theme switch needs no server.
+"""
+
+from pathlib import Path
+
+import streamlit as st
+
+_HERE = Path(__file__).parent
+
+
+def register(name: str, html: str):
+    """The component made of `name`.js and `name`.css beside this file; call the result to draw it."""
+    return st.components.v2.component(
+        f"regard_{name}",
+        html=html,
+        css=(_HERE / f"{name}.css").read_text(encoding="utf-8"),
+        js=(_HERE / f"{name}.js").read_text(encoding="utf-8"),
+    )
+
+
+def css_variables(key: str, **values: object) -> None:
+    """Set CSS variables on the component drawn with `key`. They reach into it without sending its data again."""
+    rules = ";".join(f"--{name.replace('_', '-')}:{value}" for name, value in values.items())
+    st.html(f"<style>.st-key-{key}{{{rules}}}</style>")

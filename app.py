@@ -1,0 +1,31 @@
+"""Regard: see where every head looks, and check every number you see. The frame; each page is a file in viz/pages."""
+
+import streamlit as st
+
+from model.run import VisitorError
+from viz.components.theme_watch import theme_watch
+from viz.ui import session, sidebar
+
+st.set_page_config(page_title="Regard", page_icon="👁", layout="wide")
+session.remember_link()
+page = st.navigation(
+    [
+        st.Page("viz/pages/home.py", title="Home", icon=":material/home:", default=True),
+        st.Page("viz/pages/tokenization.py", title="Tokenization", icon=":material/content_cut:"),
+        st.Page("viz/pages/embeddings.py", title="Embeddings", icon=":material/scatter_plot:"),
+        st.Page("viz/pages/attention.py", title="Attention", icon=":material/visibility:"),
+        st.Page("viz/pages/generation.py", title="Generation", icon=":material/edit_note:"),
+    ],
+    position="top",
+)
+sidebar.choose()
+summary = st.sidebar.empty()
+notice = st.empty()
+try:
+    page.run()
+except VisitorError as error:
+    st.warning(str(error), icon=":material/info:")
+sidebar.summarise(summary)
+if sentences := session.dropped_from_link():
+    notice.info("  \n".join(sentences))
+theme_watch()

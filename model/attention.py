@@ -1,0 +1,150 @@
+"""Attention read off its queries and keys: weights, scores, one cell's arithmetic, and pooled overviews.
+
+A model's run keeps queries and keys (`model.run.Attention`, one a layer), not T x T weights; everything here is computed
+where it is looked at: weights = softmax(query·key · scale), Vaswani et al. 2017, eq. 1. Rows are queries, columns keys.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from model.run import Attention
+
+_ROWS_AT_ONCE = 64  # of all heads: small enough for the processor's cache, measured best between 64 and 128
+
+
+def attention_scores(attention: Attention, head: int, rows: slice = slice(None)) -> np.ndarray:
+    """Scores of some queries (all, unless told) before softmax: (R, S); -inf where the mask forbids to look."""
+    return _scores(attention, slice(head, head + 1), rows)[0]
+
+
+def attention_weights(attention: Attention, head: int, rows: slice = slice(None)) -> np.ndarray:
+    """Weights of some queries (all, unless told): (R, S); each row sums to 1."""
+    return _softmax(attention_scores(attention, head, rows))
+
+
+def layer_weights(attention: Attention, rows: slice = slice(None)) -> np.ndarray:
+    """The same for all heads of the layer: (H, R, S)."""
+    return _softmax(_scores(attention, slice(None), rows))
+
+
+def mean_weights(layers: Sequence[Attention], heads: Iterable[tuple[int, int]]) -> np.ndarray:
+    """The mean over chosen (layer, head) pairs: (T, S). ValueError if none are chosen."""
+    chosen = list(heads)
+    if not chosen:
+        raise ValueError("the mean of no heads")
+    total = sum(attention_weights(layers[layer], head) for layer, head in chosen)
+    return total / np.float32(len(chosen))
+
+
+@dataclass(frozen=True)
+class CellArithmetic:
+    """How one weight came about, in float32 as the model computes it."""
+
+    query: np.ndarray  # (K,)
+    key: np.ndarray  # (K,)
+    product: np.ndarray  # (K,) query · key, element by element
+    dot: float  # their sum
+    scale: float
+    masked: bool  # the query may not look at this key
+    score: float  # dot · scale, or -inf where masked
+    row_scores: np.ndarray  # (S,) all scores of this query
+    exponential: float  # exp(score - largest score of the row)
+    denominator: float  # the sum of those over the row
+    weight: float  # exponential / denominator
+    rank: int  # of this weight in its row; 0 is the largest
+
+
+def cell_arithmetic(attention: Attention, head: int, query: int, key: int) -> CellArithmetic:
+    """Open one cell of one head. IndexError if there is no such query or key."""
+    if not (0 <= query < attention.n_query and 0 <= key < attention.n_key):
+        raise IndexError(f"no cell ({query}, {key}) in {attention.n_query} x {attention.n_key}")
+    q = attention.query[head, query]
+    k = attention.key[_key_head(attention, head), key]
+    row_scores = attention_scores(attention, head, slice(query, query + 1))[0]
+    exponentials = np.exp(row_scores - row_scores.max())
+    denominator = exponentials.sum()
+    weights = exponentials / denominator
+    return CellArithmetic(
+        query=q,
+        key=k,
+        product=q * k,
+        dot=float(q @ k),
+        scale=attention.scale,
+        masked=bool(np.isneginf(row_scores[key])),
+        score=float(row_scores[key]),
+        row_scores=row_scores,
+        exponential=float(exponentials[key]),
+        denominator=float(denominator),
+        weight=float(weights[key]),
+        rank=int((weights > weights[key]).sum()),
+    )
+
+
+@dataclass(frozen=True)
+class Overview:
+    """All heads at a glance: every map made at most n x n cells by pooling neighbours."""
+
+    maximum: np.ndarray  # (L, H, n, n) the largest weight in a cell
+    mean: np.ndarray  # (L, H, n, n) the mean weight in a cell
+    query_edges: np.ndarray  # (n + 1,) cell i holds the queries query_edges[i] … query_edges[i + 1] - 1
+    key_edges: np.ndarray  # (n + 1,)
+
+    @property
+    def pooled(self) -> bool:
+        """Whether a cell holds more than one weight."""
+        return bool(self.query_edges[-1] > len(self.query_edges) - 1 or self.key_edges[-1] > len(self.key_edges) - 1)
+
+
+def pooled_overview(layers: Sequence[Attention], n: int = 64) -> Overview:
+    """Exact maps of all heads, pooled to at most `n` x `n`; never more than one layer's block of rows is held."""
+    query_edges, key_edges = _edges(layers[0].n_query, n), _edges(layers[0].n_key, n)
+    shape = (len(layers), layers[0].n_head, len(query_edges) - 1, len(key_edges) - 1)
+    maximum, mean = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+    n_cell = np.diff(query_edges)[:, None] * np.diff(key_edges)  # weights in each cell
+    for layer, attention in enumerate(layers):
+        # a block of whole cells, of about _ROWS_AT_ONCE queries
+        step = max(1, _ROWS_AT_ONCE * (len(query_edges) - 1) // attention.n_query)
+        for first in range(0, len(query_edges) - 1, step):
+            edges = query_edges[first : first + step + 1]
+            weights = layer_weights(attention, slice(edges[0], edges[-1]))  # (H, R, S)
+            block = (layer, slice(None), slice(first, first + step))
+            maximum[block] = _pool(np.maximum, weights, edges, key_edges)
+            mean[block] = _pool(np.add, weights, edges, key_edges) / n_cell[first : first + step]
+    return Overview(maximum, mean, query_edges, key_edges)
+
+
+def _edges(length: int, n: int) -> np.ndarray:
+    n = min(n, length)
+    return np.arange(n + 1) * length // n
+
+
+def _pool(by: np.ufunc, weights: np.ndarray, query_edges: np.ndarray, key_edges: np.ndarray) -> np.ndarray:
+    over_keys = by.reduceat(weights, key_edges[:-1], axis=2)
+    return by.reduceat(over_keys, query_edges[:-1] - query_edges[0], axis=1)
+
+
+def _scores(attention: Attention, heads: slice, rows: slice) -> np.ndarray:
+    """(H', R, S) scores of a range of heads and rows."""
+    query = attention.query[heads, rows]  # (H', R, K)
+    key = attention.key[[_key_head(attention, head) for head in range(attention.n_head)[heads]]]  # (H', S, K)
+    scores = query @ key.transpose(0, 2, 1)  # (H', R, S)
+    scores *= np.float32(attention.scale)
+    if attention.causal:
+        query_position = np.arange(attention.n_query)[rows, None]
+        scores[:, np.arange(attention.n_key) > query_position] = -np.inf
+    return scores
+
+
+def _key_head(attention: Attention, head: int) -> int:
+    """Grouped-query attention: several query heads in a row share one key head."""
+    return head * attention.key.shape[0] // attention.n_head
+
+
+def _softmax(scores: np.ndarray) -> np.ndarray:
+    """In place, over the last axis."""
+    scores -= scores.max(axis=-1, keepdims=True)
+    np.exp(scores, out=scores)
+    scores /= scores.sum(axis=-1, keepdims=True)
+    return scores

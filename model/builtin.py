@@ -1,0 +1,169 @@
+"""The built-in models: transformer + tokenizer + weights, as a `LanguageModel`."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+
+from model.attention import layer_weights
+from model.run import (
+    Attention,
+    Intervention,
+    ModelInfo,
+    ModelNotAvailable,
+    ModelRun,
+    Predictions,
+    PromptError,
+    Token,
+)
+from model.tokenizer import Tokenizer
+from model.transformer import Config, Transformer
+
+_TOP_K = 20  # predictions kept for each position
+_ROWS_AT_ONCE = 128  # of logits, so that a long text never holds a full (T, V) table
+
+
+class BuiltinModel:
+    """A transformer that Regard carries itself, loaded from a folder written by `model.training`."""
+
+    def __init__(self, info: ModelInfo, transformer: Transformer, tokenizer: Tokenizer):
+        self.info = info
+        self._transformer = transformer.eval().requires_grad_(False)
+        self._tokenizer = tokenizer
+
+    @classmethod
+    def load(cls, folder: Path) -> "BuiltinModel":
+        """Raises `ModelNotAvailable` if a file is missing, cut short, or does not fit the others."""
+        try:
+            config = Config(**json.loads((folder / "config.json").read_text()))
+            title = json.loads((folder / "card.json").read_text())["title"]
+            tokenizer = Tokenizer.load(folder / "tokenizer.json")
+            weights = load_file(folder / "weights.safetensors")
+            transformer = Transformer(config)
+            transformer.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
+            if tokenizer.n_vocab != config.n_vocab:
+                raise ValueError(f"tokenizer of {tokenizer.n_vocab} entries, embedding of {config.n_vocab}")
+            fingerprint = hashlib.sha256((folder / "weights.safetensors").read_bytes()).hexdigest()[:16]
+        except FileNotFoundError as error:
+            raise ModelNotAvailable(
+                f"The model “{folder.name}” is incomplete: {Path(error.filename).name} is missing from {folder}. "
+                "Install Regard again, or choose another model."
+            ) from error
+        # tokenizers raises a bare Exception for a broken file; whatever is wrong, the visitor gets the sentence
+        except Exception as error:
+            raise ModelNotAvailable(
+                f"The model “{folder.name}” cannot be read: a file in {folder} is damaged or cut short "
+                f"({str(error).splitlines()[0][:160]}). Install Regard again, or choose another model."
+            ) from error
+        info = ModelInfo(
+            name=folder.name,
+            title=title,
+            n_layer=config.n_layer,
+            n_head=config.n_head,
+            n_key_head=config.n_head,
+            d_model=config.d_model,
+            d_head=config.d_head,
+            n_vocab=config.n_vocab,
+            n_context=config.n_context,
+            n_parameter=sum(parameter.numel() for parameter in transformer.parameters()),
+            causal=config.causal,
+            fingerprint=fingerprint,
+        )
+        return cls(info, transformer, tokenizer)
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        return self._tokenizer
+
+    def encode(self, text: str) -> tuple[Token, ...]:
+        return self._tokenizer.encode(text)
+
+    def token(self, id: int) -> Token:
+        return self._tokenizer.token(id)
+
+    @torch.inference_mode()
+    def run(self, tokens: Sequence[Token], intervention: Intervention = Intervention()) -> ModelRun:
+        if not tokens:
+            raise PromptError("There is no text to read: type at least one character.")
+        if len(tokens) > self.info.n_context:
+            raise PromptError(
+                f"The text is {len(tokens):,} tokens long; {self.info.title} reads at most {self.info.n_context:,}. "
+                f"Shorten it by {len(tokens) - self.info.n_context:,} tokens."
+            )
+        ids = torch.tensor([[token.id for token in tokens]])  # (1, T)
+        logits, record = self._transformer(ids, self._head_gain(intervention))
+        return ModelRun(
+            info=self.info,
+            tokens=tuple(tokens),
+            attention=tuple(
+                Attention(a.query[0].numpy(), a.key[0].numpy(), a.value[0].numpy(), a.scale, a.causal)
+                for a in record.attention
+            ),
+            hidden=torch.cat(record.hidden).numpy(),  # (L + 1, T, D)
+            predictions=_predictions(logits[0], ids[0]),
+            intervention=intervention,
+        )
+
+    @torch.inference_mode()
+    def unembed(self, hidden: np.ndarray) -> np.ndarray:
+        return self._transformer.unembed(torch.tensor(hidden)).numpy()
+
+    def embeddings(self) -> tuple[np.ndarray, np.ndarray]:
+        return (
+            self._transformer.token_embedding.weight.numpy(),
+            self._transformer.position_embedding.weight.numpy(),
+        )
+
+    @torch.inference_mode()
+    def recompute_layer(self, run: ModelRun, layer: int) -> float:
+        """Do one layer again by hand, with the weights that `model.attention` shows, and compare.
+
+        Returns the largest difference between softmax(QKᵀ·scale)·V, carried through the layer's output projection and
+        MLP, and the residual stream that the model itself wrote, ``run.hidden[layer + 1]``.
+        """
+        block, attention = self._transformer.blocks[layer], run.attention[layer]
+        mixed = layer_weights(attention) @ attention.value  # (H, T, K)
+        mixed = torch.from_numpy(mixed)
+        if (gain := self._head_gain(run.intervention)) is not None:
+            mixed = mixed * gain[layer, :, None, None]
+        x = torch.tensor(run.hidden[layer])  # (T, D)
+        x = x + block.attention.output(mixed.transpose(0, 1).flatten(1))
+        x = x + block.mlp(block.mlp_norm(x))
+        return float((x - torch.tensor(run.hidden[layer + 1])).abs().max())
+
+    def _head_gain(self, intervention: Intervention) -> torch.Tensor | None:
+        if not intervention.heads_off:
+            return None
+        gain = torch.ones(self.info.n_layer, self.info.n_head)
+        for layer, head in intervention.heads_off:
+            gain[layer, head] = 0
+        return gain
+
+
+def _predictions(logits: torch.Tensor, ids: torch.Tensor) -> Predictions:
+    """What logits (T, V) say of the token after each of `ids` (T,)."""
+    n_token = len(ids)
+    top_id, top_log_prob, next_log_prob, next_rank, entropy = [], [], [], [], []
+    following = torch.cat([ids[1:], ids[:1]])  # the last entry is a stand-in, overwritten below
+    for start in range(0, n_token, _ROWS_AT_ONCE):
+        log_prob = logits[start : start + _ROWS_AT_ONCE].log_softmax(-1)  # (R, V)
+        best = log_prob.topk(min(_TOP_K, log_prob.shape[-1]))
+        actual = log_prob.gather(-1, following[start : start + _ROWS_AT_ONCE, None])  # (R, 1)
+        top_id.append(best.indices)
+        top_log_prob.append(best.values)
+        next_log_prob.append(actual[:, 0])
+        next_rank.append((log_prob > actual).sum(-1))
+        entropy.append(-(log_prob.exp() * log_prob).sum(-1))
+    log_probs, ranks = torch.cat(next_log_prob), torch.cat(next_rank)
+    log_probs[-1], ranks[-1] = float("nan"), -1
+    return Predictions(
+        torch.cat(top_id).numpy(),
+        torch.cat(top_log_prob).numpy(),
+        log_probs.numpy(),
+        ranks.numpy(),
+        torch.cat(entropy).numpy(),
+    )

@@ -1,0 +1,9 @@
+"""Reruns the page when the visitor switches between light and dark: plotly's colour scales do not follow by themselves."""
+
+from viz.components import register
+
+_watch = register("theme_watch", html="<span></span>")
+
+
+def theme_watch() -> None:
+    _watch(key="theme_watch", on_theme_change=lambda: None)

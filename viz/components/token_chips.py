@@ -1,0 +1,53 @@
+"""A text as a row of token chips: id, bytes and place on hover or focus; a click tells Python which."""
+
+from collections.abc import Callable, Sequence
+
+import streamlit as st
+
+from model.run import Token
+from viz.components import register
+
+_chips = register("token_chips", html='<div class="chips" role="list"></div>')
+
+
+def token_chips(
+    tokens: Sequence[Token],
+    *,
+    key: str,
+    selected: int | None = None,
+    on_pick: Callable[[int], None] | None = None,
+    notes: Sequence[str] | None = None,
+    shades: Sequence[float] | None = None,
+) -> None:
+    """Draw the chips.
+
+    `on_pick(i)` is called when token i is clicked. `notes`: one more line for each hover. `shades`: 0 … 1 for each chip,
+    coloured by the sequential scale (a probability, a weight) instead of by turns.
+    """
+
+    def picked() -> None:
+        position = st.session_state[key].pick
+        if on_pick and isinstance(position, int) and 0 <= position < len(tokens):
+            on_pick(position)
+
+    _chips(
+        key=key,
+        on_pick_change=picked,
+        data={
+            "chips": [
+                {
+                    "label": token.label,
+                    "id": token.id,
+                    "bytes": token.piece.hex(" ").upper(),
+                    "span": [token.start, token.end],
+                    "note": notes[i] if notes else "",
+                    "shade": float(shades[i]) if shades is not None else None,
+                }
+                for i, token in enumerate(tokens)
+            ],
+            "selected": selected,
+            "clickable": on_pick is not None,
+        },
+    )
+
+

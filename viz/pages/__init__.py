@@ -1,0 +1,1 @@
+"""Pages: one script a page; the file name is the URL."""

@@ -1,0 +1,20 @@
+"""Controls that stand on several pages."""
+
+import streamlit as st
+
+
+def position(label: str, name: str, n: int, **options) -> int:
+    """Choose one of `n` things, counted from 0 and kept in the URL under `name`.
+
+    A choice that no longer exists (the text got shorter, the model smaller) is dropped with a word.
+    """
+    current = st.session_state.get(name)
+    if isinstance(current, int) and current >= n:
+        st.session_state[name] = 0
+        st.toast(f"{label} {current} does not exist any more: showing {label.lower()} 0.")
+    return st.number_input(label, 0, n - 1, key=name, step=1, bind="query-params", **options)
+
+
+def select(name: str, value: int) -> None:
+    """Set a choice made elsewhere (a click on a picture); only inside a callback."""
+    st.session_state[name] = value

@@ -1,0 +1,32 @@
+"""How every picture is put on a page: the figure, one sentence on how to read it, and its numbers as a table."""
+
+from collections.abc import Callable
+
+import pandas as pd
+import streamlit as st
+
+
+def picture(fig, *, key: str, how: str, alt: str, table: Callable[[], pd.DataFrame] | None = None, **options):
+    """Draw a plotly figure; returns the selection event if `on_select` is among the options.
+
+    `how`: one sentence on how to read it. `alt`: what it shows, for those who cannot see it.
+    `table`: the same numbers, made only when the reader opens the twin.
+    """
+    # the theme is part of the key: plotly keeps an old colour scale unless the chart is mounted anew
+    event = st.plotly_chart(
+        fig, key=f"{key}_{st.context.theme.type}", alt=alt, config={"displaylogo": False, "displayModeBar": False}, **options
+    )
+    caption(how)
+    if table is not None:
+        twin(table, key=key)
+    return event
+
+
+def caption(how: str) -> None:
+    st.caption(how)
+
+
+def twin(table: Callable[[], pd.DataFrame], *, key: str) -> None:
+    """The numbers behind a picture, computed and sent only once asked for."""
+    if st.toggle("Show the numbers", key=f"{key}_twin", persist_state="session"):
+        st.dataframe(table(), key=f"{key}_table")

@@ -1,0 +1,89 @@
+"""What a visitor's session holds: the model, the text, the run. The only caches are here.
+
+Runs are shared by all visitors, read-only, and found again by small keys: model name and text, never arrays.
+The visitor's own choices live in st.session_state under the names in `LINKED`, each bound to the URL by its widget.
+"""
+
+import gc
+
+import streamlit as st
+
+from model.run import LanguageModel, ModelRun, PromptError, Token
+
+EXAMPLES = (
+    "The cat sat on the mat",
+    "Once upon a time there was a little girl who lived in the forest.",
+    "The animal didn't cross the street because it was too tired.",
+    "When Mary and John went to the store, John gave a drink to",
+    "The dog barked at the cat. The dog barked at the",
+)
+LINKED = ("model", "text", "layer", "head", "token", "key")  # what a link restores, besides the page
+
+
+@st.cache_resource(show_spinner="Loading the model …", max_entries=4)
+def language_model(name: str) -> LanguageModel:
+    """Raises `ModelNotAvailable`."""
+    import torch
+
+    from model import catalog
+
+    lm = catalog.load(name)
+    torch.set_num_threads(1)  # many visitors share the cores; with more threads a busy machine collapses
+    gc.collect()
+    gc.freeze()  # what was imported and loaded is never garbage: keep later collections short
+    return lm
+
+
+@st.cache_resource(show_spinner=False, max_entries=32)
+def run_of(model: str, text: str) -> ModelRun:
+    """Raises `PromptError`, `ModelNotAvailable`."""
+    lm = language_model(model)
+    return lm.run(lm.encode(text))
+
+
+@st.cache_resource(show_spinner=False, max_entries=32)
+def overview_of(model: str, text: str):
+    """All heads of a run, pooled to at most 64 x 64 each (`model.attention.Overview`)."""
+    from model.attention import pooled_overview
+
+    return pooled_overview(run_of(model, text).attention)
+
+
+def current_model() -> LanguageModel:
+    return language_model(st.session_state.model)
+
+
+def current_text() -> str:
+    """Raises `PromptError` if the visitor has not typed anything."""
+    text = st.session_state.text
+    if not text:
+        raise PromptError("There is no text to read. Type one in the sidebar, or choose an example there.")
+    return text
+
+
+def current_tokens() -> tuple[Token, ...]:
+    return current_model().encode(current_text())
+
+
+def current_run() -> ModelRun:
+    return run_of(st.session_state.model, current_text())
+
+
+def current_overview():
+    return overview_of(st.session_state.model, current_text())
+
+
+def remember_link() -> None:
+    """Keep what the URL asked for when the session began, before any widget drops a value."""
+    if "asked" not in st.session_state:
+        st.session_state.asked = {name: st.query_params[name] for name in LINKED if name in st.query_params}
+
+
+def dropped_from_link() -> list[str]:
+    """One sentence for each value of the link that the page's widgets refused; each is told once."""
+    asked, sentences = st.session_state.asked, []
+    for name in [name for name in asked if name in st.session_state]:
+        wanted, shown = asked.pop(name), st.session_state[name]
+        if str(shown) != wanted:
+            sentences.append(f"The link asked for {name} “{wanted[:80]}”, which does not exist here: showing {shown}.")
+    return sentences
