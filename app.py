@@ -7,6 +7,8 @@ from viz.components.theme_watch import theme_watch
 from viz.ui import session, sidebar
 
 st.set_page_config(page_title="Regard", page_icon="👁", layout="wide")
+# the frame's own air: Streamlit leaves 6rem above every page
+st.html("<style>.stMainBlockContainer { padding-top: 4rem; } </style>")
 session.remember_link()
 page = st.navigation(
     [

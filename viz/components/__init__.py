@@ -10,6 +10,8 @@ from pathlib import Path
 
 import streamlit as st
 
+from viz.figures import theme
+
 _HERE = Path(__file__).parent
 
 
@@ -18,7 +20,7 @@ def register(name: str, html: str):
     return st.components.v2.component(
         f"regard_{name}",
         html=html,
-        css=(_HERE / f"{name}.css").read_text(encoding="utf-8"),
+        css=f":host {{ --regard-accent: {theme.ACCENT} }}\n" + (_HERE / f"{name}.css").read_text(encoding="utf-8"),
         js=(_HERE / f"{name}.js").read_text(encoding="utf-8"),
     )
 

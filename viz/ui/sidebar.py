@@ -10,6 +10,7 @@ from viz.ui import session
 def choose() -> None:
     """Model and text, both restored from the URL."""
     with st.sidebar:
+        st.markdown("## :material/visibility: Regard  \n:small[See where every head looks, and check every number you see.]")
         st.selectbox(
             "Model",
             catalog.available(),

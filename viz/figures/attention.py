@@ -1,0 +1,108 @@
+"""Pictures of attention: one head as a heatmap, one cell's arithmetic, and weights as bytes for the grid of all heads."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+
+from model.attention import CellArithmetic
+from viz.figures import theme
+from viz.figures.axes import escape, token_axis
+
+_MOST_CLICKABLE = 64  # tokens; the overlay that hears clicks costs one SVG node a cell
+
+
+def is_clickable(n_token: int) -> bool:
+    """Whether `attention_heatmap` of so many tokens hears clicks on its cells."""
+    return n_token <= _MOST_CLICKABLE
+
+
+def attention_heatmap(
+    weights: np.ndarray, labels: Sequence[str], *, selected: tuple[int, int] | None = None, height: int = 480
+) -> go.Figure:
+    """Weights (T, T) of one head, or a mean of heads: rows look, columns are looked at; the colours span 0 to 1.
+
+    Up to 64 tokens, a second, invisible trace of points hears clicks (plotly heatmaps do not) and carries
+    (query, key) as customdata. `selected`: the (query, key) cell to outline.
+    """
+    n = len(labels)
+    fig = go.Figure(
+        go.Heatmap(
+            z=weights,
+            zmin=0,
+            zmax=1,
+            colorbar={"title": "weight", "thickness": 12, "outlinewidth": 0},
+            hovertemplate="query %{y} looks at key %{x}<br>weight %{z:.4f}<extra></extra>",
+        )
+    )
+    if is_clickable(n):
+        fig.add_trace(_click_overlay(weights, [escape(label) for label in labels], height))
+    if selected:
+        query, key = selected
+        fig.add_shape(
+            type="rect",
+            x0=key - 0.5,
+            x1=key + 0.5,
+            y0=query - 0.5,
+            y1=query + 0.5,
+            line={"color": theme.ACCENT, "width": 3},
+        )
+    fig.update_layout(
+        xaxis=token_axis(labels, "key: the token looked at", side="top", tickangle=-60 if n > 12 else 0),
+        yaxis=token_axis(labels, "query: the token that looks", range=[n - 0.5, -0.5]),
+        height=height,
+        margin={"l": 0, "r": 0, "t": 0, "b": 0},
+        clickmode="event+select",
+        dragmode=False,
+        hoverdistance=-1,
+        showlegend=False,
+    )
+    fig.update_xaxes(tickfont_family=theme.MONOSPACE)
+    fig.update_yaxes(tickfont_family=theme.MONOSPACE)
+    return fig
+
+
+def _click_overlay(weights: np.ndarray, labels: Sequence[str], height: int) -> go.Scatter:
+    n = len(labels)
+    query, key = (index.ravel() for index in np.indices(weights.shape))
+    invisible = {"marker": {"opacity": 0.0}}
+    return go.Scatter(
+        x=key,
+        y=query,
+        mode="markers",
+        marker={"symbol": "square", "size": max(4, 0.7 * height / n), "opacity": 0.0},
+        selected=invisible,
+        unselected=invisible,
+        customdata=np.stack([query, key], axis=1),
+        text=[
+            f"“{labels[q]}” (query {q}) looks at “{labels[k]}” (key {k})<br>weight {weights[q, k]:.4f}"
+            for q, k in zip(query, key, strict=True)
+        ],
+        hovertemplate="%{text}<extra></extra>",
+    )
+
+
+def cell_products(cell: CellArithmetic, query_label: str, key_label: str) -> go.Figure:
+    """The query, the key, and their product element by element, as three strips of d_head values (K,)."""
+    rows = np.stack([cell.query, cell.key, cell.product])
+    names = [f"q of “{escape(query_label)}”", f"k of “{escape(key_label)}”", "q × k"]
+    fig = go.Figure(
+        go.Heatmap(
+            z=rows,
+            y=names,
+            colorbar={"thickness": 12, "outlinewidth": 0},
+            hovertemplate="%{y}, element %{x}<br>%{z:.4f}<extra></extra>",
+            xgap=1,
+            ygap=6,
+            **theme.symmetric(rows),
+        )
+    )
+    fig.update_layout(height=190, margin={"l": 0, "r": 0, "t": 8, "b": 0}, dragmode=False)
+    fig.update_yaxes(autorange="reversed", showgrid=False)
+    fig.update_xaxes(title="element of the head's vectors", showgrid=False, zeroline=False)
+    return fig
+
+
+def weights_as_bytes(weights: np.ndarray) -> np.ndarray:
+    """0 … 1 as 0 … 255 on a square-root scale, so that small weights stay visible (1 % is 25); any shape, uint8."""
+    return np.sqrt(weights * np.float32(255 * 255)).round().clip(0, 255).astype(np.uint8)

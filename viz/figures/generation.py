@@ -1,0 +1,90 @@
+"""Pictures of a choice among tokens, and of what the choosing position looked at."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+
+from viz.figures import axes, theme
+
+
+def percent(p: float) -> str:
+    """A probability as people read it: 12.3 %, 0.04 %."""
+    if p == 0:
+        return "0 %"
+    if p < 0.0001:
+        return "< 0.01 %"
+    return f"{100 * p:.1f} %" if p >= 0.01 else f"{100 * p:.2f} %"
+
+
+def next_token_bars(
+    labels: Sequence[str], probability: np.ndarray, chance: np.ndarray, *, chosen: int | None = None
+) -> go.Figure:
+    """Candidates from top to bottom, two bars each: the model's probability, and the chance to be drawn.
+
+    `probability` and `chance` are (k,), in the order of `labels`; `chosen` is the row that was drawn.
+    """
+    rows = list(range(len(labels)))
+    ticks = [f"<b>{axes.shorten(label)}</b> ◂" if i == chosen else axes.shorten(label) for i, label in enumerate(labels)]
+    hover = "%{customdata[0]}<br>%{fullData.name}: %{customdata[1]}<extra></extra>"
+    fig = go.Figure()
+    for name, values, number in (("the model's probability", probability, 0), ("chance to be drawn", chance, 1)):
+        fig.add_bar(
+            y=rows,
+            x=values,
+            name=name,
+            orientation="h",
+            # the chance leads, the probability stands behind it, paler; None takes the theme's colour of that number
+            marker={"opacity": 0.45 if number == 0 else 1.0},
+            text=[percent(value) for value in values],
+            textposition="outside",
+            cliponaxis=False,
+            customdata=[
+                [axes.escape(label), f"{value:.6f}"] for label, value in zip(labels, values.tolist(), strict=True)
+            ],
+            hovertemplate=hover,
+        )
+    fig.update_layout(
+        barmode="group",
+        bargap=0.25,
+        bargroupgap=0.05,
+        height=70 + 36 * max(len(rows), 3),
+        margin={"l": 0, "r": 10, "t": 34, "b": 0},
+        legend={"orientation": "h", "y": 1, "yanchor": "bottom", "x": 0, "xanchor": "left", "traceorder": "normal"},
+        xaxis={
+            "range": [0, 1.18 * max(float(np.max(probability)), float(np.max(chance)))],
+            "visible": False,
+            "fixedrange": True,
+        },
+        yaxis={
+            "tickmode": "array",
+            "tickvals": rows,
+            "ticktext": ticks,
+            "tickfont": {"family": theme.MONOSPACE, "size": 14},
+            "range": [len(rows) - 0.5, -0.5],
+            "showgrid": False,
+            "zeroline": False,
+            "fixedrange": True,
+        },
+    )
+    return fig
+
+
+def attended_bars(labels: Sequence[str], weights: np.ndarray) -> go.Figure:
+    """One row of attention: for each key, in the order of the text, the weight (T,) that the query gave it."""
+    fig = go.Figure(
+        go.Bar(
+            x=list(range(len(labels))),
+            y=weights,
+            customdata=[axes.escape(label) for label in labels],
+            hovertemplate="%{customdata}<br>position %{x}<br>weight %{y:.4f}<extra></extra>",
+        )
+    )
+    fig.update_layout(
+        height=240,
+        bargap=0.2,
+        margin={"l": 0, "r": 0, "t": 10, "b": 0},
+        xaxis=axes.token_axis(labels, "", tickfont={"family": theme.MONOSPACE, "size": 13}, fixedrange=True),
+        yaxis={"title": "weight", "rangemode": "tozero", "fixedrange": True, "nticks": 5},
+    )
+    return fig
