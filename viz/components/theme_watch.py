@@ -1,4 +1,4 @@
-"""Reruns the page when the visitor switches between light and dark: plotly's colour scales do not follow by themselves."""
+"""Reruns the page when the visitor switches between light and dark: plotly's colours do not follow by themselves."""
 
 from viz.components import register
 

@@ -21,8 +21,8 @@ def token_chips(
 ) -> None:
     """Draw the chips.
 
-    `on_pick(i)` is called when token i is clicked. `notes`: one more line for each hover. `shades`: 0 … 1 for each chip,
-    coloured by the sequential scale (a probability, a weight) instead of by turns.
+    `on_pick(i)` is called when token i is clicked. `notes`: one more line for each hover. `shades`: 0 … 1 for each
+    chip, coloured by the sequential scale (a probability, a weight) instead of by turns.
     """
 
     def picked() -> None:
@@ -49,5 +49,3 @@ def token_chips(
             "clickable": on_pick is not None,
         },
     )
-
-

@@ -1,4 +1,4 @@
-"""Pictures of attention: one head as a heatmap, one cell's arithmetic, and weights as bytes for the grid of all heads."""
+"""Pictures of attention: one head as a heatmap, one cell's arithmetic, and weights as bytes for the grid of heads."""
 
 from collections.abc import Sequence
 
@@ -104,5 +104,5 @@ def cell_products(cell: CellArithmetic, query_label: str, key_label: str) -> go.
 
 
 def weights_as_bytes(weights: np.ndarray) -> np.ndarray:
-    """0 … 1 as 0 … 255 on a square-root scale, so that small weights stay visible (1 % is 25); any shape, uint8."""
+    """0 … 1 as 0 … 255 on a square-root scale, so that small weights stay visible (1 % is 26); any shape, uint8."""
     return np.sqrt(weights * np.float32(255 * 255)).round().clip(0, 255).astype(np.uint8)

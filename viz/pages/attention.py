@@ -129,8 +129,8 @@ def show_graph(run: ModelRun, weights: np.ndarray, token: int, threshold: float)
         on_pick=pick_query,
     )
     caption(
-        "The same weights as lines, thicker and darker for more. Point at a token on the left to see only what it looks "
-        "at, on the right to see who looks at it; click one on the left to keep it."
+        "The same weights as lines, thicker and darker for more. Point at a token on the left to see only what it "
+        "looks at, on the right to see who looks at it; click one on the left to keep it."
     )
 
 

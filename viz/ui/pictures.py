@@ -13,9 +13,8 @@ def picture(fig, *, key: str, how: str, alt: str, table: Callable[[], pd.DataFra
     `table`: the same numbers, made only when the reader opens the twin.
     """
     # the theme is part of the key: plotly keeps an old colour scale unless the chart is mounted anew
-    event = st.plotly_chart(
-        fig, key=f"{key}_{st.context.theme.type}", alt=alt, config={"displaylogo": False, "displayModeBar": False}, **options
-    )
+    bare = {"displaylogo": False, "displayModeBar": False}
+    event = st.plotly_chart(fig, key=f"{key}_{st.context.theme.type}", alt=alt, config=bare, **options)
     caption(how)
     if table is not None:
         twin(table, key=key)

@@ -49,6 +49,18 @@ def overview_of(model: str, text: str):
     return pooled_overview(run_of(model, text).attention)
 
 
+@st.cache_resource(show_spinner=False, max_entries=16)
+def continued_run_of(model: str, text: str, continuation: tuple[int, ...]) -> ModelRun:
+    """The run of a text and of tokens generated after it, by id: encoding the grown text may split it otherwise."""
+    from model.generation import placed
+
+    lm = language_model(model)
+    tokens = list(lm.encode(text))
+    for id in continuation:
+        tokens.append(placed(lm.token(id), tokens))
+    return lm.run(tokens)
+
+
 def current_model() -> LanguageModel:
     return language_model(st.session_state.model)
 
@@ -69,14 +81,31 @@ def current_run() -> ModelRun:
     return run_of(st.session_state.model, current_text())
 
 
+def current_continued_run(continuation: tuple[int, ...]) -> ModelRun:
+    """The current text and what was generated after it; `current_run` if that is nothing."""
+    if not continuation:
+        return current_run()
+    return continued_run_of(st.session_state.model, current_text(), continuation)
+
+
 def current_overview():
     return overview_of(st.session_state.model, current_text())
+
+
+def read_next(text: str) -> None:
+    """Let the sidebar hold another text from the next full rerun on.
+
+    For fragments: what their callbacks write to the sidebar's widgets never reaches the browser, which then takes it
+    back.
+    """
+    st.session_state.next_text = text
 
 
 def remember_link() -> None:
     """Keep what the URL asked for when the session began, before any widget drops a value."""
     if "asked" not in st.session_state:
         st.session_state.asked = {name: st.query_params[name] for name in LINKED if name in st.query_params}
+        st.session_state.pinned = "token" in st.session_state.asked  # in the token graph
 
 
 def dropped_from_link() -> list[str]:

@@ -9,8 +9,12 @@ from viz.ui import session
 
 def choose() -> None:
     """Model and text, both restored from the URL."""
+    if "next_text" in st.session_state:  # see session.read_next: a widget can only be set before it is drawn
+        st.session_state.text = st.session_state.pop("next_text")
     with st.sidebar:
-        st.markdown("## :material/visibility: Regard  \n:small[See where every head looks, and check every number you see.]")
+        st.markdown(
+            "## :material/visibility: Regard  \n:small[See where every head looks, and check every number you see.]"
+        )
         st.selectbox(
             "Model",
             catalog.available(),

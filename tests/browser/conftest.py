@@ -1,0 +1,84 @@
+"""A running app and a real Chromium. Without one these tests are skipped, but never where CI is set."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+ROOT = Path(__file__).parents[2]
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
+
+expect.set_options(timeout=30_000)  # a first picture on a busy machine
+
+
+@pytest.fixture(scope="session", autouse=True)
+def chromium_or_skip():
+    if CHROMIUM is None and not os.environ.get("CI"):
+        pytest.skip("no Chromium or Chrome found on the PATH: install one to run the browser tests")
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args():
+    quiet = ["--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update"]
+    return {"executable_path": CHROMIUM, "args": ["--no-sandbox", "--disable-gpu", "--disable-sync", *quiet]}
+
+
+@pytest.fixture(scope="session")
+def app_url():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", f"--server.port={port}", "--server.headless=true"]
+    server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    url = f"http://127.0.0.1:{port}"
+    for _ in range(300):
+        try:
+            urllib.request.urlopen(f"{url}/_stcore/health", timeout=1)
+            break
+        except OSError:
+            time.sleep(0.1)
+    yield url
+    server.terminate()
+    server.wait(10)
+
+
+@pytest.fixture(scope="session")
+def context(browser):
+    """One for all tests, so that the app's scripts are fetched and compiled once; each test has its own page."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    context.set_default_timeout(30_000)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(context):
+    page = context.new_page()
+    yield page
+    if page.url.startswith("http"):
+        page.evaluate("localStorage.clear()")  # a theme chosen by hand
+    page.close()
+
+
+@pytest.fixture
+def visit(page: Page, app_url: str):
+    """visit("attention?layer=2") opens it and waits until Python has finished."""
+
+    def go(path: str = "") -> Page:
+        page.goto(f"{app_url}/{path}")
+        settle(page)
+        return page
+
+    return go
+
+
+def settle(page: Page) -> None:
+    """Wait until no script is running."""
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")

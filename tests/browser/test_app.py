@@ -1,0 +1,183 @@
+"""What only a browser can show: clicks, hovers, links, themes, and that nothing a visitor types is run."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import settle
+
+pytestmark = pytest.mark.browser
+PAGES = ["", "tokenization", "embeddings", "attention", "generation"]
+
+
+def type_text(page: Page, text: str) -> None:
+    box = page.locator(".st-key-text textarea")
+    box.fill(text)
+    box.press("Control+Enter")
+    settle(page)
+
+
+@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_page_opens_without_an_error(visit, page, path, scheme):
+    complaints = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.emulate_media(color_scheme=scheme)
+    visit(path)
+    expect(page.get_by_test_id("stSidebar")).to_contain_text("7 tokens × 6 layers × 6 heads")
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+    assert complaints == []
+
+
+def test_nothing_is_asked_of_any_other_machine(visit, page, app_url):
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    visit("attention")
+    expect(page.locator(".st-key-head_grid canvas")).to_be_visible()
+    assert [url for url in asked if not url.startswith((app_url, "blob:", "data:"))] == []
+
+
+def test_typing_a_text_changes_the_run_and_the_link(visit, page):
+    visit("attention")
+    type_text(page, "the dog and the dog")
+    expect(page.get_by_test_id("stSidebar")).to_contain_text("5 tokens × 6 layers")
+    expect(page.locator(".st-key-token_graph .q button")).to_have_count(5)
+    expect(page).to_have_url(re.compile(r"text=the(\+|%20)dog"))
+
+
+def test_a_click_on_the_grid_opens_that_head(visit, page):
+    visit("attention")
+    grid = page.locator(".st-key-head_grid canvas")
+    expect(grid).to_have_attribute("data-drawn", re.compile("."))
+    pitch = page.locator(".st-key-head_grid .chosen").bounding_box()["width"]  # of a tile
+    grid.click(position={"x": 58 + 4.5 * pitch, "y": 24 + 2.5 * pitch})
+    expect(page.get_by_role("heading", name="Layer 2, head 4", exact=True)).to_be_visible()
+    expect(page).to_have_url(re.compile("layer=2"))
+    expect(page).to_have_url(re.compile("head=4"))
+    grid.press("ArrowRight")
+    expect(page.get_by_role("heading", name="Layer 2, head 5", exact=True)).to_be_visible()
+
+
+def test_hovering_a_token_shows_its_lines_without_the_server(visit, page):
+    sent = []
+    page.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(frame)))
+    visit("attention")
+    graph = page.locator(".st-key-token_graph")
+    queries = graph.locator(".q button")
+    expect(queries).to_have_count(7)
+    all_lines = graph.locator("svg line").count()
+    page.wait_for_timeout(1000)  # whatever start-up still sends
+    before = len(sent)
+    queries.nth(3).hover()
+    expect(graph.locator(".count")).to_contain_text("of what “␣on” looks at")
+    assert 0 < graph.locator("svg line").count() < all_lines
+    shown = [float(text) for text in graph.locator(".k .number").all_text_contents()]
+    assert sum(shown) == pytest.approx(1, abs=0.005)  # seven numbers of three decimals
+    assert shown[4:] == [0, 0, 0]
+    page.wait_for_timeout(500)
+    assert len(sent) == before
+
+
+def test_a_click_pins_a_token_and_python_knows(visit, page):
+    visit("attention")
+    graph = page.locator(".st-key-token_graph")
+    graph.locator(".q button").nth(2).click()
+    expect(graph.locator(".q button").nth(2)).to_have_attribute("aria-pressed", "true")
+    expect(page).to_have_url(re.compile("token=2"))
+    expect(page.get_by_role("heading", name=re.compile("How much does “␣sat” look at"))).to_be_visible()
+
+
+def test_a_click_on_the_heatmap_opens_that_cell(visit, page):
+    visit("attention")
+    plot = page.locator(".st-key-head_map_light .nsewdrag, .st-key-head_map_dark .nsewdrag").first
+    expect(plot).to_be_visible()
+    box = plot.bounding_box()
+    plot.click(position={"x": box["width"] * 2.5 / 7, "y": box["height"] * 4.5 / 7})
+    expect(page.get_by_role("heading", name=re.compile("How much does “␣the” look at “␣sat”"))).to_be_visible()
+
+
+def test_a_link_restores_the_view(visit, page):
+    visit("attention?text=the+dog+and+the+cat&layer=3&head=2&token=4&key=1")
+    expect(page.locator(".st-key-text textarea")).to_have_value("the dog and the cat")
+    expect(page.get_by_role("heading", name="Layer 3, head 2", exact=True)).to_be_visible()
+    expect(page.get_by_role("heading", name=re.compile("How much does “␣cat” look at “␣dog”"))).to_be_visible()
+    expect(page.locator(".st-key-token_graph .q button").nth(4)).to_have_attribute("aria-pressed", "true")
+
+
+def test_a_wrong_value_in_a_link_is_dropped_with_a_word(visit, page):
+    visit("attention?model=nope&layer=99&head=x")
+    alert = page.get_by_test_id("stAlert")
+    expect(alert.first).to_contain_text("The link asked for layer “99”, which does not exist here: showing 0.")
+    expect(alert.first).to_contain_text("The link asked for model “nope”")
+    expect(alert.first).to_contain_text("The link asked for head “x”")
+    expect(page).not_to_have_url(re.compile("layer=99"))
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+
+
+def test_choices_survive_a_change_of_page_and_the_back_button(visit, page):
+    visit("attention?layer=4")
+    type_text(page, "hello world")
+    page.get_by_role("link", name="Tokenization").click()
+    expect(page.get_by_role("heading", name="Tokenization", exact=True)).to_be_visible()
+    expect(page.locator(".st-key-text textarea")).to_have_value("hello world")
+    page.go_back()
+    expect(page.get_by_role("heading", name="Layer 4, head 0", exact=True)).to_be_visible()
+    expect(page.locator(".st-key-text textarea")).to_have_value("hello world")
+
+
+def test_the_theme_switch_recolours_everything(visit, page):
+    page.emulate_media(color_scheme="light")
+    visit("attention")
+    first_cell = page.locator(".st-key-head_grid canvas")
+    expect(first_cell).to_have_attribute("data-drawn", re.compile("."))
+    corner = "c => [...c.getContext('2d').getImageData(c.width - 8, 30, 1, 1).data]"
+    light = first_cell.evaluate(corner)
+    page.get_by_test_id("stMainMenu").locator("button").first.click()
+    page.get_by_test_id("stMainMenuItem-theme-Dark").click()
+    expect(page.locator(".st-key-head_map_dark .nsewdrag").first).to_be_visible()
+    page.wait_for_timeout(600)
+    dark = first_cell.evaluate(corner)
+    assert sum(light[:3]) > 600 and sum(dark[:3]) < 150  # nothing looks like the page: white, then nearly black
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_what_a_visitor_types_is_never_run(visit, page, path):
+    dialogs = []
+    page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+    visit(path)
+    type_text(page, '<script>alert(1)</script><img src=x onerror="alert(2)">**b** $x$ &lt;')
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+    page.wait_for_timeout(500)
+    assert dialogs == []
+    assert page.locator("img[src=x]").count() == 0
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_unusual_texts_are_read(visit, page, path):
+    visit(path)
+    texts = {"a": 1, "🙂👩‍👩‍👧": 22, "今天天气很好": 18, "مرحبا بالعالم": 25, "a\u200b\u202eb\x07": 9}
+    for text, n_token in texts.items():
+        type_text(page, text)
+        plural = "s" if n_token > 1 else ""
+        expect(page.get_by_test_id("stSidebar")).to_contain_text(f"{n_token} token{plural} × 6 layers")
+        expect(page.get_by_test_id("stException")).to_have_count(0)
+        assert "\ufffd" not in page.get_by_test_id("stMain").inner_text()
+
+
+def test_the_longest_text_is_read_and_a_longer_one_gets_a_sentence(visit, page):
+    visit("attention")
+    type_text(page, "the " * 511 + "end")
+    expect(page.get_by_test_id("stSidebar")).to_contain_text("512 tokens × 6 layers")
+    expect(page.locator(".st-key-token_graph .q button")).to_have_count(512)
+    type_text(page, "the " * 4000)
+    expect(page.get_by_test_id("stAlert")).to_contain_text("Story reads at most 512")
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+
+
+def test_an_empty_text_gets_a_sentence_and_loses_nothing(visit, page):
+    visit("attention?layer=2")
+    type_text(page, "")
+    expect(page.get_by_test_id("stAlert")).to_contain_text("There is no text to read.")
+    type_text(page, "hello")
+    expect(page.get_by_role("heading", name="Layer 2, head 0", exact=True)).to_be_visible()
