@@ -1,7 +1,7 @@
 """Attention read off its queries and keys: weights, scores, one cell's arithmetic, and pooled overviews.
 
-A model's run keeps queries and keys (`model.run.Attention`, one a layer), not T x T weights; everything here is computed
-where it is looked at: weights = softmax(query·key · scale), Vaswani et al. 2017, eq. 1. Rows are queries, columns keys.
+A run keeps queries and keys (`model.run.Attention`, one a layer), not T x T weights; all here is computed where it is
+looked at: weights = softmax(query·key · scale), Vaswani et al. 2017, eq. 1. Rows are queries, columns keys.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,7 +15,12 @@ _ROWS_AT_ONCE = 64  # of all heads: small enough for the processor's cache, meas
 
 
 def attention_scores(attention: Attention, head: int, rows: slice = slice(None)) -> np.ndarray:
-    """Scores of some queries (all, unless told) before softmax: (R, S); -inf where the mask forbids to look."""
+    """Scores of some queries (all, unless told) before softmax: (R, S); -inf where the mask forbids to look.
+
+    IndexError if there is no such head, here and below.
+    """
+    if not 0 <= head < attention.n_head:
+        raise IndexError(f"no head {head} among {attention.n_head}")
     return _scores(attention, slice(head, head + 1), rows)[0]
 
 
@@ -60,9 +65,9 @@ def cell_arithmetic(attention: Attention, head: int, query: int, key: int) -> Ce
     """Open one cell of one head. IndexError if there is no such query or key."""
     if not (0 <= query < attention.n_query and 0 <= key < attention.n_key):
         raise IndexError(f"no cell ({query}, {key}) in {attention.n_query} x {attention.n_key}")
+    row_scores = attention_scores(attention, head, slice(query, query + 1))[0]
     q = attention.query[head, query]
     k = attention.key[_key_head(attention, head), key]
-    row_scores = attention_scores(attention, head, slice(query, query + 1))[0]
     exponentials = np.exp(row_scores - row_scores.max())
     denominator = exponentials.sum()
     weights = exponentials / denominator

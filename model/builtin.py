@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 
 from model.attention import layer_weights
 from model.run import (
+    UNCHANGED,
     Attention,
     Intervention,
     ModelInfo,
@@ -23,8 +24,9 @@ from model.run import (
 from model.tokenizer import Tokenizer
 from model.transformer import Config, Transformer
 
+_FILES = ("config.json", "card.json", "tokenizer.json", "weights.safetensors")
 _TOP_K = 20  # predictions kept for each position
-_ROWS_AT_ONCE = 128  # of logits, so that a long text never holds a full (T, V) table
+_ROWS_AT_ONCE = 128  # of logits, so that no second (T, V) table stands beside them
 
 
 class BuiltinModel:
@@ -38,26 +40,27 @@ class BuiltinModel:
     @classmethod
     def load(cls, folder: Path) -> "BuiltinModel":
         """Raises `ModelNotAvailable` if a file is missing, cut short, or does not fit the others."""
+        if missing := [name for name in _FILES if not (folder / name).is_file()]:
+            raise ModelNotAvailable(
+                f"The model “{folder.name}” is incomplete: {folder} holds no {', '.join(missing)}. "
+                "Install Regard again, or choose another model."
+            )
         try:
             config = Config(**json.loads((folder / "config.json").read_text()))
             title = json.loads((folder / "card.json").read_text())["title"]
             tokenizer = Tokenizer.load(folder / "tokenizer.json")
             weights = load_file(folder / "weights.safetensors")
             transformer = Transformer(config)
-            transformer.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
+            transformer.load_state_dict(weights)  # float16 on disk, copied into float32 parameters
             if tokenizer.n_vocab != config.n_vocab:
                 raise ValueError(f"tokenizer of {tokenizer.n_vocab} entries, embedding of {config.n_vocab}")
             fingerprint = hashlib.sha256((folder / "weights.safetensors").read_bytes()).hexdigest()[:16]
-        except FileNotFoundError as error:
-            raise ModelNotAvailable(
-                f"The model “{folder.name}” is incomplete: {Path(error.filename).name} is missing from {folder}. "
-                "Install Regard again, or choose another model."
-            ) from error
         # tokenizers raises a bare Exception for a broken file; whatever is wrong, the visitor gets the sentence
         except Exception as error:
+            reason = " ".join(str(error).split())[:160] or type(error).__name__
             raise ModelNotAvailable(
                 f"The model “{folder.name}” cannot be read: a file in {folder} is damaged or cut short "
-                f"({str(error).splitlines()[0][:160]}). Install Regard again, or choose another model."
+                f"({reason}). Install Regard again, or choose another model."
             ) from error
         info = ModelInfo(
             name=folder.name,
@@ -86,13 +89,13 @@ class BuiltinModel:
         return self._tokenizer.token(id)
 
     @torch.inference_mode()
-    def run(self, tokens: Sequence[Token], intervention: Intervention = Intervention()) -> ModelRun:
+    def run(self, tokens: Sequence[Token], intervention: Intervention = UNCHANGED) -> ModelRun:
         if not tokens:
             raise PromptError("There is no text to read: type at least one character.")
-        if len(tokens) > self.info.n_context:
+        if (excess := len(tokens) - self.info.n_context) > 0:
             raise PromptError(
                 f"The text is {len(tokens):,} tokens long; {self.info.title} reads at most {self.info.n_context:,}. "
-                f"Shorten it by {len(tokens) - self.info.n_context:,} tokens."
+                f"Shorten it by {excess:,} token{'s' if excess > 1 else ''}."
             )
         ids = torch.tensor([[token.id for token in tokens]])  # (1, T)
         logits, record = self._transformer(ids, self._head_gain(intervention))
@@ -113,10 +116,13 @@ class BuiltinModel:
         return self._transformer.unembed(torch.tensor(hidden)).numpy()
 
     def embeddings(self) -> tuple[np.ndarray, np.ndarray]:
-        return (
+        tables = (
             self._transformer.token_embedding.weight.numpy(),
             self._transformer.position_embedding.weight.numpy(),
         )
+        for table in tables:
+            table.setflags(write=False)  # they are the model's own memory
+        return tables
 
     @torch.inference_mode()
     def recompute_layer(self, run: ModelRun, layer: int) -> float:

@@ -10,7 +10,7 @@ DEFAULT = "story"
 
 def available(weights: Path = WEIGHTS) -> list[str]:
     """The names that `load` takes, the default first."""
-    names = sorted(folder.name for folder in weights.iterdir() if (folder / "config.json").exists())
+    names = sorted(config.parent.name for config in weights.glob("*/config.json"))
     return sorted(names, key=lambda name: name != DEFAULT)
 
 

@@ -1,10 +1,12 @@
 """The nouns of Regard: Token, ModelInfo, Attention, Predictions, ModelRun, LanguageModel, Intervention, and the errors.
 
-A run is plain data: frozen, NumPy, float32, no batch axis, every field present, shapes checked once at birth.
+A run is plain data: frozen, NumPy, float32, no batch axis, every field present, shapes checked once at birth. Its
+arrays are made read-only then, because all visitors with the same text share one run.
 Letters in shape comments, as in `model.transformer`: L layers, H heads, G key heads, T tokens that look (queries),
 S tokens looked at (keys), D d_model, K d_head, V n_vocab.
 """
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -41,6 +43,9 @@ class Token:
 
 
 _SIGNS = {" ": "␣", "\n": "↵", "\t": "⇥", "\u00a0": "⍽"}
+# fillers and variation selectors: Unicode calls them printable, but nothing is drawn
+_BLANK = {0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0}
+_BLANK |= {*range(0x180B, 0x1810), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)}
 
 
 def readable(piece: bytes) -> str:
@@ -56,7 +61,10 @@ def readable(piece: bytes) -> str:
             broken.append(f"{ord(character) - 0xDC00:02X}")
             continue
         shown, broken = shown + flush(), []
-        shown += _visible(character)
+        visible = _visible(character)
+        if not shown and visible == character and unicodedata.category(character).startswith("M"):
+            shown = "◌"  # an accent needs something to stand on
+        shown += visible
     return shown + flush()
 
 
@@ -68,7 +76,7 @@ def _visible(character: str) -> str:
         return chr(0x2400 + code)  # the control pictures ␀ ␁ …
     if code == 0x7F:
         return "␡"
-    if not character.isprintable() or character == "\ufffd":
+    if not character.isprintable() or character == "\ufffd" or code in _BLANK:
         return f"U+{code:04X}"  # zero-width and direction marks, private use, a replacement sign in the text itself
     return character
 
@@ -93,7 +101,7 @@ class ModelInfo:
 
 @dataclass(frozen=True)
 class Attention:
-    """One layer's attention, kept as queries and keys. `model.attention` reads weights, scores and arithmetic off it."""
+    """One layer's attention, kept as queries and keys; `model.attention` reads weights, scores, arithmetic off it."""
 
     query: np.ndarray  # (H, T, K)
     key: np.ndarray  # (G, S, K), H a multiple of G
@@ -110,7 +118,7 @@ class Attention:
             )
         if self.causal and n_query != n_key:
             raise ValueError(f"causal attention of {n_query} queries over {n_key} keys")
-        _check_float32(self.query, self.key, self.value)
+        _seal(self.query, self.key, self.value)
 
     @property
     def n_head(self) -> int:
@@ -134,6 +142,16 @@ class Predictions:
     next_log_prob: np.ndarray  # (T,) of the token that did come next; nan for the last
     next_rank: np.ndarray  # (T,) its place among all, 0 is the best; -1 for the last
     entropy: np.ndarray  # (T,) in nats
+
+    def __post_init__(self):
+        n_token = len(self.top_id)
+        if self.top_id.shape != self.top_log_prob.shape or self.top_id.ndim != 2:
+            raise ValueError(f"top ids {self.top_id.shape} with log-probabilities {self.top_log_prob.shape}")
+        for values in (self.next_log_prob, self.next_rank, self.entropy):
+            if values.shape != (n_token,):
+                raise ValueError(f"{values.shape} values for {n_token} tokens")
+        _seal(self.top_log_prob, self.next_log_prob, self.entropy)
+        _seal(self.top_id, self.next_rank, dtype=np.int64)
 
     @property
     def loss(self) -> float:
@@ -163,7 +181,7 @@ class ModelRun:
                 raise ValueError(f"queries {attention.query.shape} for {self.info.n_head} heads, {n_token} tokens")
         if len(self.predictions.top_id) != n_token:
             raise ValueError(f"{len(self.predictions.top_id)} predictions for {n_token} tokens")
-        _check_float32(self.hidden)
+        _seal(self.hidden)
 
     @property
     def labels(self) -> list[str]:
@@ -177,6 +195,9 @@ class Intervention:
     heads_off: frozenset[tuple[int, int]] = field(default_factory=frozenset)  # (layer, head)
 
 
+UNCHANGED = Intervention()
+
+
 class LanguageModel(Protocol):
     """What the app needs of a model; the batch axis is born and dies inside the implementations."""
 
@@ -188,7 +209,7 @@ class LanguageModel(Protocol):
     def token(self, id: int) -> Token:
         """The vocabulary entry `id`, outside any text."""
 
-    def run(self, tokens: Sequence[Token], intervention: Intervention = Intervention()) -> ModelRun:
+    def run(self, tokens: Sequence[Token], intervention: Intervention = UNCHANGED) -> ModelRun:
         """One forward pass. Raises `PromptError` if there are no tokens, or more than `info.n_context`."""
 
     def unembed(self, hidden: np.ndarray) -> np.ndarray:
@@ -198,7 +219,9 @@ class LanguageModel(Protocol):
         """The token vectors (V, D) and the learned position vectors (n_context, D)."""
 
 
-def _check_float32(*arrays: np.ndarray) -> None:
+def _seal(*arrays: np.ndarray, dtype: type = np.float32) -> None:
+    """Check the type and make the arrays read-only."""
     for array in arrays:
-        if array.dtype != np.float32:
-            raise ValueError(f"a run is kept in float32, not {array.dtype}")
+        if array.dtype != dtype:
+            raise ValueError(f"a run is kept in {np.dtype(dtype)}, not {array.dtype}")
+        array.setflags(write=False)

@@ -6,6 +6,7 @@ piece, where it lies in the text, and the merges of a word one by one.
 
 import json
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import tokenizers
@@ -94,7 +95,7 @@ class Tokenizer:
         characters = {byte: character for character, byte in _BYTE.items()}
         pieces = [characters[byte] for byte in word.encode()]
         yield [piece_bytes(piece) for piece in pieces]
-        while learned := [pair for pair in zip(pieces, pieces[1:], strict=False) if pair in self._rank]:
+        while learned := [pair for pair in pairwise(pieces) if pair in self._rank]:
             first, second = min(learned, key=self._rank.__getitem__)
             pieces = _merge(pieces, first, second)
             yield [piece_bytes(piece) for piece in pieces]

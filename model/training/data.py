@@ -25,7 +25,7 @@ class Source:
     sentences: bool = False  # one sentence a line, to be joined into documents of a few
 
 
-# the shares follow from: simple stories three to four times each, everyday sentences about twice, and books for the rest
+# the shares follow from: simple stories three to four times each, everyday sentences about twice, books for the rest
 STORY_MIX = (
     Source("gutenberg_children", 0.62),
     Source("tinystories_5k", 0.18),
@@ -74,12 +74,15 @@ def draw_rows(
     streams: list[Stream], shares: list[float], *, n_row: int, n_token: int, rng: np.random.Generator
 ) -> np.ndarray:
     """Rows of `n_token` + 1 ids: (n_row, n_token + 1). Half of them begin where a document begins, as texts do that a
-    visitor types; the others begin anywhere. A document that ends within a row is followed by the next one."""
+    visitor types; the others begin anywhere. A document that ends within a row is followed by the next one.
+
+    Every stream must hold at least `n_token` + 1 ids.
+    """
     rows = np.empty((n_row, n_token + 1), dtype=np.int64)
     for row in rows:
         stream = streams[rng.choice(len(streams), p=shares)]
         last = len(stream.ids) - n_token - 1
-        start = int(rng.integers(last))
+        start = int(rng.integers(max(last, 1)))
         if rng.random() < 0.5:
             start = int(stream.starts[np.searchsorted(stream.starts, start, side="right") - 1])
         row[:] = stream.ids[start : start + n_token + 1]

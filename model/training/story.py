@@ -9,7 +9,6 @@ import ctypes
 import json
 import math
 import platform
-import sys
 import time
 from contextlib import nullcontext, suppress
 from dataclasses import asdict
@@ -26,7 +25,6 @@ from model.tokenizer import train as train_tokenizer
 from model.training.data import STORY_MIX, Stream, documents, draw_rows, encode_stream
 from model.transformer import Config, Transformer
 
-N_VOCAB = 4096
 # rows of several lengths, so that short texts and every position are learned: {tokens in a row: share of the steps}
 ROW_LENGTHS = {64: 0.25, 128: 0.30, 256: 0.30, 512: 0.15}
 CHECKPOINT = "checkpoint.pt"
@@ -38,9 +36,11 @@ def main(argv: list[str] | None = None) -> None:
     args.work.mkdir(parents=True, exist_ok=True)
     tokenizer = prepare_tokenizer(args)
     trained, held_out = prepare_streams(args, tokenizer)
-    trainer = Trainer(args)
-    trainer.resume()
+    trainer = Trainer(args, tokenizer.n_vocab)
+    resumed = trainer.resume()
     if args.export:
+        if not resumed:
+            raise SystemExit(f"nothing to export: there is no {CHECKPOINT} in {args.work}")
         trainer.export(args.export, tokenizer, trained, held_out)
         return
     trainer.train(trained, held_out)
@@ -54,6 +54,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     budget = parser.add_mutually_exclusive_group()
     budget.add_argument("--steps", type=int, help="train for this many steps")
     budget.add_argument("--hours", type=float, help="train for this long: the learning rate then follows the clock")
+    parser.add_argument("--vocab", type=int, default=4096, help="entries of the tokenizer, if the texts yield so many")
     parser.add_argument("--layers", type=int, default=6)
     parser.add_argument("--heads", type=int, default=6)
     parser.add_argument("--d-model", type=int, default=192)
@@ -69,8 +70,17 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if not (args.export or args.steps or args.hours):
         parser.error("say how long: --steps or --hours")
-    args.command = "python -m model.training.story " + " ".join(sys.argv[1:] if argv is None else argv)
+    args.command = _command(parser, args)
     return args
+
+
+def _command(parser: argparse.ArgumentParser, args: argparse.Namespace) -> str:
+    """What to type to train the same model again; the folders of this machine are left out."""
+    words = ["python -m model.training.story --data DATA --work WORK"]
+    for name, value in vars(args).items():
+        if name not in ("data", "work", "export", "device", "threads") and value != parser.get_default(name):
+            words.append(f"--{name.replace('_', '-')}" + ("" if value is True else f" {value}"))
+    return " ".join(words)
 
 
 def keep_large_buffers() -> None:
@@ -86,7 +96,7 @@ def prepare_tokenizer(args: argparse.Namespace) -> Tokenizer:
     if not path.exists():
         print("training the tokenizer …")
         texts = (text for source in STORY_MIX for text in documents(args.data, source, held_out=False))
-        train_tokenizer(texts, N_VOCAB).save(path)
+        train_tokenizer(texts, args.vocab).save(path)
     return Tokenizer.load(path)
 
 
@@ -99,22 +109,35 @@ def prepare_streams(args: argparse.Namespace, tokenizer: Tokenizer) -> tuple[lis
             path = args.work / f"{source.name}.{'held_out' if held_out else 'train'}.npz"
             if not path.exists():
                 print(f"encoding {path.stem} …")
-                stream = encode_stream(tokenizer, list(documents(args.data, source, held_out=held_out)))
-                np.savez(path, **vars(stream))
+                texts = list(documents(args.data, source, held_out=held_out))
+                if not texts:
+                    raise SystemExit(f"no {path.stem} documents: about one in a hundred is held out, add more text")
+                np.savez(path, **vars(encode_stream(tokenizer, texts)))
             with np.load(path) as saved:
                 streams.append(Stream(saved["ids"], saved["starts"], int(saved["n_byte"])))
         both.append(streams)
     return both[0], both[1]
 
 
+def row_lengths(n_context: int, streams: list[Stream]) -> list[int]:
+    """The lengths that the transformer can read and every source can fill."""
+    longest = min(n_context, *(len(stream.ids) - 1 for stream in streams))
+    if longest < min(ROW_LENGTHS):
+        raise SystemExit(
+            f"rows can have at most {longest} tokens (the context, or the smallest source), and the shortest that are "
+            f"trained have {min(ROW_LENGTHS)}: raise --context, or add text"
+        )
+    return [length for length in ROW_LENGTHS if length <= longest]
+
+
 class Trainer:
     """The transformer, its optimizer, and how far they are."""
 
-    def __init__(self, args: argparse.Namespace):
+    def __init__(self, args: argparse.Namespace, n_vocab: int):
         torch.manual_seed(args.seed)
         torch.set_num_threads(args.threads)
-        self.args = args
-        self.config = Config(N_VOCAB, args.context, args.layers, args.heads, args.d_model)
+        self.args, self.command = args, args.command
+        self.config = Config(n_vocab, args.context, args.layers, args.heads, args.d_model)
         self.transformer = Transformer(self.config).to(args.device)
         matrices = [p for p in self.transformer.parameters() if p.ndim > 1]
         vectors = [p for p in self.transformer.parameters() if p.ndim == 1]
@@ -125,24 +148,27 @@ class Trainer:
         )
         self.step, self.seconds, self.n_token, self.history = 0, 0.0, 0, []
 
-    def resume(self) -> None:
+    def resume(self) -> bool:
+        """Go on from the newest checkpoint, if there is one."""
         path = self.args.work / CHECKPOINT
         if not path.exists():
-            return
+            return False
         saved = torch.load(path, map_location=self.args.device, weights_only=True)
-        self.config = Config(**saved["config"])
-        if self.config != Config(N_VOCAB, self.args.context, self.args.layers, self.args.heads, self.args.d_model):
-            raise SystemExit(f"{path} holds another shape, {self.config}: choose another --work")
+        if (config := Config(**saved["config"])) != self.config:
+            raise SystemExit(f"{path} holds another shape, {config}: choose another --work")
+        self.command = saved.get("command", self.command)
         self.transformer.load_state_dict(saved["transformer"])
         self.optimizer.load_state_dict(saved["optimizer"])
         self.step, self.seconds = saved["step"], saved["seconds"]
         self.n_token, self.history = saved["n_token"], saved["history"]
         print(f"resumed at step {self.step:,}, {self.n_token:,} tokens")
+        return True
 
     def save(self) -> None:
         path = self.args.work / CHECKPOINT
         state = {
             "config": asdict(self.config),
+            "command": self.command,
             "transformer": self.transformer.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "step": self.step,
@@ -167,17 +193,15 @@ class Trainer:
 
     def train(self, trained: list[Stream], held_out: list[Stream]) -> None:
         shares = [source.share for source in STORY_MIX]
+        lengths = row_lengths(self.config.n_context, trained)
+        odds = np.array([ROW_LENGTHS[length] for length in lengths])
         bar = tqdm(total=1000, bar_format="{l_bar}{bar}| {elapsed}<{remaining} {postfix}", mininterval=5)
         while self.progress() < 1:
             began = time.perf_counter()
             # one generator a step: a resumed run draws the rows that an uninterrupted one would have drawn
             rng = np.random.default_rng([self.args.seed, self.step])
-            lengths = [length for length in ROW_LENGTHS if length <= self.config.n_context]
-            odds = np.array([ROW_LENGTHS[length] for length in lengths])
             n_token = int(rng.choice(lengths, p=odds / odds.sum()))
-            rows = draw_rows(
-                trained, shares, n_row=max(self.args.batch_tokens // n_token, 1), n_token=n_token, rng=rng
-            )
+            rows = draw_rows(trained, shares, n_row=max(self.args.batch_tokens // n_token, 1), n_token=n_token, rng=rng)
             loss = self.update(torch.from_numpy(rows).to(self.args.device))
             self.step += 1
             self.n_token += rows[:, 1:].size
@@ -223,6 +247,7 @@ class Trainer:
         card = {
             "title": "Story",
             "architecture": "decoder",
+            "command": self.command,
             "parameters": sum(p.numel() for p in self.transformer.parameters()),
             "steps": self.step,
             "tokens": self.n_token,

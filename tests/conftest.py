@@ -1,0 +1,79 @@
+"""What tests of several subjects need: a text with a repeated word, a tiny model with weights of its own, the app.
+
+No test depends on what the shipped weights predict; what only a real tokenizer can show uses the shipped one (`story`).
+"""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from streamlit.testing.v1 import AppTest
+
+from model import catalog
+from model.builtin import BuiltinModel
+from model.run import LanguageModel, ModelRun
+from model.tokenizer import train
+from model.transformer import Config, Transformer
+
+ROOT = Path(__file__).parent.parent
+REPEATED = "the cat saw the dog and the dog saw the cat"
+
+torch.set_num_threads(1)  # as the app does; tiny models are fastest so
+
+
+def write_tiny(folder: Path, *, seed: int = 0, n_context: int = 32, causal: bool = True) -> Path:
+    """A model folder as training exports it: 3 layers of 4 heads, random weights large enough for clear attention."""
+    tokenizer = train(iter([REPEATED, "a cat and a dog sat on the mat"] * 3), n_vocab=280)
+    torch.manual_seed(seed)
+    config = Config(tokenizer.n_vocab, n_context, n_layer=3, n_head=4, d_model=32, causal=causal)
+    transformer = Transformer(config)
+    for parameter in transformer.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    folder.mkdir(parents=True)
+    save_file({k: v.half() for k, v in transformer.state_dict().items()}, folder / "weights.safetensors")
+    tokenizer.save(folder / "tokenizer.json")
+    (folder / "config.json").write_text(json.dumps(asdict(config)))
+    (folder / "card.json").write_text(json.dumps({"title": "Tiny"}))
+    return folder
+
+
+@pytest.fixture
+def tiny_folder(tmp_path) -> Path:
+    """A model folder of this test's own, to damage."""
+    return write_tiny(tmp_path / "tiny")
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory) -> BuiltinModel:
+    """3 layers, 4 heads, d_model 32, reads at most 32 tokens."""
+    return catalog.load("tiny", weights=write_tiny(tmp_path_factory.mktemp("weights") / "tiny").parent)
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tiny) -> ModelRun:
+    """The tiny model reading a text whose words come again."""
+    return tiny.run(tiny.encode(REPEATED))
+
+
+@pytest.fixture(scope="session")
+def story() -> LanguageModel:
+    """The shipped model."""
+    return catalog.load("story")
+
+
+@pytest.fixture
+def open_page():
+    """`open_page("attention", layer=2)`: the page as a visitor with that link gets it, after its first run."""
+
+    def open(name: str = "home", **link: object) -> AppTest:
+        at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+        for key, value in link.items():
+            at.query_params[key] = str(value)
+        if name != "home":
+            at.switch_page(f"viz/pages/{name}.py")  # before the first run, which is when a link is read
+        return at.run()
+
+    return open

@@ -1,0 +1,40 @@
+"""The console command: it explains itself and starts this app."""
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+from viz import cli
+
+
+def test_help():
+    command = Path(sys.executable).with_name("regard")
+    answer = subprocess.run([command, "--help"], capture_output=True, text=True, check=True, cwd="/")
+    for word in ("usage: regard", "--port", "--host", "--no-browser", "localhost", "8501"):
+        assert word in answer.stdout
+
+
+def test_a_wrong_option_is_refused(capsys):
+    with pytest.raises(SystemExit) as raised:
+        cli.main(["--port", "eighty"])
+    assert raised.value.code == 2
+    assert "argument --port: invalid int value: 'eighty'" in capsys.readouterr().err
+
+
+def test_the_app_is_found_from_any_folder(tmp_path):
+    assert Path(importlib.util.find_spec("app").origin) == ROOT / "app.py"
+    code = "import importlib.util; print(importlib.util.find_spec('app').origin)"
+    answer = subprocess.run(
+        [sys.executable, "-P", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert answer.stdout.strip() == str(ROOT / "app.py")
+
+
+def test_the_options_travel_with_the_app():
+    # Streamlit reads them beside the script: the wheel puts them there too
+    assert (Path(importlib.util.find_spec("app").origin).parent / ".streamlit/config.toml").exists()
+    assert '".streamlit"' in (ROOT / "pyproject.toml").read_text()

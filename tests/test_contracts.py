@@ -1,0 +1,89 @@
+"""The floors of the project: who may import whom, and which calls of Streamlit are traps."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+SCRIPTS = [ROOT / "app.py", *sorted((ROOT / "viz").rglob("*.py"))]
+
+
+def test_imports_point_one_way():
+    # the command lies beside the interpreter, on the path or not
+    command = [Path(sys.executable).with_name("lint-imports"), "--no-cache"]
+    checked = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert "0 broken" in checked.stdout
+
+
+def imported_by(module: str) -> set[str]:
+    """The top names in sys.modules of a fresh interpreter that has imported `module`."""
+    code = f"import sys, {module}; print(*{{name.split('.')[0] for name in sys.modules}})"
+    answer = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    return set(answer.stdout.split())
+
+
+def test_runs_and_figures_are_light():
+    figures = [f"viz.figures.{path.stem}" for path in (ROOT / "viz/figures").glob("*.py") if path.stem != "__init__"]
+    modules = ", ".join(["model.run", "model.attention", "model.catalog", "model.generation", *figures])
+    assert len(figures) >= 2
+    assert not {"torch", "streamlit", "transformers"} & imported_by(modules)
+
+
+def test_a_built_in_model_needs_no_transformers():
+    names = imported_by("model.builtin")
+    assert "torch" in names
+    assert not {"transformers", "streamlit", "plotly"} & names
+
+
+def test_the_model_floor_draws_nothing():
+    for path in (ROOT / "model").rglob("*.py"):
+        imported = {name.split(".")[0] for name in imports(path)}
+        assert not {"plotly", "streamlit", "viz"} & imported, path
+
+
+def imports(path: Path) -> list[str]:
+    """Every module that a file names in an import, at the top or within a function."""
+    names = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names.append(node.module or "")
+    return names
+
+
+def calls(path: Path, name: str) -> list[ast.Call]:
+    """The calls of `st.<name>(…)` in a file."""
+    return [
+        node
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == name
+    ]
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_traps_of_streamlit(path):
+    """Both lose what is bound to the URL: the link drops it, or the switch resets it."""
+    for call in calls(path, "switch_page"):
+        assert "query_params" in [keyword.arg for keyword in call.keywords], f"line {call.lineno}: query_params={{}}"
+    for call in calls(path, "page_link"):
+        assert "query_params" not in [keyword.arg for keyword in call.keywords], f"line {call.lineno}"
+    for call in calls(path, "image"):
+        raise AssertionError(f"line {call.lineno}: st.image blurs, shrinks and sends JPEG")
+
+
+def test_no_module_for_leftovers():
+    for folder in ("model", "viz"):
+        assert not {"utils", "helpers", "common", "misc"} & {path.stem for path in (ROOT / folder).rglob("*")}
+
+
+def test_every_page_is_in_the_menu():
+    app = (ROOT / "app.py").read_text(encoding="utf-8")
+    pages = [path.name for path in (ROOT / "viz/pages").glob("*.py") if path.stem != "__init__"]
+    assert pages
+    assert [name for name in pages if f'"viz/pages/{name}"' not in app] == []

@@ -1,0 +1,283 @@
+"""Training on a made-up mix: it learns, goes on after an interruption, and exports what the app can load."""
+
+import io
+import json
+import lzma
+import math
+import random
+import subprocess
+import sys
+from contextlib import redirect_stdout
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch.nn import functional as F
+
+from model import catalog
+from model.tokenizer import END_OF_TEXT, Tokenizer
+from model.training import story
+from model.training.data import STORY_MIX, Source, Stream, documents, draw_rows, encode_stream
+from model.transformer import Config, Transformer
+from tests.conftest import ROOT
+
+SHAPE = "--vocab 300 --layers 2 --heads 2 --d-model 16 --context 128 --batch-tokens 512"
+REST = "--learning-rate 0.1 --threads 1 --device cpu --check-every 5 --steps 12"
+OPTIONS = f"{SHAPE} {REST}".split()
+
+
+def sentence(rng: random.Random) -> str:
+    who, did, where = (
+        rng.choice(["cat", "dog", "bird"]),
+        rng.choice(["sat", "ran"]),
+        rng.choice(["mat", "hill", "roof"]),
+    )
+    return f"The {who} number {rng.randrange(10_000)} {did} on the {where}."
+
+
+@pytest.fixture(scope="module")
+def mix(tmp_path_factory):
+    """A folder of documents that are all different, enough of them that some are held out."""
+    folder = tmp_path_factory.mktemp("mix")
+    rng = random.Random(0)
+    for source in STORY_MIX:
+        texts = [sentence(rng) for _ in range(1200)]
+        text = "\n".join(texts) if source.sentences else f"\n{END_OF_TEXT}\n".join(texts)
+        with lzma.open(folder / f"{source.name}.txt.xz", "wt", encoding="utf-8", preset=0) as file:
+            file.write(text)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(mix, tmp_path_factory):
+    """The work folder of one uninterrupted run, and what it printed."""
+    work = tmp_path_factory.mktemp("work")
+    with redirect_stdout(io.StringIO()) as printed:
+        story.main(["--data", str(mix), "--work", str(work), *OPTIONS])
+    return work, printed.getvalue()
+
+
+def checkpoint(work) -> dict:
+    return torch.load(work / story.CHECKPOINT, weights_only=True)
+
+
+def arguments(mix, work, *more: str):
+    return story.parse(["--data", str(mix), "--work", str(work), *OPTIONS, *more])
+
+
+def prepared(mix, work, kind=story.Trainer):
+    """(trainer, training streams, held-out streams)"""
+    args = arguments(mix, work)
+    work.mkdir(exist_ok=True)
+    tokenizer = story.prepare_tokenizer(args)
+    return kind(args, tokenizer.n_vocab), *story.prepare_streams(args, tokenizer)
+
+
+def test_the_loss_falls_from_the_logarithm_of_the_vocabulary(mix, trained, tmp_path):
+    work, printed = trained
+    trainer, _, held_out = prepared(mix, work)
+    before = sum(
+        s.share * story.held_out_loss(trainer.transformer, h)[0] for s, h in zip(STORY_MIX, held_out, strict=True)
+    )
+    assert before == pytest.approx(math.log(trainer.config.n_vocab), abs=0.1)
+    history = checkpoint(work)["history"]
+    assert [row[0] for row in history] == [5, 10, 12]
+    assert before - 0.1 > history[0][3] > history[1][3] > history[2][3]
+    assert f"held-out {history[2][3]:.4f} nats per token" in printed
+
+
+def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(mix, trained, tmp_path):
+    class Interrupted(story.Trainer):
+        def check(self, held_out):
+            super().check(held_out)
+            raise KeyboardInterrupt
+
+    trainer, streams, held_out = prepared(mix, tmp_path / "work", Interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        trainer.train(streams, held_out)
+    assert checkpoint(tmp_path / "work")["step"] == 5
+    again, *_ = prepared(mix, tmp_path / "work")
+    assert again.resume()
+    again.train(streams, held_out)
+    resumed, whole = checkpoint(tmp_path / "work"), checkpoint(trained[0])
+    assert (resumed["step"], resumed["n_token"]) == (whole["step"], whole["n_token"])
+    for name, weights in whole["transformer"].items():
+        torch.testing.assert_close(resumed["transformer"][name], weights, rtol=0, atol=1e-6)
+    assert resumed["history"][-1][3] == pytest.approx(whole["history"][-1][3], abs=1e-6)
+
+
+def test_another_shape_is_not_resumed(mix, trained):
+    trainer = story.Trainer(arguments(mix, trained[0], "--layers", "3"), n_vocab=300)
+    with pytest.raises(SystemExit, match=r"holds another shape, .*n_layer=2.*: choose another --work"):
+        trainer.resume()
+
+
+def test_export_can_be_loaded(mix, trained, tmp_path, capsys):
+    work, _ = trained
+    story.main(["--data", str(mix), "--work", str(work), *OPTIONS, "--export", str(tmp_path / "tiny-story")])
+    lm = catalog.load("tiny-story", weights=tmp_path)
+    assert (lm.info.title, lm.info.n_layer, lm.info.n_context) == ("Story", 2, 128)
+    stored = load_file(tmp_path / "tiny-story/weights.safetensors")
+    for name, weights in checkpoint(work)["transformer"].items():
+        assert stored[name].dtype == torch.float16
+        torch.testing.assert_close(stored[name], weights.half())
+    run = lm.run(lm.encode("The cat number 7 sat on the mat."))
+    assert all(lm.recompute_layer(run, layer) < 1e-4 for layer in range(2))
+    card = json.loads((tmp_path / "tiny-story/card.json").read_text())
+    assert card["steps"] == 12
+    assert card["command"] == (
+        f"python -m model.training.story --data DATA --work WORK --steps 12 {SHAPE} --learning-rate 0.1 --check-every 5"
+    )
+    assert str(mix) not in json.dumps(card)
+    parts = [card["held_out"][source.name] for source in STORY_MIX]
+    total = card["held_out"]["all"]
+    assert total["tokens"] == sum(part["tokens"] for part in parts)
+    nats = sum(part["nats_per_token"] * part["tokens"] for part in parts) / total["tokens"]
+    assert total["nats_per_token"] == pytest.approx(nats, abs=1e-3)
+    assert total["perplexity"] == pytest.approx(math.exp(nats), rel=1e-2)
+
+
+def test_bits_per_byte():
+    row = story._loss_row(nats=300.0, n_token=100, n_byte=400)
+    assert row == {"tokens": 100, "nats_per_token": 3.0, "perplexity": 20.09, "bits_per_byte": 1.082}  # 0.75 / ln 2
+
+
+def test_nothing_to_export(mix, trained, tmp_path):
+    for name in ("tokenizer.json", *(path.name for path in trained[0].glob("*.npz"))):
+        (tmp_path / name).write_bytes((trained[0] / name).read_bytes())
+    with pytest.raises(SystemExit, match=r"nothing to export: there is no checkpoint\.pt in "):
+        story.main(["--data", str(mix), "--work", str(tmp_path), *OPTIONS, "--export", str(tmp_path / "out")])
+    assert not (tmp_path / "out").exists()
+
+
+def test_held_out_documents_are_never_trained_on(mix, trained):
+    tokenizer = Tokenizer.load(trained[0] / "tokenizer.json")
+    for source in STORY_MIX:
+        parts = {}
+        for kind in ("train", "held_out"):
+            with np.load(trained[0] / f"{source.name}.{kind}.npz") as saved:
+                raw = b"".join(tokenizer.token(int(id)).piece for id in saved["ids"])
+            parts[kind] = set(raw.decode().split(END_OF_TEXT)) - {""}
+        assert parts["train"] == set(documents(mix, source, held_out=False))
+        assert parts["held_out"] == set(documents(mix, source, held_out=True))
+        assert not parts["train"] & parts["held_out"]
+        assert 0 < len(parts["held_out"]) < len(parts["train"]) / 20
+
+
+def test_every_sentence_is_in_one_document(mix):
+    source = next(source for source in STORY_MIX if source.sentences)
+    with lzma.open(mix / f"{source.name}.txt.xz", "rt") as file:
+        sentences = file.read().splitlines()
+    found = [*documents(mix, source, held_out=False), *documents(mix, source, held_out=True)]
+    assert sum(text.count(".") for text in found) == len(sentences)
+    assert all(1 <= text.count(".") <= 8 for text in found)
+    assert all(any(sentence in text for text in found) for sentence in sentences[:50])
+
+
+def test_the_mix_is_whole():
+    assert sum(source.share for source in STORY_MIX) == pytest.approx(1)
+    assert sum(story.ROW_LENGTHS.values()) == pytest.approx(1)
+
+
+def test_a_stream_by_hand(tiny):
+    tokenizer, end = tiny.tokenizer, tiny.tokenizer.end_of_text
+    stream = encode_stream(tokenizer, ["xyz", "é"])
+    x, y, z = (token.id for token in tokenizer.encode("xyz"))
+    assert stream.ids.tolist() == [x, y, z, end, *(token.id for token in tokenizer.encode("é")), end]
+    assert stream.starts.tolist() == [0, 4]
+    assert stream.n_byte == 5
+
+
+def counting_stream(n: int, starts: list[int], first: int = 0) -> Stream:
+    return Stream(np.arange(first, first + n, dtype=np.uint16), np.array(starts), n)
+
+
+def test_rows_are_pieces_of_the_stream_and_half_begin_at_a_document():
+    starts = [0, 70, 150, 151, 400]
+    rows = draw_rows([counting_stream(1000, starts)], [1.0], n_row=2000, n_token=16, rng=np.random.default_rng(0))
+    assert rows.shape == (2000, 17)
+    np.testing.assert_array_equal(rows - rows[:, :1], np.tile(np.arange(17), (2000, 1)))
+    assert rows.min() == 0 and rows.max() < 1000
+    assert 0.45 < np.isin(rows[:, 0], starts).mean() < 0.55
+
+
+def test_rows_are_drawn_by_share():
+    streams = [counting_stream(100, [0]), counting_stream(100, [0], first=1000)]
+    rows = draw_rows(streams, [0.2, 0.8], n_row=2000, n_token=8, rng=np.random.default_rng(0))
+    assert 0.75 < (rows[:, 0] >= 1000).mean() < 0.85
+
+
+def test_a_stream_just_long_enough():
+    rows = draw_rows([counting_stream(17, [0, 5])], [1.0], n_row=50, n_token=16, rng=np.random.default_rng(0))
+    np.testing.assert_array_equal(rows, np.tile(np.arange(17), (50, 1)))
+
+
+def test_the_same_seed_draws_the_same_rows():
+    draws = [
+        draw_rows([counting_stream(500, [0, 50])], [1.0], n_row=4, n_token=8, rng=np.random.default_rng([seed, 3]))
+        for seed in (0, 0, 1)
+    ]
+    np.testing.assert_array_equal(draws[0], draws[1])
+    assert (draws[0] != draws[2]).any()
+
+
+def test_rows_fit_the_context_and_the_smallest_source():
+    streams = [counting_stream(1000, [0]), counting_stream(200, [0])]
+    assert story.row_lengths(512, streams) == [64, 128]
+    assert story.row_lengths(64, streams) == [64]
+    assert story.row_lengths(512, streams[:1]) == [64, 128, 256, 512]
+    assert story.row_lengths(512, [counting_stream(65, [0])]) == [64]
+    for n_context, stream, most in ((512, counting_stream(64, [0]), 63), (32, streams[0], 32)):
+        with pytest.raises(SystemExit, match=f"rows can have at most {most} tokens"):
+            story.row_lengths(n_context, [stream])
+
+
+def test_a_source_with_nothing_to_hold_out(mix, tmp_path):
+    for source in STORY_MIX:
+        with lzma.open(tmp_path / f"{source.name}.txt.xz", "wt") as file:
+            file.write("only this")
+    assert not list(documents(tmp_path, Source(STORY_MIX[0].name, 1.0), held_out=True))
+    with pytest.raises(SystemExit, match=f"no {STORY_MIX[0].name}.held_out documents: about one in a hundred"):
+        prepared(tmp_path, tmp_path / "work")
+
+
+def test_held_out_loss_by_hand():
+    torch.manual_seed(0)
+    transformer = Transformer(Config(n_vocab=50, n_context=8, n_layer=1, n_head=2, d_model=16)).eval()
+    ids = torch.randint(50, (21,))
+    stream = Stream(ids.numpy().astype(np.uint16), np.array([0]), 21)
+    loss, count = story.held_out_loss(transformer, stream)
+    # every token but the first is predicted once, from those before it in its row of 8
+    total = 0.0
+    with torch.inference_mode():
+        for position in range(1, 21):
+            first = (position - 1) // 8 * 8
+            logits, _ = transformer(ids[None, first:position])
+            total -= F.log_softmax(logits[0, -1].double(), -1)[ids[position]].item()
+    assert count == 20
+    assert loss == pytest.approx(total / 20, abs=1e-5)
+    assert story.held_out_loss(transformer, stream, most=9)[1] == 8
+
+
+def test_learning_rate_warms_up_and_cools_down(mix, tmp_path):
+    trainer = story.Trainer(arguments(mix, tmp_path, "--steps", "1000", "--learning-rate", "1"), n_vocab=300)
+    rates = []
+    for trainer.step in range(1001):
+        rates.append(trainer.learning_rate())
+    assert rates[0] == pytest.approx(1 / 200)
+    assert max(rates) == pytest.approx(0.91, abs=0.01) and rates.index(max(rates)) == 199
+    assert rates[-1] == pytest.approx(0.02)
+    assert (np.diff(rates[:200]) > 0).all() and (np.diff(rates[199:]) < 0).all()
+
+
+def test_a_budget_is_needed(capsys):
+    with pytest.raises(SystemExit):
+        story.parse(["--data", "x", "--work", "y"])
+    assert "say how long: --steps or --hours" in capsys.readouterr().err
+
+
+def test_it_is_a_command():
+    command = [sys.executable, "-m", "model.training.story", "--help"]
+    answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "usage: python -m model.training.story" in answer.stdout
