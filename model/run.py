@@ -218,6 +218,9 @@ class LanguageModel(Protocol):
     def embeddings(self) -> tuple[np.ndarray, np.ndarray]:
         """The token vectors (V, D) and the learned position vectors (n_context, D)."""
 
+    def recompute_layer(self, run: ModelRun, layer: int) -> float:
+        """Do one layer of a run again from the weights that `model.attention` shows; the largest difference."""
+
 
 def _seal(*arrays: np.ndarray, dtype: type = np.float32) -> None:
     """Check the type and make the arrays read-only."""

@@ -166,3 +166,8 @@ def test_a_text_too_long_gets_a_sentence_with_the_numbers(attend, story):
     app = attend(text="the " * 600)
     n_token = len(story.encode("the " * 600))
     assert f"The text is {n_token:,} tokens long; Story reads at most 512." in app.warning[0].value
+
+
+def test_the_grid_outlines_the_head_of_the_link(attend):
+    styles = "".join(element.body for element in attend(layer=2, head=4).get("html"))
+    assert ".st-key-head_grid{--layer:2;--head:4}" in styles

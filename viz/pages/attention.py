@@ -29,10 +29,10 @@ def main() -> None:
 @st.fragment
 def read(run: ModelRun) -> None:
     left, right = st.columns([1.15, 1], gap="large")
-    with left:
-        show_grid(run)
-    with right:
+    with right:  # first: the widgets are what knows the link's layer and head
         layer, head, view, threshold = choose(run)
+    with left:
+        show_grid(layer, head)
     token, key = st.session_state.token, st.session_state.key
     weights = chosen_weights(run, view, layer, head)
     st.subheader(title_of(view, layer, head), anchor=False)
@@ -44,17 +44,10 @@ def read(run: ModelRun) -> None:
     show_cell(run, layer, head, token, key)
 
 
-def show_grid(run: ModelRun) -> None:
+def show_grid(layer: int, head: int) -> None:
     st.subheader("All heads at a glance", anchor=False)
     overview = session.current_overview()
-    layer, head = st.session_state.get("layer") or 0, st.session_state.get("head") or 0
-    head_grid(
-        overview,
-        key="head_grid",
-        layer=min(layer, run.info.n_layer - 1),
-        head=min(head, run.info.n_head - 1),
-        on_pick=pick_head,
-    )
+    head_grid(overview, key="head_grid", layer=layer, head=head, on_pick=pick_head)
     cells = "each cell is the largest weight of its neighbourhood" if overview.pooled else "each cell is one weight"
     caption(
         f"Each tile is one head: rows are the tokens that look, columns the tokens looked at, {cells} (colour on a "
