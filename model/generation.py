@@ -1,10 +1,11 @@
 """Choosing the next token, one decoding step at a time, over any `LanguageModel`.
 
-Temperature divides the logits; top-k keeps the k most probable tokens (Fan et al. 2018); top-p keeps the smallest set of
-most probable tokens that holds at least the mass p (Holtzman et al. 2020). They are applied in this order, as
-transformers' ``generate`` does.
+Temperature divides the logits; top-k keeps the k most probable tokens (Fan et al. 2018); top-p keeps the smallest set
+of most probable tokens that holds at least the mass p (Holtzman et al. 2020). They are applied in this order, as
+transformers' ``generate`` does; tokens that tie with the k-th stay, as they do there.
 """
 
+import codecs
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,10 @@ class Sampling:
     top_k: int = 0  # 0: no limit
     top_p: float = 1.0  # 1: no limit
 
+    def __post_init__(self):
+        if self.temperature < 0 or self.top_k < 0 or not 0 < self.top_p <= 1:
+            raise ValueError(f"no way to draw a token: {self}")
+
 
 @dataclass(frozen=True)
 class NextToken:
@@ -28,47 +33,75 @@ class NextToken:
 
     probability: np.ndarray  # (V,) softmax of the logits
     chance: np.ndarray  # (V,) after temperature, top-k and top-p; what is drawn from
+    kept: np.ndarray  # (V,) whether top-k and top-p let the token through
 
     def best(self, n: int) -> np.ndarray:
         """The ids of the n most probable tokens, best first."""
         return np.argsort(-self.probability, kind="stable")[:n]
 
+    def rank(self, id: int) -> int:
+        """How many tokens are more probable: 0 is the best."""
+        return int((self.probability > self.probability[id]).sum())
+
+    @property
+    def mass_kept(self) -> float:
+        """How much of the model's own probability lies on the tokens that were kept."""
+        return float(self.probability[self.kept].sum())
+
+    def pick(self, number: float) -> int:
+        """The token that a number in [0, 1) draws: the one whose `stretch` it falls in."""
+        order, ends = self._laid_out()
+        # the tokens that were cut off have no length, and "right" steps over them; rounding may leave the last end
+        # just below 1, so the number is scaled to it
+        reached = np.searchsorted(ends, min(number * ends[-1], np.nextafter(ends[-1], 0)), side="right")
+        return int(order[reached])
+
+    def stretch(self, id: int) -> tuple[float, float]:
+        """From where to where a token's chance lies, if all chances are laid end to end, the most probable first."""
+        order, ends = self._laid_out()
+        end = float(ends[np.flatnonzero(order == id)[0]])
+        return end - float(self.chance[id]), end
+
+    def _laid_out(self) -> tuple[np.ndarray, np.ndarray]:
+        order = self.best(len(self.chance))
+        return order, self.chance[order].cumsum()
+
+
+def entropy(distribution: np.ndarray) -> float:
+    """How open a choice is, in nats (Shannon 1948): 0 if one token is certain, ln V if all are equal."""
+    p = distribution[distribution > 0]
+    return float(np.abs(-(p * np.log(p)).sum()))  # abs: a certain choice is 0, not -0
+
 
 @dataclass(frozen=True)
 class Step:
-    """One token generated."""
+    """One token generated. The run it came from is `read_on` of the tokens before it: not kept, it is large."""
 
-    run: ModelRun  # of the text before it; its last position chose the token
-    next: NextToken
     token: Token
-
-    @property
-    def probability(self) -> float:
-        """What the model itself gave the token."""
-        return float(self.next.probability[self.token.id])
-
-    @property
-    def chance(self) -> float:
-        """With what chance the token was drawn."""
-        return float(self.next.chance[self.token.id])
+    sampling: Sampling
+    probability: float  # what the model itself gave the token
+    chance: float  # with what chance it was drawn
+    rank: int  # how many tokens were more probable
+    number: float  # the number in [0, 1) that drew it; see `NextToken.pick`
 
 
 def next_token(logits: np.ndarray, sampling: Sampling) -> NextToken:
     """From logits (V,)."""
     logits = logits.astype(np.float64)
+    logits -= logits.max()
     probability = _softmax(logits)
     if sampling.temperature == 0:
-        chance = np.zeros_like(probability)
-        chance[logits.argmax()] = 1
-        return NextToken(probability, chance)
+        kept = np.zeros(len(logits), bool)
+        kept[logits.argmax()] = True
+        return NextToken(probability, kept.astype(np.float64), kept)
     cooled = logits / sampling.temperature
-    if sampling.top_k:
-        cooled[cooled < np.sort(cooled)[-min(sampling.top_k, len(cooled))]] = -np.inf
+    if 0 < sampling.top_k < len(cooled):
+        cooled[cooled < np.partition(cooled, -sampling.top_k)[-sampling.top_k]] = -np.inf
     if sampling.top_p < 1:
         order = np.argsort(-cooled, kind="stable")
         mass_before = np.concatenate([[0], _softmax(cooled)[order].cumsum()[:-1]])
         cooled[order[mass_before >= sampling.top_p]] = -np.inf
-    return NextToken(probability, _softmax(cooled))
+    return NextToken(probability, _softmax(cooled), np.isfinite(cooled))
 
 
 def read_on(lm: LanguageModel, tokens: Sequence[Token], sampling: Sampling) -> tuple[ModelRun, NextToken]:
@@ -77,27 +110,41 @@ def read_on(lm: LanguageModel, tokens: Sequence[Token], sampling: Sampling) -> t
     return run, next_token(lm.unembed(run.hidden[-1, -1]), sampling)
 
 
-def generate(
-    lm: LanguageModel, tokens: Sequence[Token], n: int, sampling: Sampling, rng: np.random.Generator
-) -> Iterator[Step]:
-    """Yield up to `n` steps; ends early at the end of the text or of the model's context."""
+def generate(lm: LanguageModel, tokens: Sequence[Token], n: int, sampling: Sampling, seed: int) -> Iterator[Step]:
+    """Yield up to `n` steps; ends early at the end of the text or of the model's context.
+
+    The same text, sampling and seed give the same tokens, in one go or one by one: a token's random number depends on
+    the seed and the position only.
+    """
     tokens = list(tokens)
-    while n > 0 and len(tokens) < lm.info.n_context:
-        run, following = read_on(lm, tokens, sampling)
-        token = lm.token(int(rng.choice(len(following.chance), p=following.chance)))
-        yield Step(run, following, token)
+    for _ in range(min(n, lm.info.n_context - len(tokens))):
+        _, following = read_on(lm, tokens, sampling)
+        number = float(np.random.default_rng((seed, len(tokens))).random())
+        token = placed(lm.token(following.pick(number)), tokens)
+        yield Step(
+            token=token,
+            sampling=sampling,
+            probability=float(following.probability[token.id]),
+            chance=float(following.chance[token.id]),
+            rank=following.rank(token.id),
+            number=number,
+        )
         if token.special:
             return
-        tokens.append(placed(token, tokens))
-        n -= 1
+        tokens.append(token)
 
 
 def placed(token: Token, before: Sequence[Token]) -> Token:
-    """A generated token with its offsets in the text that `before` and it make."""
+    """A generated token with its offsets in the text that `before` and it make.
+
+    A model may write a character byte by byte; each of its tokens then covers that character. A special token covers
+    nothing.
+    """
     raw = b"".join(t.piece for t in before)
-    start = len(raw.decode(errors="ignore"))
-    end = len((raw + token.piece).decode(errors="replace"))
-    return Token(token.id, token.piece, start, max(end, start), token.special)
+    # the decoder holds back the bytes of a character that is not finished yet
+    start = len(codecs.getincrementaldecoder("utf-8")("replace").decode(raw))
+    end = start if token.special else len((raw + token.piece).decode(errors="replace"))
+    return Token(token.id, token.piece, start, end, token.special)
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:

@@ -1,8 +1,8 @@
 const listOf = (host, name) => getComputedStyle(host).getPropertyValue(name).split(",").map((c) => c.trim()).filter(Boolean);
 
-function describe(chip, i) {
+function describe(chip, position) {
   const [start, end] = chip.span;
-  const lines = [`“${chip.label}”  token ${i}`, `id ${chip.id}`, `bytes ${chip.bytes}`];
+  const lines = [`“${chip.label}”  token ${position}`, `id ${chip.id}`, `bytes ${chip.bytes}`];
   if (end > start) lines.push(`characters ${start}–${end} of the text`);
   if (chip.note) lines.push(chip.note);
   return lines.join("\n");
@@ -22,7 +22,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const hide = () => { tip.style.display = "none"; };
   const show = (button) => {
     const i = +button.dataset.i;
-    tip.textContent = describe(data.chips[i], i);
+    tip.textContent = describe(data.chips[i], data.first + i);
     tip.style.display = "block";
     const box = button.getBoundingClientRect();
     tip.style.left = `${Math.max(8, Math.min(box.left, innerWidth - tip.offsetWidth - 8))}px`;
@@ -36,7 +36,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     button.textContent = chip.label;
     button.dataset.i = i;
     button.setAttribute("role", "listitem");
-    button.setAttribute("aria-label", describe(chip, i).replaceAll("\n", ", "));
+    button.setAttribute("aria-label", describe(chip, data.first + i).replaceAll("\n", ", "));
     if (data.clickable) button.setAttribute("aria-pressed", i === data.selected);
     button.style.setProperty("--tint", chip.shade == null
       ? `var(--turn-${i % 5})`

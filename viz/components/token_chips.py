@@ -14,12 +14,13 @@ def token_chips(
     tokens: Sequence[Token],
     *,
     key: str,
+    first: int = 0,
     selected: int | None = None,
     on_pick: Callable[[int], None] | None = None,
     notes: Sequence[str] | None = None,
     shades: Sequence[float] | None = None,
 ) -> None:
-    """Draw the chips.
+    """Draw the chips; `first` is the position of the first one in its text.
 
     `on_pick(i)` is called when token i is clicked. `notes`: one more line for each hover. `shades`: 0 … 1 for each
     chip, coloured by the sequential scale (a probability, a weight) instead of by turns.
@@ -45,6 +46,7 @@ def token_chips(
                 }
                 for i, token in enumerate(tokens)
             ],
+            "first": first,
             "selected": selected,
             "clickable": on_pick is not None,
         },

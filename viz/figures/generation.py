@@ -1,11 +1,15 @@
 """Pictures of a choice among tokens, and of what the choosing position looked at."""
 
+import html
 from collections.abc import Sequence
 
 import numpy as np
 import plotly.graph_objects as go
 
+from model.run import readable
 from viz.figures import axes, theme
+
+_LONGEST_TEXT = 600  # characters of a long text that are shown before what is written
 
 
 def percent(p: float) -> str:
@@ -25,7 +29,9 @@ def next_token_bars(
     `probability` and `chance` are (k,), in the order of `labels`; `chosen` is the row that was drawn.
     """
     rows = list(range(len(labels)))
-    ticks = [f"<b>{axes.shorten(label)}</b> ◂" if i == chosen else axes.shorten(label) for i, label in enumerate(labels)]
+    ticks = [axes.shorten(label) for label in labels]
+    if chosen is not None:
+        ticks[chosen] = f"<b>▸ {ticks[chosen]}</b>"
     hover = "%{customdata[0]}<br>%{fullData.name}: %{customdata[1]}<extra></extra>"
     fig = go.Figure()
     for name, values, number in (("the model's probability", probability, 0), ("chance to be drawn", chance, 1)):
@@ -88,3 +94,17 @@ def attended_bars(labels: Sequence[str], weights: np.ndarray) -> go.Figure:
         yaxis={"title": "weight", "rangemode": "tozero", "fixedrange": True, "nticks": 5},
     )
     return fig
+
+
+def growing_text(text: str, written: str, mode: str) -> str:
+    """HTML: the text and, in colour, what was written after it. `mode` is light or dark."""
+    shown = text if len(text) <= _LONGEST_TEXT else "… " + text[-_LONGEST_TEXT:]
+    return (
+        '<p dir="auto" style="white-space:pre-wrap;overflow-wrap:anywhere;font-size:1.25rem;line-height:1.6;margin:0">'
+        f'{_prose(shown)}<span style="color:{theme.CATEGORICAL[mode][0]};font-weight:600">{_prose(written)}</span></p>'
+    )
+
+
+def _prose(text: str) -> str:
+    signs_shown = (c if c.isprintable() or c in "\n\u200d" else readable(c.encode()) for c in text)
+    return html.escape("".join(signs_shown))

@@ -1,10 +1,103 @@
+"""Home: the path of a text through a transformer, as one picture made of five, each leading to its page."""
+
+import numpy as np
 import streamlit as st
 
-from viz.components.token_chips import token_chips
-from viz.ui import controls, session
+from viz.figures import home as figures
+from viz.ui import session
 
-st.title("home")
-run = session.current_run()
-token = controls.position("Token", "token", len(run.tokens))
-layer = controls.position("Layer", "layer", run.info.n_layer)
-token_chips(run.tokens, key="chips", selected=token, on_pick=lambda i: controls.select("token", i))
+
+def another_example() -> None:
+    examples = session.EXAMPLES
+    now = examples.index(st.session_state.text) if st.session_state.text in examples else -1
+    st.session_state.text = examples[(now + 1) % len(examples)]
+
+
+# arrows between the cards: to the right, or down where they stand on top of each other
+STYLE = """<style>
+.stMainBlockContainer h1 { text-wrap: balance; }
+[class*="st-key-step_"] { position: relative; overflow: visible; }
+[class*="st-key-step_"]:not(.st-key-step_5)::after {
+  content: "→"; position: absolute; z-index: 1; right: -1.42rem; top: 7.6rem; font-size: 1.3rem; opacity: .6;
+}
+.st-key-path .stHorizontalBlock { flex-wrap: wrap; }
+.st-key-path .stColumn { min-width: 9.9rem; }
+@media (max-width: 640px) {
+  .st-key-path .stColumn { min-width: 100%; }
+  .path-words { height: auto !important; }
+  [class*="st-key-step_"]:not(.st-key-step_5)::after { content: "↓"; right: 50%; top: auto; bottom: -1.75rem; }
+}
+</style>"""
+
+st.title("See where every head looks, and check every number you see.")
+st.write(
+    "Type a text in the sidebar. A transformer reads it here and now: follow your text through it, from what you typed "
+    "to what it expects next, and open any step to look inside."
+)
+
+lm, run = session.current_model(), session.current_run()
+info, n_token = run.info, len(run.tokens)
+mode = st.context.theme.type or "light"
+best, best_log_prob = run.predictions.top_id[-1, :5], run.predictions.top_log_prob[-1, :5]
+n_character = len(session.current_text())
+
+steps = [
+    (
+        "Text",
+        figures.text_picture(session.current_text()),
+        f"What you typed: {n_character:,} character{'s' if n_character != 1 else ''}.",
+        "Another example",
+        None,
+    ),
+    (
+        "Tokens",
+        figures.tokens_picture(run.labels, mode),
+        f"It is cut into {n_token:,} piece{'s' if n_token != 1 else ''}, each out of a vocabulary of {info.n_vocab:,}.",
+        "How it is cut",
+        "viz/pages/tokenization.py",
+    ),
+    (
+        "Embeddings",
+        figures.vectors_picture(run.hidden[0]),
+        f"Each token becomes {info.d_model:,} numbers that say what it is and where it stands.",
+        "The vectors",
+        "viz/pages/embeddings.py",
+    ),
+    (
+        "Attention",
+        figures.heads_picture(session.current_overview().maximum, mode),
+        f"In {info.n_layer} blocks of {info.n_head} heads, tokens look at each other: a row looks, a column is seen.",
+        "The heads",
+        "viz/pages/attention.py",
+    ),
+    (
+        "Next token",
+        figures.next_tokens_picture([lm.token(int(id)).label for id in best], np.exp(best_log_prob), mode),
+        "Every token of the vocabulary gets a probability to come next; these are the highest.",
+        "Let it write",
+        "viz/pages/generation.py",
+    ),
+]
+
+st.html(STYLE)
+path = st.container(key="path")
+for number, (column, (title, picture, sentence, label, page)) in enumerate(
+    zip(path.columns(5, gap="medium"), steps, strict=True), start=1
+):
+    with column.container(border=True, height="stretch", vertical_alignment="distribute", key=f"step_{number}"):
+        st.html(figures.step(number, title, picture, sentence))
+        if page is None:
+            st.button(label, key=f"go_{number}", width="stretch", on_click=another_example)
+        elif st.button(label, key=f"go_{number}", width="stretch", icon=":material/arrow_forward:"):
+            # without query_params={} it refuses as soon as the URL holds a bound widget's value
+            st.switch_page(page, query_params={})
+
+st.markdown(
+    f"**{info.title}** · {info.n_layer} layers × {info.n_head} heads · vectors of {info.d_model:,} numbers · "
+    f"{info.n_parameter / 1e6:.1f} M parameters · vocabulary of {info.n_vocab:,} tokens · "
+    f"reads up to {info.n_context:,} tokens"
+)
+st.caption(
+    "No account, no download, no GPU: the model runs where Regard runs, and every number on every page is computed "
+    "from this run of your text."
+)
