@@ -1,8 +1,10 @@
 """How a text became tokens: tokens per word, and the merges of one word as a ladder that grows from its bytes."""
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import accumulate
 
 import plotly.graph_objects as go
 
@@ -31,6 +33,12 @@ def word_name(word: str) -> str:
     """A word for a list or a tick: its spaces and signs visible, cut if it is long."""
     shown = readable(word.encode())
     return shown if len(shown) <= _LONGEST_NAME else shown[: _LONGEST_NAME - 1] + "…"
+
+
+def words_of_tokens(words: Sequence[str], tokens: Sequence[Token]) -> list[int]:
+    """The place in `words`, which joined are the text, that each token belongs to."""
+    starts = list(accumulate(map(len, words), initial=0))[:-1]
+    return [bisect_right(starts, token.start) - 1 for token in tokens]
 
 
 def tokens_per_word(words: Sequence[str], counts: Sequence[int], chosen: int) -> go.Figure:
@@ -98,13 +106,15 @@ def merge_table(ladder: Sequence[MergeStep]) -> str:
             rank = f"no. {step.rank:,}"
         else:
             name, rank = "single bytes", ""
-        cells = "".join(
-            f"<td colspan='{len(piece)}'{' class="joined"' if i in step.joined else ''} title='{piece.hex(' ').upper()}'>"
-            f"<span>{escape(readable(piece))}</span></td>"
-            for i, piece in enumerate(step.pieces)
-        )
+        cells = "".join(_cell(piece, i in step.joined) for i, piece in enumerate(step.pieces))
         rows.append(f"<tr><th scope='row'>{name}</th><td class='rank'>{rank}</td>{cells}</tr>")
     return f"<div class='merges' tabindex='0'><table>{''.join(rows)}</tbody></table></div>"
+
+
+def _cell(piece: bytes, joined: bool) -> str:
+    kind = "joined" if joined else "piece"
+    title = piece.hex(" ").upper()
+    return f"<td colspan='{len(piece)}' class='{kind}' title='{title}'><span>{escape(readable(piece))}</span></td>"
 
 
 def stretch_around(tokens: Sequence[Token], chosen: int, first: int, last: int, n_byte: int) -> tuple[int, int]:

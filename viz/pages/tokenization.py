@@ -1,6 +1,4 @@
-from bisect import bisect_right
 from collections import Counter
-from itertools import accumulate
 
 import pandas as pd
 import streamlit as st
@@ -10,7 +8,7 @@ from viz.figures import tokenization as figures
 from viz.ui import controls, pictures, session
 
 MOST_CHIPS = 2000
-MOST_BYTES = 48  # of a merge ladder; a longer word is shown around the chosen token
+MOST_BYTES = 48  # of a merge ladder; of a longer word, what lies around the chosen token is shown
 SAMPLES = {
     "a common word": " the",
     "a rarer word": " photosynthesis",
@@ -31,68 +29,57 @@ lm = session.current_model()
 text = session.current_text()
 tokens = session.current_tokens()
 tokenizer = getattr(lm, "tokenizer", None)
-n_byte = len(text.encode())
-if len(tokens) > lm.info.n_context:
-    st.info(
-        f"This text is {len(tokens):,} tokens long. It can be cut, as you see here, but {lm.info.title} reads at most "
-        f"{lm.info.n_context:,} at a time: the other pages will ask for a shorter one.",
-        icon=":material/info:",
-    )
 
 
 def counts() -> None:
-    for place, (name, value, help) in zip(
-        st.columns(5),
-        {
-            "tokens": (f"{len(tokens):,}", "Pieces of the vocabulary: what the model reads."),
-            "words": (f"{len(text.split()):,}", "Runs of characters between spaces."),
-            "characters": (f"{len(text):,}", "Unicode code points, spaces included."),
-            "bytes": (f"{n_byte:,}", "How long the text is in UTF-8: 1 byte for a plain letter, 2 to 4 for others."),
-            "characters per token": (f"{len(text) / len(tokens):.2f}", "The higher, the better the vocabulary fits."),
-        }.items(),
-        strict=True,
-    ):
-        place.metric(name, value, help=help)
+    if len(tokens) > lm.info.n_context:
+        st.info(
+            f"This text is {len(tokens):,} tokens long. It can be cut, as you see here, but {lm.info.title} reads at "
+            f"most {lm.info.n_context:,} at a time: the other pages will ask for a shorter one.",
+            icon=":material/info:",
+        )
+    n_byte = len(text.encode())
+    shown = [
+        ("Tokens", f"{len(tokens):,}", "Pieces of the vocabulary: what the model reads."),
+        ("Words", f"{len(text.split()):,}", "Runs of characters between spaces."),
+        ("Characters", f"{len(text):,}", "Unicode code points, spaces included."),
+        ("Bytes", f"{n_byte:,}", "The text's length in UTF-8: 1 byte for a plain letter, 2 to 4 for any other."),
+        ("Characters per token", f"{len(text) / len(tokens):.2f}", "The higher, the better the vocabulary fits."),
+    ]
+    with st.container(horizontal=True):
+        for name, value, meaning in shown:
+            st.metric(name, value, help=meaning)
 
 
 @st.fragment
-def inside() -> None:
-    token_chips(tokens[:MOST_CHIPS], key="chips", selected=st.session_state.get("token"), on_pick=pick)
-    pictures.caption(
-        "Each chip is one token, in the order of the text; colours only tell neighbours apart. ␣ is a space that belongs "
-        "to the token, <E2> a byte that is no whole character. Hover a chip for its id, bytes and place; click to choose."
-    )
-    if len(tokens) > MOST_CHIPS:
-        st.caption(f"The first {MOST_CHIPS:,} of {len(tokens):,} tokens; the table below has them all.")
+def cut() -> None:
+    """The chips, and all that hangs on the chosen token: only this runs again when another is chosen."""
+    chips = st.container()
     if tokenizer is None:
-        token = controls.position("Token", "token", len(tokens))
+        draw_chips(chips, token := controls.position("Token", "token", len(tokens)))
         st.markdown(describe(token))
         st.info(f"{lm.info.title} does not cut words by merging bytes, so there are no merges to show.")
         return
     words = tokenizer.words(text)
-    starts = list(accumulate(map(len, words), initial=0))[:-1]
-    word_of = [bisect_right(starts, token.start) - 1 for token in tokens]
-
-    def pick_word() -> None:
-        pick(word_of.index(st.session_state.word))
+    word_of = figures.words_of_tokens(words, tokens)
 
     st.header("How a word is put together", divider="gray")
     st.markdown(
-        "The cutting begins with single bytes. Again and again, the two neighbours whose merge was **learned earliest** "
-        "are joined, until no learned merge is left. In training, the merge learned next was always the pair seen most "
-        "often, so that frequent words end as one token, and rare ones in pieces."
+        "The cutting begins with single bytes. Again and again, the two neighbours whose merge was **learned "
+        "earliest** become one, until no learned merge is left. In training, the pair seen most often was always "
+        "learned next: so frequent words end as one token, and rare ones in pieces."
     )
-    left, right = st.columns([1, 3])
+    left, right = st.columns([2, 3])
     with left:
         token = controls.position("Token", "token", len(tokens))
-    chosen = word_of[token]
-    st.session_state.word = chosen
+    draw_chips(chips, token)
+    st.session_state.word = chosen = word_of[token]
     right.selectbox(
         "Word",
         range(len(words)),
         format_func=lambda i: f"{figures.word_name(words[i])}  (word {i})",
         key="word",
-        on_change=pick_word,
+        on_change=lambda: controls.select("token", word_of.index(st.session_state.word)),
         help="Merges never cross from one of these to the next: words with the space before them, numbers, signs.",
     )
     st.markdown(describe(token))
@@ -101,23 +88,35 @@ def inside() -> None:
     st.subheader("Which words fall apart")
     per_word = Counter(word_of)
     n_token = [per_word[i] for i in range(len(words))]
-    most = max(range(len(words)), key=lambda i: n_token[i])
-    whole = sum(n == 1 for n in n_token)
+    most = n_token.index(max(n_token))
     pictures.picture(
         figures.tokens_per_word(words, n_token, chosen),
         key="tokens_per_word",
-        how="One bar a word, as high as the number of tokens it takes; the chosen word is amber. A bar of 1 is a word "
-        "that has its own entry in the vocabulary.",
-        alt=f"Tokens of each of {len(words)} words: {whole} are one token; the most pieces, {n_token[most]}, "
-        f"has {figures.word_name(words[most])}.",
+        how="One bar a word, as high as the number of tokens it takes; the chosen word is amber. A word with a bar of "
+        "1 has an entry of its own in the vocabulary.",
+        alt=f"Tokens of each of {len(words)} words: {n_token.count(1)} are one token; the word in most pieces, "
+        f"{n_token[most]}, is {figures.word_name(words[most])}.",
         table=lambda: pd.DataFrame(
             {"word": map(figures.word_name, words), "tokens": n_token, "bytes": [len(word.encode()) for word in words]}
         ),
     )
 
 
-def pick(position: int) -> None:
-    controls.select("token", position)
+def draw_chips(place, token: int) -> None:
+    with place:
+        token_chips(
+            tokens[:MOST_CHIPS],
+            key="chips",
+            selected=token,
+            on_pick=lambda position: controls.select("token", position),
+        )
+        pictures.caption(
+            "Each chip is one token, in the order of the text; colours only tell neighbours apart. ␣ is a space, which "
+            "belongs to its token; `<E2>` is a byte that is no whole character. Hover a chip for its id, bytes and "
+            "place; click to choose it."
+        )
+        if len(tokens) > MOST_CHIPS:
+            st.caption(f"The first {MOST_CHIPS:,} of {len(tokens):,} tokens; the table below has them all.")
 
 
 def describe(position: int) -> str:
@@ -136,52 +135,44 @@ def merges(token: int, word: str, word_of: list[int]) -> None:
     if part != word:
         st.caption(
             f"This word is {len(word.encode()):,} bytes long: shown are the {len(part.encode())} bytes around token "
-            f"{token}. What is merged here does not depend on the rest."
+            f"{token}. No merge crosses to the rest, so what happens here does not depend on it."
         )
     ladder = figures.merge_ladder(tokenizer.merge_steps(part), tokenizer.merge_rank)
     st.html(figures.merge_table(ladder))
     pictures.caption(
-        "From top to bottom: the single bytes, then one row a merge; the piece just made is framed. “No. 34” means that "
-        "33 merges were learned before it: rows need not be in that order, since a later merge can make an earlier "
-        "one possible only by waiting for its parts."
-        if False
-        else "From top to bottom: the single bytes, then one row a merge, with the piece just made in a frame. The number "
-        "says when that merge was learned, counted from 0: at each step, the lowest number possible wins."
+        "From top to bottom: the single bytes, then one row a merge, with the piece just made in a frame. The number "
+        "says when that merge was learned, counted from 0: of all merges possible in a row, the lowest number wins."
     )
-    same = ladder[-1].pieces == tuple(tokens[i].piece for i in range(first, last + 1))
-    check(
-        same,
-        f"the last row, {len(ladder) - 1} merges after the bytes, is exactly how the tokenizer cut your text: "
-        f"tokens {first} to {last}."
-        if same
-        else "the last row is not how the tokenizer cut your text.",
-    )
-
-
-def check(passed: bool, sentence: str) -> None:
-    st.markdown(f":green[:material/check_circle:] Check: {sentence}" if passed else f":red[:material/error:] {sentence}")
+    n_merge, n_piece = len(ladder) - 1, last - first + 1
+    if ladder[-1].pieces == tuple(token.piece for token in tokens[first : last + 1]):
+        st.markdown(
+            f":green[:material/check_circle:] **Check:** after {n_merge} merge{'s' * (n_merge != 1)}, the last row is "
+            f"exactly what the tokenizer gave for this part of your text: {n_piece} token{'s' * (n_piece != 1)}, "
+            f"{f'{first} to {last}' if n_piece > 1 else f'number {first}'}."
+        )
+    else:
+        st.markdown(":red[:material/error:] **Check failed:** the last row is not how the tokenizer cut your text.")
 
 
 def vocabulary() -> None:
     st.header("Why some text costs more", divider="gray")
     st.markdown(
-        f"The vocabulary of {lm.info.title} has **{lm.info.n_vocab:,}** entries: the 256 possible bytes, one mark for the "
-        f"end of a text, and the {lm.info.n_vocab - 257:,} merges learned from the texts it was trained on. Any text can be "
-        "written with the bytes alone, so nothing is ever unknown. But what those texts seldom held, a rare word, another "
-        "alphabet, an emoji, has no merges and falls apart, in the end into bytes."
+        f"The vocabulary of {lm.info.title} has **{lm.info.n_vocab:,}** entries: the 256 possible bytes, one mark for "
+        f"the end of a text, and the {lm.info.n_vocab - 257:,} merges learned from the texts it was trained on. Any "
+        "text can be written with the bytes alone, so nothing is ever unknown. But what those texts seldom held, a "
+        "rare word, another alphabet, an emoji, finds few merges and falls apart, in the end into bytes."
     )
     rows = []
     for kind, sample in SAMPLES.items():
-        cut = lm.encode(sample)
-        size = len(sample.encode())
+        pieces, n_byte = [token.label for token in lm.encode(sample)], len(sample.encode())
         rows.append(
             {
                 "what": kind,
                 "text": sample.strip(),
-                "tokens": len(cut),
-                "bytes": size,
-                "bytes per token": size / len(cut),
-                "pieces": [token.label for token in cut],
+                "tokens": len(pieces),
+                "bytes": n_byte,
+                "bytes per token": n_byte / len(pieces),
+                "pieces": pieces,
             }
         )
     st.dataframe(
@@ -194,7 +185,7 @@ def vocabulary() -> None:
         },
     )
     pictures.caption(
-        "The same tokenizer on other writing, cut just now: near 1 byte per token, the model reads byte by byte."
+        "The same tokenizer on other writing, cut just now. Near 1 byte per token, the model has to read byte by byte."
     )
 
 
@@ -216,14 +207,14 @@ def every_token() -> None:
         key="every_token",
     )
     pictures.caption(
-        "Start and end count characters of the text from 0, the end not included; tokens that share a character have "
-        "the same. Special tokens, such as the mark for the end of a text, cannot be typed."
+        "Start and end count the characters of the text from 0, the end not included; tokens that share a character "
+        "share its place. Special tokens, such as the mark for the end of a text, cannot be typed."
     )
 
 
-counts()
 st.html(f"<style>{figures.MERGE_LADDER_CSS}</style>")
-inside()
+counts()
+cut()
 if tokenizer is not None:
     vocabulary()
 every_token()
