@@ -159,7 +159,7 @@ def test_equal_tokens_are_alike_only_until_their_positions_are_added(open_page, 
 
 
 def test_the_map_has_as_many_neighbours_and_dimensions_as_asked_for(open_page, story):
-    at = open_page("embeddings", text="the cat and the dog")
+    at = open_page("embeddings", text="the cat and the dog", token=0)
     at.slider(key="map_neighbours").set_value(1).run()
     at.radio(key="map_axes").set_value(3).run()
     links, around, text, chosen = picture(at, "Map of 5 different tokens")["data"]

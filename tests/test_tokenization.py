@@ -119,7 +119,7 @@ def test_word_and_token_follow_each_other(open_page):
     assert at.selectbox(key="word").value == 3
     at.selectbox(key="word").set_value(1).run()
     assert at.session_state.token == 1
-    assert any("Token **1** is `` ␣cat ``" in markdown.value for markdown in at.markdown)
+    assert any("Token **1** is “␣cat”" in markdown.value for markdown in at.markdown)
 
 
 def test_the_table_keeps_both_rows_of_a_repeated_word(open_page):

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-_MOST_TICKS = 64
+_MOST_TICKS = 28  # a picture often takes half the page
 _LONGEST_LABEL = 16
 
 

@@ -8,7 +8,6 @@ import plotly.graph_objects as go
 
 from viz.figures import axes, theme
 
-_MOST_TICKS = 28  # on each side of a similarity map, which takes half the page
 _MOST_NAMES = 60  # of each kind on a map; the others are named on hover
 _MARGIN = {"l": 0, "r": 0, "t": 8, "b": 0}
 _COLOURBAR = {"thickness": 12, "outlinewidth": 0}
@@ -125,8 +124,6 @@ def _about(points: Sequence[MapPoint], i: int) -> str:
 def similarity_heatmap(similarity: np.ndarray, labels: Sequence[str]) -> go.Figure:
     """Cosine similarity (T, T) among the tokens of a text; the colours span -1 to 1 whatever the values."""
     n = len(labels)
-    named = range(0, n, -(-n // _MOST_TICKS))
-    ticks = {"tickvals": list(named), "ticktext": [axes.shorten(labels[i]) for i in named]}
     fig = go.Figure(
         go.Heatmap(
             z=similarity,
@@ -138,8 +135,8 @@ def similarity_heatmap(similarity: np.ndarray, labels: Sequence[str]) -> go.Figu
         )
     )
     fig.update_layout(
-        xaxis=axes.token_axis(labels, "", side="top", tickangle=-60 if n > 8 else 0, **ticks),
-        yaxis=axes.token_axis(labels, "", range=[n - 0.5, -0.5], **ticks, scaleanchor="x", constraintoward="top"),
+        xaxis=axes.token_axis(labels, "", side="top", tickangle=-60 if n > 8 else 0),
+        yaxis=axes.token_axis(labels, "", range=[n - 0.5, -0.5], scaleanchor="x", constraintoward="top"),
         height=min(520, 240 + 26 * n),
         margin=_MARGIN,
         dragmode=False,

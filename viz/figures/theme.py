@@ -8,20 +8,12 @@ A figure therefore names no sequential colours: it follows the theme. Only what 
 # evenly spaced lightness in OKLCH, one turn of hue: perceptually uniform, readable with any colour vision;
 # the first colour is the page's background, so that nothing looks like nothing
 SEQUENTIAL = {
-    "light": (
-        ["#f6fbfb", "#c6e9e9", "#94d6d6", "#5fc1cc", "#1ba9c9"] + ["#008dc4", "#0d6eba", "#2b4fa7", "#2f3489", "#2b1b6a"]
-    ),
-    "dark": (
-        ["#13151f", "#212747", "#313873", "#325295", "#2171b1"] + ["#0092c2", "#00b3c5", "#50d1bd", "#a8e6aa", "#f2f5ae"]
-    ),
+    "light": "#f6fbfb #c6e9e9 #94d6d6 #5fc1cc #1ba9c9 #008dc4 #0d6eba #2b4fa7 #2f3489 #2b1b6a".split(),
+    "dark": "#13151f #212747 #313873 #325295 #2171b1 #0092c2 #00b3c5 #50d1bd #a8e6aa #f2f5ae".split(),
 }
 CATEGORICAL = {
-    "light": (
-        ["#466cc8", "#c57800", "#008b52", "#d86165", "#8c54b2"] + ["#939300", "#0081b2", "#ca62a1", "#008b85", "#d46a34"]
-    ),
-    "dark": (
-        ["#7fa5fa", "#fab45f", "#50c08b", "#ffa1a1", "#c190e5"] + ["#c9cb61", "#28b8e5", "#ffa1d7", "#00c1ba", "#ffa87b"]
-    ),
+    "light": "#466cc8 #c57800 #008b52 #d86165 #8c54b2 #939300 #0081b2 #ca62a1 #008b85 #d46a34".split(),
+    "dark": "#7fa5fa #fab45f #50c08b #ffa1a1 #c190e5 #c9cb61 #28b8e5 #ffa1d7 #00c1ba #ffa87b".split(),
 }
 
 # negative to positive, orange to blue; the middle is see-through, so that zero is the page in light and in dark

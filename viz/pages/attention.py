@@ -10,7 +10,8 @@ from viz.components.head_grid import head_grid
 from viz.components.token_graph import token_graph
 from viz.figures.attention import attention_heatmap, cell_products, is_clickable
 from viz.ui import controls, session
-from viz.ui.pictures import caption, picture
+from viz.ui.pictures import caption, picture, square_table
+from viz.ui.prose import check, quoted
 
 ONE, LAYER, ALL = "head", "layer", "all"
 VIEWS = {ONE: "one head", LAYER: "mean of the layer", ALL: "mean of all heads"}
@@ -56,7 +57,12 @@ def show_grid(layer: int, head: int) -> None:
 
 
 def choose(run: ModelRun) -> tuple[int, int, str, float]:
-    n, named = len(run.tokens), lambda name, i: f"{name} “{run.tokens[min(i, n - 1)].label}”"
+    n = len(run.tokens)
+
+    def naming(label: str, name: str) -> str:
+        i = st.session_state.get(name, controls.start(name, n))
+        return f"{label} {quoted(run.tokens[min(i, n - 1)].label)}"
+
     st.subheader("What to read", anchor=False)
     view = st.segmented_control(
         "Show", list(VIEWS), default=ONE, required=True, format_func=VIEWS.get, key="view", persist_state="session"
@@ -64,12 +70,10 @@ def choose(run: ModelRun) -> tuple[int, int, str, float]:
     left, right = st.columns(2, gap="medium")
     with left:
         layer = controls.position("Layer", "layer", run.info.n_layer)
-        token = st.session_state.get("token", n - 1)
-        controls.position(named("Query", token), "token", n, default=n - 1, help="The token that looks.")
+        controls.position(naming("Query", "token"), "token", n, help="The token that looks.")
     with right:
         head = controls.position("Head", "head", run.info.n_head)
-        key = st.session_state.get("key", min(1, n - 1))
-        controls.position(named("Key", key), "key", n, default=min(1, n - 1), help="The token looked at.")
+        controls.position(naming("Key", "key"), "key", n, help="The token looked at.")
     threshold = st.slider(
         "Hide lines below",
         0.0,
@@ -107,7 +111,7 @@ def show_head(run: ModelRun, weights: np.ndarray, token: int, key: int) -> None:
         how="Read along a row: how the token on the left shares its attention. Each row adds up to 1. "
         + ("Click a cell to open its arithmetic below." if clicks else "Choose query and key above to open a cell."),
         alt=strongest(weights, run.labels),
-        table=lambda: pd.DataFrame(weights, index=numbered(run.labels), columns=numbered(run.labels)),
+        table=lambda: square_table(weights, run.labels),
         **clicks,
     )
 
@@ -130,7 +134,9 @@ def show_graph(run: ModelRun, weights: np.ndarray, token: int, threshold: float)
 def show_cell(run: ModelRun, layer: int, head: int, token: int, key: int) -> None:
     cell = cell_arithmetic(run.attention[layer], head, token, key)
     query_label, key_label = run.tokens[token].label, run.tokens[key].label
-    st.subheader(f"How much does “{query_label}” look at “{key_label}”? Layer {layer}, head {head}", anchor=False)
+    st.subheader(
+        f"How much does {quoted(query_label)} look at {quoted(key_label)}? Layer {layer}, head {head}", anchor=False
+    )
     picture(
         cell_products(cell, query_label, key_label),
         key="cell_products",
@@ -170,24 +176,21 @@ def show_check(run: ModelRun, layer: int, head: int) -> None:
     weights = attention_weights(run.attention[layer], head)
     row_error = float(np.abs(weights.sum(axis=1) - 1).max())
     difference = session.current_model().recompute_layer(run, layer)
-    if row_error < 1e-5 and difference < 1e-3:
-        st.success("Checked on this run", icon=":material/check_circle:")
-    else:
-        st.error("These numbers disagree. Please report it.", icon=":material/error:")
-    st.markdown(
-        f"Every row of this head adds up to 1; the largest difference is **{row_error:.1e}**.  \n"
-        f"Layer {layer} done again by hand from these weights, softmax(Q·Kᵀ/√d)·V and on through the layer, gives what "
-        f"the model itself computed on its fast path; the largest difference is **{difference:.1e}**."
+    check(row_error < 1e-5, f"every row of this head adds up to 1; the largest difference is **{row_error:.1e}**.")
+    check(
+        difference < 1e-3,
+        f"layer {layer} done again by hand from these weights, softmax(Q·Kᵀ/√d)·V and on through the layer, gives what "
+        f"the model itself computed on its fast path; the largest difference is **{difference:.1e}**.",
     )
 
 
 def show_row(run: ModelRun, cell: CellArithmetic, token: int, key: int) -> None:
-    with st.expander(f"The whole row: all that “{run.tokens[token].label}” looks at"):
+    with st.expander(f"The whole row: all that {quoted(run.tokens[token].label)} looks at"):
         exponentials = np.exp(cell.row_scores - cell.row_scores.max())
         st.dataframe(
             pd.DataFrame(
                 {
-                    "key": numbered(run.labels),
+                    "key": [f"{i} {label}" for i, label in enumerate(run.labels)],
                     "score": cell.row_scores,
                     "exp(score - max)": exponentials,
                     "weight": exponentials / exponentials.sum(),
@@ -211,10 +214,6 @@ def strongest(weights: np.ndarray, labels: list[str]) -> str:
         query, key = np.unravel_index(off.argmax(), off.shape)
         text += f" Between two tokens it is {off[query, key]:.3f}, from “{labels[query]}” to “{labels[key]}”."
     return text
-
-
-def numbered(labels: list[str]) -> list[str]:
-    return [f"{i} {label}" for i, label in enumerate(labels)]
 
 
 def pick_head(layer: int, head: int) -> None:

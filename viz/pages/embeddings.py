@@ -8,6 +8,7 @@ from model import measures
 from viz.components.token_chips import token_chips
 from viz.figures import embeddings as figures
 from viz.ui import controls, pictures, session
+from viz.ui.prose import check, quoted
 
 MOST_POSITIONS = 128  # rows of the picture that compares positions with one another
 TOKEN_VECTORS = "token vectors"
@@ -23,18 +24,13 @@ labels, n_layer, d_model = run.labels, run.info.n_layer, run.info.d_model
 token_vectors, position_vectors = lm.embeddings()  # (V, D), (n_context, D)
 
 
-def code(label: str) -> str:
-    """A token within a sentence."""
-    return f"`` {label.replace('`', 'ˋ')} ``"  # a backtick would end the code span
-
-
 def entering() -> None:
     st.header(f"What enters block 0 is a sum of two vectors of {d_model} numbers", divider="gray")
     chosen = run.tokens[token]
     st.markdown(
-        f"The vector of {code(chosen.label)}, entry {chosen.id} of the vocabulary, says *what* stands there, wherever "
-        f"it stands. The vector of position {token} says *where*, whatever stands there. Their sum is all that the "
-        "first block is given."
+        f"The vector of {quoted(chosen.label)}, entry {chosen.id} of the vocabulary, says *what* stands there, "
+        f"wherever it stands. The vector of position {token} says *where*, whatever stands there. Their sum is all "
+        "that the first block is given."
     )
     parts = token_vectors[chosen.id], position_vectors[token]
     total, hidden = parts[0] + parts[1], run.hidden[0, token]
@@ -53,14 +49,11 @@ def entering() -> None:
     st.markdown(f"For example, dimension {widest}: {first} + {second} = **{third}**.")
     everywhere = token_vectors[[token.id for token in run.tokens]] + position_vectors[: len(run.tokens)]
     difference = float(np.abs(everywhere - run.hidden[0]).max())
-    if difference < 1e-5:
-        st.markdown(
-            f":green[:material/check_circle:] **Check:** for each of the {len(labels)} tokens of this run, the sum was "
-            "made again and compared with what the model put into block 0. The largest difference is "
-            f"**{f'{difference:.1e}' if difference else 0}**."
-        )
-    else:
-        st.markdown(f":red[:material/error:] **Check failed:** sum and model differ by {difference:.1e}.")
+    check(
+        difference < 1e-5,
+        f"for each of the {len(labels)} tokens of this run, the sum was made again and compared with what the model "
+        f"put into block 0. The largest difference is **{f'{difference:.1e}' if difference else 0}**.",
+    )
 
 
 @st.fragment
@@ -115,8 +108,8 @@ def neighbours() -> None:
         ),
     )
     st.markdown(
-        f"Nearest to {code(chosen.label)} in all {d_model} dimensions: "
-        + ", ".join(f"{code(label)} {cosine:.3f}" for cosine, label in nearest)
+        f"Nearest to {quoted(chosen.label)} in all {d_model} dimensions: "
+        + ", ".join(f"{quoted(label)} {cosine:.3f}" for cosine, label in nearest)
         + "."
     )
 
@@ -174,7 +167,7 @@ def similarity() -> None:
             how="Each cell compares the token of its row with the token of its column: blue alike, orange opposed. The "
             "diagonal compares each with itself.",
             alt=f"Cosine similarity of {len(labels)} tokens, {layer_name(source)}{mean}.",
-            table=lambda: named_square(table),
+            table=lambda: pictures.square_table(table, labels),
         )
     if not len(others):
         right.markdown("A text of one token has nothing to compare: type a longer one.")
@@ -185,14 +178,14 @@ def similarity() -> None:
     if np.isfinite(different).any():
         one, other = sorted(np.unravel_index(different.argmax(), different.shape))
         right.metric(
-            f"Most alike, if not equal: {code(labels[one])} and {code(labels[other])}", f"{table[one, other]:.3f}"
+            f"Most alike, if not equal: {quoted(labels[one])} and {quoted(labels[other])}", f"{table[one, other]:.3f}"
         )
     (most_common, times), *_ = Counter(each.id for each in run.tokens).most_common(1)
     if times > 1:
         first, second = [i for i, each in enumerate(run.tokens) if each.id == most_common][:2]
         right.metric(f"Positions {first} and {second}, {layer_name(source)}", f"{table[first, second]:.3f}")
         right.markdown(
-            f"Both positions hold {code(labels[first])}: one vocabulary entry, so one token vector, its cosine 1. "
+            f"Both positions hold {quoted(labels[first])}: one vocabulary entry, so one token vector, its cosine 1. "
             "Only their positions, and then what stands around them, can tell them apart."
         )
 
@@ -201,15 +194,10 @@ def layer_name(source: str | int) -> str:
     return source if source == TOKEN_VECTORS else f"layer {source}"
 
 
-def named_square(table: np.ndarray) -> pd.DataFrame:
-    names = [f"{i} {label}" for i, label in enumerate(labels)]  # equal tokens stay different rows
-    return pd.DataFrame(table, index=names, columns=names)
-
-
 def through_layers() -> None:
     st.header("One token's vector, layer by layer", divider="gray")
     st.markdown(
-        f"Each block reads the vector of {code(labels[token])} at position {token} and **adds** something to it. "
+        f"Each block reads the vector of {quoted(labels[token])} at position {token} and **adds** something to it. "
         f"Layer 0 is what enters block 0, layer {n_layer} what leaves the last block."
     )
     hidden = run.hidden[:, token]  # (L + 1, D)

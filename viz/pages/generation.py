@@ -6,10 +6,11 @@ import streamlit as st
 
 from model.attention import attention_weights, layer_weights
 from model.generation import NextToken, Sampling, Step, entropy, generate, next_token
-from model.run import ModelInfo, ModelRun, Token
+from model.run import ModelInfo, ModelRun
 from viz.components.token_chips import token_chips
 from viz.figures.generation import attended_bars, growing_text, next_token_bars, percent
 from viz.ui import controls, pictures, session
+from viz.ui.prose import quoted
 
 PACE = 0.12  # seconds between two tokens, so that the eye can follow; the model itself is faster
 
@@ -240,8 +241,8 @@ def continuation() -> None:
     )
     last = steps[-1]
     pictures.caption(
-        f"Last written: {quoted(last.token)}, {note(last)}. Each token is shaded by the probability that the model "
-        "gave it; click one to open the choice behind it."
+        f"Last written: {quoted(last.token.label)}, {note(last)}. Each token is shaded by the probability that the "
+        "model gave it; click one to open the choice behind it."
     )
     pictures.twin(generated_numbers, key="generated")
 
@@ -261,11 +262,6 @@ def generated_numbers() -> pd.DataFrame:
             "top-p": [step.sampling.top_p for step in steps],
         }
     )
-
-
-def quoted(token: Token) -> str:
-    """A label in running text: every sign that markdown could obey is escaped."""
-    return "“" + "".join(c if c.isalnum() or c in " ␣" else f"&#{ord(c)};" for c in token.label) + "”"
 
 
 def the_choice(run: ModelRun, step: Step) -> None:
@@ -312,8 +308,8 @@ def what_it_looked_at(run: ModelRun) -> None:
         attended_bars(run.labels, weights),
         key="looked_at",
         how=f"The attention row of the position that chooses: in {where} it looks most at "
-        f"{quoted(run.tokens[most])}, {strongest}. Chips and bars show the same {len(weights)} weights, which sum to "
-        f"{weights.sum():.4f}; the chips are shaded relative to the largest.",
+        f"{quoted(run.tokens[most].label)}, {strongest}. Chips and bars show the same {len(weights)} weights, which "
+        f"sum to {weights.sum():.4f}; the chips are shaded relative to the largest.",
         alt=f"Bars over {len(weights)} tokens, {where}; the highest is “{run.tokens[most].label}”, {strongest}.",
         table=lambda: pd.DataFrame({"position": range(len(weights)), "token": run.labels, "weight": weights}),
     )
@@ -328,17 +324,17 @@ def behind_a_token(ended: bool) -> None:
         run = session.current_continued_run(ids(steps))
         st.subheader("Behind the choice: what the model is looking at now")
         st.markdown(
-            f"The next token is chosen at the last position, by the vector of {quoted(run.tokens[-1])}. This is "
+            f"The next token is chosen at the last position, by the vector of {quoted(run.tokens[-1].label)}. This is "
             "where that position looks. Write some tokens and click one of them to see the same for it."
         )
     else:
         run = session.current_continued_run(ids(steps[:opened]))
         st.subheader(f"Behind the choice of token {len(run.tokens)}")
-        st.markdown(f"Opened: {quoted(steps[opened].token)}, written after {quoted(run.tokens[-1])}.")
+        st.markdown(f"Opened: {quoted(steps[opened].token.label)}, written after {quoted(run.tokens[-1].label)}.")
         the_choice(run, steps[opened])
         st.markdown(
             f"**What it attended to.** It was chosen at position {len(run.tokens) - 1}, by the vector of "
-            f"{quoted(run.tokens[-1])}; this is where that position looked."
+            f"{quoted(run.tokens[-1].label)}; this is where that position looked."
         )
     what_it_looked_at(run)
 

@@ -6,6 +6,7 @@ import streamlit as st
 from viz.components.token_chips import token_chips
 from viz.figures import tokenization as figures
 from viz.ui import controls, pictures, session
+from viz.ui.prose import check, quoted
 
 MOST_CHIPS = 2000
 MOST_BYTES = 48  # of a merge ladder; of a longer word, what lies around the chosen token is shown
@@ -121,9 +122,8 @@ def draw_chips(place, token: int) -> None:
 
 def describe(position: int) -> str:
     token = tokens[position]
-    label = token.label.replace("`", "ˋ")  # a backtick would end the code span
     return (
-        f"Token **{position}** is `` {label} ``: id **{token.id}**, bytes `{token.piece.hex(' ').upper()}`, "
+        f"Token **{position}** is {quoted(token.label)}: id **{token.id}**, bytes `{token.piece.hex(' ').upper()}`, "
         f"characters {token.start} to {token.end} of the text."
     )
 
@@ -144,14 +144,12 @@ def merges(token: int, word: str, word_of: list[int]) -> None:
         "says when that merge was learned, counted from 0: of all merges possible in a row, the lowest number wins."
     )
     n_merge, n_piece = len(ladder) - 1, last - first + 1
-    if ladder[-1].pieces == tuple(token.piece for token in tokens[first : last + 1]):
-        st.markdown(
-            f":green[:material/check_circle:] **Check:** after {n_merge} merge{'s' * (n_merge != 1)}, the last row is "
-            f"exactly what the tokenizer gave for this part of your text: {n_piece} token{'s' * (n_piece != 1)}, "
-            f"{f'{first} to {last}' if n_piece > 1 else f'number {first}'}."
-        )
-    else:
-        st.markdown(":red[:material/error:] **Check failed:** the last row is not how the tokenizer cut your text.")
+    check(
+        ladder[-1].pieces == tuple(token.piece for token in tokens[first : last + 1]),
+        f"after {n_merge} merge{'s' * (n_merge != 1)}, the last row must equal what the tokenizer gave for this "
+        f"part of your text: {n_piece} token{'s' * (n_piece != 1)}, "
+        f"{f'{first} to {last}' if n_piece > 1 else f'number {first}'}.",
+    )
 
 
 def vocabulary() -> None:

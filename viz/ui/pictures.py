@@ -1,7 +1,8 @@
 """How every picture is put on a page: the figure, one sentence on how to read it, and its numbers as a table."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -29,3 +30,9 @@ def twin(table: Callable[[], pd.DataFrame], *, key: str) -> None:
     """The numbers behind a picture, computed and sent only once asked for."""
     if st.toggle("Show the numbers", key=f"{key}_twin", persist_state="session"):
         st.dataframe(table(), key=f"{key}_table")
+
+
+def square_table(values: np.ndarray, labels: Sequence[str]) -> pd.DataFrame:
+    """Values (T, T) between tokens; the names carry positions, so that equal tokens stay different rows."""
+    names = [f"{i} {label}" for i, label in enumerate(labels)]
+    return pd.DataFrame(values, index=names, columns=names)

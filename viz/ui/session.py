@@ -109,10 +109,10 @@ def remember_link() -> None:
 
 
 def dropped_from_link() -> list[str]:
-    """One sentence for each value of the link that the page's widgets refused; each is told once."""
-    asked, sentences = st.session_state.asked, []
-    for name in [name for name in asked if name in st.session_state]:
-        wanted, shown = asked.pop(name), st.session_state[name]
-        if str(shown) != wanted:
-            sentences.append(f"The link asked for {name} “{wanted[:80]}”, which does not exist here: showing {shown}.")
-    return sentences
+    """One sentence for each value of the link that the first page's widgets refused; told once."""
+    asked, st.session_state.asked = st.session_state.asked, {}
+    return [
+        f"The link asked for {name} “{wanted[:80]}”, which does not exist here: showing {st.session_state[name]}."
+        for name, wanted in asked.items()
+        if name in st.session_state and str(st.session_state[name]) != wanted
+    ]

@@ -1,0 +1,52 @@
+"""`python -m tests.benchmarks` runs every subject, `python -m tests.benchmarks capture start` those named."""
+
+import argparse
+import importlib
+from pathlib import Path
+
+from tests.benchmarks.timing import Measured, NotMeasurable, table
+
+SUBJECTS = {
+    "peers": "bytes and time of the first picture of all heads, against BertViz's model_view",
+    "capture": "a run with its record kept, against the same forward without",
+    "start": "from `streamlit run` to the first painted page, and what is imported on the way",
+    "interaction": "a step of the layer control to the new picture; a hover and its messages",
+    "visitors": "25 visitors at once",
+    "compression": "bits per byte of held-out text, against a 5-gram and xz",
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.benchmarks",
+        description=__doc__,
+        epilog="subjects: " + "; ".join(f"{name}: {what}" for name, what in SUBJECTS.items()),
+    )
+    parser.add_argument("subjects", nargs="*", metavar="subject", help="all, unless named")
+    parser.add_argument("--quick", action="store_true", help="few rounds: only to see that everything works")
+    parser.add_argument(
+        "--data", type=Path, help="the story mix, *.txt.xz; compression needs it and is skipped without"
+    )
+    parser.add_argument(
+        "--cache", type=Path, default=Path.home() / ".cache" / "regard-bench", help="default: %(default)s"
+    )
+    args = parser.parse_args()
+    if unknown := set(args.subjects) - set(SUBJECTS):
+        parser.error(f"no subject {', '.join(sorted(unknown))}; there are {', '.join(SUBJECTS)}")
+    args.cache.mkdir(parents=True, exist_ok=True)
+
+    measured: list[Measured] = []
+    for name in args.subjects or SUBJECTS:
+        print(f"\n== {name}: {SUBJECTS[name]}", flush=True)
+        try:
+            for row in importlib.import_module(f"tests.benchmarks.{name}").measure(args):
+                print(f"   {row.what}: {row.figure}", flush=True)
+                measured.append(row)
+        except (NotMeasurable, ModuleNotFoundError) as missing:  # the other subjects are still worth their time
+            measured.append(Measured(name, f"not measured: {missing}"))
+            print(f"   {measured[-1].figure}", flush=True)
+    print(f"\n{table(measured)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""On the attention page: from an input on the layer control to the new heatmap painted; and what a hover sends."""
+
+import argparse
+from collections.abc import Iterator
+
+import numpy as np
+from playwright.sync_api import Locator, Page
+
+from tests.benchmarks.browser import IDLE, chromium, served, watched
+from tests.benchmarks.timing import Measured, at_most
+
+TEXT = "The%20cat%20sat%20on%20the%20mat%20because%20the%20cat%20was%20tired."
+TARGET = 150  # ms, the median
+
+# the heatmap that plotly drew is one bitmap in its drawing; a new picture is a new bitmap
+WATCH = """window.repainted = new Promise((done, fail) => {
+  const bitmap = () => document.querySelector('[class*=st-key-head_map] .heatmaplayer image')?.getAttribute('href');
+  const before = bitmap();
+  document.addEventListener('keydown', ({timeStamp}) => {
+    const poll = () => {
+      if (performance.now() - timeStamp > 60000) return fail(new Error('no new heatmap after a minute'));
+      if (!bitmap() || bitmap() === before) return requestAnimationFrame(poll);
+      requestAnimationFrame(() => requestAnimationFrame(() => done(performance.now() - timeStamp)));
+    };
+    poll();
+  }, {capture: true, once: true});
+}); null"""
+
+
+def measure(args: argparse.Namespace) -> Iterator[Measured]:
+    with served() as url, chromium() as browser:
+        page, sent, received = watched(browser)
+        page.goto(f"{url}/attention?text={TEXT}")
+        page.locator("[class*=st-key-head_map] .heatmaplayer image").wait_for(state="attached")
+        page.wait_for_selector(IDLE)
+        layer = page.locator(".st-key-layer input[type=range]")
+        n_step = int(layer.get_attribute("max"))
+        cycle = ["ArrowRight"] * n_step + ["ArrowLeft"] * n_step
+        received.clear()
+        times = [repainted(page, layer, key) for key in cycle * (2 if args.quick else 4)][len(cycle) :]
+        n_byte = sum(received) / (len(times) + len(cycle))
+        note = f"{len(times)} steps, 95 % within {np.percentile(times, 95):.0f} ms, {n_byte / 1e3:.0f} kB each"
+        what = "interaction: input on the layer control to new heatmap painted, median"
+        yield at_most(what, float(np.median(times)), TARGET, " ms", note)
+        n_sent, n_changed, n_token = hovered(page, sent)
+        yield Measured(
+            f"interaction: messages sent while {n_token} tokens of the graph are pointed at",
+            f"{n_sent}  (the lines changed {n_changed} times)",
+            "0",
+            n_sent == 0 and n_changed == n_token,
+        )
+
+
+def repainted(page: Page, control: Locator, key: str) -> float:
+    """Milliseconds from a key pressed on the control to the new heatmap and two frames."""
+    page.evaluate(WATCH)
+    control.press(key)
+    milliseconds = page.evaluate("window.repainted")
+    page.wait_for_selector(IDLE)
+    page.wait_for_timeout(300)
+    return milliseconds
+
+
+def hovered(page: Page, sent: list[int]) -> tuple[int, int, int]:
+    """(messages sent, how often the lines changed, tokens pointed at)."""
+    tokens = page.locator(".st-key-token_graph .q button")
+    lines = page.locator(".st-key-token_graph svg").first
+    tokens.first.scroll_into_view_if_needed()
+    page.wait_for_timeout(500)
+    sent.clear()
+    changed, before = 0, lines.inner_html()
+    for token in tokens.all():
+        token.hover()
+        page.wait_for_timeout(50)
+        changed, before = changed + (before != (now := lines.inner_html())), now
+    page.wait_for_timeout(500)
+    return len(sent), changed, tokens.count()

@@ -1,0 +1,79 @@
+"""From `streamlit run app.py` to the first painted page of a first visitor, and what the server imports on the way."""
+
+import argparse
+import re
+import statistics
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from playwright.sync_api import Browser
+
+from tests.benchmarks.browser import IDLE, chromium, served
+from tests.benchmarks.timing import Measured, at_most
+
+TARGET = 4.0  # seconds to the first picture, once torch is in the disk cache
+N_LISTED = 10
+PAGES = ("tokenization", "embeddings", "attention", "generation")
+# the last of the home page's five pictures: the model has run by then
+PATH = ".st-key-step_5 [role=img]"
+# on the other pages a picture of any kind: plotly's, or a component's of ours
+PICTURE = ".js-plotly-plot .main-svg, canvas[data-drawn], .graph svg line, .chips .chip"
+
+
+def measure(args: argparse.Namespace) -> Iterator[Measured]:
+    with chromium() as browser:
+        first_visit(browser)  # once for the disk cache
+        visits = [first_visit(browser) for _ in range(1 if args.quick else 3)]
+        health, title, picture = (statistics.median(times) for times in zip(*visits, strict=True))
+        yield Measured("start: process to healthy | to title visible", f"{health:.2f} s | {title:.2f} s")
+        yield at_most(
+            "start: process to the first page painted, all its pictures",
+            picture,
+            TARGET,
+            " s",
+            "torch in the disk cache",
+        )
+        with tempfile.TemporaryDirectory() as folder:
+            log = Path(folder) / "imports"
+            # the pages after the first too: whatever a reader opens must not need transformers
+            first_visit(browser, python=("-X", "importtime"), log=log, then=PAGES)
+            cost = import_costs(log.read_text(errors="replace"))
+    dearest = ", ".join(f"{name} {seconds:.2f}" for name, seconds in cost.most_common(N_LISTED))
+    yield Measured(
+        "start: imports of the server, s of each package's own modules", f"{cost.total():.2f} = {dearest}, …"
+    )
+    found = "transformers" in cost
+    yield Measured("start: `transformers` imported by the server", "yes" if found else "no", "no", not found)
+
+
+def first_visit(
+    browser: Browser, python: tuple[str, ...] = (), log: Path | None = None, then: tuple[str, ...] = ()
+) -> tuple[float, float, float]:
+    """Seconds from the start of the server's process to healthy, to the title, to all pictures of the home page."""
+    page = browser.new_context(viewport={"width": 1400, "height": 1000}).new_page()
+    began = time.perf_counter()
+    with served(python=python, log=log) as url:
+        health = time.perf_counter() - began
+        page.goto(url, wait_until="commit")
+        page.get_by_test_id("stMain").locator("h1").first.wait_for()
+        title = time.perf_counter() - began
+        page.locator(PATH).wait_for(timeout=120_000)
+        page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        picture = time.perf_counter() - began
+        for path in then:
+            page.goto(f"{url}/{path}")
+            page.locator(PICTURE).filter(visible=True).first.wait_for(timeout=120_000)
+            page.wait_for_selector(IDLE)
+        page.context.close()
+    return health, title, picture
+
+
+def import_costs(log: str) -> Counter[str]:
+    """Seconds that the modules of each package took themselves, from the report of `python -X importtime`."""
+    cost = Counter()
+    for microseconds, package in re.findall(r"import time: +(\d+) \| +\d+ \| +(\w+)", log):
+        cost[package] += int(microseconds) / 1e6
+    return cost
