@@ -2,14 +2,17 @@
 
 import streamlit as st
 
+from model import catalog
 from model.attention import pooled_overview
 from tests.benchmarks.synthetic import records
 from viz.components.head_grid import head_grid
+from viz.ui import session
 
 
 @st.cache_resource
 def prepared(n_token: int, n_draw: int) -> dict[str, list]:
     """Enough for `n_draw` clicks of each kind."""
+    session.language_model(catalog.DEFAULT)  # not needed here, but it sets threads and garbage as the app serves
     overviews = [pooled_overview(records(n_token, seed)) for seed in range(n_draw + 1)]
     return {"paint": overviews, "pool": [records(n_token, seed) for seed in range(n_draw + 1, 2 * n_draw + 1)]}
 

@@ -12,9 +12,7 @@ def choose() -> None:
     if "next_text" in st.session_state:  # see session.read_next: a widget can only be set before it is drawn
         st.session_state.text = st.session_state.pop("next_text")
     with st.sidebar:
-        st.markdown(
-            "## :material/visibility: Regard  \n:small[See where every head looks, and check every number you see.]"
-        )
+        st.markdown("## :material/visibility: Regard")
         st.selectbox(
             "Model",
             catalog.available(),
