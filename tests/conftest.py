@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from streamlit.testing.v1 import AppTest
+from threadpoolctl import threadpool_limits
 
 from model import catalog
 from model.builtin import BuiltinModel
@@ -22,6 +23,7 @@ ROOT = Path(__file__).parent.parent
 REPEATED = "the cat saw the dog and the dog saw the cat"
 
 torch.set_num_threads(1)  # as the app does; tiny models are fastest so
+threadpool_limits(1, user_api="blas")
 
 
 def write_tiny(folder: Path, *, seed: int = 0, n_context: int = 32, causal: bool = True) -> Path:

@@ -24,11 +24,14 @@ LINKED = ("model", "text", "layer", "head", "token", "key")  # what a link resto
 def language_model(name: str) -> LanguageModel:
     """Raises `ModelNotAvailable`."""
     import torch
+    from threadpoolctl import threadpool_limits
 
     from model import catalog
 
     lm = catalog.load(name)
-    torch.set_num_threads(1)  # many visitors share the cores; with more threads a busy machine collapses
+    # many visitors share the cores: with more threads, torch's and numpy's products collapse on a busy machine
+    torch.set_num_threads(1)
+    threadpool_limits(1, user_api="blas")
     gc.collect()
     gc.freeze()  # what was imported and loaded is never garbage: keep later collections short
     return lm
