@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from model.attention import attention_weights, cell_arithmetic, mean_weights
-from viz.figures.attention import attention_heatmap, cell_products, weights_as_bytes
+from viz.figures.attention import attention_heatmap, cell_strips, weights_as_bytes
 
 REPEATED = "the dog and the cat"
 
@@ -88,11 +88,13 @@ def test_the_selected_cell_is_outlined(run):
     assert (shape.x0, shape.x1, shape.y0, shape.y1) == (0.5, 1.5, 3.5, 4.5)
 
 
-def test_products_add_up_to_the_dot(run):
+def test_the_strips_show_every_element(run):
     cell = cell_arithmetic(run.attention[0], 1, 4, 1)
-    query, key, product = cell_products(cell, "a", "b").data[0].z
-    assert np.array_equal(product, query * key)
-    assert product.sum() == pytest.approx(cell.dot, abs=1e-5)
+    strips = cell_strips(cell, "<b>", "a")
+    shown = [float(value) for value in re.findall(r'title="element \d+: (-?\d+\.\d{4})"', strips)]
+    assert shown == pytest.approx(np.concatenate([cell.query, cell.key, cell.product]).tolist(), abs=6e-5)
+    assert "q of “&lt;b&gt;”" in strips and "<b>" not in strips
+    assert cell.product.sum() == pytest.approx(cell.dot, abs=1e-5)
 
 
 def test_bytes_are_square_roots():

@@ -1,5 +1,6 @@
 """Pictures of attention: one head as a heatmap, one cell's arithmetic, and weights as bytes for the grid of heads."""
 
+import html
 from collections.abc import Sequence
 
 import numpy as np
@@ -82,25 +83,40 @@ def _click_overlay(weights: np.ndarray, labels: Sequence[str], height: int) -> g
     )
 
 
-def cell_products(cell: CellArithmetic, query_label: str, key_label: str) -> go.Figure:
-    """The query, the key, and their product element by element, as three strips of d_head values (K,)."""
-    rows = np.stack([cell.query, cell.key, cell.product])
-    names = [f"q of “{escape(query_label)}”", f"k of “{escape(key_label)}”", "q × k"]
-    fig = go.Figure(
-        go.Heatmap(
-            z=rows,
-            y=names,
-            colorbar={"thickness": 12, "outlinewidth": 0},
-            hovertemplate="%{y}, element %{x}<br>%{z:.4f}<extra></extra>",
-            xgap=1,
-            ygap=6,
-            **theme.symmetric(rows),
-        )
+def cell_strips(cell: CellArithmetic, query_label: str, key_label: str) -> str:
+    """The query, the key, and their product element by element, as three rows of coloured cells (K,), in HTML.
+
+    Not a plotly figure: it is drawn anew with every step of the layer control, and this takes a tenth of the time.
+    """
+    rows = {
+        f"q of “{query_label}”": cell.query,
+        f"k of “{key_label}”": cell.key,
+        "q × k": cell.product,
+    }
+    cells = []
+    for name, values in rows.items():
+        largest = float(np.abs(values).max())
+        cells.append(f'<div class="name">{html.escape(name)}</div>')
+        cells += [
+            f'<div title="element {i}: {value:.4f}" style="background:{theme.signed_background(value, largest)}"></div>'
+            for i, value in enumerate(values.tolist())
+        ]
+        cells.append(f'<div class="sum">± {largest:.2f}</div>')
+    alt = f"Query and key of {len(cell.query)} elements each; their products add up to {cell.dot:.4f}."
+    return (
+        f"<style>{_STRIPS_CSS}</style>"
+        f'<div class="strips" role="img" aria-label="{alt}" style="--n:{len(cell.query)}">{"".join(cells)}</div>'
     )
-    fig.update_layout(height=190, margin={"l": 0, "r": 0, "t": 8, "b": 0}, dragmode=False)
-    fig.update_yaxes(autorange="reversed", showgrid=False)
-    fig.update_xaxes(title="element of the head's vectors", showgrid=False, zeroline=False)
-    return fig
+
+
+_STRIPS_CSS = f"""
+.strips {{ display: grid; grid-template-columns: minmax(5rem, auto) repeat(var(--n), minmax(2px, 1fr)) auto;
+  gap: 6px 1px; align-items: center; }}
+.strips > div {{ height: 30px; border-radius: 2px; outline: 1px solid rgb(128 128 128 / 0.15); }}
+.strips > .name, .strips > .sum {{ outline: none; font: 14px/30px {theme.MONOSPACE}; white-space: pre;
+  padding: 0 10px 0 0; unicode-bidi: isolate; max-width: 14rem; overflow: hidden; text-overflow: ellipsis; }}
+.strips > .sum {{ padding: 0 0 0 10px; font-size: 12px; opacity: 0.75; }}
+"""
 
 
 def weights_as_bytes(weights: np.ndarray) -> np.ndarray:

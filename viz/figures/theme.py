@@ -35,3 +35,9 @@ def symmetric(values) -> dict:
     """Keyword arguments of a plotly trace that colours signed `values` with zero in the middle."""
     largest = float(abs(values).max()) or 1.0
     return {"colorscale": DIVERGING, "zmin": -largest, "zmax": largest}
+
+
+def signed_background(value: float, largest: float) -> str:
+    """The CSS colour of one signed value: see-through at 0, full at ± `largest`; the ends of DIVERGING."""
+    red, green, blue = (197, 98, 0) if value < 0 else (10, 90, 190)
+    return f"rgb({red} {green} {blue} / {min(abs(value) / largest, 1) if largest else 0:.2f})"

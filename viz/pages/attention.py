@@ -8,9 +8,9 @@ from model.attention import CellArithmetic, attention_weights, cell_arithmetic, 
 from model.run import ModelRun
 from viz.components.head_grid import head_grid
 from viz.components.token_graph import token_graph
-from viz.figures.attention import attention_heatmap, cell_products, is_clickable
+from viz.figures.attention import attention_heatmap, cell_strips, is_clickable
 from viz.ui import controls, session
-from viz.ui.pictures import caption, picture, square_table
+from viz.ui.pictures import caption, picture, square_table, twin
 from viz.ui.prose import check, quoted
 
 ONE, LAYER, ALL = "head", "layer", "all"
@@ -29,19 +29,21 @@ def main() -> None:
 
 @st.fragment
 def read(run: ModelRun) -> None:
-    left, right = st.columns([1.15, 1], gap="large")
-    with right:  # first: the widgets are what knows the link's layer and head
+    overview, controls_place = st.columns([1.15, 1], gap="large")
+    heading = st.container()
+    heatmap, graph = st.columns([1.15, 1], gap="large")
+    # in the order in which a reader waits for them; and only the widgets know the link's layer and head
+    with controls_place:
         layer, head, view, threshold = choose(run)
-    with left:
-        show_grid(layer, head)
     token, key = st.session_state.token, st.session_state.key
     weights = chosen_weights(run, view, layer, head)
-    st.subheader(title_of(view, layer, head), anchor=False)
-    left, right = st.columns([1.15, 1], gap="large")
-    with left:
+    heading.subheader(title_of(view, layer, head), anchor=False)
+    with heatmap:
         show_head(run, weights, token, key)
-    with right:
+    with graph:
         show_graph(run, weights, token, threshold)
+    with overview:
+        show_grid(layer, head)
     show_cell(run, layer, head, token, key)
 
 
@@ -137,20 +139,22 @@ def show_cell(run: ModelRun, layer: int, head: int, token: int, key: int) -> Non
     st.subheader(
         f"How much does {quoted(query_label)} look at {quoted(key_label)}? Layer {layer}, head {head}", anchor=False
     )
-    picture(
-        cell_products(cell, query_label, key_label),
+    st.html(cell_strips(cell, query_label, key_label))
+    caption(
+        f"The query vector of token {token}, the key vector of token {key}, and their product, element by element: "
+        "blue is positive, orange negative, each row up to its own largest number. Where both have the same sign, the "
+        "product is positive and adds to the score."
+    )
+    twin(
+        lambda: pd.DataFrame({"query": cell.query, "key": cell.key, "product": cell.product}),
         key="cell_products",
-        how=f"The query vector of token {token}, the key vector of token {key}, and their product, element by element: "
-        "where both point the same way the product is positive (blue) and adds to the score.",
-        alt=f"Query and key have {len(cell.query)} elements; their products add up to {cell.dot:.4f}.",
-        table=lambda: pd.DataFrame({"query": cell.query, "key": cell.key, "product": cell.product}),
     )
     left, right = st.columns([1.15, 1], gap="medium")
     with left:
         st.markdown(arithmetic(cell))
     with right:
         show_check(run, layer, head)
-    show_row(run, cell, token, key)
+    show_row(run, cell, token)
 
 
 def arithmetic(cell: CellArithmetic) -> str:
@@ -184,25 +188,28 @@ def show_check(run: ModelRun, layer: int, head: int) -> None:
     )
 
 
-def show_row(run: ModelRun, cell: CellArithmetic, token: int, key: int) -> None:
-    with st.expander(f"The whole row: all that {quoted(run.tokens[token].label)} looks at"):
-        exponentials = np.exp(cell.row_scores - cell.row_scores.max())
-        st.dataframe(
-            pd.DataFrame(
-                {
-                    "key": [f"{i} {label}" for i, label in enumerate(run.labels)],
-                    "score": cell.row_scores,
-                    "exp(score - max)": exponentials,
-                    "weight": exponentials / exponentials.sum(),
-                }
-            ),
-            hide_index=True,
-            column_config={
-                "weight": st.column_config.ProgressColumn(format="%.4f", min_value=0, max_value=1),
-                "score": st.column_config.NumberColumn(format="%.4f"),
-                "exp(score - max)": st.column_config.NumberColumn(format="%.4f"),
-            },
-        )
+def show_row(run: ModelRun, cell: CellArithmetic, token: int) -> None:
+    if not st.toggle(
+        f"Show the whole row: all that {quoted(run.tokens[token].label)} looks at", key="row", persist_state="session"
+    ):
+        return
+    exponentials = np.exp(cell.row_scores - cell.row_scores.max())
+    st.dataframe(
+        pd.DataFrame(
+            {
+                "key": [f"{i} {label}" for i, label in enumerate(run.labels)],
+                "score": cell.row_scores,
+                "exp(score - max)": exponentials,
+                "weight": exponentials / exponentials.sum(),
+            }
+        ),
+        hide_index=True,
+        column_config={
+            "weight": st.column_config.ProgressColumn(format="%.4f", min_value=0, max_value=1),
+            "score": st.column_config.NumberColumn(format="%.4f"),
+            "exp(score - max)": st.column_config.NumberColumn(format="%.4f"),
+        },
+    )
 
 
 def strongest(weights: np.ndarray, labels: list[str]) -> str:
