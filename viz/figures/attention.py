@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from model.attention import CellArithmetic
 from viz.figures import theme
-from viz.figures.axes import escape, token_axis
+from viz.figures.axes import escape, shorten, token_axis
 
 _MOST_CLICKABLE = 64  # tokens; the overlay that hears clicks costs one SVG node a cell
 
@@ -27,53 +27,43 @@ def attention_heatmap(
     (query, key) as customdata. `selected`: the (query, key) cell to outline.
     """
     n = len(labels)
-    fig = go.Figure(
-        go.Heatmap(
-            z=weights,
-            zmin=0,
-            zmax=1,
-            colorbar={"title": "weight", "thickness": 12, "outlinewidth": 0},
-            hovertemplate="query %{y} looks at key %{x}<br>weight %{z:.4f}<extra></extra>",
-        )
-    )
-    if is_clickable(n):
-        fig.add_trace(_click_overlay(weights, [escape(label) for label in labels], height))
+    slanted = n > 12
+    longest = 8 * max(len(shorten(label)) for label in labels)  # pixels
+    ticks = {"tickfont": {"family": theme.MONOSPACE}, "automargin": False, "ticklabeloverflow": "allow"}
+    layout = {
+        "xaxis": token_axis(labels, "key: the token looked at", side="top", tickangle=-60 if slanted else 0, **ticks),
+        "yaxis": token_axis(labels, "query: the token that looks", range=[n - 0.5, -0.5], tickangle=0, **ticks),
+        "height": height,
+        # margins worked out here: left to itself, plotly draws everything once more to find them
+        "margin": {"l": longest + 32, "r": 64, "t": (longest if slanted else 16) + 36, "b": 0, "autoexpand": False},
+        "clickmode": "event+select",
+        "dragmode": False,
+        "hoverdistance": -1,
+        "showlegend": False,
+    }
     if selected:
         query, key = selected
-        fig.add_shape(
-            type="rect",
-            x0=key - 0.5,
-            x1=key + 0.5,
-            y0=query - 0.5,
-            y1=query + 0.5,
-            line={"color": theme.ACCENT, "width": 3},
-        )
-    fig.update_layout(
-        xaxis=token_axis(labels, "key: the token looked at", side="top", tickangle=-60 if n > 12 else 0),
-        yaxis=token_axis(labels, "query: the token that looks", range=[n - 0.5, -0.5]),
-        height=height,
-        margin={"l": 0, "r": 0, "t": 0, "b": 0},
-        clickmode="event+select",
-        dragmode=False,
-        hoverdistance=-1,
-        showlegend=False,
+        cell = {"x0": key - 0.5, "x1": key + 0.5, "y0": query - 0.5, "y1": query + 0.5}
+        layout["shapes"] = [{"type": "rect", **cell, "line": {"color": theme.ACCENT, "width": 3}}]
+    heatmap = go.Heatmap(
+        z=weights,
+        zmin=0,
+        zmax=1,
+        colorbar={"title": "weight", "thickness": 12, "outlinewidth": 0},
+        hovertemplate="query %{y} looks at key %{x}<br>weight %{z:.4f}<extra></extra>",
     )
-    fig.update_xaxes(tickfont_family=theme.MONOSPACE)
-    fig.update_yaxes(tickfont_family=theme.MONOSPACE)
-    return fig
+    overlay = [_click_overlay(weights, [escape(label) for label in labels], height)] if is_clickable(n) else []
+    return go.Figure([heatmap, *overlay], layout)
 
 
 def _click_overlay(weights: np.ndarray, labels: Sequence[str], height: int) -> go.Scatter:
     n = len(labels)
     query, key = (index.ravel() for index in np.indices(weights.shape))
-    invisible = {"marker": {"opacity": 0.0}}
     return go.Scatter(
         x=key,
         y=query,
         mode="markers",
         marker={"symbol": "square", "size": max(4, 0.7 * height / n), "opacity": 0.0},
-        selected=invisible,
-        unselected=invisible,
         customdata=np.stack([query, key], axis=1),
         text=[
             f"“{labels[q]}” (query {q}) looks at “{labels[k]}” (key {k})<br>weight {weights[q, k]:.4f}"
