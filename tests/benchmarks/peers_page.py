@@ -5,7 +5,7 @@ import streamlit as st
 from model import catalog
 from model.attention import pooled_overview
 from tests.benchmarks.synthetic import records
-from viz.components.head_grid import head_grid
+from viz.components.head_grid import head_grid, outline_head
 from viz.ui import session
 
 
@@ -25,4 +25,5 @@ if st.button("paint", key="paint"):  # the maps are ready: encode, send, draw
     st.session_state.shown = st.session_state.left["paint"].pop()
 if st.button("pool", key="pool"):  # only queries and keys are ready: weights, pooling, encode, send, draw
     st.session_state.shown = pooled_overview(st.session_state.left["pool"].pop())
-head_grid(st.session_state.shown, key="grid", layer=0, head=0)
+head_grid(st.session_state.shown, key="grid")
+outline_head("grid", 0, 0)

@@ -16,12 +16,10 @@ _grid = register(
 )
 
 
-def head_grid(
-    overview: Overview, *, key: str, layer: int, head: int, on_pick: Callable[[int, int], None] | None = None
-) -> None:
+def head_grid(overview: Overview, *, key: str, on_pick: Callable[[int, int], None] | None = None) -> None:
     """Draw `overview.maximum` (L, H, n, n). `on_pick(layer, head)` is called when a head is chosen.
 
-    Which head is outlined travels as a CSS variable: the maps, up to half a megabyte, are sent only when they change.
+    `outline_head` says which one is outlined.
     """
     n_layer, n_head, n_query, n_key = overview.maximum.shape
 
@@ -31,7 +29,6 @@ def head_grid(
                 if on_pick:
                     on_pick(picked_layer, picked_head)
 
-    css_variables(key, layer=layer, head=head)
     _grid(
         key=key,
         on_pick_change=picked,
@@ -40,3 +37,8 @@ def head_grid(
             "maps": pd.DataFrame({"w": weights_as_bytes(overview.maximum).ravel()}),
         },
     )
+
+
+def outline_head(key: str, layer: int, head: int) -> None:
+    """Outline one head of the grid drawn with `key`: a style, so that its maps, up to half a megabyte, stay put."""
+    css_variables(key, layer=layer, head=head)

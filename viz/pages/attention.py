@@ -1,12 +1,14 @@
 """The attention page: all heads, one head, one cell; each number down to the arithmetic that made it."""
 
+import time
+
 import numpy as np
 import pandas as pd
 import streamlit as st
 
 from model.attention import CellArithmetic, attention_weights, cell_arithmetic, mean_weights
 from model.run import ModelRun
-from viz.components.head_grid import head_grid
+from viz.components.head_grid import head_grid, outline_head
 from viz.components.token_graph import token_graph
 from viz.figures.attention import attention_heatmap, cell_strips, is_clickable
 from viz.ui import controls, session
@@ -24,33 +26,18 @@ def main() -> None:
         "**weights** that adds up to 1. Here is every head of this run, and the arithmetic behind every weight."
     )
     run = session.current_run()
+    left, right = st.columns([1.15, 1], gap="large")
+    with right:
+        choose_head(run)
+    with left:
+        show_grid()
     read(run)
 
 
-@st.fragment
-def read(run: ModelRun) -> None:
-    overview, controls_place = st.columns([1.15, 1], gap="large")
-    heading = st.container()
-    heatmap, graph = st.columns([1.15, 1], gap="large")
-    # in the order in which a reader waits for them; and only the widgets know the link's layer and head
-    with controls_place:
-        layer, head, view, threshold = choose(run)
-    token, key = st.session_state.token, st.session_state.key
-    weights = chosen_weights(run, view, layer, head)
-    heading.subheader(title_of(view, layer, head), anchor=False)
-    with heatmap:
-        show_head(run, weights, token, key)
-    with graph:
-        show_graph(run, weights, token, threshold)
-    with overview:
-        show_grid(layer, head)
-    show_cell(run, layer, head, token, key)
-
-
-def show_grid(layer: int, head: int) -> None:
+def show_grid() -> None:
     st.subheader("All heads at a glance", anchor=False)
     overview = session.current_overview()
-    head_grid(overview, key="head_grid", layer=layer, head=head, on_pick=pick_head)
+    head_grid(overview, key="head_grid", on_pick=pick_head)
     cells = "each cell is the largest weight of its neighbourhood" if overview.pooled else "each cell is one weight"
     caption(
         f"Each tile is one head: rows are the tokens that look, columns the tokens looked at, {cells} (colour on a "
@@ -58,35 +45,68 @@ def show_grid(layer: int, head: int) -> None:
     )
 
 
-def choose(run: ModelRun) -> tuple[int, int, str, float]:
+def choose_head(run: ModelRun) -> None:
+    st.subheader("What to read", anchor=False)
+    st.segmented_control(
+        "Show",
+        list(VIEWS),
+        default=ONE,
+        required=True,
+        format_func=VIEWS.get,
+        key="view",
+        persist_state="session",
+        on_change=read_again,
+    )
+    controls.position("Layer", "layer", run.info.n_layer, on_change=read_again)
+    controls.position("Head", "head", run.info.n_head, on_change=read_again)
+
+
+def read_again() -> None:
+    """A step of a control redraws what depends on it, not the whole page."""
+    st.rerun("read")
+
+
+@st.fragment(key="read")
+def read(run: ModelRun) -> None:
+    layer, head, view = st.session_state.layer, st.session_state.head, st.session_state.view
+    outline_head("head_grid", layer, head)
+    heading = st.container()
+    token, key, threshold = choose_cell(run)
+    heatmap, graph = st.columns([1.15, 1], gap="large")
+    weights = chosen_weights(run, view, layer, head)
+    heading.subheader(title_of(view, layer, head), anchor=False)
+    with heatmap:
+        show_head(run, weights, token, key)
+    time.sleep(0.01)  # lets the server send the head now; otherwise it leaves only with all that follows
+    with graph:
+        show_graph(run, weights, token, threshold)
+    show_cell(run, layer, head, token, key)
+
+
+def choose_cell(run: ModelRun) -> tuple[int, int, float]:
     n = len(run.tokens)
 
     def naming(label: str, name: str) -> str:
         i = st.session_state.get(name, controls.start(name, n))
         return f"{label} {quoted(run.tokens[min(i, n - 1)].label)}"
 
-    st.subheader("What to read", anchor=False)
-    view = st.segmented_control(
-        "Show", list(VIEWS), default=ONE, required=True, format_func=VIEWS.get, key="view", persist_state="session"
-    )
-    left, right = st.columns(2, gap="medium")
-    with left:
-        layer = controls.position("Layer", "layer", run.info.n_layer)
-        controls.position(naming("Query", "token"), "token", n, help="The token that looks.")
-    with right:
-        head = controls.position("Head", "head", run.info.n_head)
-        controls.position(naming("Key", "key"), "key", n, help="The token looked at.")
-    threshold = st.slider(
-        "Hide lines below",
-        0.0,
-        0.5,
-        0.02,
-        0.01,
-        key="threshold",
-        persist_state="session",
-        help="In the token graph, lines of a smaller weight are not drawn; it says how many are.",
-    )
-    return layer, head, view, threshold
+    columns = st.columns(3, gap="medium")
+    with columns[0]:
+        token = controls.position(naming("Query", "token"), "token", n, help="The token that looks.")
+    with columns[1]:
+        key = controls.position(naming("Key", "key"), "key", n, help="The token looked at.")
+    with columns[2]:
+        threshold = st.slider(
+            "Hide lines below",
+            0.0,
+            0.5,
+            0.02,
+            0.01,
+            key="threshold",
+            persist_state="session",
+            help="In the token graph, lines of a smaller weight are not drawn; it says how many are.",
+        )
+    return token, key, threshold
 
 
 def title_of(view: str, layer: int, head: int) -> str:

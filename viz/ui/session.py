@@ -5,6 +5,7 @@ The visitor's own choices live in st.session_state under the names in `LINKED`, 
 """
 
 import gc
+import os
 
 import streamlit as st
 
@@ -23,13 +24,15 @@ LINKED = ("model", "text", "layer", "head", "token", "key")  # what a link resto
 @st.cache_resource(show_spinner="Loading the model …", max_entries=4)
 def language_model(name: str) -> LanguageModel:
     """Raises `ModelNotAvailable`."""
+    # many visitors share the cores: with more threads, torch's and numpy's products collapse on a busy machine.
+    # set_num_threads reaches this thread only, and every rerun is a new one: they take OpenMP's default, read at import
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     import torch
     from threadpoolctl import threadpool_limits
 
     from model import catalog
 
     lm = catalog.load(name)
-    # many visitors share the cores: with more threads, torch's and numpy's products collapse on a busy machine
     torch.set_num_threads(1)
     threadpool_limits(1, user_api="blas")
     gc.collect()
