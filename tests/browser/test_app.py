@@ -121,8 +121,10 @@ def test_choices_survive_a_change_of_page_and_the_back_button(visit, page):
     page.get_by_role("link", name="Tokenization").click()
     expect(page.get_by_role("heading", name="Tokenization", exact=True)).to_be_visible()
     expect(page.locator(".st-key-text textarea")).to_have_value("hello world")
-    page.go_back()
+    page.get_by_role("link", name="Attention").click()
     expect(page.get_by_role("heading", name="Layer 4, head 0", exact=True)).to_be_visible()
+    page.go_back()
+    expect(page.get_by_role("heading", name="Tokenization", exact=True)).to_be_visible()
     expect(page.locator(".st-key-text textarea")).to_have_value("hello world")
 
 
