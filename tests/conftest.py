@@ -11,9 +11,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from streamlit.testing.v1 import AppTest
-from threadpoolctl import threadpool_limits
 
-from model import catalog
+from model import catalog, serving
 from model.builtin import BuiltinModel
 from model.run import LanguageModel, ModelRun
 from model.tokenizer import train
@@ -22,8 +21,7 @@ from model.transformer import Config, Transformer
 ROOT = Path(__file__).parent.parent
 REPEATED = "the cat saw the dog and the dog saw the cat"
 
-torch.set_num_threads(1)  # as the app does; tiny models are fastest so
-threadpool_limits(1, user_api="blas")
+serving.load_torch()  # threads as the app sets them; tiny models are fastest so
 
 
 def write_tiny(folder: Path, *, seed: int = 0, n_context: int = 32, causal: bool = True) -> Path:

@@ -3,6 +3,9 @@
 import argparse
 import importlib.util
 import sys
+from threading import Thread
+
+from model import serving
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -16,6 +19,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--no-browser", action="store_true", help="do not open a browser")
     args = parser.parse_args(argv)
 
+    # while the server starts and the browser opens; a page that needs torch waits for this import to end
+    Thread(target=serving.load_torch, daemon=True).start()
+
     from streamlit.web import cli as streamlit
 
     app = importlib.util.find_spec("app").origin
@@ -23,3 +29,7 @@ def main(argv: list[str] | None = None) -> None:
     if args.no_browser:
         sys.argv.append("--server.headless=true")
     sys.exit(streamlit.main())
+
+
+if __name__ == "__main__":
+    main()

@@ -23,13 +23,17 @@ IDLE = '[data-testid=stApp][data-test-script-state="notRunning"]'
 
 
 @contextmanager
-def served(script: Path = ROOT / "app.py", python: tuple[str, ...] = (), log: Path | None = None) -> Iterator[str]:
-    """The address of a fresh `streamlit run script`, once it is healthy; `log`: where its stderr goes."""
+def served(script: Path | None = None, python: tuple[str, ...] = (), log: Path | None = None) -> Iterator[str]:
+    """The address of a fresh `regard`, or `streamlit run script`, once it is healthy; `log`: where its stderr goes."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, *python, "-m", "streamlit", "run", str(script), f"--server.port={port}"]
-    command += ["--server.address=127.0.0.1", "--server.headless=true"]
+    if script is None:
+        command = ["viz.cli", f"--port={port}", "--host=127.0.0.1", "--no-browser"]
+    else:
+        command = ["streamlit", "run", str(script), f"--server.port={port}", "--server.address=127.0.0.1"]
+        command.append("--server.headless=true")
+    command = [sys.executable, *python, "-m", *command]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}  # a script below tests/ imports tests.…
     with open(log or os.devnull, "wb") as stderr:
         server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=stderr)

@@ -1,4 +1,4 @@
-"""From `streamlit run app.py` to the first painted page of a first visitor, and what the server imports on the way."""
+"""From `regard` to the first painted page of a first visitor, and what the server imports on the way."""
 
 import argparse
 import re
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser
 
-from tests.benchmarks.browser import IDLE, chromium, served
+from tests.benchmarks.browser import IDLE, ROOT, chromium, served
 from tests.benchmarks.timing import Measured, at_most
 
 TARGET = 4.0  # seconds to the first picture, once torch is in the disk cache
@@ -26,16 +26,12 @@ PICTURE = ".js-plotly-plot .main-svg, canvas[data-drawn], .graph svg line, .chip
 def measure(args: argparse.Namespace) -> Iterator[Measured]:
     with chromium() as browser:
         first_visit(browser)  # once for the disk cache
-        visits = [first_visit(browser) for _ in range(1 if args.quick else 3)]
-        health, title, picture = (statistics.median(times) for times in zip(*visits, strict=True))
-        yield Measured("start: process to healthy | to title visible", f"{health:.2f} s | {title:.2f} s")
-        yield at_most(
-            "start: process to the first page painted, all its pictures",
-            picture,
-            TARGET,
-            " s",
-            "torch in the disk cache",
-        )
+        for command, script in (("regard", None), ("streamlit run app.py", ROOT / "app.py")):
+            visits = [first_visit(browser, script) for _ in range(1 if args.quick else 5)]
+            health, title, picture = (statistics.median(times) for times in zip(*visits, strict=True))
+            yield Measured(f"start: `{command}` to healthy | to title visible", f"{health:.2f} s | {title:.2f} s")
+            what = f"start: `{command}` to the first page painted, all its pictures"
+            yield at_most(what, picture, TARGET, " s", "torch in the disk cache")
         with tempfile.TemporaryDirectory() as folder:
             log = Path(folder) / "imports"
             # the pages after the first too: whatever a reader opens must not need transformers
@@ -50,12 +46,16 @@ def measure(args: argparse.Namespace) -> Iterator[Measured]:
 
 
 def first_visit(
-    browser: Browser, python: tuple[str, ...] = (), log: Path | None = None, then: tuple[str, ...] = ()
+    browser: Browser,
+    script: Path | None = None,
+    python: tuple[str, ...] = (),
+    log: Path | None = None,
+    then: tuple[str, ...] = (),
 ) -> tuple[float, float, float]:
     """Seconds from the start of the server's process to healthy, to the title, to all pictures of the home page."""
     page = browser.new_context(viewport={"width": 1400, "height": 1000}).new_page()
     began = time.perf_counter()
-    with served(python=python, log=log) as url:
+    with served(script, python=python, log=log) as url:
         health = time.perf_counter() - began
         page.goto(url, wait_until="commit")
         page.get_by_test_id("stMain").locator("h1").first.wait_for()

@@ -4,11 +4,9 @@ Runs are shared by all visitors, read-only, and found again by small keys: model
 The visitor's own choices live in st.session_state under the names in `LINKED`, each bound to the URL by its widget.
 """
 
-import gc
-import os
-
 import streamlit as st
 
+from model import catalog, serving
 from model.run import LanguageModel, ModelRun, PromptError, Token
 
 EXAMPLES = (
@@ -24,19 +22,9 @@ LINKED = ("model", "text", "layer", "head", "token", "key")  # what a link resto
 @st.cache_resource(show_spinner="Loading the model …", max_entries=4)
 def language_model(name: str) -> LanguageModel:
     """Raises `ModelNotAvailable`."""
-    # many visitors share the cores: with more threads, torch's and numpy's products collapse on a busy machine.
-    # set_num_threads reaches this thread only, and every rerun is a new one: they take OpenMP's default, read at import
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    import torch
-    from threadpoolctl import threadpool_limits
-
-    from model import catalog
-
+    serving.load_torch()
     lm = catalog.load(name)
-    torch.set_num_threads(1)
-    threadpool_limits(1, user_api="blas")
-    gc.collect()
-    gc.freeze()  # what was imported and loaded is never garbage: keep later collections short
+    serving.settle()
     return lm
 
 
