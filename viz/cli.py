@@ -3,9 +3,6 @@
 import argparse
 import importlib.util
 import sys
-from threading import Thread
-
-from model import serving
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -18,9 +15,6 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--host", default="localhost", help="who may connect: localhost (default), or 0.0.0.0 for all")
     parser.add_argument("--no-browser", action="store_true", help="do not open a browser")
     args = parser.parse_args(argv)
-
-    # while the server starts and the browser opens; a page that needs torch waits for this import to end
-    Thread(target=serving.load_torch, daemon=True).start()
 
     from streamlit.web import cli as streamlit
 
