@@ -115,14 +115,23 @@ def test_a_wrong_value_in_a_link_is_dropped_with_a_word(visit, page):
     expect(page.get_by_test_id("stException")).to_have_count(0)
 
 
-def test_choices_survive_a_change_of_page_and_the_back_button(visit, page):
+def test_choices_survive_a_change_of_page(visit, page):
     visit("attention?layer=4")
     type_text(page, "hello world")
     page.get_by_role("link", name="Tokenization").click()
     expect(page.get_by_role("heading", name="Tokenization", exact=True)).to_be_visible()
     expect(page.locator(".st-key-text textarea")).to_have_value("hello world")
+    settle(page)
     page.get_by_role("link", name="Attention").click()
     expect(page.get_by_role("heading", name="Layer 4, head 0", exact=True)).to_be_visible()
+
+
+def test_the_back_button_goes_back_and_keeps_the_text(visit, page):
+    visit("tokenization")
+    type_text(page, "hello world")
+    page.get_by_role("link", name="Embeddings").click()
+    expect(page.get_by_role("heading", name="Embeddings", exact=True)).to_be_visible()
+    settle(page)
     page.go_back()
     expect(page.get_by_role("heading", name="Tokenization", exact=True)).to_be_visible()
     expect(page.locator(".st-key-text textarea")).to_have_value("hello world")
