@@ -35,7 +35,13 @@ def attention_heatmap(
         "yaxis": token_axis(labels, "query: the token that looks", range=[n - 0.5, -0.5], tickangle=0, **ticks),
         "height": height,
         # margins worked out here: left to itself, plotly draws everything once more to find them
-        "margin": {"l": longest + 32, "r": 64, "t": (longest if slanted else 16) + 36, "b": 0, "autoexpand": False},
+        "margin": {
+            "l": longest + 32,
+            "r": 64,
+            "t": (longest + 12 if slanted else 16) + 36,
+            "b": 0,
+            "autoexpand": False,
+        },
         "clickmode": "event+select",
         "dragmode": False,
         "hoverdistance": -1,

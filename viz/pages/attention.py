@@ -85,16 +85,11 @@ def read(run: ModelRun) -> None:
 
 def choose_cell(run: ModelRun) -> tuple[int, int, float]:
     n = len(run.tokens)
-
-    def naming(label: str, name: str) -> str:
-        i = st.session_state.get(name, controls.start(name, n))
-        return f"{label} {quoted(run.tokens[min(i, n - 1)].label)}"
-
     columns = st.columns(3, gap="medium")
     with columns[0]:
-        token = controls.position(naming("Query", "token"), "token", n, help="The token that looks.")
+        token = controls.position("Query", "token", n, help="The token that looks.")
     with columns[1]:
-        key = controls.position(naming("Key", "key"), "key", n, help="The token looked at.")
+        key = controls.position("Key", "key", n, help="The token looked at.")
     with columns[2]:
         threshold = st.slider(
             "Hide lines below",
