@@ -36,7 +36,7 @@ def attention_heatmap(
         "height": height,
         # margins worked out here: left to itself, plotly draws everything once more to find them
         "margin": {
-            "l": longest + 32,
+            "l": longest + 44,
             "r": 64,
             "t": (longest + 12 if slanted else 16) + 36,
             "b": 0,

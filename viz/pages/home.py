@@ -31,8 +31,8 @@ STYLE = """<style>
 
 st.title("See where every head looks, and check every number you see.")
 st.write(
-    "Type a text in the sidebar. A transformer reads it here and now: follow your text through it, from what you typed "
-    "to what it expects next, and open any step to look inside."
+    "Type a text in the sidebar (on a small screen, **»** opens it). A transformer reads it here and now: follow your "
+    "text through it, from what you typed to what it expects next, and open any step to look inside."
 )
 
 lm, run = session.current_model(), session.current_run()
