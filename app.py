@@ -4,7 +4,7 @@ import streamlit as st
 
 from model.run import VisitorError
 from viz.components.theme_watch import theme_watch
-from viz.ui import session, sidebar
+from viz.ui import provenance, session, sidebar
 
 st.set_page_config(page_title="Regard", page_icon="👁", layout="wide")
 # the frame's own air: Streamlit leaves 6rem above every page
@@ -25,6 +25,7 @@ summary = st.sidebar.empty()
 notice = st.empty()
 try:
     page.run()
+    provenance.card()
 except VisitorError as error:
     st.warning(str(error), icon=":material/info:")
 sidebar.summarise(summary)

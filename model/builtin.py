@@ -10,17 +10,8 @@ import torch
 from safetensors.torch import load_file
 
 from model.attention import layer_weights
-from model.run import (
-    UNCHANGED,
-    Attention,
-    Intervention,
-    ModelInfo,
-    ModelNotAvailable,
-    ModelRun,
-    Predictions,
-    PromptError,
-    Token,
-)
+from model.intervention import UNCHANGED, Intervention
+from model.run import Attention, ModelInfo, ModelNotAvailable, ModelRun, Predictions, PromptError, Token
 from model.tokenizer import Tokenizer
 from model.transformer import Config, Transformer
 

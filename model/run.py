@@ -1,4 +1,4 @@
-"""The nouns of Regard: Token, ModelInfo, Attention, Predictions, ModelRun, LanguageModel, Intervention, and the errors.
+"""The nouns of Regard: Token, ModelInfo, Attention, Predictions, ModelRun, LanguageModel, and the errors.
 
 A run is plain data: frozen, NumPy, float32, no batch axis, every field present, shapes checked once at birth. Its
 arrays are made read-only then, because all visitors with the same text share one run.
@@ -8,10 +8,12 @@ S tokens looked at (keys), D d_model, K d_head, V n_vocab.
 
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+
+from model.intervention import UNCHANGED, Intervention
 
 
 class VisitorError(Exception):
@@ -168,7 +170,7 @@ class ModelRun:
     attention: tuple[Attention, ...]  # L of them; self-attention
     hidden: np.ndarray  # (L + 1, T, D) the residual stream before each block and after the last, before the final norm
     predictions: Predictions
-    intervention: "Intervention"
+    intervention: Intervention
 
     def __post_init__(self):
         n_layer, n_token, d_model = self.info.n_layer, len(self.tokens), self.info.d_model
@@ -186,16 +188,6 @@ class ModelRun:
     @property
     def labels(self) -> list[str]:
         return [token.label for token in self.tokens]
-
-
-@dataclass(frozen=True)
-class Intervention:
-    """What is changed in a run: heads switched off (they write nothing to the residual stream)."""
-
-    heads_off: frozenset[tuple[int, int]] = field(default_factory=frozenset)  # (layer, head)
-
-
-UNCHANGED = Intervention()
 
 
 class LanguageModel(Protocol):

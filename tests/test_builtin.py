@@ -11,7 +11,8 @@ from safetensors.torch import load_file, save_file
 
 from model import catalog
 from model.builtin import BuiltinModel
-from model.run import Intervention, ModelNotAvailable, PromptError
+from model.intervention import Intervention
+from model.run import ModelNotAvailable, PromptError
 from tests.conftest import REPEATED, write_tiny
 
 

@@ -5,7 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from model.run import Attention, Intervention, ModelNotAvailable, ModelRun, Predictions, PromptError, VisitorError
+from model.intervention import Intervention
+from model.run import Attention, ModelNotAvailable, ModelRun, Predictions, PromptError, VisitorError
 
 
 def zeros(*shape: int, dtype=np.float32) -> np.ndarray:

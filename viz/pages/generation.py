@@ -43,7 +43,7 @@ def open_token(i: int) -> None:
 def write_next() -> None:
     """Add one token; called from callbacks and by the clock."""
     steps = st.session_state.generated
-    tokens = session.current_continued_run(ids(steps)).tokens
+    tokens = session.current_run(ids(steps)).tokens
     steps.extend(generate(session.current_model(), tokens, 1, sampling(), st.session_state.seed))
     st.session_state.opened = None
 
@@ -194,7 +194,7 @@ def candidates(choice: NextToken, key: str, n: int, chosen: int | None = None) -
 
 
 def what_comes_next() -> None:
-    choice = following(session.current_continued_run(ids(st.session_state.generated)), sampling())
+    choice = following(session.current_run(ids(st.session_state.generated)), sampling())
     candidates(choice, "next", st.session_state.n_shown)
     st.html("<style>.st-key-measures [data-testid=stMetricValue] { font-size: 1.35rem }</style>")
     with st.container(horizontal=True, gap="large", key="measures"):
@@ -321,14 +321,14 @@ def behind_a_token(ended: bool) -> None:
     if opened is None and ended:
         opened = len(steps) - 1
     if opened is None:
-        run = session.current_continued_run(ids(steps))
+        run = session.current_run(ids(steps))
         st.subheader("Behind the choice: what the model is looking at now")
         st.markdown(
             f"The next token is chosen at the last position, by the vector of {quoted(run.tokens[-1].label)}. This is "
             "where that position looks. Write some tokens and click one of them to see the same for it."
         )
     else:
-        run = session.current_continued_run(ids(steps[:opened]))
+        run = session.current_run(ids(steps[:opened]))
         st.subheader(f"Behind the choice of token {len(run.tokens)}")
         st.markdown(f"Opened: {quoted(steps[opened].token.label)}, written after {quoted(run.tokens[-1].label)}.")
         the_choice(run, steps[opened])

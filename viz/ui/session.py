@@ -1,12 +1,17 @@
 """What a visitor's session holds: the model, the text, the run. The only caches are here.
 
-Runs are shared by all visitors, read-only, and found again by small keys: model name and text, never arrays.
+Runs are shared by all visitors, read-only, and found again by a `RunKey`.
 The visitor's own choices live in st.session_state under the names in `LINKED`, each bound to the URL by its widget.
 """
+
+from dataclasses import dataclass
 
 import streamlit as st
 
 from model import catalog, serving
+from model.attention import Overview, pooled_overview
+from model.generation import placed
+from model.intervention import UNCHANGED, Intervention
 from model.run import LanguageModel, ModelRun, PromptError, Token
 
 EXAMPLES = (
@@ -28,31 +33,30 @@ def language_model(name: str) -> LanguageModel:
     return lm
 
 
-@st.cache_resource(show_spinner=False, max_entries=32)
-def run_of(model: str, text: str) -> ModelRun:
+@dataclass(frozen=True)
+class RunKey:
+    """What makes a run: small values only, never arrays."""
+
+    model: str
+    text: str
+    continuation: tuple[int, ...] = ()  # ids generated after the text: encoding the grown text may split it otherwise
+    intervention: Intervention = UNCHANGED
+
+
+@st.cache_resource(show_spinner=False, max_entries=48, hash_funcs={RunKey: repr})
+def run_of(run_key: RunKey) -> ModelRun:
     """Raises `PromptError`, `ModelNotAvailable`."""
-    lm = language_model(model)
-    return lm.run(lm.encode(text))
-
-
-@st.cache_resource(show_spinner=False, max_entries=32)
-def overview_of(model: str, text: str):
-    """All heads of a run, pooled to at most 64 x 64 each (`model.attention.Overview`)."""
-    from model.attention import pooled_overview
-
-    return pooled_overview(run_of(model, text).attention)
-
-
-@st.cache_resource(show_spinner=False, max_entries=16)
-def continued_run_of(model: str, text: str, continuation: tuple[int, ...]) -> ModelRun:
-    """The run of a text and of tokens generated after it, by id: encoding the grown text may split it otherwise."""
-    from model.generation import placed
-
-    lm = language_model(model)
-    tokens = list(lm.encode(text))
-    for id in continuation:
+    lm = language_model(run_key.model)
+    tokens = list(lm.encode(run_key.text))
+    for id in run_key.continuation:
         tokens.append(placed(lm.token(id), tokens))
-    return lm.run(tokens)
+    return lm.run(tokens, run_key.intervention)
+
+
+@st.cache_resource(show_spinner=False, max_entries=32, hash_funcs={RunKey: repr})
+def overview_of(run_key: RunKey) -> Overview:
+    """All heads of a run, pooled to at most 64 x 64 each."""
+    return pooled_overview(run_of(run_key).attention)
 
 
 def current_model() -> LanguageModel:
@@ -71,19 +75,17 @@ def current_tokens() -> tuple[Token, ...]:
     return current_model().encode(current_text())
 
 
-def current_run() -> ModelRun:
-    return run_of(st.session_state.model, current_text())
+def current_key(continuation: tuple[int, ...] = (), intervention: Intervention = UNCHANGED) -> RunKey:
+    """Of the current model and text, and what was generated after it or changed in the model."""
+    return RunKey(st.session_state.model, current_text(), continuation, intervention)
 
 
-def current_continued_run(continuation: tuple[int, ...]) -> ModelRun:
-    """The current text and what was generated after it; `current_run` if that is nothing."""
-    if not continuation:
-        return current_run()
-    return continued_run_of(st.session_state.model, current_text(), continuation)
+def current_run(continuation: tuple[int, ...] = (), intervention: Intervention = UNCHANGED) -> ModelRun:
+    return run_of(current_key(continuation, intervention))
 
 
-def current_overview():
-    return overview_of(st.session_state.model, current_text())
+def current_overview() -> Overview:
+    return overview_of(current_key())
 
 
 def read_next(text: str) -> None:
