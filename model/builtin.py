@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,18 @@ from safetensors.torch import load_file
 
 from model.attention import layer_weights
 from model.intervention import UNCHANGED, Intervention
-from model.run import Attention, ModelInfo, ModelNotAvailable, ModelRun, Predictions, PromptError, Token
+from model.run import (
+    Attention,
+    LayerParameters,
+    ModelInfo,
+    ModelNotAvailable,
+    ModelRun,
+    Predictions,
+    PromptError,
+    Token,
+)
 from model.tokenizer import Tokenizer
-from model.transformer import Config, Transformer
+from model.transformer import Change, Config, Transformer
 
 _FILES = ("config.json", "card.json", "tokenizer.json", "weights.safetensors")
 _TOP_K = 20  # predictions kept for each position
@@ -89,7 +99,7 @@ class BuiltinModel:
                 f"Shorten it by {excess:,} token{'s' if excess > 1 else ''}."
             )
         ids = torch.tensor([[token.id for token in tokens]])  # (1, T)
-        logits, record = self._transformer(ids, self._head_gain(intervention))
+        logits, record = self._transformer(ids, self._changes(intervention), intervention.positions)
         return ModelRun(
             info=self.info,
             tokens=tuple(tokens),
@@ -125,20 +135,49 @@ class BuiltinModel:
         block, attention = self._transformer.blocks[layer], run.attention[layer]
         mixed = layer_weights(attention) @ attention.value  # (H, T, K)
         mixed = torch.from_numpy(mixed)
-        if (gain := self._head_gain(run.intervention)) is not None:
-            mixed = mixed * gain[layer, :, None, None]
+        if changes := self._changes(run.intervention):  # all but this is in the attention's own record
+            mixed = mixed * changes[layer].output_gain[:, None, None]
         x = torch.tensor(run.hidden[layer])  # (T, D)
         x = x + block.attention.output(mixed.transpose(0, 1).flatten(1))
         x = x + block.mlp(block.mlp_norm(x))
         return float((x - torch.tensor(run.hidden[layer + 1])).abs().max())
 
-    def _head_gain(self, intervention: Intervention) -> torch.Tensor | None:
-        if not intervention.heads_off:
+    def layer_parameters(self, layer: int) -> LayerParameters:
+        block = self._transformer.blocks[layer]
+        norm, attention = block.attention_norm, block.attention
+        by_head = (self.info.n_head, self.info.d_head)
+
+        def split(linear: torch.nn.Linear) -> tuple[np.ndarray, np.ndarray]:
+            return linear.weight.unflatten(0, by_head).numpy(), linear.bias.view(by_head).numpy()  # (H, K, D), (H, K)
+
+        return LayerParameters(
+            norm.weight.view(-1).numpy(),
+            norm.bias.view(-1).numpy(),
+            norm.eps,
+            *split(attention.query),
+            *split(attention.key),
+            *split(attention.value),
+            attention.output.weight.unflatten(1, by_head).transpose(0, 1).numpy(),  # (H, D, K)
+            attention.output.bias.numpy(),
+        )
+
+    def _changes(self, intervention: Intervention) -> list[Change] | None:
+        """What each attention layer does otherwise, if any does. ValueError if there is no such head."""
+        if replace(intervention, positions=True) == UNCHANGED:
             return None
-        gain = torch.ones(self.info.n_layer, self.info.n_head)
-        for layer, head in intervention.heads_off:
-            gain[layer, head] = 0
-        return gain
+        query_gain, output_gain = torch.ones(2, self.info.n_layer, self.info.n_head)
+        for gain, heads in ((query_gain, intervention.heads_uniform), (output_gain, intervention.heads_off)):
+            for layer, head in heads:
+                if not (0 <= layer < self.info.n_layer and 0 <= head < self.info.n_head):
+                    raise ValueError(
+                        f"no head {head} in layer {layer}: {self.info.n_layer} layers of {self.info.n_head} heads"
+                    )
+                gain[layer, head] = 0
+        scale = (self.info.d_head**-0.5 if intervention.scale else 1.0) / intervention.temperature
+        return [
+            Change(query_gain[layer], output_gain[layer], scale, intervention.causal_mask)
+            for layer in range(self.info.n_layer)
+        ]
 
 
 def _predictions(logits: torch.Tensor, ids: torch.Tensor) -> Predictions:

@@ -190,6 +190,44 @@ class ModelRun:
         return [token.label for token in self.tokens]
 
 
+@dataclass(frozen=True)
+class LayerParameters:
+    """What one layer's attention was trained to be, head by head: from the residual stream and back to it."""
+
+    norm_weight: np.ndarray  # (D,) of the layer norm before it
+    norm_bias: np.ndarray  # (D,)
+    norm_epsilon: float  # added to the variance
+    query_weight: np.ndarray  # (H, K, D)
+    query_bias: np.ndarray  # (H, K)
+    key_weight: np.ndarray  # (G, K, D), H a multiple of G
+    key_bias: np.ndarray  # (G, K)
+    value_weight: np.ndarray  # (G, K, D)
+    value_bias: np.ndarray  # (G, K)
+    output_weight: np.ndarray  # (H, D, K) each head's own columns of the output projection
+    output_bias: np.ndarray  # (D,) one for all heads together
+
+    def __post_init__(self):
+        n_head, d_head, d_model = self.query_weight.shape
+        n_key_head = len(self.key_weight)
+        expected = {
+            "norm_weight": (d_model,),
+            "norm_bias": (d_model,),
+            "query_bias": (n_head, d_head),
+            "key_weight": (n_key_head, d_head, d_model),
+            "key_bias": (n_key_head, d_head),
+            "value_weight": (n_key_head, d_head, d_model),
+            "value_bias": (n_key_head, d_head),
+            "output_weight": (n_head, d_model, d_head),
+            "output_bias": (d_model,),
+        }
+        for name, shape in expected.items():
+            if getattr(self, name).shape != shape:
+                raise ValueError(f"{name} {getattr(self, name).shape}, expected {shape}")
+        if n_head % n_key_head:
+            raise ValueError(f"{n_head} heads cannot share {n_key_head} key heads evenly")
+        _seal(self.query_weight, *(getattr(self, name) for name in expected))
+
+
 class LanguageModel(Protocol):
     """What the app needs of a model; the batch axis is born and dies inside the implementations."""
 
@@ -212,6 +250,9 @@ class LanguageModel(Protocol):
 
     def recompute_layer(self, run: ModelRun, layer: int) -> float:
         """Do one layer of a run again from the weights that `model.attention` shows; the largest difference."""
+
+    def layer_parameters(self, layer: int) -> LayerParameters | None:
+        """What the attention of one layer was trained to be; None where a model cannot give it in this form."""
 
 
 def _seal(*arrays: np.ndarray, dtype: type = np.float32) -> None:

@@ -12,6 +12,7 @@ Letters in the shape comments, everywhere in Regard:
     D d_model: width of the residual stream     K d_head: width of one head, D / H      V n_vocab
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -46,7 +47,7 @@ class AttentionRecord(NamedTuple):
     query: Tensor  # (B, H, T, K)
     key: Tensor  # (B, H, S, K)
     value: Tensor  # (B, H, S, K)
-    scale: float  # the scores are query·key times this: 1 / sqrt(K)
+    scale: float  # the scores are query·key times this: 1 / sqrt(K), unless changed
     causal: bool  # whether position t sees only the positions 0 … t
 
 
@@ -55,6 +56,15 @@ class Record(NamedTuple):
 
     attention: tuple[AttentionRecord, ...]  # L of them
     hidden: tuple[Tensor, ...]  # L + 1 of (B, T, D): the residual stream before each block and after the last
+
+
+class Change(NamedTuple):
+    """What one attention layer does otherwise than it was trained to."""
+
+    query_gain: Tensor  # (H,) multiplies each head's queries; 0 makes its scores 0 and so the weights of a row equal
+    output_gain: Tensor  # (H,) multiplies what each head writes; 0 switches it off
+    scale: float  # instead of 1 / sqrt(K)
+    masked: bool  # False takes the mask away; True puts none where there was none
 
 
 class Attention(nn.Module):
@@ -69,22 +79,22 @@ class Attention(nn.Module):
         self.output = nn.Linear(config.d_model, config.d_model)
 
     def forward(
-        self, x: Tensor, source: Tensor | None = None, head_gain: Tensor | None = None
+        self, x: Tensor, source: Tensor | None = None, change: Change | None = None
     ) -> tuple[Tensor, AttentionRecord]:
-        """Let the positions of `x` (B, T, D) look at those of `source` (B, S, D), or at `x` itself if there is none.
-
-        `head_gain` (H,) multiplies what each head writes: 1 leaves a head as it is, 0 switches it off.
-        """
+        """Let the positions of `x` (B, T, D) look at those of `source` (B, S, D), or at `x` itself if there is none."""
         source = x if source is None else source
         query = self._split(self.query(x))  # (B, H, T, K)
         key = self._split(self.key(source))  # (B, H, S, K)
         value = self._split(self.value(source))  # (B, H, S, K)
-        scale = self.d_head**-0.5
-        mixed = F.scaled_dot_product_attention(query, key, value, is_causal=self.causal, scale=scale)  # (B, H, T, K)
-        if head_gain is not None:
-            mixed = mixed * head_gain[:, None, None]  # (B, H, T, K)
+        scale, causal = self.d_head**-0.5, self.causal
+        if change is not None:
+            query = query * change.query_gain[:, None, None]  # (B, H, T, K)
+            scale, causal = change.scale, causal and change.masked
+        mixed = F.scaled_dot_product_attention(query, key, value, is_causal=causal, scale=scale)  # (B, H, T, K)
+        if change is not None:
+            mixed = mixed * change.output_gain[:, None, None]  # (B, H, T, K)
         joined = mixed.transpose(1, 2).flatten(2)  # (B, T, D): the heads side by side
-        return self.output(joined), AttentionRecord(query, key, value, scale, self.causal)
+        return self.output(joined), AttentionRecord(query, key, value, scale, causal)
 
     def _split(self, x: Tensor) -> Tensor:
         return x.unflatten(-1, (self.n_head, self.d_head)).transpose(1, 2)  # (B, T, D) -> (B, H, T, K)
@@ -112,8 +122,8 @@ class Block(nn.Module):
         self.mlp_norm = nn.LayerNorm(config.d_model)
         self.mlp = MLP(config)
 
-    def forward(self, x: Tensor, head_gain: Tensor | None = None) -> tuple[Tensor, AttentionRecord]:
-        attended, record = self.attention(self.attention_norm(x), head_gain=head_gain)
+    def forward(self, x: Tensor, change: Change | None = None) -> tuple[Tensor, AttentionRecord]:
+        attended, record = self.attention(self.attention_norm(x), change=change)
         x = x + attended  # (B, T, D)
         x = x + self.mlp(self.mlp_norm(x))  # (B, T, D)
         return x, record
@@ -131,20 +141,24 @@ class Transformer(nn.Module):
         self.final_norm = nn.LayerNorm(config.d_model)
         self.apply(self._initialise)
 
-    def forward(self, ids: Tensor, head_gain: Tensor | None = None) -> tuple[Tensor, Record]:
-        """Read token ids (B, T); return logits (B, T, V) and what happened. `head_gain`: (L, H), see `Attention`."""
-        x = self.embed(ids)  # (B, T, D)
+    def forward(
+        self, ids: Tensor, changes: Sequence[Change] | None = None, positions: bool = True
+    ) -> tuple[Tensor, Record]:
+        """Read token ids (B, T); return logits (B, T, V) and what happened. `changes`: L of them, or as trained."""
+        x = self.embed(ids, positions)  # (B, T, D)
         hidden, attention = [x], []
         for layer, block in enumerate(self.blocks):
-            x, record = block(x, None if head_gain is None else head_gain[layer])  # (B, T, D)
+            x, record = block(x, changes[layer] if changes else None)  # (B, T, D)
             hidden.append(x)
             attention.append(record)
         return self.unembed(x), Record(tuple(attention), tuple(hidden))
 
-    def embed(self, ids: Tensor) -> Tensor:
-        """What each token is plus where it stands: (B, T) -> (B, T, D)."""
-        positions = torch.arange(ids.shape[1], device=ids.device)  # (T,)
-        return self.token_embedding(ids) + self.position_embedding(positions)  # (B, T, D)
+    def embed(self, ids: Tensor, positions: bool = True) -> Tensor:
+        """What each token is plus, unless told otherwise, where it stands: (B, T) -> (B, T, D)."""
+        x = self.token_embedding(ids)  # (B, T, D)
+        if positions:
+            x = x + self.position_embedding(torch.arange(ids.shape[1], device=ids.device))  # (B, T, D)
+        return x
 
     def unembed(self, hidden: Tensor) -> Tensor:
         """Logits for any vectors of the residual stream: (…, D) -> (…, V)."""

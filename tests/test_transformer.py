@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from model import attention as reading
 from model.run import Attention as KeptAttention
-from model.transformer import Attention, Config, Transformer
+from model.transformer import Attention, Change, Config, Transformer
 
 CONFIG = Config(n_vocab=97, n_context=24, n_layer=3, n_head=4, d_model=32)
 ENCODER = Config(n_vocab=97, n_context=24, n_layer=3, n_head=4, d_model=32, causal=False)
@@ -211,7 +211,7 @@ def test_forward_stores_nothing():
         ]
 
     before = state()
-    transformer(random_ids(), head_gain=torch.ones(3, 4))
+    transformer(random_ids(), changes(torch.ones(3, 4)))
     assert state() == before
 
 
@@ -231,11 +231,15 @@ def test_hidden_states_and_logits_fit_together():
     assert torch.equal(record.hidden[0][0, 3], at_3)
 
 
-def test_head_gain_zero_is_zeroing_the_heads_slice_by_hand():
+def changes(output_gain: torch.Tensor) -> list[Change]:
+    return [Change(torch.ones(4), gain, scale=CONFIG.d_head**-0.5, masked=True) for gain in output_gain]
+
+
+def test_output_gain_zero_is_zeroing_the_heads_slice_by_hand():
     transformer, ids = random_transformer(CONFIG), random_ids()
     gain = torch.ones(3, 4)
     gain[1, 2] = 0
-    gained, record = transformer(ids, head_gain=gain)
+    gained, record = transformer(ids, changes(gain))
     x = transformer.embed(ids)
     for layer, block in enumerate(transformer.blocks):
         attention = record.attention[layer]
@@ -248,7 +252,7 @@ def test_head_gain_zero_is_zeroing_the_heads_slice_by_hand():
     torch.testing.assert_close(gained, transformer.unembed(x), **WITHIN)
     assert not torch.allclose(gained, transformer(ids)[0], atol=1e-2)
     # a gain of one is no gain
-    assert torch.equal(transformer(ids, head_gain=torch.ones(3, 4))[0], transformer(ids)[0])
+    assert torch.equal(transformer(ids, changes(torch.ones(3, 4)))[0], transformer(ids)[0])
 
 
 def test_heads_must_divide_the_width():
