@@ -4,14 +4,14 @@ A run keeps queries and keys (`model.run.Attention`, one a layer), not T x T wei
 looked at: weights = softmax(query·key · scale), Vaswani et al. 2017, eq. 1. Rows are queries, columns keys.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from model.run import Attention
 
-_ROWS_AT_ONCE = 64  # of all heads: small enough for the processor's cache, measured best between 64 and 128
+ROWS_AT_ONCE = 64  # of a layer's heads: small enough for the processor's cache, measured best between 64 and 128
 
 
 def attention_scores(attention: Attention, head: int, rows: slice = slice(None)) -> np.ndarray:
@@ -19,28 +19,26 @@ def attention_scores(attention: Attention, head: int, rows: slice = slice(None))
 
     IndexError if there is no such head, here and below.
     """
-    if not 0 <= head < attention.n_head:
-        raise IndexError(f"no head {head} among {attention.n_head}")
-    return _scores(attention, slice(head, head + 1), rows)[0]
+    return _scores(attention, [head], rows, attention.n_key)[0]
 
 
 def attention_weights(attention: Attention, head: int, rows: slice = slice(None)) -> np.ndarray:
     """Weights of some queries (all, unless told): (R, S); each row sums to 1."""
-    return _softmax(attention_scores(attention, head, rows))
+    return layer_weights(attention, rows, [head])[0]
 
 
-def layer_weights(attention: Attention, rows: slice = slice(None)) -> np.ndarray:
-    """The same for all heads of the layer: (H, R, S)."""
-    return _softmax(_scores(attention, slice(None), rows))
-
-
-def mean_weights(layers: Sequence[Attention], heads: Iterable[tuple[int, int]]) -> np.ndarray:
-    """The mean over chosen (layer, head) pairs: (T, S). ValueError if none are chosen."""
-    chosen = list(heads)
-    if not chosen:
-        raise ValueError("the mean of no heads")
-    total = sum(attention_weights(layers[layer], head) for layer, head in chosen)
-    return total / np.float32(len(chosen))
+def layer_weights(attention: Attention, rows: slice = slice(None), heads: Sequence[int] | None = None) -> np.ndarray:
+    """The same for several heads of the layer (all, unless told): (H', R, S)."""
+    heads = range(attention.n_head) if heads is None else heads
+    positions = range(attention.n_query)[rows]
+    weights = np.zeros((len(heads), len(positions), attention.n_key), np.float32)
+    for first in range(0, len(positions), ROWS_AT_ONCE):
+        block = positions[first : first + ROWS_AT_ONCE]
+        # what comes after a causal block stays 0: half the work of a long text
+        seen = block[-1] + 1 if attention.causal else attention.n_key
+        scores = _scores(attention, heads, slice(block.start, block.stop, block.step), seen)
+        weights[:, first : first + ROWS_AT_ONCE, :seen] = _softmax(scores)
+    return weights
 
 
 @dataclass(frozen=True)
@@ -109,8 +107,8 @@ def pooled_overview(layers: Sequence[Attention], n: int = 64) -> Overview:
     maximum, mean = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
     n_cell = np.diff(query_edges)[:, None] * np.diff(key_edges)  # weights in each cell
     for layer, attention in enumerate(layers):
-        # a block of whole cells, of about _ROWS_AT_ONCE queries
-        step = max(1, _ROWS_AT_ONCE * (len(query_edges) - 1) // attention.n_query)
+        # a block of whole cells, of about ROWS_AT_ONCE queries
+        step = max(1, ROWS_AT_ONCE * (len(query_edges) - 1) // attention.n_query)
         for first in range(0, len(query_edges) - 1, step):
             edges = query_edges[first : first + step + 1]
             weights = layer_weights(attention, slice(edges[0], edges[-1]))  # (H, R, S)
@@ -118,6 +116,16 @@ def pooled_overview(layers: Sequence[Attention], n: int = 64) -> Overview:
             maximum[block] = _pool(np.maximum, weights, edges, key_edges)
             mean[block] = _pool(np.add, weights, edges, key_edges) / n_cell[first : first + step]
     return Overview(maximum, mean, query_edges, key_edges)
+
+
+def strongest_in_cell(attention: Attention, head: int, overview: Overview, cell: tuple[int, int]) -> tuple[int, int]:
+    """The (query, key) of the weight that `overview.maximum` shows in a cell of one head of this layer."""
+    (q0, q1), (k0, k1) = (
+        edges[i : i + 2] for edges, i in zip((overview.query_edges, overview.key_edges), cell, strict=True)
+    )
+    weights = attention_weights(attention, head, slice(q0, q1))[:, k0:k1]
+    query, key = np.unravel_index(weights.argmax(), weights.shape)
+    return int(q0 + query), int(k0 + key)
 
 
 def _edges(length: int, n: int) -> np.ndarray:
@@ -130,15 +138,18 @@ def _pool(by: np.ufunc, weights: np.ndarray, query_edges: np.ndarray, key_edges:
     return by.reduceat(over_keys, query_edges[:-1] - query_edges[0], axis=1)
 
 
-def _scores(attention: Attention, heads: slice, rows: slice) -> np.ndarray:
-    """(H', R, S) scores of a range of heads and rows."""
+def _scores(attention: Attention, heads: Sequence[int], rows: slice, n_key: int) -> np.ndarray:
+    """(H', R, n_key) scores of some heads and rows, for the first keys."""
+    for head in heads:
+        if not 0 <= head < attention.n_head:
+            raise IndexError(f"no head {head} among {attention.n_head}")
     query = attention.query[heads, rows]  # (H', R, K)
-    key = attention.key[[_key_head(attention, head) for head in range(attention.n_head)[heads]]]  # (H', S, K)
-    scores = query @ key.transpose(0, 2, 1)  # (H', R, S)
+    key = attention.key[[_key_head(attention, head) for head in heads], :n_key]  # (H', n_key, K)
+    scores = query @ key.transpose(0, 2, 1)  # (H', R, n_key)
     scores *= np.float32(attention.scale)
     if attention.causal:
         query_position = np.arange(attention.n_query)[rows, None]
-        scores[:, np.arange(attention.n_key) > query_position] = -np.inf
+        scores[:, np.arange(n_key) > query_position] = -np.inf
     return scores
 
 

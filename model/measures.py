@@ -1,4 +1,4 @@
-"""Numbers derived from vectors and runs: similarity, neighbours, principal components, change from layer to layer.
+"""Numbers derived from attention and vectors: received and given, similarity, neighbours, principal components, change.
 
 NumPy in, NumPy out; nothing is changed in place. N and M count vectors, D is their length.
 """
@@ -83,3 +83,22 @@ def mean_similarity_apart(similarity: np.ndarray, distance: int) -> float:
     if not 0 <= distance < len(similarity):
         raise IndexError(f"no two of {len(similarity)} are {distance} apart")
     return float(np.diagonal(similarity, distance).mean())
+
+
+def attention_received(weights: np.ndarray) -> np.ndarray:
+    """How much each key is looked at: the mean of its column (T, S) -> (S,); NaN where there is nothing."""
+    there = ~np.isnan(weights)
+    count = there.sum(axis=0)
+    total = np.where(there, weights, 0).sum(axis=0, dtype=np.float64)
+    return np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0)
+
+
+def attention_entropy(weights: np.ndarray) -> np.ndarray:
+    """How widely each query looks: the entropy of its row (T, S) -> (T,) in nats; 0 is all on one key, ln S is flat.
+
+    NaN entries are left out; a row of nothing else is NaN.
+    """
+    gone = np.isnan(weights).all(axis=1)
+    p = np.nan_to_num(weights).astype(np.float64)
+    entropy = -np.where(p > 0, p * np.log(np.where(p > 0, p, 1)), 0).sum(axis=1)
+    return np.where(gone, np.nan, np.abs(entropy))  # abs: certainty is 0, not -0

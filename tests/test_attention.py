@@ -128,18 +128,6 @@ def test_huge_scores_do_not_overflow():
     np.testing.assert_array_equal(reading.attention_weights(attention, 0), [[1, 0], [1, 0]])
 
 
-def test_mean_weights_by_hand():
-    # a head that looks at itself only, and one that looks at both evenly
-    sharp = Attention(array([[9, 0], [0, 9]]), array([[9, 0], [0, 9]]), array([[1, 0], [0, 1]]), 9.0, False)
-    even = Attention(array([[0, 0], [0, 0]]), array([[9, 0], [0, 9]]), array([[1, 0], [0, 1]]), 9.0, False)
-    mean = reading.mean_weights([sharp, even], [(0, 0), (1, 0)])
-    np.testing.assert_allclose(mean, [[0.75, 0.25], [0.25, 0.75]])
-    assert mean.dtype == np.float32
-    np.testing.assert_array_equal(reading.mean_weights([sharp, even], iter([(0, 0)])), [[1, 0], [0, 1]])
-    with pytest.raises(ValueError, match="the mean of no heads"):
-        reading.mean_weights([sharp, even], [])
-
-
 @pytest.mark.parametrize(
     ("n_query", "n_key", "causal"), [(13, 13, True), (13, 13, False), (1, 1, True), (130, 130, True), (7, 20, False)]
 )

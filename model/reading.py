@@ -1,0 +1,251 @@
+"""Reading attention by a rule: which heads, with or without the sink, between which units; and one value explained.
+
+The steps, always in this order, each on the weights of all tokens:
+1. combine the chosen heads, cell by cell, by their mean or their maximum;
+2. the sink: leave it, hide the keys that belong to it, or take them out and divide each row by what is left;
+3. units: sum over the keys of a unit, mean over its queries; so a row that summed to 1 still does;
+4. segments: keep the rows of one text and the columns of one text.
+NaN marks what is not there: a key taken out, or a row of which nothing is left. Letters: Q rows, K columns, T tokens.
+"""
+
+import itertools
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from model.attention import ROWS_AT_ONCE, attention_scores, layer_weights
+from model.run import Attention, Token, VisitorError
+from model.units import KINDS, Units
+
+COMBINE = ("mean", "max")
+SINK = ("as is", "hide", "renormalise")
+SEGMENTS = ("all", "A → A", "A → B", "B → A", "B → B")
+
+
+class HeadsError(VisitorError):
+    """What a visitor wrote does not name heads of this model."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How attention is read; small and hashable. ValueError if there are no heads, or for a word that is not listed."""
+
+    heads: tuple[tuple[int, int], ...]  # (layer, head) pairs
+    combine: str = "mean"
+    sink: str = "as is"
+    kind: str = "tokens"
+    segment: str = "all"
+
+    def __post_init__(self):
+        if not self.heads:
+            raise ValueError("a rule without heads")
+        for word, words in (
+            (self.combine, COMBINE),
+            (self.sink, SINK),
+            (self.kind, KINDS),
+            (self.segment, SEGMENTS),
+        ):
+            if word not in words:
+                raise ValueError(f"{word!r} is none of {', '.join(words)}")
+
+    @property
+    def plain(self) -> bool:
+        """Whether each value is one weight of one head, as the model used it."""
+        return len(self.heads) == 1 and self.sink != "renormalise" and self.kind == "tokens"
+
+
+def parse_heads(text: str, n_layer: int, n_head: int) -> tuple[tuple[int, int], ...]:
+    """Heads written as "2.3, 4.*": layer.head, with * for every one. Sorted, each once.
+
+    Raises `HeadsError` if the text says nothing, or names what is not there.
+    """
+    chosen = set()
+    for word in re.split(r"[,;\s]+", text.strip()) if text.strip() else []:
+        match = re.fullmatch(r"(\d{1,4}|\*)\.(\d{1,4}|\*)", word)
+        if match is None:
+            raise HeadsError(
+                f"“{word[:20]}” is not a head. Write layer.head, such as 2.3; 2.* is all of layer 2, *.3 is head 3 of "
+                "every layer."
+            )
+        layers, heads = (
+            range(n) if part == "*" else range(int(part), int(part) + 1)
+            for part, n in zip(match.groups(), (n_layer, n_head), strict=True)
+        )
+        if layers.stop > n_layer or heads.stop > n_head:
+            raise HeadsError(
+                f"There is no head {word}: layers go from 0 to {n_layer - 1}, heads from 0 to {n_head - 1}."
+            )
+        chosen |= {(layer, head) for layer in layers for head in heads}
+    if not chosen:
+        raise HeadsError("No head is chosen. Hold shift and click tiles, or write some, such as 2.3, 4.*")
+    return tuple(sorted(chosen))
+
+
+def write_heads(heads: Iterable[tuple[int, int]], n_layer: int, n_head: int) -> str:
+    """The shortest such text: whole layers as 4.*, one head of every layer as *.3."""
+    left, words = set(heads), []
+    if len(left) == n_layer * n_head:
+        return "*.*"
+    for head in range(n_head):
+        if n_layer > 1 and all((layer, head) in left for layer in range(n_layer)):
+            words.append(f"*.{head}")
+            left -= {(layer, head) for layer in range(n_layer)}
+    for layer in range(n_layer):
+        if n_head > 1 and all((layer, head) in left for head in range(n_head)):
+            words.append(f"{layer}.*")
+            left -= {(layer, head) for head in range(n_head)}
+    return ", ".join(words + [f"{layer}.{head}" for layer, head in sorted(left)])
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a rule makes of a run's attention."""
+
+    weights: np.ndarray  # (Q, K) float32; NaN where there is nothing
+    queries: np.ndarray  # (Q,) the units that the rows stand for
+    keys: np.ndarray  # (K,) and the columns
+    units: Units
+    removed: np.ndarray  # (Q,) the part of each row's weight that the sink had, whether or not it was taken out
+    given: dict[str, float]  # segment -> mean over its rows of the weight on its columns; empty for one text
+
+
+def combined_weights(layers: Sequence[Attention], heads: Iterable[tuple[int, int]], by: str) -> np.ndarray:
+    """Step 1: (T, S), the mean or the maximum of each cell over (layer, head) pairs."""
+    heads = sorted(heads)
+    reduce = np.maximum if by == "max" else np.add
+    combined = np.zeros((layers[0].n_query, layers[0].n_key), np.float32)
+    for layer, chosen in itertools.groupby(heads, key=lambda pair: pair[0]):
+        chosen = [head for _, head in chosen]
+        for first in range(0, len(combined), ROWS_AT_ONCE):  # blocks that stay in the processor's cache
+            rows = slice(first, first + ROWS_AT_ONCE)
+            of_layer = reduce.reduce(layer_weights(layers[layer], rows, chosen))
+            reduce(combined[rows], of_layer, out=combined[rows])
+    return combined / np.float32(len(heads)) if by == "mean" and len(heads) > 1 else combined
+
+
+def sink_keys(tokens: Sequence[Token]) -> np.ndarray:
+    """(T,) which keys count as the sink: the first token and the special tokens (Xiao et al. 2024)."""
+    return np.array([position == 0 or token.special for position, token in enumerate(tokens)])
+
+
+def without_sink(weights: np.ndarray, sink: np.ndarray, how: str) -> tuple[np.ndarray, np.ndarray]:
+    """Step 2 on weights (T, S), with `sink` (S,) marking its keys: what is left, and each row's part removed (T,)."""
+    total = weights.sum(axis=1)
+    removed = weights[:, sink].sum(axis=1) / total
+    if how == "as is":
+        return weights, removed
+    left = np.where(sink, np.float32(np.nan), weights)
+    if how == "renormalise":
+        mass = np.nansum(left, axis=1, keepdims=True)
+        left = np.divide(left, mass, out=np.full_like(left, np.nan), where=mass > 0)
+    return left, removed
+
+
+def between_units(weights: np.ndarray, queries: Units, keys: Units) -> np.ndarray:
+    """Step 3: (T, S) -> (U, W), the sum over the keys of a unit, then the mean over its queries.
+
+    What is NaN is left out; a unit of which nothing is left is NaN.
+    """
+    there = ~np.isnan(weights)
+    sums = np.add.reduceat(np.where(there, weights, 0), keys.starts, axis=1)  # (T, W)
+    some = np.add.reduceat(there, keys.starts, axis=1) > 0  # (T, W)
+    total = np.add.reduceat(np.where(some, sums, 0), queries.starts, axis=0)  # (U, W)
+    count = np.add.reduceat(some.astype(np.float32), queries.starts, axis=0)
+    return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
+
+
+def read_attention(
+    layers: Sequence[Attention], tokens: Sequence[Token], units: Units, rule: Rule, second: int | None = None
+) -> Reading:
+    """All steps. `units` are those of `rule.kind`; `second`: the first token of the second text, if there are two."""
+    weights = combined_weights(layers, rule.heads, rule.combine)
+    weights, removed = without_sink(weights, sink_keys(tokens), rule.sink)
+    if rule.kind != "tokens":
+        weights = between_units(weights, units, units)
+        removed = np.add.reduceat(removed, units.starts) / np.diff(np.append(units.starts, len(tokens)))
+    everything = np.arange(len(units))
+    if second is None or second >= len(tokens):
+        return Reading(weights, everything, everything, units, removed, {})
+    split = units.of(second)
+    parts = {"A": everything[:split], "B": everything[split:]}
+    given = {segment: _given(weights, *(parts[part] for part in segment.split(" → "))) for segment in SEGMENTS[1:]}
+    if rule.segment == "all":
+        return Reading(weights, everything, everything, units, removed, given)
+    rows, columns = (parts[part] for part in rule.segment.split(" → "))
+    return Reading(weights[np.ix_(rows, columns)], rows, columns, units, removed[rows], given)
+
+
+def _given(weights: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> float:
+    there = ~np.isnan(weights[rows]).all(axis=1)
+    return float(np.nansum(weights[np.ix_(rows, columns)]) / max(1, there.sum()))
+
+
+@dataclass(frozen=True)
+class Explained:
+    """One value of a reading, made again in double precision from queries and keys, and all that went into it."""
+
+    value: float  # NaN where there is nothing
+    layer: np.ndarray  # (N,) one entry for each weight that went in
+    head: np.ndarray  # (N,)
+    query: np.ndarray  # (N,) tokens
+    key: np.ndarray  # (N,)
+    weight: np.ndarray  # (N,) as the model used it
+
+
+def explain(
+    layers: Sequence[Attention],
+    tokens: Sequence[Token],
+    rule: Rule,
+    query_units: Sequence[range],
+    key_units: Sequence[range],
+    *,
+    over: str = "mean",
+) -> Explained:
+    """The value of a reading between units, given as ranges of tokens: the `over` ("mean" or "sum") of several rows.
+
+    Several keys are always summed. Computed row by row from the scores, in float64, apart from the way of
+    `read_attention`: a second opinion on its number.
+    """
+    queries = np.array([query for unit in query_units for query in unit])  # (R,)
+    keys = np.array([key for unit in key_units for key in unit])
+    combined, weights = None, []
+    for layer, head in rule.heads:
+        exact = _exact_rows(layers[layer], head, queries)  # (R, S)
+        weights.append(exact[:, keys])
+        if combined is None:
+            combined = exact
+        else:
+            combined = np.maximum(combined, exact) if rule.combine == "max" else combined + exact
+    if rule.combine == "mean":
+        combined = combined / len(rule.heads)
+    hidden = sink_keys(tokens) & (rule.sink != "as is")
+    if rule.sink == "renormalise":
+        mass = combined[:, ~hidden].sum(axis=1, keepdims=True)
+        combined = combined / np.where(mass > 0, mass, np.nan)
+    values = [row[~hidden[keys]].sum() if not hidden[keys].all() else np.nan for row in combined[:, keys]]
+    ends = np.cumsum([len(unit) for unit in query_units])
+    means = [_mean(unit) for unit in np.split(np.array(values), ends[:-1])]
+    value = _mean(means) if over == "mean" else float(np.nansum(means))
+    heads, rows, columns = (
+        index.ravel() for index in np.meshgrid(range(len(rule.heads)), queries, keys, indexing="ij")
+    )
+    pairs = np.array(rule.heads)[heads]
+    return Explained(value, pairs[:, 0], pairs[:, 1], rows, columns, np.array(weights).ravel())
+
+
+def _mean(values: Iterable[float]) -> float:
+    there = [value for value in values if not np.isnan(value)]
+    return float(np.mean(there)) if there else float("nan")
+
+
+def _exact_rows(attention: Attention, head: int, queries: np.ndarray) -> np.ndarray:
+    """(R, S) some queries' weights in float64, straight from the vectors."""
+    first, last = queries.min(), queries.max()
+    masked = np.isneginf(attention_scores(attention, head, slice(first, last + 1)))[queries - first]
+    key = attention.key[head * attention.key.shape[0] // attention.n_head].astype(np.float64)  # (S, K)
+    scores = attention.query[head, queries].astype(np.float64) @ key.T * attention.scale  # (R, S)
+    scores = np.where(masked, -np.inf, scores)
+    exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return exponentials / exponentials.sum(axis=1, keepdims=True)
