@@ -13,7 +13,7 @@ from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWa
 from model.attention import attention_weights
 from model.generation import NextToken, Sampling, entropy, generate, next_token, placed, read_on
 from model.run import Token
-from viz.figures.generation import attended_bars, growing_text, next_token_bars, percent
+from viz.figures.generation import growing_text, next_token_bars, percent
 
 LOGITS = np.log(np.array([0.1, 0.4, 0.05, 0.3, 0.15], np.float32))
 
@@ -204,14 +204,6 @@ def test_bars_of_a_choice():
     assert list(chance.text) == ["70.0 %", "30.0 %", "0 %"]
     assert list(fig.layout.yaxis.ticktext) == ["␣the", "<b>▸ &lt;b&gt;</b>", "␣the"]
     assert fig.layout.yaxis.range[0] > fig.layout.yaxis.range[1]  # the best on top
-
-
-def test_bars_of_attention_keep_repeated_tokens_apart(tiny_run):
-    weights = attention_weights(tiny_run.attention[1], 2, slice(9, 10))[0]
-    fig = attended_bars(tiny_run.labels, weights)
-    assert np.array_equal(fig.data[0].y, weights)
-    assert list(fig.data[0].x) == list(range(len(tiny_run.tokens)))
-    assert len(fig.layout.xaxis.ticktext) == len(tiny_run.tokens)
 
 
 def test_the_growing_text_is_text():

@@ -10,10 +10,10 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from viz.figures import home, theme
+from viz.figures import home
 from viz.figures.generation import percent
 
-CARDS = 5
+CARDS = 4  # drawn as HTML; the fifth is the grid of heads
 
 
 def image(element: str) -> np.ndarray:
@@ -46,22 +46,6 @@ def test_a_long_text_shows_the_first_vectors_only():
     assert alt(picture).startswith("26 vectors of 8 numbers")
 
 
-def test_heads_stand_by_layer_and_head():
-    weights = np.zeros((2, 3, 2, 2))
-    weights[1, 2] = [[1, 0], [0.5, 0.5]]
-    picture = home.heads_picture(weights, "light")
-    pixels = image(picture)
-    height, width = pixels.shape[:2]
-    nothing, most = rgb(theme.SEQUENTIAL["light"][0]), rgb(theme.SEQUENTIAL["light"][-1])
-    assert pixels[0, 0].tolist() == [*nothing, 255]
-    last = pixels[-48:, -48:]  # layer 1, head 2: two cells of 24 pixels each way
-    assert last[0, 0].tolist() == [*most, 255]
-    assert last[0, -1].tolist() == [*nothing, 255]
-    assert pixels[50, :, 3].max() == 0  # air between the layers
-    assert (height, width) == (2 * 48 + 4, 3 * 48 + 8)
-    assert alt(picture) == ("Attention maps of 2 layers times 3 heads; the largest weight off the diagonal is 0.50.")
-
-
 def test_bars_are_as_long_as_probable():
     picture = home.next_tokens_picture(["␣a", "<b>"], np.array([0.4, 0.1]), "dark")
     assert re.findall(r"width:([\d.]+)%", picture)[-2:] == ["100.0", "25.0"]
@@ -71,7 +55,8 @@ def test_bars_are_as_long_as_probable():
 
 def test_texts_and_tokens_are_never_markup():
     nasty = '<script>alert(1)</script>" onload="x'
-    for picture in (home.text_picture(nasty), home.tokens_picture([nasty], "light"), home.step(1, nasty, "", nasty)):
+    words = (home.step_title(1, nasty), home.step_sentence(nasty))
+    for picture in (home.text_picture(nasty), home.tokens_picture([nasty], "light"), *words):
         assert "<script" not in picture and '" onload' not in picture
 
 
@@ -89,6 +74,10 @@ def cards(at: AppTest) -> list[str]:
     return [element.proto.body for element in at.get("html") if 'role="img"' in element.proto.body]
 
 
+def grids(at: AppTest) -> int:
+    return sum(element.proto.component_name.endswith("head_grid") for element in at.get("bidi_component"))
+
+
 def said(at: AppTest) -> str:
     return "\n".join(element.value for element in [*at.title, *at.markdown, *at.caption])
 
@@ -96,13 +85,14 @@ def said(at: AppTest) -> str:
 def test_the_path_is_that_of_the_present_run(open_page, story):
     at = open_page()
     assert not at.exception
-    text, tokens, vectors, heads, following = cards(at)
+    text, tokens, vectors, following = cards(at)
     run = story.run(story.encode("The cat sat on the mat"))
     info = run.info
     assert "The cat sat on the mat" in text and "22 characters" in text
     assert alt(tokens) == f"{len(run.tokens)} tokens: {', '.join(run.labels)}"
     assert f"between {run.hidden[0].min():.2f} and {run.hidden[0].max():.2f}" in alt(vectors)
-    assert f"{info.n_layer} layers times {info.n_head} heads" in alt(heads)
+    assert "In 6 blocks of 6 heads, tokens look at each other" in "".join(e.proto.body for e in at.get("html"))
+    assert grids(at) == 1
     best, log_prob = run.predictions.top_id[-1, 0], run.predictions.top_log_prob[-1, 0]
     assert alt(following).startswith(
         f"Most probable next tokens: “{story.token(int(best)).label}” {percent(float(np.exp(log_prob)))}"
@@ -134,7 +124,7 @@ def test_unusual_texts_are_drawn(open_page, text):
     at = open_page()
     at.text_area(key="text").set_value(text).run()
     assert not at.exception
-    assert len(cards(at)) == CARDS
+    assert len(cards(at)) == CARDS and grids(at) == 1
     assert "<script>" not in "".join(cards(at)) and "\ufffd" not in "".join(cards(at))
 
 

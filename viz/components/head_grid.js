@@ -1,6 +1,7 @@
 // One canvas: a tile for each head, layers downwards, heads to the right. Tiles are drawn at one pixel a cell and
 // enlarged without smoothing, so that a cell stays a cell.
-const LEFT = 58, TOP = 24, GAP = 4, LARGEST = 84, SMALLEST = 26;
+const LARGEST = 84, SMALLEST = 26;
+const MARKS = [0, 0.01, 0.1, 0.25, 0.5, 1], FEW_MARKS = [0, 0.1, 0.5, 1];  // of the colour scale, which follows the square root of the weight
 
 // weight byte -> the theme's sequential colours, as RGBA in one 32-bit number
 function palette(host) {
@@ -16,11 +17,19 @@ function palette(host) {
 }
 
 export default function ({ data, parentElement, setTriggerValue }) {
-  const { layers, heads, queries, keys } = data.shape;
+  const { layers, heads, queries, keys, compact } = data.shape;
+  const LEFT = compact ? 0 : 58, TOP = compact ? 0 : 24, GAP = compact ? 1.5 : 4;  // px
   const maps = data.maps.getChild("w").toArray();
   const host = parentElement.host || parentElement;
   const grid = parentElement.querySelector(".grid"), canvas = grid.querySelector("canvas");
-  const over = grid.querySelector(".over");
+  const over = grid.querySelector(".over"), legend = grid.querySelector(".legend");
+  grid.classList.toggle("compact", Boolean(compact));
+  legend.querySelector(".marks").replaceChildren(...(compact ? FEW_MARKS : MARKS).map((mark) => {
+    const text = document.createElement("span");
+    text.textContent = mark;
+    text.style.left = `${100 * Math.sqrt(mark)}%`;
+    return text;
+  }));
   const tile = document.createElement("canvas");
   tile.width = keys; tile.height = queries;
   let pitch = LARGEST;
@@ -28,7 +37,9 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const draw = () => {
     const width = grid.clientWidth;
     if (!width) return;
-    pitch = Math.max(SMALLEST, Math.min(LARGEST, Math.floor((width - LEFT) / heads)));
+    pitch = compact
+      ? Math.min(width / heads, compact / layers)
+      : Math.max(SMALLEST, Math.min(LARGEST, Math.floor((width - LEFT) / heads)));
     const ratio = window.devicePixelRatio || 1, w = LEFT + pitch * heads, h = TOP + pitch * layers;
     canvas.width = w * ratio; canvas.height = h * ratio;
     canvas.style.width = `${w}px`; canvas.style.height = `${h}px`;
@@ -40,9 +51,9 @@ export default function ({ data, parentElement, setTriggerValue }) {
     context.font = `12px ${style.getPropertyValue("--st-font")}`;
     context.textBaseline = "middle";
     context.textAlign = "center";
-    for (let head = 0; head < heads; head++) context.fillText(pitch > 52 ? `head ${head}` : head, LEFT + (head + 0.5) * pitch, TOP / 2);
+    for (let head = 0; head < heads && !compact; head++) context.fillText(pitch > 52 ? `head ${head}` : head, LEFT + (head + 0.5) * pitch, TOP / 2);
     context.textAlign = "left";
-    for (let layer = 0; layer < layers; layer++) context.fillText(`layer ${layer}`, 2, TOP + (layer + 0.5) * pitch);
+    for (let layer = 0; layer < layers && !compact; layer++) context.fillText(`layer ${layer}`, 2, TOP + (layer + 0.5) * pitch);
     context.strokeStyle = style.getPropertyValue("--st-border-color");
     const pen = tile.getContext("2d"), image = pen.createImageData(keys, queries), pixels = new Uint32Array(image.data.buffer);
     for (let layer = 0; layer < layers; layer++) for (let head = 0; head < heads; head++) {
@@ -53,13 +64,41 @@ export default function ({ data, parentElement, setTriggerValue }) {
       context.drawImage(tile, x, y, side, side);
       context.strokeRect(x - 0.5, y - 0.5, side + 1, side + 1);
     }
+    const listed = style.getPropertyValue("--st-chart-sequential-colors");
+    legend.querySelector(".bar").style.background = `linear-gradient(to right, ${listed})`;
+    grid.style.setProperty("--width", `${w - LEFT - GAP}px`);
+    outline();
     canvas.dataset.drawn = String(performance.now());
   };
 
-  const at = (event) => {
-    const head = Math.floor((event.offsetX - LEFT) / pitch), layer = Math.floor((event.offsetY - TOP) / pitch);
-    return head >= 0 && head < heads && layer >= 0 && layer < layers ? [layer, head] : null;
+  // heads that Python says are read together: a CSS variable like '"1.2 3.0"', so that the maps need not travel again
+  const together = () => getComputedStyle(grid).getPropertyValue("--together").replaceAll('"', "").trim();
+  let outlined = null;
+  const outline = () => {
+    outlined = together();
+    const pairs = outlined ? outlined.split(" ").map((pair) => pair.split(".").map(Number)) : [];
+    grid.querySelectorAll(".also").forEach((frame) => frame.remove());
+    grid.append(...pairs.map(([layer, head]) => {
+      const frame = document.createElement("div");
+      frame.className = "also";
+      frame.style.setProperty("--layer", layer); frame.style.setProperty("--head", head);
+      return frame;
+    }));
   };
+
+  // what lies under the pointer: a cell of a head, or the name of a whole layer or column of heads
+  const at = (event) => {
+    const x = (event.offsetX - LEFT) / pitch, y = (event.offsetY - TOP) / pitch;
+    const head = Math.floor(x), layer = Math.floor(y);
+    if (x >= heads || y >= layers || (x < 0 && y < 0)) return null;
+    if (x < 0) return { layer, head: -1, cell: null };
+    if (y < 0) return { layer: -1, head, cell: null };
+    const inside = (fraction, n) => Math.floor((fraction * pitch - GAP) / (pitch - 2 * GAP) * n);
+    const cell = [inside(y - layer, queries), inside(x - head, keys)];
+    const real = cell[0] >= 0 && cell[0] < queries && cell[1] >= 0 && cell[1] < keys;
+    return { layer, head, cell: real ? cell : null };
+  };
+  const named = ({ layer, head }) => layer < 0 ? `head ${head} of every layer` : head < 0 ? `all of layer ${layer}` : `layer ${layer}, head ${head}`;
   const chosen = () => {
     const style = getComputedStyle(grid);
     return [parseInt(style.getPropertyValue("--layer")), parseInt(style.getPropertyValue("--head"))];
@@ -70,18 +109,23 @@ export default function ({ data, parentElement, setTriggerValue }) {
     const place = at(event);
     over.hidden = !place;
     if (!place) return;
-    over.textContent = `layer ${place[0]}, head ${place[1]}`;
+    over.textContent = named(place);
     over.style.left = `${Math.min(event.offsetX + 14, grid.clientWidth - 110)}px`;
     over.style.top = `${event.offsetY + 14}px`;
   };
   canvas.onmouseleave = () => { over.hidden = true; };
-  canvas.onclick = (event) => { const place = at(event); if (place) setTriggerValue("pick", place); };
+  canvas.onclick = (event) => {
+    const place = at(event);
+    if (place) setTriggerValue("pick", { ...place, add: event.shiftKey || event.ctrlKey || event.metaKey });
+  };
   canvas.onkeydown = (event) => {
     const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
     if (!step) return;
     event.preventDefault();
     const [layer, head] = chosen(), next = [layer + step[0], head + step[1]];
-    if (next[0] >= 0 && next[0] < layers && next[1] >= 0 && next[1] < heads) setTriggerValue("pick", next);
+    if (next[0] >= 0 && next[0] < layers && next[1] >= 0 && next[1] < heads) {
+      setTriggerValue("pick", { layer: next[0], head: next[1], cell: null, add: false });
+    }
   };
 
   draw();
@@ -91,6 +135,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const themed = setInterval(() => {
     const now = getComputedStyle(host).getPropertyValue("--st-chart-sequential-colors");
     if (now !== scale) { scale = now; draw(); }
-  }, 300);
+    if (together() !== outlined) outline();
+  }, 100);
   return () => { resized.disconnect(); clearInterval(themed); };
 }

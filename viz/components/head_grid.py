@@ -1,6 +1,7 @@
-"""All heads of all layers at a glance, on one canvas; a click or an arrow key tells Python which head."""
+"""All heads of all layers at a glance, on one canvas; a click or an arrow key tells Python which."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 import pandas as pd
 import streamlit as st
@@ -12,33 +13,65 @@ from viz.figures.attention import weights_as_bytes
 _grid = register(
     "head_grid",
     html='<div class="grid"><canvas tabindex="0" role="application"></canvas>'
-    '<div class="chosen"></div><div class="over" hidden></div></div>',
+    '<div class="chosen"></div><div class="over" hidden></div>'
+    '<div class="legend" role="img" aria-label="Colours from weight 0 to weight 1, on a square-root scale">'
+    '<div class="bar"></div><div class="marks"></div></div></div>',
 )
 
 
-def head_grid(overview: Overview, *, key: str, on_pick: Callable[[int, int], None] | None = None) -> None:
-    """Draw `overview.maximum` (L, H, n, n). `on_pick(layer, head)` is called when a head is chosen.
+@dataclass(frozen=True)
+class Pick:
+    """What was chosen on the grid: a head, a whole layer (no head), or one head of every layer (no layer)."""
 
+    layer: int | None
+    head: int | None
+    cell: tuple[int, int] | None  # of the overview, where a click fell on one
+    add: bool  # to what is chosen already, or taken from it: shift or control was held
+
+    @classmethod
+    def parse(cls, sent: object, overview: Overview) -> "Pick | None":
+        """From what the browser sent; None unless it fits the overview."""
+        n_layer, n_head, n_query, n_key = overview.maximum.shape
+        match sent:
+            case {"layer": int(layer), "head": int(head), "cell": cell, "add": bool(add)} if (
+                -1 <= layer < n_layer and -1 <= head < n_head and (layer >= 0 or head >= 0)
+            ):
+                pass
+            case _:
+                return None
+        match cell:
+            case [int(query), int(key)] if 0 <= query < n_query and 0 <= key < n_key and layer >= 0 and head >= 0:
+                cell = (query, key)
+            case _:
+                cell = None
+        return cls(layer if layer >= 0 else None, head if head >= 0 else None, cell, add)
+
+
+def head_grid(
+    overview: Overview, *, key: str, on_pick: Callable[[Pick], None] | None = None, compact_height: int = 0
+) -> None:
+    """Draw `overview.maximum` (L, H, n, n). `on_pick` is called when a head, a layer or a column is chosen.
+
+    `compact_height`: without names, at most so many pixels high; 0: with names, as large as there is room.
     `outline_head` says which one is outlined.
     """
     n_layer, n_head, n_query, n_key = overview.maximum.shape
 
     def picked() -> None:
-        match st.session_state[key].pick:
-            case [int(picked_layer), int(picked_head)] if 0 <= picked_layer < n_layer and 0 <= picked_head < n_head:
-                if on_pick:
-                    on_pick(picked_layer, picked_head)
+        if on_pick and (pick := Pick.parse(st.session_state[key].pick, overview)):
+            on_pick(pick)
 
+    shape = {"layers": n_layer, "heads": n_head, "queries": n_query, "keys": n_key, "compact": compact_height}
     _grid(
         key=key,
         on_pick_change=picked,
-        data={
-            "shape": {"layers": n_layer, "heads": n_head, "queries": n_query, "keys": n_key},
-            "maps": pd.DataFrame({"w": weights_as_bytes(overview.maximum).ravel()}),
-        },
+        data={"shape": shape, "maps": pd.DataFrame({"w": weights_as_bytes(overview.maximum).ravel()})},
     )
 
 
-def outline_head(key: str, layer: int, head: int) -> None:
-    """Outline one head of the grid drawn with `key`: a style, so that its maps, up to half a megabyte, stay put."""
-    css_variables(key, layer=layer, head=head)
+def outline_head(key: str, layer: int, head: int, together: Iterable[tuple[int, int]] = ()) -> None:
+    """Outline one head of the grid drawn with `key`, and those that are read `together`.
+
+    It is a style, so that the grid's maps, up to half a megabyte, stay put.
+    """
+    css_variables(key, layer=layer, head=head, together='"' + " ".join(f"{a}.{b}" for a, b in together) + '"')

@@ -1,15 +1,17 @@
 """Pictures of attention: one head as a heatmap, one cell's arithmetic, and weights as bytes for the grid of heads."""
 
-import html
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import plotly.graph_objects as go
 
-from model.attention import CellArithmetic
 from viz.figures import theme
 from viz.figures.axes import escape, shorten, token_axis
+from viz.figures.scale import ColourScale
 
+_UNIT = ColourScale()
+_MOST_CELLS = 256  # a side: more would be smaller than a pixel, and plotly would simply skip some
 _MOST_CLICKABLE = 64  # tokens; the overlay that hears clicks costs one SVG node a cell
 
 
@@ -19,26 +21,42 @@ def is_clickable(n_token: int) -> bool:
 
 
 def attention_heatmap(
-    weights: np.ndarray, labels: Sequence[str], *, selected: tuple[int, int] | None = None, height: int = 480
+    weights: np.ndarray,
+    labels: Sequence[str],
+    key_labels: Sequence[str] | None = None,
+    *,
+    first: tuple[int, int] = (0, 0),
+    selected: tuple[int, int] | None = None,
+    scale: ColourScale = _UNIT,
+    title: str = "weight",
+    height: int = 480,
 ) -> go.Figure:
-    """Weights (T, T) of one head, or a mean of heads: rows look, columns are looked at; the colours span 0 to 1.
+    """Weights (Q, K) as colours: rows look, columns are looked at; NaN is left blank.
 
-    Up to 64 tokens, a second, invisible trace of points hears clicks (plotly heatmaps do not) and carries
-    (query, key) as customdata. `selected`: the (query, key) cell to outline.
+    `key_labels` are those of the columns, if they are not those of the rows. `first`: the positions of the first row
+    and the first column in their text. `selected`: the (query, key) to outline. `title`: what the numbers are. Up to
+    64 x 64 cells, a second, invisible trace of points hears clicks (plotly heatmaps do not) and carries (query, key)
+    as customdata.
     """
-    n = len(labels)
-    slanted = n > 12
-    longest = 8 * max(len(shorten(label)) for label in labels)  # pixels
+    key_labels = labels if key_labels is None else key_labels
+    (n_query, n_key), (top, left) = weights.shape, first
+    bottom_up = [top + n_query - 0.5, top - 0.5]
+    longest_query, longest_key = (8 * max(len(shorten(label)) for label in names) for names in (labels, key_labels))
+    slanted = n_key > 12 or longest_key * n_key > 480  # pixels
     ticks = {"tickfont": {"family": theme.MONOSPACE}, "automargin": False, "ticklabeloverflow": "allow"}
+    low, high = scale.ends
+    marks, texts = scale.ticks
     layout = {
-        "xaxis": token_axis(labels, "key: the token looked at", side="top", tickangle=-60 if slanted else 0, **ticks),
-        "yaxis": token_axis(labels, "query: the token that looks", range=[n - 0.5, -0.5], tickangle=0, **ticks),
+        "xaxis": token_axis(
+            key_labels, "key: the token looked at", first=left, side="top", tickangle=-60 if slanted else 0, **ticks
+        ),
+        "yaxis": token_axis(labels, "query: the token that looks", first=top, range=bottom_up, tickangle=0, **ticks),
         "height": height,
         # margins worked out here: left to itself, plotly draws everything once more to find them
         "margin": {
-            "l": longest + 44,
+            "l": longest_query + 44,
             "r": 64,
-            "t": (longest + 12 if slanted else 16) + 36,
+            "t": (longest_key + 12 if slanted else 16) + 36,
             "b": 0,
             "autoexpand": False,
         },
@@ -51,68 +69,124 @@ def attention_heatmap(
         query, key = selected
         cell = {"x0": key - 0.5, "x1": key + 0.5, "y0": query - 0.5, "y1": query + 0.5}
         layout["shapes"] = [{"type": "rect", **cell, "line": {"color": theme.ACCENT, "width": 3}}]
+    step = cells_pooled(max(weights.shape))
+    cells = _largest(weights, step)
     heatmap = go.Heatmap(
-        z=weights,
-        zmin=0,
-        zmax=1,
-        colorbar={"title": "weight", "thickness": 12, "outlinewidth": 0},
-        hovertemplate="query %{y} looks at key %{x}<br>weight %{z:.4f}<extra></extra>",
+        z=scale.place(cells),
+        x0=left + (step - 1) / 2,  # the middle of the first cell
+        y0=top + (step - 1) / 2,
+        dx=step,
+        dy=step,
+        customdata=cells if scale.log else None,
+        zmin=low,
+        zmax=high,
+        colorbar={"title": title, "thickness": 12, "outlinewidth": 0, "tickvals": marks, "ticktext": texts},
+        hoverongaps=False,
+        hovertemplate="query %{y} looks at key %{x}<br>"
+        + (f"the largest {title} of {step} × {step} around it: " if step > 1 else f"{title} ")
+        + f"%{{{'customdata' if scale.log else 'z'}:.4f}}<extra></extra>",
     )
-    overlay = [_click_overlay(weights, [escape(label) for label in labels], height)] if is_clickable(n) else []
-    return go.Figure([heatmap, *overlay], layout)
+    traces = [heatmap]
+    if is_clickable(max(weights.shape)):
+        traces.append(_click_overlay(weights, labels, key_labels, first, title, height))
+    return go.Figure(traces, layout)
 
 
-def _click_overlay(weights: np.ndarray, labels: Sequence[str], height: int) -> go.Scatter:
-    n = len(labels)
-    query, key = (index.ravel() for index in np.indices(weights.shape))
+def cells_pooled(n_token: int) -> int:
+    """How many tokens a side of a cell of `attention_heatmap` stands for: 1 up to 256 tokens."""
+    return -(-n_token // _MOST_CELLS)
+
+
+def _largest(weights: np.ndarray, step: int) -> np.ndarray:
+    """The largest weight of each step x step neighbourhood; NaN only where there is nothing else."""
+    if step == 1:
+        return weights
+    rows, columns = (np.arange(0, n, step) for n in weights.shape)
+    return np.fmax.reduceat(np.fmax.reduceat(weights, rows, axis=0), columns, axis=1)
+
+
+def _click_overlay(
+    weights: np.ndarray,
+    labels: Sequence[str],
+    key_labels: Sequence[str],
+    first: tuple[int, int],
+    title: str,
+    height: int,
+) -> go.Scatter:
+    row, column = (index.ravel() for index in np.indices(weights.shape))
+    query, key = row + first[0], column + first[1]
+    rows, columns = ([escape(label) for label in names] for names in (labels, key_labels))
+    said = ["taken out" if np.isnan(w) else f"{title} {w:.4f}" for w in weights.ravel().tolist()]
     return go.Scatter(
         x=key,
         y=query,
         mode="markers",
-        marker={"symbol": "square", "size": max(4, 0.7 * height / n), "opacity": 0.0},
+        marker={"symbol": "square", "size": max(4, 0.7 * height / len(labels)), "opacity": 0.0},
         customdata=np.stack([query, key], axis=1),
         text=[
-            f"“{labels[q]}” (query {q}) looks at “{labels[k]}” (key {k})<br>weight {weights[q, k]:.4f}"
-            for q, k in zip(query, key, strict=True)
+            f"“{rows[r]}” (query {r + first[0]}) looks at “{columns[c]}” (key {c + first[1]})<br>{value}"
+            for r, c, value in zip(row, column, said, strict=True)
         ],
         hovertemplate="%{text}<extra></extra>",
     )
 
 
-def cell_strips(cell: CellArithmetic, query_label: str, key_label: str) -> str:
-    """The query, the key, and their product element by element, as three rows of coloured cells (K,), in HTML.
+@dataclass(frozen=True)
+class Bars:
+    """One number for each of some positions of a text."""
 
-    Not a plotly figure: it is drawn anew with every step of the layer control, and this takes a tenth of the time.
-    """
-    rows = {
-        f"q of “{query_label}”": cell.query,
-        f"k of “{key_label}”": cell.key,
-        "q × k": cell.product,
-    }
-    cells = []
-    for name, values in rows.items():
-        largest = float(np.abs(values).max())
-        cells.append(f'<div class="name">{html.escape(name)}</div>')
-        cells += [
-            f'<div title="element {i}: {value:.4f}" style="background:{theme.signed_background(value, largest)}"></div>'
-            for i, value in enumerate(values.tolist())
-        ]
-        cells.append(f'<div class="sum">± {largest:.2f}</div>')
-    alt = f"Query and key of {len(cell.query)} elements each; their products add up to {cell.dot:.4f}."
-    return (
-        f"<style>{_STRIPS_CSS}</style>"
-        f'<div class="strips" role="img" aria-label="{alt}" style="--n:{len(cell.query)}">{"".join(cells)}</div>'
-    )
+    title: str
+    values: np.ndarray  # (n,) NaN where there is nothing
+    positions: np.ndarray  # (n,)
+    labels: Sequence[str]  # (n,)
+    say: Callable[[str, float], str]  # what the hover says of a label and its value
+    clickable: bool = False  # whether a click carries the position as customdata
 
 
-_STRIPS_CSS = f"""
-.strips {{ display: grid; grid-template-columns: minmax(5rem, auto) repeat(var(--n), minmax(2px, 1fr)) auto;
-  gap: 6px 1px; align-items: center; }}
-.strips > div {{ height: 30px; border-radius: 2px; outline: 1px solid rgb(128 128 128 / 0.15); }}
-.strips > .name, .strips > .sum {{ outline: none; font: 14px/30px {theme.MONOSPACE}; white-space: pre;
-  padding: 0 10px 0 0; unicode-bidi: isolate; max-width: 14rem; overflow: hidden; text-overflow: ellipsis; }}
-.strips > .sum {{ padding: 0 0 0 10px; font-size: 12px; opacity: 0.75; }}
-"""
+def token_bars(panels: Sequence[Bars], *, panel_height: int = 130) -> go.Figure:
+    """Panels of bars on top of each other, each over its own tokens: what they receive, give, or lose."""
+    n = len(panels)
+    layout = {"height": panel_height * n + 70 * n, "margin": {"l": 56, "r": 8, "t": 30, "b": 8}, "showlegend": False}
+    # by column: the smallest bar can be pointed at too
+    layout |= {"hovermode": "x", "hoverdistance": -1, "clickmode": "event+select", "dragmode": False, "annotations": []}
+    traces = []
+    for i, bars in enumerate(panels):
+        top, bottom = 1 - i / n, 1 - (i + 1) / n
+        mark = str(i + 1) if i else ""
+        slanted = len(bars.labels) > 12 or sum(len(shorten(label)) for label in bars.labels) > 60
+        ticks = {"tickfont": {"family": theme.MONOSPACE}, "tickangle": -60 if slanted else 0, "anchor": f"y{mark}"}
+        layout[f"xaxis{mark}"] = token_axis(bars.labels, "", first=int(bars.positions[0]), **ticks)
+        layout[f"yaxis{mark}"] = {
+            "domain": [bottom + 70 / layout["height"], top - 8 / layout["height"]],
+            "rangemode": "tozero",
+            "nticks": 4,
+        }
+        layout["annotations"].append(
+            {
+                "text": bars.title,
+                "x": 0,
+                "y": top,
+                "xref": "paper",
+                "yref": "paper",
+                "xanchor": "left",
+                "yanchor": "bottom",
+            }
+            | {"showarrow": False}
+        )
+        traces.append(
+            go.Bar(
+                x=bars.positions,
+                y=bars.values,
+                xaxis=f"x{mark}",
+                yaxis=f"y{mark}",
+                text=[escape(bars.say(*each)) for each in zip(bars.labels, bars.values.tolist(), strict=True)],
+                textposition="none",
+                hovertemplate="%{text}<extra></extra>",
+                customdata=bars.positions if bars.clickable else None,
+                marker={"color": None},
+            )
+        )
+    return go.Figure(traces, layout)
 
 
 def weights_as_bytes(weights: np.ndarray) -> np.ndarray:

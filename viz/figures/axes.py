@@ -6,17 +6,17 @@ _MOST_TICKS = 28  # a picture often takes half the page
 _LONGEST_LABEL = 16
 
 
-def token_axis(labels: Sequence[str], title: str, **options) -> dict:
-    """A plotly axis over positions 0 … n - 1 with the tokens as ticks; over many tokens, only some are named."""
+def token_axis(labels: Sequence[str], title: str, *, first: int = 0, **options) -> dict:
+    """A plotly axis over positions `first` … `first` + n - 1 with the tokens as ticks; of many, only some are named."""
     n = len(labels)
     step = max(1, -(-n // _MOST_TICKS))
-    positions = list(range(0, n, step))
+    named = range(0, n, step)
     return {
         "title": title,
         "tickmode": "array",
-        "tickvals": positions,
-        "ticktext": [shorten(labels[i]) for i in positions],
-        "range": [-0.5, n - 0.5],
+        "tickvals": [first + i for i in named],
+        "ticktext": [shorten(labels[i]) for i in named],
+        "range": [first - 0.5, first + n - 0.5],
         "showgrid": False,
         "zeroline": False,
         "constrain": "domain",

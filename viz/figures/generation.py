@@ -76,26 +76,6 @@ def next_token_bars(
     return fig
 
 
-def attended_bars(labels: Sequence[str], weights: np.ndarray) -> go.Figure:
-    """One row of attention: for each key, in the order of the text, the weight (T,) that the query gave it."""
-    fig = go.Figure(
-        go.Bar(
-            x=list(range(len(labels))),
-            y=weights,
-            customdata=[axes.escape(label) for label in labels],
-            hovertemplate="%{customdata}<br>position %{x}<br>weight %{y:.4f}<extra></extra>",
-        )
-    )
-    fig.update_layout(
-        height=240,
-        bargap=0.2,
-        margin={"l": 0, "r": 0, "t": 10, "b": 0},
-        xaxis=axes.token_axis(labels, "", tickfont={"family": theme.MONOSPACE, "size": 13}, fixedrange=True),
-        yaxis={"title": "weight", "rangemode": "tozero", "fixedrange": True, "nticks": 5},
-    )
-    return fig
-
-
 def growing_text(text: str, written: str, mode: str) -> str:
     """HTML: the text and, in colour, what was written after it. `mode` is light or dark."""
     shown = text if len(text) <= _LONGEST_TEXT else "… " + text[-_LONGEST_TEXT:]

@@ -14,7 +14,7 @@ from PIL import Image, ImageColor
 from viz.figures import theme
 from viz.figures.generation import percent
 
-_HEIGHT = 156  # pixels, of every picture
+HEIGHT = 156  # pixels, of every picture
 _MOST_CHIPS = 9
 _MOST_ROWS = 26
 _MOST_CHARACTERS = 90
@@ -59,31 +59,12 @@ def vectors_picture(vectors: np.ndarray) -> str:
     stops = [at for at, _ in theme.DIVERGING]
     colours = np.array([_rgba(colour) for _, colour in theme.DIVERGING])
     image = _coloured((np.clip(shown / strong, -1, 1) + 1) / 2, stops, colours)  # (T, D, 4)
-    image = image.repeat(max(3, _HEIGHT // len(shown)), axis=0)  # each token a band, and a line of air below it
-    image[:: max(3, _HEIGHT // len(shown)), :, 3] = 0
+    image = image.repeat(max(3, HEIGHT // len(shown)), axis=0)  # each token a band, and a line of air below it
+    image[:: max(3, HEIGHT // len(shown)), :, 3] = 0
     return _picture(
         image,
         "width:100%;height:100%;image-rendering:pixelated",
         alt=f"{len(shown)} vectors of {vectors.shape[1]} numbers between {shown.min():.2f} and {shown.max():.2f}.",
-    )
-
-
-def heads_picture(weights: np.ndarray, mode: str) -> str:
-    """Attention of all heads (L, H, n, n), a layer a row, a head a column; the stronger the colour, the more weight."""
-    n_layer, n_head, n, _ = weights.shape
-    scale = max(1, 48 // n)
-    side = n * scale
-    gap = max(2, side // 10)
-    colours = np.array([_rgba(colour) for colour in theme.SEQUENTIAL[mode]])
-    maps = _coloured(weights, np.linspace(0, 1, len(colours)), colours)  # (L, H, n, n, 4)
-    image = np.zeros((n_layer, side + gap, n_head, side + gap, 4), np.uint8)
-    image[:, :side, :, :side] = maps.repeat(scale, axis=2).repeat(scale, axis=3).transpose(0, 2, 1, 3, 4)
-    image = image.reshape(n_layer * (side + gap), n_head * (side + gap), 4)[:-gap, :-gap]
-    return _picture(
-        image,
-        "max-width:100%;max-height:100%",
-        alt=f"Attention maps of {n_layer} layers times {n_head} heads; the largest weight off the diagonal is "
-        f"{float((weights * (1 - np.eye(n))).max()):.2f}.",
     )
 
 
@@ -103,17 +84,21 @@ def next_tokens_picture(labels: Sequence[str], probability: np.ndarray, mode: st
     return _frame(f'<div style="{grid}">{rows}</div>', alt=f"Most probable next tokens: {said}")
 
 
-def step(number: int, title: str, picture: str, sentence: str) -> str:
-    """One step of the path: its name, its picture, and one sentence."""
+def step_title(number: int, title: str) -> str:
+    """The name of one step of the path."""
     return (
         f'<div style="font-weight:600;font-size:1.05rem;white-space:nowrap"><span style="opacity:.55">{number}</span> '
-        f"&nbsp;{html.escape(title)}</div>{picture}"
-        f'<div style="font-size:.9rem;line-height:1.45">{html.escape(sentence)}</div>'
+        f"&nbsp;{html.escape(title)}</div>"
     )
 
 
+def step_sentence(sentence: str) -> str:
+    """What happens in it."""
+    return f'<div style="font-size:.9rem;line-height:1.45">{html.escape(sentence)}</div>'
+
+
 def _frame(content: str, *, alt: str, kind: str = "drawing") -> str:
-    style = f"height:{_HEIGHT}px;margin:12px 0;display:flex;align-items:center;justify-content:center;overflow:hidden"
+    style = f"height:{HEIGHT}px;margin:12px 0;display:flex;align-items:center;justify-content:center;overflow:hidden"
     return f'<div class="path-{kind}" role="img" aria-label="{html.escape(alt)}" style="{style}">{content}</div>'
 
 

@@ -1,34 +1,47 @@
-"""The attention page: all heads, one head, one cell; each number down to the arithmetic that made it."""
+"""The attention page: all heads, any of them read together, and every weight down to the card that explains it."""
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
-from model.attention import CellArithmetic, attention_weights, cell_arithmetic, mean_weights
-from model.run import ModelRun
-from viz.components.head_grid import head_grid, outline_head
+from model.attention import attention_weights, strongest_in_cell
+from model.measures import attention_entropy, attention_received
+from model.reading import Reading, Rule
+from model.run import ModelRun, VisitorError
+from model.units import second_text
+from viz.components.head_grid import Pick, head_grid, outline_head
+from viz.components.layer_graph import layer_graph
+from viz.components.token_arcs import token_arcs
 from viz.components.token_graph import token_graph
-from viz.figures.attention import attention_heatmap, cell_strips, is_clickable
-from viz.ui import controls, session
-from viz.ui.pictures import caption, picture, square_table, twin
-from viz.ui.prose import check, quoted
+from viz.figures.attention import Bars, attention_heatmap, cells_pooled, is_clickable, token_bars
+from viz.ui import controls, provenance, reading, session
+from viz.ui.pictures import caption, clicked, picture
+from viz.ui.prose import check
 
-ONE, LAYER, ALL = "head", "layer", "all"
-VIEWS = {ONE: "one head", LAYER: "mean of the layer", ALL: "mean of all heads"}
+COLUMNS, ARCS, LAYERS = FORMS = ("columns", "arcs", "layers")
+PANELS = ("received and given", "sums of tokens")
+GIVE, RECEIVE = WAYS = ("as queries", "as keys")
 
 
 def main() -> None:
     st.title("Attention")
     st.markdown(
         "To read a token, each **head** looks back at the text and decides how much of every token to take: a row of "
-        "**weights** that adds up to 1. Here is every head of this run, and the arithmetic behind every weight."
+        "**weights** that adds up to 1. Here is every head of this run. Click any weight, anywhere, to see how it was "
+        "made."
     )
     run = session.current_run()
     left, right = st.columns([1.15, 1], gap="large")
     with right:
-        choose_head(run)
+        st.subheader("What to read", anchor=False)
+        reading.choose_heads(run.info)
+        caption(
+            "On the grid: click a tile for one head, the name of a layer or of a column for all its heads; hold shift "
+            "to add or take away."
+        )
     with left:
         show_grid()
     read(run)
@@ -37,165 +50,282 @@ def main() -> None:
 def show_grid() -> None:
     st.subheader("All heads at a glance", anchor=False)
     overview = session.current_overview()
-    head_grid(overview, key="head_grid", on_pick=pick_head)
+    head_grid(overview, key="head_grid", on_pick=pick_heads)
     cells = "each cell is the largest weight of its neighbourhood" if overview.pooled else "each cell is one weight"
-    caption(
-        f"Each tile is one head: rows are the tokens that look, columns the tokens looked at, {cells} (colour on a "
-        "square-root scale, so that small weights show). Click a tile, or move with the arrow keys, to read that head."
-    )
-
-
-def choose_head(run: ModelRun) -> None:
-    st.subheader("What to read", anchor=False)
-    st.segmented_control(
-        "Show",
-        list(VIEWS),
-        default=ONE,
-        required=True,
-        format_func=VIEWS.get,
-        key="view",
-        persist_state="session",
-        on_change=read_again,
-    )
-    controls.position("Layer", "layer", run.info.n_layer, on_change=read_again)
-    controls.position("Head", "head", run.info.n_head, on_change=read_again)
-
-
-def read_again() -> None:
-    """A step of a control redraws what depends on it, not the whole page."""
-    st.rerun("read")
+    caption(f"Each tile is one head: rows are the tokens that look, columns the tokens looked at, {cells}.")
 
 
 @st.fragment(key="read")
 def read(run: ModelRun) -> None:
-    layer, head, view = st.session_state.layer, st.session_state.head, st.session_state.view
-    outline_head("head_grid", layer, head)
+    try:
+        rule = reading.rule(run.info)
+    except VisitorError as error:
+        outline_head("head_grid", st.session_state.layer, st.session_state.head)
+        st.warning(str(error), icon=":material/info:")
+        return
+    outline_head("head_grid", st.session_state.layer, st.session_state.head, rule.heads if len(rule.heads) > 1 else ())
     heading = st.container()
-    token, key, threshold = choose_cell(run)
+    reading.choose_how(two_texts=second_text(run.tokens, session.current_text()) < len(run.tokens))
+    rule = reading.rule(run.info)
+    read_now = session.current_reading(rule)
+    token, key = choose_cell(run)
     heatmap, graph = st.columns([1.15, 1], gap="large")
-    weights = chosen_weights(run, view, layer, head)
-    heading.subheader(title_of(view, layer, head), anchor=False)
+    heading.subheader(reading.title(rule, run.info), anchor=False)
     with heatmap:
-        show_head(run, weights, token, key)
-    time.sleep(0.01)  # lets the server send the head now; otherwise it leaves only with all that follows
+        show_map(read_now, rule, token, key)
+    time.sleep(0.01)  # lets the server send the map now; otherwise it leaves only with all that follows
     with graph:
-        show_graph(run, weights, token, threshold)
-    show_cell(run, layer, head, token, key)
+        show_graph(run, read_now, rule, token)
+    show_tokens(read_now, rule)
+    show_checks(run, read_now, rule)
 
 
-def choose_cell(run: ModelRun) -> tuple[int, int, float]:
+def choose_cell(run: ModelRun) -> tuple[int, int]:
     n = len(run.tokens)
-    columns = st.columns(3, gap="medium")
-    with columns[0]:
-        token = controls.position("Query", "token", n, help="The token that looks.")
-    with columns[1]:
-        key = controls.position("Key", "key", n, help="The token looked at.")
-    with columns[2]:
-        threshold = st.slider(
-            "Hide lines below",
-            0.0,
-            0.5,
-            0.02,
-            0.01,
-            key="threshold",
-            persist_state="session",
-            help="In the token graph, lines of a smaller weight are not drawn; it says how many are.",
-        )
-    return token, key, threshold
-
-
-def title_of(view: str, layer: int, head: int) -> str:
-    return {
-        ONE: f"Layer {layer}, head {head}",
-        LAYER: f"Layer {layer}, the mean of its heads",
-        ALL: "The mean of all heads of all layers",
-    }[view]
-
-
-def chosen_weights(run: ModelRun, view: str, layer: int, head: int) -> np.ndarray:
-    heads = range(run.info.n_head)
-    if view == ONE:
-        return attention_weights(run.attention[layer], head)
-    layers = [layer] if view == LAYER else range(run.info.n_layer)
-    return mean_weights(run.attention, [(each, h) for each in layers for h in heads])
-
-
-def show_head(run: ModelRun, weights: np.ndarray, token: int, key: int) -> None:
-    clicks = {"on_select": pick_cell, "selection_mode": "points"} if is_clickable(len(run.tokens)) else {}
-    picture(
-        attention_heatmap(weights, run.labels, selected=(token, key)),
-        key="head_map",
-        how="Read along a row: how the token on the left shares its attention. Each row adds up to 1. "
-        + ("Click a cell to open its arithmetic below." if clicks else "Choose query and key above to open a cell."),
-        alt=strongest(weights, run.labels),
-        table=lambda: square_table(weights, run.labels),
-        **clicks,
-    )
-
-
-def show_graph(run: ModelRun, weights: np.ndarray, token: int, threshold: float) -> None:
-    token_graph(
-        weights,
-        run.labels,
-        key="token_graph",
-        threshold=threshold,
-        pinned=token if st.session_state.get("pinned") else None,
-        on_pick=pick_query,
-    )
-    caption(
-        "The same weights as lines, thicker and darker for more. Point at a token on the left to see only what it "
-        "looks at, on the right to see who looks at it; click one on the left to keep it."
-    )
-
-
-def show_cell(run: ModelRun, layer: int, head: int, token: int, key: int) -> None:
-    cell = cell_arithmetic(run.attention[layer], head, token, key)
-    query_label, key_label = run.tokens[token].label, run.tokens[key].label
-    st.subheader(
-        f"How much does {quoted(query_label)} look at {quoted(key_label)}? Layer {layer}, head {head}", anchor=False
-    )
-    st.html(cell_strips(cell, query_label, key_label))
-    caption(
-        f"The query vector of token {token}, the key vector of token {key}, and their product, element by element: "
-        "blue is positive, orange negative, each row up to its own largest number. Where both have the same sign, the "
-        "product is positive and adds to the score."
-    )
-    twin(
-        lambda: pd.DataFrame({"query": cell.query, "key": cell.key, "product": cell.product}),
-        key="cell_products",
-    )
-    left, right = st.columns([1.15, 1], gap="medium")
+    left, right = st.columns(2, gap="medium")
     with left:
-        st.markdown(arithmetic(cell))
+        token = controls.position("Query", "token", n, help="The token that looks.", on_change=reading.read_again)
     with right:
-        show_check(run, layer, head)
-    show_row(run, cell, token)
+        key = controls.position("Key", "key", n, help="The token looked at.", on_change=reading.read_again)
+    return token, key
 
 
-def arithmetic(cell: CellArithmetic) -> str:
-    """The steps from vectors to weight, each with this run's numbers."""
-    d_head = len(cell.query)
-    score = (
-        "the key comes after the query, so the mask forbids it: score $= -\\infty$"
-        if cell.masked
-        else f"$s = {cell.dot:.4f} \\times {cell.scale:.4f} = {cell.score:.4f}$"
+def show_map(read_now: Reading, rule: Rule, token: int, key: int) -> None:
+    weights, units = read_now.weights, read_now.units
+    rows, columns = ([units.labels[i] for i in chosen] for chosen in (read_now.queries, read_now.keys))
+    clicks = {"on_select": pick_cell, "selection_mode": "points"} if is_clickable(max(weights.shape)) else {}
+    selected = units.of(token), units.of(key)
+    inside = selected[0] in read_now.queries and selected[1] in read_now.keys
+    step = cells_pooled(max(weights.shape))
+    above = st.container()
+    scale = reading.choose_colours(weights)
+    fig = attention_heatmap(
+        weights,
+        rows,
+        columns,
+        first=(int(read_now.queries[0]), int(read_now.keys[0])),
+        selected=selected if inside else None,
+        scale=scale,
+        title="weight" if rule.plain else "value",
     )
-    return (
-        "| step | with this run's numbers |\n|---|---|\n"
-        f"| product | $q \\cdot k = \\sum_i q_i k_i = {cell.dot:.4f}$ |\n"
-        f"| scale | $1/\\sqrt{{d_{{head}}}} = 1/\\sqrt{{{d_head}}} = {cell.scale:.4f}$ |\n"
-        f"| score, mask | {score} |\n"
-        f"| softmax | $e^{{s - s_{{max}}}} = {cell.exponential:.4f}$, the row's sum is ${cell.denominator:.4f}$ |\n"
-        f"| **weight** | ${cell.exponential:.4f} / {cell.denominator:.4f} =$ **{cell.weight:.4f}**, "
-        f"number {cell.rank + 1} of {len(cell.row_scores)} in its row |"
+    with above:
+        picture(
+            fig,
+            key="head_map",
+            how="Read along a row: how what stands on the left shares its attention. "
+            + (f"So that no cell is smaller than a pixel, each is the largest of {step} × {step}. " if step > 1 else "")
+            + ("Click a cell to see how it was made." if clicks else "Choose query and key above to outline a cell."),
+            alt=strongest(read_now),
+            table=lambda: named_table(read_now),
+            **clicks,
+        )
+        if not clicks:
+            st.button("How was the outlined weight made?", on_click=open_outlined, disabled=not inside)
+    for sentence in reading.statements(read_now, rule):
+        st.markdown(f":small[{sentence}]")
+
+
+def named_table(read_now: Reading) -> pd.DataFrame:
+    """The map as a table; names carry positions, so that equal units stay different rows."""
+    index, columns = (
+        [f"{i} {read_now.units.labels[i]}" for i in chosen] for chosen in (read_now.queries, read_now.keys)
+    )
+    return pd.DataFrame(read_now.weights, index, columns)
+
+
+def show_graph(run: ModelRun, read_now: Reading, rule: Rule, token: int) -> None:
+    form = st.segmented_control(
+        "Draw the lines as",
+        FORMS,
+        default=COLUMNS,
+        required=True,
+        key="graph",
+        bind="query-params",
+        help="columns: queries left, keys right · arcs: over one line · layers: through all of them, to follow a path",
+    )
+    left, right = st.columns(2, gap="medium")
+    with left:
+        threshold = st.slider("Hide lines below", 0.0, 0.5, 0.02, 0.01, key="least", bind="query-params")
+    with right:
+        top = st.slider(
+            "Lines for each query",
+            0,
+            8,
+            0,
+            key="top",
+            bind="query-params",
+            help="The largest ones; 0: no limit (3 in the graph of layers).",
+        )
+    shared = {"threshold": threshold, "on_open": open_line}
+    if form == LAYERS:
+        followed = st.session_state.get("followed")
+        maps = [
+            session.current_reading(reading.layer_rule(rule, layer, run.info.n_head)).weights
+            for layer in range(run.info.n_layer)
+        ]
+        layer_graph(
+            maps,
+            read_now.units.labels,
+            key="layer_graph",
+            top=top or 3,
+            pinned=followed if followed and followed[1] < len(read_now.units) else None,
+            on_pick=follow,
+            **(shared | {"on_open": open_layer_line}),
+        )
+        whose = "its chosen heads" if len(rule.heads) > 1 else "all its heads"
+        caption(
+            f"Each layer by the {rule.combine if len(rule.heads) > 1 else 'mean'} of {whose}. Point at a token in any "
+            "layer to follow back where it comes from; click it to keep the path, click a line to see how it was made."
+        )
+        return
+    draw, pinned = (token_arcs if form == ARCS else token_graph), read_now.units.of(token)
+    draw(
+        read_now.weights,
+        read_now.units.labels,
+        read_now.queries,
+        read_now.keys,
+        key="token_arcs" if form == ARCS else "token_graph",
+        top=top,
+        pinned=pinned if st.session_state.get("pinned") and pinned in read_now.queries else None,
+        on_pick=pick_query,
+        **shared,
+    )
+    caption(
+        "The same weights as lines, thicker and darker for more. Point at a token to see only its own; click it to "
+        "keep them, click a line to see how it was made."
     )
 
 
-def show_check(run: ModelRun, layer: int, head: int) -> None:
-    weights = attention_weights(run.attention[layer], head)
-    row_error = float(np.abs(weights.sum(axis=1) - 1).max())
+def show_tokens(read_now: Reading, rule: Rule) -> None:
+    panel = st.segmented_control(
+        f"{rule.kind.capitalize()} one by one",
+        PANELS,
+        key="panel",
+        bind="query-params",
+        help="received and given: numbers of each one · sums of tokens: what several give or get, added up",
+    )
+    if panel == PANELS[0]:
+        show_received_and_given(read_now, rule)
+    elif panel == PANELS[1]:
+        show_sums(read_now, rule)
+
+
+def show_received_and_given(read_now: Reading, rule: Rule) -> None:
+    labels, weights = read_now.units.labels, read_now.weights
+    received, entropy, sink = attention_received(weights), attention_entropy(weights), read_now.removed
+    rows, columns = ([labels[i] for i in chosen] for chosen in (read_now.queries, read_now.keys))
+    panels = [
+        Bars(
+            "received: mean of the column",
+            received,
+            read_now.keys,
+            columns,
+            lambda label, value: f"“{label}” receives {value:.4f} on average",
+            clickable=True,
+        ),
+        Bars(
+            "given: entropy of the row, in nats",
+            entropy,
+            read_now.queries,
+            rows,
+            lambda label, value: f"“{label}” looks with an entropy of {value:.4f} nats",
+        ),
+        Bars(
+            "sink: the part of the row that first and special tokens hold",
+            sink,
+            read_now.queries,
+            rows,
+            lambda label, value: f"“{label}” gives {value:.4f} to the sink",
+        ),
+    ]
+    most, widest = (int(np.nanargmax(np.nan_to_num(values, nan=-1))) for values in (received, entropy))
+    picture(
+        token_bars(panels),
+        key="received",
+        how="Above, how much each is looked at: click a bar to see what went into it. Early tokens can be seen by more "
+        "queries. In the middle, how widely each looks: 0 is all on one key. Below, what the sink holds of each row.",
+        alt=f"Bars for {len(columns)} {rule.kind}. “{columns[most]}” receives most, {received[most]:.3f} on average; "
+        f"“{rows[widest]}” looks most widely, {entropy[widest]:.2f} nats.",
+        table=lambda: pd.DataFrame(
+            {
+                "received": pd.Series(received, [f"{i} {labels[i]}" for i in read_now.keys]),
+                "entropy of the row": pd.Series(entropy, [f"{i} {labels[i]}" for i in read_now.queries]),
+                "sink": pd.Series(read_now.removed, [f"{i} {labels[i]}" for i in read_now.queries]),
+            }
+        ),
+        on_select=open_received,
+        selection_mode="points",
+    )
+
+
+def show_sums(read_now: Reading, rule: Rule) -> None:
+    labels = read_now.units.labels
+    drop_lost(len(labels))
+    left, right = st.columns([2, 1], gap="medium", vertical_alignment="bottom")
+    with right:
+        way = st.segmented_control("taken", WAYS, default=GIVE, required=True, key="taken", persist_state="session")
+    options = read_now.queries if way == GIVE else read_now.keys
+    with left:
+        chosen = st.multiselect(
+            f"Some {rule.kind}",
+            range(len(labels)),
+            format_func=lambda i: f"{i} {labels[i]}",
+            key="summed",
+            persist_state="session",
+            placeholder="choose one or more …",
+        )
+    chosen = sorted(set(chosen) & set(options.tolist()))
+    if not chosen:
+        st.info(f"Choose some {rule.kind}, to add up what they look at, or how much they are looked at.")
+        return
+    offset = int(options[0])
+    picked = [i - offset for i in chosen]
+    block = read_now.weights[picked] if way == GIVE else read_now.weights[:, picked].T
+    sums = np.where(np.isnan(block).all(axis=0), np.nan, np.nansum(block, axis=0))
+    over = read_now.keys if way == GIVE else read_now.queries
+    names = [labels[i] for i in over]
+    who = ", ".join(labels[i] for i in chosen[:6]) + (f" and {len(chosen) - 6} more" if len(chosen) > 6 else "")
+    does = f"gets from {who}" if way == GIVE else f"gives to {who}"
+    picture(
+        token_bars(
+            [
+                Bars(
+                    f"sum of what each {does}",
+                    sums,
+                    over,
+                    names,
+                    lambda label, value: f"“{label}” {does}: {value:.4f}",
+                    clickable=True,
+                )
+            ],
+            panel_height=180,
+        ),
+        key="sums",
+        how=f"{len(chosen)} {'rows' if way == GIVE else 'columns'} of the map added up: {np.nansum(sums):.4f} in all. "
+        "Click a bar to see what went into it.",
+        alt=f"Bars over {len(names)} {rule.kind}, which sum to {np.nansum(sums):.3f}.",
+        table=lambda: pd.DataFrame({"sum": sums}, [f"{i} {labels[i]}" for i in over]),
+        on_select=open_sum,
+        selection_mode="points",
+    )
+
+
+def drop_lost(n: int) -> None:
+    """Chosen tokens that the present text does not have are dropped with a word."""
+    chosen = st.session_state.get("summed", [])
+    if lost := [i for i in chosen if i >= n]:
+        st.session_state.summed = [i for i in chosen if i < n]
+        st.toast(f"{len(lost)} of the chosen tokens {'are' if len(lost) > 1 else 'is'} not in this text any more.")
+
+
+def show_checks(run: ModelRun, read_now: Reading, rule: Rule) -> None:
+    layer, head = rule.heads[0]
+    error = float(np.abs(attention_weights(run.attention[layer], head).sum(axis=1) - 1).max())
     difference = session.current_model().recompute_layer(run, layer)
-    check(row_error < 1e-5, f"every row of this head adds up to 1; the largest difference is **{row_error:.1e}**.")
+    check(
+        error < 1e-5,
+        f"every row of layer {layer}, head {head} adds up to 1; the largest difference is **{error:.1e}**.",
+    )
     check(
         difference < 1e-3,
         f"layer {layer} done again by hand from these weights, softmax(Q·Kᵀ/√d)·V and on through the layer, gives what "
@@ -203,61 +333,91 @@ def show_check(run: ModelRun, layer: int, head: int) -> None:
     )
 
 
-def show_row(run: ModelRun, cell: CellArithmetic, token: int) -> None:
-    if not st.toggle(
-        f"Show the whole row: all that {quoted(run.tokens[token].label)} looks at", key="row", persist_state="session"
-    ):
-        return
-    exponentials = np.exp(cell.row_scores - cell.row_scores.max())
-    st.dataframe(
-        pd.DataFrame(
-            {
-                "key": [f"{i} {label}" for i, label in enumerate(run.labels)],
-                "score": cell.row_scores,
-                "exp(score - max)": exponentials,
-                "weight": exponentials / exponentials.sum(),
-            }
-        ),
-        hide_index=True,
-        column_config={
-            "weight": st.column_config.ProgressColumn(format="%.4f", min_value=0, max_value=1),
-            "score": st.column_config.NumberColumn(format="%.4f"),
-            "exp(score - max)": st.column_config.NumberColumn(format="%.4f"),
-        },
-    )
+def strongest(read_now: Reading) -> str:
+    weights, labels = read_now.weights, read_now.units.labels
+    if np.isnan(weights).all():
+        return "An empty map: nothing is left."
 
+    def largest(values: np.ndarray) -> tuple[float, int, int]:
+        row, column = np.unravel_index(np.nanargmax(values), values.shape)
+        return float(values[row, column]), int(read_now.queries[row]), int(read_now.keys[column])
 
-def strongest(weights: np.ndarray, labels: list[str]) -> str:
-    query, key = np.unravel_index(weights.argmax(), weights.shape)
-    off = weights - np.eye(len(labels), dtype=weights.dtype) * weights.diagonal()
-    text = f"Heatmap of {len(labels)} by {len(labels)} tokens. The largest weight is {weights[query, key]:.3f}, from "
-    text += f"token {query} “{labels[query]}” to token {key} “{labels[key]}”."
-    if query == key and off.max() > 0:
-        query, key = np.unravel_index(off.argmax(), off.shape)
-        text += f" Between two tokens it is {off[query, key]:.3f}, from “{labels[query]}” to “{labels[key]}”."
+    value, query, key = largest(weights)
+    text = f"Heatmap of {weights.shape[0]} by {weights.shape[1]} {read_now.units.kind}. The largest weight is "
+    text += f"{value:.3f}, from {query} “{labels[query]}” to {key} “{labels[key]}”."
+    apart = np.where(read_now.queries[:, None] == read_now.keys, np.nan, weights)
+    if query == key and np.nansum(apart) > 0:
+        value, query, key = largest(apart)
+        text += f" Between two different ones it is {value:.3f}, from “{labels[query]}” to “{labels[key]}”."
     return text
 
 
-def pick_head(layer: int, head: int) -> None:
-    controls.select("layer", layer)
-    controls.select("head", head)
-    st.session_state.view = ONE
+def pick_heads(pick: Pick) -> None:
+    run = session.current_run()
+    reading.choose_on_grid(run.info, pick.layer, pick.head, add=pick.add)
+    if pick.add or pick.cell is None:
+        reading.follow()
+        return
+    overview = session.current_overview()
+    query, key = strongest_in_cell(run.attention[pick.layer], pick.head, overview, pick.cell)
+    controls.select("token", query)
+    controls.select("key", key)
+    provenance.point_at(provenance.Cell(session.current_key(), Rule(((pick.layer, pick.head),)), (query,), (key,)))
 
 
 def pick_query(query: int) -> None:
     st.session_state.pinned = query >= 0
     if query >= 0:
-        controls.select("token", query)
+        controls.select("token", first_token(query))
 
 
 def pick_cell() -> None:
     """A click on the heatmap: plotly hands back the customdata of the point under it."""
-    chart = st.session_state.get(f"head_map_{st.context.theme.type}")
-    points = chart.selection.points if chart else []
-    if points and "customdata" in points[0]:
-        query, key = (int(points[0]["customdata"][i]) for i in ("0", "1"))
-        controls.select("token", query)
-        controls.select("key", key)
+    if points := clicked("head_map"):
+        open_line(*points[0])
+
+
+def open_line(query: int, key: int) -> None:
+    """Open the card on a value of the map, and outline it there. Query and key are units."""
+    controls.select("token", first_token(query))
+    controls.select("key", first_token(key))
+    provenance.open_value(whole_rule(), (query,), (key,), also=["read"])
+
+
+def open_outlined() -> None:
+    units = session.current_reading(whole_rule()).units
+    open_line(units.of(st.session_state.token), units.of(st.session_state.key))
+
+
+def open_layer_line(layer: int, query: int, key: int) -> None:
+    rule = reading.layer_rule(whole_rule(), layer, session.current_model().info.n_head)
+    provenance.open_value(rule, (query,), (key,))
+
+
+def open_received() -> None:
+    if points := clicked("received"):
+        queries = session.current_reading(reading.rule(session.current_model().info)).queries
+        provenance.open_value(whole_rule(), tuple(queries.tolist()), points[0])
+
+
+def open_sum() -> None:
+    if points := clicked("sums"):
+        chosen = tuple(sorted(st.session_state.summed))
+        queries, keys = (chosen, points[0]) if st.session_state.taken == GIVE else (points[0], chosen)
+        provenance.open_value(whole_rule(), queries, keys, over="sum")
+
+
+def follow(column: int, token: int) -> None:
+    st.session_state.followed = (column, token) if column >= 0 else None
+
+
+def whole_rule() -> Rule:
+    """What is read now, over the whole text: the values of a segment are the same."""
+    return replace(reading.rule(session.current_model().info), segment="all")
+
+
+def first_token(unit: int) -> int:
+    return int(session.current_reading(whole_rule()).units.starts[unit])
 
 
 main()

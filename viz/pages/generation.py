@@ -4,12 +4,13 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from model.attention import attention_weights, layer_weights
 from model.generation import NextToken, Sampling, Step, entropy, generate, next_token
+from model.reading import Rule
 from model.run import ModelInfo, ModelRun
 from viz.components.token_chips import token_chips
-from viz.figures.generation import attended_bars, growing_text, next_token_bars, percent
-from viz.ui import controls, pictures, session
+from viz.figures.attention import Bars, token_bars
+from viz.figures.generation import growing_text, next_token_bars, percent
+from viz.ui import controls, pictures, provenance, session
 from viz.ui.prose import quoted
 
 PACE = 0.12  # seconds between two tokens, so that the eye can follow; the model itself is faster
@@ -283,8 +284,9 @@ def the_choice(run: ModelRun, step: Step) -> None:
     candidates(choice, "opened", 10, chosen=step.token.id)
 
 
-def what_it_looked_at(run: ModelRun) -> None:
-    """The attention row of the last position of `run`: the one that chooses the token after it."""
+def what_it_looked_at(continuation: tuple[int, ...]) -> None:
+    """The attention row of the last position: the one that chooses the token after the text and its continuation."""
+    run = session.current_run(continuation)
     last = len(run.tokens) - 1
     columns = st.columns(3, vertical_alignment="bottom")
     with columns[0]:
@@ -293,25 +295,47 @@ def what_it_looked_at(run: ModelRun) -> None:
         mean = st.toggle("Mean of the layer's heads", key="mean_of_heads", persist_state="session")
     with columns[1]:
         head = controls.position("Head", "head", run.info.n_head, disabled=mean)
-    row, attention = slice(last, last + 1), run.attention[layer]
-    weights = layer_weights(attention, row)[:, 0].mean(0) if mean else attention_weights(attention, head, row)[0]
+    rule = Rule(tuple((layer, each) for each in (range(run.info.n_head) if mean else [head])))
+    weights = session.reading_of(session.current_key(continuation), rule).weights[last]
     where = f"layer {layer}, mean of all heads" if mean else f"layer {layer}, head {head}"
     most = int(weights.argmax())
     strongest = f"position {most}, with weight {weights[most]:.3f}"
+
+    def open_weight(key: int) -> None:
+        provenance.open_value(rule, (last,), (key,), continuation=continuation)
+
+    def open_bar() -> None:
+        for data in pictures.clicked("looked_at"):
+            open_weight(*data)
+
     token_chips(
         run.tokens,
         key="looked_at_chips",
+        on_pick=open_weight,
         notes=[f"weight {weight:.4f} in {where}" for weight in weights.tolist()],
         shades=weights / weights.max(),
     )
     pictures.picture(
-        attended_bars(run.labels, weights),
+        token_bars(
+            [
+                Bars(
+                    "weight",
+                    weights,
+                    np.arange(len(weights)),
+                    run.labels,
+                    lambda label, weight: f"“{label}” weight {weight:.4f}",
+                    clickable=True,
+                )
+            ]
+        ),
         key="looked_at",
         how=f"The attention row of the position that chooses: in {where} it looks most at "
         f"{quoted(run.tokens[most].label)}, {strongest}. Chips and bars show the same {len(weights)} weights, which "
-        f"sum to {weights.sum():.4f}; the chips are shaded relative to the largest.",
+        f"sum to {weights.sum():.4f}; the chips are shaded relative to the largest. Click one to see how it was made.",
         alt=f"Bars over {len(weights)} tokens, {where}; the highest is “{run.tokens[most].label}”, {strongest}.",
         table=lambda: pd.DataFrame({"position": range(len(weights)), "token": run.labels, "weight": weights}),
+        on_select=open_bar,
+        selection_mode="points",
     )
 
 
@@ -336,7 +360,7 @@ def behind_a_token(ended: bool) -> None:
             f"**What it attended to.** It was chosen at position {len(run.tokens) - 1}, by the vector of "
             f"{quoted(run.tokens[-1].label)}; this is where that position looked."
         )
-    what_it_looked_at(run)
+    what_it_looked_at(ids(steps if opened is None else steps[:opened]))
 
 
 @st.fragment  # of its own inside the page's: a slider redraws nothing but this

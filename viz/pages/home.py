@@ -3,14 +3,24 @@
 import numpy as np
 import streamlit as st
 
+from model.attention import strongest_in_cell
+from viz.components.head_grid import Pick, head_grid
 from viz.figures import home as figures
-from viz.ui import session
+from viz.ui import provenance, session
 
 
 def another_example() -> None:
     examples = session.EXAMPLES
     now = examples.index(st.session_state.text) if st.session_state.text in examples else -1
     st.session_state.text = examples[(now + 1) % len(examples)]
+
+
+def open_weight(pick: Pick) -> None:
+    if pick.cell is not None:
+        attention = session.current_run().attention[pick.layer]
+        provenance.open_card(
+            pick.layer, pick.head, *strongest_in_cell(attention, pick.head, session.current_overview(), pick.cell)
+        )
 
 
 # arrows between the cards: to the right, or down where they stand on top of each other
@@ -35,7 +45,7 @@ st.write(
     "text through it, from what you typed to what it expects next, and open any step to look inside."
 )
 
-lm, run = session.current_model(), session.current_run()
+lm, run, overview = session.current_model(), session.current_run(), session.current_overview()
 info, n_token = run.info, len(run.tokens)
 mode = st.context.theme.type or "light"
 best, best_log_prob = run.predictions.top_id[-1, :5], run.predictions.top_log_prob[-1, :5]
@@ -65,7 +75,7 @@ steps = [
     ),
     (
         "Attention",
-        figures.heads_picture(session.current_overview().maximum, mode),
+        None,
         f"In {info.n_layer} blocks of {info.n_head} heads, tokens look at each other: a row looks, a column is seen.",
         "The heads",
         "viz/pages/attention.py",
@@ -85,7 +95,12 @@ for number, (column, (title, picture, sentence, label, page)) in enumerate(
     zip(path.columns(5, gap="medium"), steps, strict=True), start=1
 ):
     with column.container(border=True, height="stretch", vertical_alignment="distribute", key=f"step_{number}"):
-        st.html(figures.step(number, title, picture, sentence))
+        if picture is None:
+            st.html(figures.step_title(number, title))
+            head_grid(overview, key="home_heads", compact_height=figures.HEIGHT - 34, on_pick=open_weight)
+            st.html(figures.step_sentence(sentence))
+        else:
+            st.html(figures.step_title(number, title) + picture + figures.step_sentence(sentence))
         if page is None:
             st.button(label, key=f"go_{number}", width="stretch", on_click=another_example)
         elif st.button(label, key=f"go_{number}", width="stretch", icon=":material/arrow_forward:"):

@@ -12,6 +12,9 @@ def position(label: str, name: str, n: int, **options) -> int:
     if isinstance(current, int) and current >= n:
         st.session_state[name] = default
         st.toast(f"There is no {name} {current} any more: showing {name} {default}.")
+    elif current is not None:
+        # said again: after a callback that ends in st.rerun, Streamlit would take the value of the first link instead
+        st.session_state[name] = current
     if n == 1:  # a slider needs two ends
         return st.number_input(label, 0, 0, key=name, bind="query-params", **options)
     return st.slider(label, 0, n - 1, default, key=name, bind="query-params", **options)

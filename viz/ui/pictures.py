@@ -36,3 +36,12 @@ def square_table(values: np.ndarray, labels: Sequence[str]) -> pd.DataFrame:
     """Values (T, T) between tokens; the names carry positions, so that equal tokens stay different rows."""
     names = [f"{i} {label}" for i, label in enumerate(labels)]
     return pd.DataFrame(values, index=names, columns=names)
+
+
+def clicked(key: str) -> list[tuple[int, ...]]:
+    """In the callback of a `picture` with `on_select`: the customdata of each point that was clicked."""
+    chart = st.session_state.get(f"{key}_{st.context.theme.type}")
+    found = (point.get("customdata") for point in (chart.selection.points if chart else []))
+    # plotly sends a row of an array as a dict, a single number as itself
+    rows = (list(data.values()) if isinstance(data, dict) else [data] for data in found if data is not None)
+    return [tuple(int(value) for value in row) for row in rows]

@@ -1,27 +1,40 @@
-"""The card that says where one attention weight comes from: one for all pages, drawn by app.py.
+"""The card that says where a weight on screen comes from: one for all pages, drawn by app.py in a corner.
 
-Any picture that shows a weight calls `open_card` when the weight is clicked.
+Any picture that shows a weight calls `open_card` when it is clicked, and one that shows weights put together by a rule
+calls `open_value`. The card is not modal: the picture stays in reach, and the next click refills it.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NoReturn
 
+import numpy as np
 import streamlit as st
 
+from model.attention import cell_arithmetic
 from model.intervention import UNCHANGED, Intervention
+from model.reading import Explained, Rule, explain
+from model.run import ModelRun
+from viz.figures.provenance import Check, sum_card, weight_card
+from viz.ui import controls, session
+
+MOST_PARTS = 5  # weights of a sum that can be opened from its card
 
 
 @dataclass(frozen=True)
 class Cell:
-    """Which weight of which run the card explains."""
+    """Which value of which run the card explains."""
 
-    layer: int
-    head: int
-    query: int
-    key: int
-    continuation: tuple[int, ...]
-    intervention: Intervention
+    run_key: session.RunKey
+    rule: Rule
+    queries: tuple[int, ...]  # units of the rule's kind
+    keys: tuple[int, ...]
+    over: str = "mean"  # several queries
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is one weight of one head."""
+        return self.rule.plain and len(self.queries) == len(self.keys) == 1
 
 
 def open_card(
@@ -35,14 +48,159 @@ def open_card(
     also: Sequence[str] = (),
 ) -> NoReturn:
     """Open the card on one weight and redraw it; `also` names keyed fragments to redraw with it. Only in a callback."""
-    st.session_state.cell = Cell(layer, head, query, key, continuation, intervention)
+    rule = Rule(((layer, head),))
+    open_value(rule, (query,), (key,), continuation=continuation, intervention=intervention, also=also)
+
+
+def open_value(
+    rule: Rule,
+    queries: tuple[int, ...],
+    keys: tuple[int, ...],
+    *,
+    over: str = "mean",
+    continuation: tuple[int, ...] = (),
+    intervention: Intervention = UNCHANGED,
+    also: Sequence[str] = (),
+) -> NoReturn:
+    """The same for a value that a rule makes, between units: the `over` of several queries, the sum of several keys."""
+    point_at(Cell(session.current_key(continuation, intervention), rule, queries, keys, over))
     st.rerun(["card", *also])
 
 
+def point_at(cell: Cell | None) -> None:
+    """What the card shows when it is next drawn; None closes it."""
+    st.session_state.cell = cell
+
+
+def pointed_at() -> Cell | None:
+    return st.session_state.get("cell")
+
+
 @st.fragment(key="card")
-def card() -> None:
-    """Draw the card, if one is open."""
-    cell = st.session_state.get("cell")
+def card(page: str) -> None:
+    """Draw the card, if one is open; a change of page closes it."""
+    if st.session_state.get("card_page") != page:
+        st.session_state.card_page = page
+        point_at(None)
+    cell = pointed_at() and _still_there(pointed_at())
     if cell is None:
         return
-    st.write(cell)
+    st.html(f"<style>{_CSS}</style>")
+    with st.container(key="card", border=True):
+        st.button("✕", key="card_close", help="Close", on_click=point_at, args=(None,), type="tertiary")
+        run = session.run_of(cell.run_key)
+        if cell.plain:
+            _one_weight(cell, run)
+        else:
+            _several_weights(cell, run)
+
+
+def _one_weight(cell: Cell, run: ModelRun) -> None:
+    (layer, head), query, key = cell.rule.heads[0], cell.queries[0], cell.keys[0]
+    arithmetic = cell_arithmetic(run.attention[layer], head, query, key)
+    told, shown = _explained(cell, run), _shown(cell)
+    place = f"query {query}, key {key} · layer {layer}, head {head}{_changed(cell)}"
+    st.html(weight_card(arithmetic, Check(shown, told.value), run.labels[query], run.labels[key], place))
+    if cell.run_key == session.current_key() and st.button(
+        "How this head works, step by step",
+        key="card_head",
+        icon=":material/zoom_in:",
+        width="stretch",
+        on_click=_select,
+        kwargs={"layer": layer, "head": head, "token": query, "key": key},
+    ):
+        st.switch_page("viz/pages/head.py", query_params={})
+
+
+def _select(**choices: int) -> None:
+    for name, value in choices.items():
+        controls.select(name, value)
+
+
+def _several_weights(cell: Cell, run: ModelRun) -> None:
+    told, units = _explained(cell, run), session.reading_of(cell.run_key, cell.rule).units
+    query, key = (_named([units.labels[unit] for unit in chosen]) for chosen in (cell.queries, cell.keys))
+    heads = cell.rule.heads
+    place = f"layer {heads[0][0]}, head {heads[0][1]}" if len(heads) == 1 else f"{len(heads)} heads"
+    place += f" · {cell.rule.kind}{_changed(cell)}"
+    check = Check(_shown(cell), told.value)
+    st.html(sum_card(told, check, f"{query} looks", key, place, cell.rule, cell.over, len(cell.queries)))
+    largest = np.argsort(-told.weight, kind="stable")[:MOST_PARTS].tolist()
+    names = {
+        i: f"{told.weight[i]:.4f} · layer {told.layer[i]}, head {told.head[i]} · "
+        f"{run.labels[told.query[i]]} → {run.labels[told.key[i]]}"
+        for i in largest
+    }
+    st.selectbox(
+        "Open one of its weights, the largest first",
+        largest,
+        index=None,
+        format_func=names.get,
+        placeholder="choose …",
+        key="card_part",
+        on_change=_open_part,
+        args=(cell, told),
+    )
+
+
+def _open_part(cell: Cell, told: Explained) -> None:
+    if (i := st.session_state.card_part) is None:
+        return
+    st.session_state.card_part = None
+    rule = Rule(((int(told.layer[i]), int(told.head[i])),))
+    point_at(replace(cell, rule=rule, queries=(int(told.query[i]),), keys=(int(told.key[i]),), over="mean"))
+
+
+def _explained(cell: Cell, run: ModelRun) -> Explained:
+    units = session.reading_of(cell.run_key, cell.rule).units
+    queries, keys = ([units.tokens(unit) for unit in chosen] for chosen in (cell.queries, cell.keys))
+    return explain(run.attention, run.tokens, cell.rule, queries, keys, over=cell.over)
+
+
+def _shown(cell: Cell) -> float:
+    """The value as the pictures draw it: read off the same map."""
+    reading = session.reading_of(cell.run_key, replace(cell.rule, segment="all"))
+    block = reading.weights[np.ix_(cell.queries, cell.keys)].astype(np.float64)  # (Q', K')
+    rows = [np.nansum(row) for row in block if not np.isnan(row).all()]
+    if not rows:
+        return float("nan")
+    return float(np.sum(rows) if cell.over == "sum" else np.mean(rows))
+
+
+def _still_there(cell: Cell) -> Cell | None:
+    """The same place in the present text; None, with a word, if the text or the model changed and it is gone."""
+    now = session.current_key()
+    if (now.model, now.text) == (cell.run_key.model, cell.run_key.text):
+        return cell
+    run = session.current_run()
+    moved = replace(cell, run_key=now)
+    exists = (
+        cell.plain
+        and cell.run_key.continuation == ()
+        and cell.run_key.intervention == UNCHANGED
+        and cell.rule.heads[0][0] < run.info.n_layer
+        and cell.rule.heads[0][1] < run.info.n_head
+        and max(cell.queries[0], cell.keys[0]) < len(run.tokens)
+    )
+    point_at(moved if exists else None)
+    if not exists:
+        st.toast("The weight whose card was open is not in this text: the card was closed.")
+    return pointed_at()
+
+
+def _changed(cell: Cell) -> str:
+    return "" if cell.run_key.intervention == UNCHANGED else " · in the changed model"
+
+
+def _named(labels: Sequence[str]) -> str:
+    shown = ", ".join(f"“{label if len(label) < 24 else label[:23] + '…'}”" for label in labels[:3])
+    return shown if len(labels) <= 3 else f"{shown} and {len(labels) - 3} more"
+
+
+_CSS = """
+.st-key-card { position: fixed; right: 1rem; bottom: 1rem; width: min(370px, calc(100vw - 2rem)); z-index: 999;
+  max-height: 82vh; overflow-y: auto; background: Canvas; box-shadow: 0 6px 24px rgb(0 0 0 / .25);
+  border-radius: .6rem; gap: .5rem; }
+.st-key-card_close { position: absolute; right: .6rem; top: .4rem; z-index: 1; width: auto; }
+@media (max-width: 640px) { .st-key-card { right: .5rem; bottom: .5rem; width: calc(100vw - 1rem); } }
+"""

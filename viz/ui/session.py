@@ -12,7 +12,9 @@ from model import catalog, serving
 from model.attention import Overview, pooled_overview
 from model.generation import placed
 from model.intervention import UNCHANGED, Intervention
+from model.reading import Reading, Rule, read_attention
 from model.run import LanguageModel, ModelRun, PromptError, Token
+from model.units import second_text, units_of
 
 EXAMPLES = (
     "The cat sat on the mat",
@@ -21,7 +23,8 @@ EXAMPLES = (
     "When Mary and John went to the store, John gave a drink to",
     "The dog barked at the cat. The dog barked at the",
 )
-LINKED = ("model", "text", "layer", "head", "token", "key")  # what a link restores, besides the page
+CHANGED = ("mask_off", "scale_off", "softmax_temperature", "positions_off", "head_uniform", "head_off")
+LINKED = ("model", "text", "layer", "head", "token", "key", *CHANGED)  # what a link restores, besides the page
 
 
 @st.cache_resource(show_spinner="Loading the model …", max_entries=4)
@@ -43,7 +46,7 @@ class RunKey:
     intervention: Intervention = UNCHANGED
 
 
-@st.cache_resource(show_spinner=False, max_entries=48, hash_funcs={RunKey: repr})
+@st.cache_resource(show_spinner=False, max_entries=24, hash_funcs={RunKey: repr})
 def run_of(run_key: RunKey) -> ModelRun:
     """Raises `PromptError`, `ModelNotAvailable`."""
     lm = language_model(run_key.model)
@@ -57,6 +60,23 @@ def run_of(run_key: RunKey) -> ModelRun:
 def overview_of(run_key: RunKey) -> Overview:
     """All heads of a run, pooled to at most 64 x 64 each."""
     return pooled_overview(run_of(run_key).attention)
+
+
+@st.cache_resource(show_spinner=False, max_entries=64, hash_funcs={RunKey: repr, Rule: repr})
+def reading_of(run_key: RunKey, rule: Rule) -> Reading:
+    """A run's attention, read by a rule: see `model.reading`."""
+    run = run_of(run_key)
+    text = text_of(run_key)
+    units = units_of(run.tokens, text, rule.kind)
+    return read_attention(run.attention, run.tokens, units, rule, second_text(run.tokens, text))
+
+
+def text_of(run_key: RunKey) -> str:
+    """The text of a run, with what was generated after it."""
+    if not run_key.continuation:
+        return run_key.text
+    pieces = (token.piece for token in run_of(run_key).tokens if not token.special)
+    return b"".join(pieces).decode(errors="replace")
 
 
 def current_model() -> LanguageModel:
@@ -82,6 +102,10 @@ def current_key(continuation: tuple[int, ...] = (), intervention: Intervention =
 
 def current_run(continuation: tuple[int, ...] = (), intervention: Intervention = UNCHANGED) -> ModelRun:
     return run_of(current_key(continuation, intervention))
+
+
+def current_reading(rule: Rule) -> Reading:
+    return reading_of(current_key(), rule)
 
 
 def current_overview() -> Overview:
@@ -110,5 +134,6 @@ def dropped_from_link() -> list[str]:
     return [
         f"The link asked for {name} “{wanted[:80]}”, which does not exist here: showing {st.session_state[name]}."
         for name, wanted in asked.items()
-        if name in st.session_state and str(st.session_state[name]) != wanted
+        if name in st.session_state
+        and str(st.session_state[name]).lower() != wanted.lower()  # a switch is true in a link
     ]

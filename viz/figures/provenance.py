@@ -1,0 +1,92 @@
+"""The card behind a weight, as HTML: what it is, each step that made it, and the check; the same on every page."""
+
+import html
+from dataclasses import dataclass
+
+import numpy as np
+
+from model.attention import CellArithmetic
+from model.reading import Explained, Rule
+from viz.figures import theme
+
+TOLERANCE = 1e-6  # what the check allows between single and double precision, for a weight up to 1
+
+
+@dataclass(frozen=True)
+class Check:
+    """The value on screen against the same value made again."""
+
+    shown: float  # as the pictures draw it; NaN where there is nothing
+    again: float  # from the tensors, in double precision, by another way
+
+    @property
+    def difference(self) -> float:
+        return 0.0 if np.isnan(self.shown) and np.isnan(self.again) else abs(self.shown - self.again)
+
+    @property
+    def passed(self) -> bool:
+        return self.difference <= TOLERANCE * max(1.0, abs(self.again))
+
+
+def weight_card(cell: CellArithmetic, check: Check, query: str, key: str, place: str) -> str:
+    """One weight of one head. `query` and `key`: the tokens; `place`: their positions, layer and head, in words."""
+    n, d_head = len(cell.row_scores), len(cell.query)
+    ratio = cell.scale * d_head**0.5
+    steps = [
+        ("q·k", f"{cell.dot:.4f}" + ("" if cell.query.any() else ", for this query was set to zeros")),
+        ("scale", f"× {cell.scale:.4f} = " + ("1" if abs(ratio - 1) < 1e-6 else f"{ratio:.3g}") + f"/√{d_head}"),
+        ("mask", "forbids it: the key comes after the query" if cell.masked else "lets it through"),
+        ("score", "−∞" if cell.masked else f"{cell.score:.4f}"),
+        ("softmax", f"e^(score − max) = {cell.exponential:.4f}, max {cell.row_scores.max():.4f}"),
+        ("row's sum", f"÷ {cell.denominator:.4f}"),
+        ("weight", f"<b>{cell.weight:.4f}</b>, number {cell.rank + 1} of {n} in its row"),
+    ]
+    return _card(f"“{html.escape(query)}” looks at “{html.escape(key)}”", place, check, steps)
+
+
+def sum_card(
+    told: Explained, check: Check, query: str, key: str, place: str, rule: Rule, over: str, n_unit: int
+) -> str:
+    """A value made of several weights. `n_unit`: over how many rows the map's own values were taken."""
+    n_query, n_key, n_head = (len(np.unique(index)) for index in (told.query, told.key, told.head * 4096 + told.layer))
+    steps = [("made of", f"{len(told.weight):,} weight{'s' if len(told.weight) != 1 else ''} of this run")]
+    if n_head > 1:
+        steps.append(("heads", f"{'mean' if rule.combine == 'mean' else 'maximum'} of {n_head}"))
+    if rule.sink != "as is":
+        steps.append(("sink", "taken out; rows divided by what is left" if rule.sink == "renormalise" else "hidden"))
+    if n_key > 1:
+        steps.append(("keys", f"sum over {n_key} tokens"))
+    if n_unit > 1:
+        steps.append(("queries", f"{over} over {n_unit} rows"))
+    if n_query > n_unit:
+        steps.append(
+            ("" if n_unit > 1 else "queries", f"mean over the {n_query} tokens" + (" within them" * (n_unit > 1)))
+        )
+    value = "nothing is left of it" if np.isnan(check.shown) else f"<b>{check.shown:.4f}</b>"
+    return _card(f"{html.escape(query)} at {html.escape(key)}", place, check, [*steps, ("value", value)])
+
+
+def _card(title: str, place: str, check: Check, steps: list[tuple[str, str]]) -> str:
+    rows = "".join(f"<span>{html.escape(name)}</span><code>{value}</code>" for name, value in steps)
+    # "passed" and "failed" are also read by those who cannot see the colour
+    verdict = "✓ Check:" if check.passed else "✗ Check failed, please report it:"
+    again = "nothing" if np.isnan(check.again) else f"{check.again:.8f}"
+    same = "equal to 1e-6" if check.passed else "NOT equal to 1e-6"
+    return (
+        f"<style>{_CSS}</style><div class='weight-card' role='region' aria-label='Where this number comes from'>"
+        f"<div class='what'>{title}</div><div class='where'>{html.escape(place)}</div><div class='steps'>{rows}</div>"
+        f"<div class='check'><b>{verdict}</b> recomputed from the tensors in double precision it is {again}, {same} "
+        f"(difference {check.difference:.0e}).</div></div>"
+    )
+
+
+_CSS = f"""
+.weight-card .what {{ font-weight: 600; font-size: 1.05rem; padding-right: 1.8rem; overflow-wrap: anywhere;
+  unicode-bidi: isolate; }}
+.weight-card .where {{ font-size: .85rem; opacity: .75; margin-bottom: .5rem; }}
+.weight-card .steps {{ display: grid; grid-template-columns: auto 1fr; gap: .15rem .8rem; font-size: .9rem; }}
+.weight-card .steps span {{ opacity: .75; white-space: nowrap; }}
+.weight-card .steps code {{ font: .85rem/1.55 {theme.MONOSPACE}; color: inherit; background: none; padding: 0;
+  white-space: normal; }}
+.weight-card .check {{ margin-top: .6rem; font-size: .85rem; }}
+"""

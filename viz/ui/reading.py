@@ -1,0 +1,213 @@
+"""The tools for reading attention: which heads, in which units, with or without the sink, in which colours.
+
+Each control is bound to the address, so that a link restores the reading. `rule` makes of them what `model.reading`
+follows; `read_again` redraws what depends on them: the fragment "read", and the card if one is open.
+"""
+
+from dataclasses import replace
+from typing import NoReturn
+
+import numpy as np
+import streamlit as st
+
+from model.reading import COMBINE, SEGMENTS, SINK, Reading, Rule, parse_heads, write_heads
+from model.run import ModelInfo, VisitorError
+from model.units import KINDS
+from viz.figures.scale import ColourScale, colour_scale
+from viz.ui import controls, provenance, session
+
+ONE, LAYER, ALL, CHOSEN = SHOW = ("head", "layer", "all", "chosen")
+SCALES, RANGES = ("linear", "log"), ("0 to 1", "fitted")
+LINKED = ("show", "heads", "combine", "units", "sink", "segment", "scale", "range")
+
+
+def choose_heads(info: ModelInfo) -> None:
+    """One head, the heads of its layer, all of them, or any that are written or clicked together."""
+    # the controls below it change too: not only the map is drawn again
+    show = _choice("Read", SHOW, "show", on_change=follow, help="one head · all of a layer · all · those you choose")
+    controls.position("Layer", "layer", info.n_layer, on_change=read_again)
+    controls.position("Head", "head", info.n_head, on_change=read_again)
+    # always there, so that what a click on the grid chose reaches the address at once
+    st.text_input(
+        "Heads read together",
+        key="heads",
+        bind="query-params",
+        placeholder="2.3, 4.*, *.1",
+        disabled=show != CHOSEN,
+        help="layer.head, with * for every one: 4.* is all of layer 4, *.1 is head 1 of every layer.",
+        on_change=read_again,
+    )
+    _choice("Combine them by", COMBINE, "combine", disabled=show == ONE, help="cell by cell")
+
+
+def choose_how(two_texts: bool) -> None:
+    """Units, sink, and segments if there are two texts."""
+    columns = st.columns(3 if two_texts else 2, gap="medium")
+    with columns[0]:
+        _choice(
+            "Rows and columns are",
+            KINDS,
+            "units",
+            help="A unit's weight is the sum over its keys, and the mean over its queries: rows still add up to 1.",
+        )
+    with columns[1]:
+        _choice(
+            "The sink",
+            SINK,
+            "sink",
+            help="Heads that have nothing to look for often look at the first token. as is: shown · hide: left out · "
+            "renormalise: left out, and each row divided by what remains. Special tokens count as sink too.",
+        )
+    if two_texts:
+        with columns[2]:
+            _choice(
+                "Between the two texts",
+                SEGMENTS,
+                "segment",
+                help="A is your text up to the first blank line (or line end), B the rest. A → B: what the tokens of A "
+                "look at in B.",
+            )
+
+
+def choose_colours(weights: np.ndarray) -> ColourScale:
+    """The colour scale of a map."""
+    left, right = st.columns(2, gap="medium")
+    with left:
+        scale = _choice("Colours", SCALES, "scale", help="A logarithmic scale tells small weights apart.")
+    with right:
+        span = _choice("from", RANGES, "range", help="fitted: from the smallest to the largest weight of this map.")
+    return colour_scale(weights, log=scale == "log", fitted=span == "fitted")
+
+
+def _choice(label: str, options: tuple[str, ...], key: str, **more) -> str:
+    standard = {"default": options[0], "required": True, "bind": "query-params", "on_change": read_again}
+    return st.segmented_control(label, options, key=key, **(standard | more))
+
+
+def rule(info: ModelInfo) -> Rule:
+    """What the controls say. Raises `HeadsError` if the heads as written do not exist."""
+    state = st.session_state
+    return Rule(
+        heads_shown(info),
+        state.get("combine", COMBINE[0]),
+        state.get("sink", SINK[0]),
+        state.get("units", KINDS[0]),
+        state.get("segment", SEGMENTS[0]),
+    )
+
+
+def heads_shown(info: ModelInfo) -> tuple[tuple[int, int], ...]:
+    state = st.session_state
+    if state.show == ONE:
+        return ((state.layer, state.head),)
+    if state.show == CHOSEN:
+        return parse_heads(state.get("heads", ""), info.n_layer, info.n_head)
+    layers = [state.layer] if state.show == LAYER else range(info.n_layer)
+    return tuple((layer, head) for layer in layers for head in range(info.n_head))
+
+
+def choose_on_grid(info: ModelInfo, layer: int | None, head: int | None, *, add: bool) -> None:
+    """What a click on the grid chose (no layer: a column, no head: a row); `add`: to or from what is read already."""
+    clicked = {
+        (one, other)
+        for one in (range(info.n_layer) if layer is None else [layer])
+        for other in (range(info.n_head) if head is None else [head])
+    }
+    state = st.session_state
+    if add:
+        try:
+            before = set(heads_shown(info))
+        except VisitorError:
+            before = set()
+        clicked = before - clicked if clicked <= before and before != clicked else before | clicked
+    elif head is None:
+        state.show, state.layer = LAYER, layer
+        return
+    elif layer is not None:
+        state.show, state.layer, state.head = ONE, layer, head
+        return
+    state.show, state.heads = CHOSEN, write_heads(clicked, info.n_layer, info.n_head)
+
+
+def layer_rule(rule: Rule, layer: int, n_head: int) -> Rule:
+    """The heads of one layer that a rule reads, or all of that layer's if it reads only one head or none of them."""
+    heads = tuple(pair for pair in rule.heads if pair[0] == layer)
+    if len(rule.heads) == 1 or not heads:
+        heads = tuple((layer, head) for head in range(n_head))
+    return replace(rule, heads=heads, segment="all")
+
+
+def read_again() -> NoReturn:
+    """For callbacks: redraw what depends on the reading, and no more."""
+    follow()
+    st.rerun(["read", "card"])
+
+
+def follow() -> None:
+    """For callbacks: an open card goes to the weight that is chosen now."""
+    if provenance.pointed_at() is None:
+        return
+    try:
+        now = replace(rule(session.current_model().info), segment="all")
+        units = session.current_reading(now).units
+        query, key = (units.of(st.session_state[name]) for name in ("token", "key"))
+        provenance.point_at(provenance.Cell(session.current_key(), now, (query,), (key,)))
+    except VisitorError:
+        provenance.point_at(None)
+
+
+def title(rule: Rule, info: ModelInfo) -> str:
+    """Exactly what is read."""
+    heads, by = rule.heads, {"mean": "the mean", "max": "the maximum"}[rule.combine]
+    layers, columns = {layer for layer, _ in heads}, {head for _, head in heads}
+    n = len(heads)
+    if n == 1:
+        said = f"Layer {heads[0][0]}, head {heads[0][1]}"
+    elif n == info.n_layer * info.n_head:
+        said = f"All layers: {by} of all {n} heads"
+    elif n == info.n_head and len(layers) == 1:
+        said = f"Layer {heads[0][0]}: {by} of its {n} heads"
+    elif n == info.n_layer and len(columns) == 1:
+        said = f"Head {heads[0][1]} of every layer: {by} of {n} heads"
+    else:
+        said = f"{by.capitalize()} of {n} heads: {write_heads(heads, info.n_layer, info.n_head)}"
+    if rule.kind != "tokens":
+        said += f", between {rule.kind}"
+    if rule.sink != "as is":
+        said += ", sink hidden" if rule.sink == "hide" else ", renormalised without the sink"
+    if rule.segment != "all":
+        said += f", {rule.segment}"
+    return said
+
+
+def statements(reading: Reading, rule: Rule) -> list[str]:
+    """What must be said under a map that is not simply one head's weights."""
+    said = []
+    combined = {"mean": "the mean of the heads", "max": "the largest of the heads"}[rule.combine]
+    if len(rule.heads) > 1 and rule.combine == "max":
+        said.append(f"Each cell is {combined}, so rows can add up to more than 1.")
+    if rule.kind != "tokens":
+        said.append(
+            f"Each cell is the sum over the keys of a {rule.kind[:-1]} and the mean over its queries; "
+            f"{reading.units.rule}."
+        )
+    removed = f"{100 * np.mean(reading.removed):.1f} % of the weight on average"
+    if rule.sink == "as is":
+        said.append(f"The sink (first token and special tokens) holds {removed}; nothing is taken out.")
+    else:
+        what = (
+            "hidden, so rows add up to less than 1"
+            if rule.sink == "hide"
+            else "taken out and rows made to add up to 1 again"
+        )
+        gone = int(np.isnan(reading.weights).all(axis=1).sum())
+        alone = (
+            f" {gone} row{'s' * (gone > 1)} looked at nothing else and {'are' if gone > 1 else 'is'} left blank."
+            if gone
+            else ""
+        )
+        said.append(f"The sink (first token and special tokens) is {what}: {removed}.{alone}")
+    if reading.given:
+        shares = " · ".join(f"{segment} {share:.3f}" for segment, share in reading.given.items())
+        said.append(f"Weight between the two texts, mean over the rows: {shares}.")
+    return said
