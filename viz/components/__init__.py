@@ -6,6 +6,7 @@ back; numbers travel as a typed column, labels as text that the script sets with
 come from Streamlit's CSS variables, so that a theme switch needs no server.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import streamlit as st
@@ -15,13 +16,20 @@ from viz.figures import theme
 _HERE = Path(__file__).parent
 
 
-def register(name: str, html: str):
-    """The component made of `name`.js and `name`.css beside this file; call the result to draw it."""
+def register(name: str, html: str, *, shared: Sequence[str] = ()):
+    """The component made of `name`.js and `name`.css beside this file; call the result to draw it.
+
+    Components cannot import each other's scripts: the files of the names in `shared` are put before its own.
+    """
+
+    def joined(kind: str) -> str:
+        return "\n".join((_HERE / f"{each}.{kind}").read_text(encoding="utf-8") for each in (*shared, name))
+
     return st.components.v2.component(
         f"regard_{name}",
         html=html,
-        css=f":host {{ --regard-accent: {theme.ACCENT} }}\n" + (_HERE / f"{name}.css").read_text(encoding="utf-8"),
-        js=(_HERE / f"{name}.js").read_text(encoding="utf-8"),
+        css=f":host {{ --regard-accent: {theme.ACCENT} }}\n{joined('css')}",
+        js=joined("js"),
     )
 
 

@@ -54,11 +54,15 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const timer = setInterval(colour, 500);
 
   const chipOf = (event) => event.target.closest(".chip");
-  row.onmouseover = row.onfocusin = (event) => { const chip = chipOf(event); if (chip) show(chip); };
-  row.onmouseleave = row.onfocusout = row.onscroll = hide;
+  const shown = (event) => { const chip = chipOf(event); if (chip) show(chip); };
+  const stop = new AbortController(), listening = { signal: stop.signal };
+  row.onmouseover = shown;
+  row.onmouseleave = row.onscroll = hide;
+  row.addEventListener("focusin", shown, listening);  // as a property, Chromium never calls it
+  row.addEventListener("focusout", hide, listening);
   row.onclick = (event) => {
     const chip = chipOf(event);
     if (chip && data.clickable) { hide(); setTriggerValue("pick", +chip.dataset.i); }
   };
-  return () => clearInterval(timer);
+  return () => { clearInterval(timer); stop.abort(); };
 }

@@ -1,95 +1,94 @@
-const TALL = 440, LOWEST = 24, HIGHEST = 52;  // px: the graph of a short text fills TALL, tokens stay readable
-const MOST_LINES = 3000;  // over all tokens; one token's lines are always complete
+const TALL = 440, LOWEST = 24, HIGHEST = 52; // px: the graph of a short text fills TALL, tokens stay readable
 
 export default function ({ data, parentElement, setTriggerValue }) {
-  const { labels, threshold, pinned } = data.view, n = labels.length;
-  const weights = data.weights.getChild("w").toArray();
-  const graph = parentElement.querySelector(".graph"), svg = graph.querySelector("svg");
-  const queries = graph.querySelector(".q"), keys = graph.querySelector(".k");
-  const height = Math.max(LOWEST, Math.min(HIGHEST, TALL / n));
+  const { queries, keys, pinned, picks, opens } = data.view, map = readMap(data);
+  const graph = parentElement.querySelector(".graph"), svg = graph.querySelector("svg"), tip = tipOf(graph);
+  const lists = { query: graph.querySelector(".q"), key: graph.querySelector(".k") };
+  const height = Math.max(LOWEST, Math.min(HIGHEST, TALL / Math.max(queries.length, keys.length, 1)));
   graph.style.setProperty("--row", `${height}px`);
-  const weight = (query, key) => weights[query * n + key];
+  let lines = [], current = {};
+  let touched = -1; // a query touched with a finger stays until another place is touched
 
-  const row = (label, i, pressable) => {
+  const row = (label, i, side) => {
     const item = document.createElement("li"), button = document.createElement("button");
     const text = document.createElement("span"), number = document.createElement("span");
     text.className = "text"; text.textContent = label;
     number.className = "number";
     button.append(text, number);
     button.dataset.i = i;
-    if (pressable) button.setAttribute("aria-pressed", i === pinned);
+    if (side === "query" && picks) button.setAttribute("aria-pressed", i === pinned);
     item.append(button);
     return item;
   };
-  queries.replaceChildren(...labels.map((label, i) => row(label, i, true)));
-  keys.replaceChildren(...labels.map((label, i) => row(label, i, false)));
-
-  // which (query, key) pairs a focus shows: one query's, one key's, or everybody's
-  const pairs = ({ query, key }) => {
-    const shown = [];
-    const add = (q, k) => { const w = weight(q, k); if (w >= threshold && w > 0) shown.push([w, q, k]); };
-    for (let other = 0; other < n; other++) {
-      if (query != null) add(query, other);
-      else if (key != null) add(other, key);
-      else for (let k = 0; k < n; k++) add(other, k);
-    }
-    return shown;
-  };
 
   const numbers = (list, values) => list.querySelectorAll("button").forEach((button, i) => {
-    const value = values ? values(i) : null;
-    button.querySelector(".number").textContent = value == null ? "" : value.toFixed(3);
-    button.style.setProperty("--share", value == null ? "0%" : `${100 * value}%`);
+    const value = values ? values[i] : null;
+    button.querySelector(".number").textContent = shareText(value);
+    button.style.setProperty("--share", `${100 * Math.max(0, Math.min(1, value ?? 0))}%`);
   });
 
   const draw = (focus) => {
-    let shown = pairs(focus);
-    const found = shown.length, alone = focus.query != null || focus.key != null;
-    if (found > MOST_LINES && !alone) shown = shown.sort((a, b) => b[0] - a[0]).slice(0, MOST_LINES);
-    const left = queries.offsetWidth, right = svg.clientWidth - keys.offsetWidth;
-    svg.replaceChildren(...shown.map(([w, q, k]) => {
-      const line = document.createElementNS("http://www.w3.org/2000/svg", "line");
-      const place = { x1: left, y1: (q + 0.5) * height, x2: right, y2: (k + 0.5) * height };
-      for (const [name, value] of Object.entries(place)) line.setAttribute(name, value);
-      line.setAttribute("stroke-opacity", Math.max(0.04, w));
-      line.setAttribute("stroke-width", 1 + 5 * w);
-      return line;
-    }));
-    numbers(keys, focus.query != null ? (k) => weight(focus.query, k) : null);
-    numbers(queries, focus.key != null ? (q) => weight(q, focus.key) : null);
-    // an honest count: of the lines and the weight that this focus could show
-    const all = focus.query != null ? n : focus.key != null ? n : n * n;
-    let total = 0, drawn = 0;
-    for (let q = 0; q < n; q++) for (let k = 0; k < n; k++) {
-      if ((focus.query == null || q === focus.query) && (focus.key == null || k === focus.key)) total += weight(q, k);
-    }
-    for (const [w] of shown) drawn += w;
-    graph.querySelector(".count").textContent =
-      `${shown.length} of ${all} lines, ${total ? (100 * drawn / total).toFixed(1) : "0"} % of the weight` +
-      (focus.query != null ? `, of what “${labels[focus.query]}” looks at` : "") +
-      (focus.key != null ? `, of all that look at “${labels[focus.key]}”` : "");
+    current = focus;
+    const left = lists.query.offsetWidth, right = svg.clientWidth - lists.key.offsetWidth;
+    const alone = focus.query != null || focus.key != null;
+    lines = map.shown(focus).map((line) => {
+      const points = [left, (line.query + 0.5) * height, right, (line.key + 0.5) * height];
+      const [x1, y1, x2, y2] = points, w = line.weight;
+      return { ...line, points, element: svgElement("line", {
+        x1, y1, x2, y2, "stroke-opacity": strength(w, alone), "stroke-width": thickness(w),
+      }) };
+    });
+    svg.replaceChildren(...lines.map((line) => line.element).reverse()); // the strongest on top
+    numbers(lists.key, focus.query != null ? map.across(focus) : null);
+    numbers(lists.query, focus.key != null ? map.across(focus) : null);
+    graph.querySelector(".count").textContent = map.count(focus);
   };
 
-  const resting = () => (pinned >= 0 && pinned < n ? { query: pinned } : {});
-  const say = (query) => {
-    let best = 0;
-    for (let k = 1; k < n; k++) if (weight(query, k) > weight(query, best)) best = k;
-    graph.querySelector(".spoken").textContent =
-      `${labels[query]} looks most at ${labels[best]}: ${weight(query, best).toFixed(3)}`;
-  };
-  const index = (event) => { const b = event.target.closest("button"); return b ? +b.dataset.i : null; };
-  queries.onmouseover = queries.onfocusin = (event) => {
+  const held = () => (pinned >= 0 ? pinned : touched);
+  const rest = () => { tip.hide(); draw(held() >= 0 ? { query: held() } : {}); };
+  const action = opens ? "\nClick to see where this number comes from" : "";
+  pointAtLines(svg, {
+    tip,
+    lines: () => lines,
+    tell: (line) => map.tell(line, action),
+    mark: (over) => lines.forEach((line) => line.element.classList.toggle("over", line === over)),
+    open: opens ? (line) => setTriggerValue("open", [line.query, line.key]) : null,
+  });
+
+  const index = (event) => { const button = event.target.closest("button"); return button ? +button.dataset.i : null; };
+  const pointQuery = (event) => {
     const query = index(event);
-    if (query != null) { draw({ query }); say(query); }
+    if (query == null) return;
+    draw({ query });
+    graph.querySelector(".spoken").textContent = map.strongest(query);
   };
-  keys.onmouseover = keys.onfocusin = (event) => { const key = index(event); if (key != null) draw({ key }); };
-  queries.onmouseleave = keys.onmouseleave = queries.onfocusout = keys.onfocusout = () => draw(resting());
-  queries.onclick = (event) => {
+  const pointKey = (event) => {
+    const key = index(event);
+    if (key == null) return;
+    draw({ key });
+    if (!opens || held() < 0) return;
+    const weight = map.weight(held(), key), side = lists.query.getBoundingClientRect().right; // no key is hidden there
+    if (weight >= 0) tip.show(map.tell({ query: held(), key, weight }, action), side, event.target.getBoundingClientRect().top);
+  };
+  refill(lists.query, queries.map((_, i) => row(map.named.query(i), i, "query")), pointQuery, rest);
+  refill(lists.key, keys.map((_, i) => row(map.named.key(i), i, "key")), pointKey, rest);
+  graph.onpointerdown = (event) => {
+    if (event.pointerType !== "touch" || lists.key.contains(event.target)) return;
+    touched = lists.query.contains(event.target) ? index(event) ?? -1 : -1;
+  };
+  lists.query.onclick = (event) => {
     const query = index(event);
-    if (query != null) setTriggerValue("pick", query === pinned ? -1 : query);
+    if (query != null && picks) setTriggerValue("pick", query === pinned ? -1 : query);
   };
-  draw(resting());
-  const resized = new ResizeObserver(() => draw(resting()));
+  lists.key.onclick = (event) => {
+    const key = index(event);
+    if (key != null && opens && held() >= 0 && map.weight(held(), key) >= 0) setTriggerValue("open", [held(), key]);
+  };
+  graph.toggleAttribute("data-picks", picks);
+  graph.toggleAttribute("data-opens", opens);
+  rest();
+  if (pinned >= 0) bringIntoSight(graph.querySelector(".scroll"), pinned * height, height);
+  const resized = new ResizeObserver(() => draw(current));
   resized.observe(graph);
   return () => resized.disconnect();
 }

@@ -3,46 +3,51 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import pandas as pd
-import streamlit as st
 
 from viz.components import register
+from viz.components.lines import draw_lines
 
 _graph = register(
     "token_graph",
+    shared=["lines"],
     html="""<div class="graph" role="group" aria-label="Attention between tokens">
 <div class="heading"><span>query: looks</span><span>key: is looked at</span></div>
 <div class="scroll"><div class="columns"><ol class="q" aria-label="queries"></ol><svg aria-hidden="true"></svg>
 <ol class="k" aria-label="keys"></ol></div></div>
-<p class="count"></p><div class="spoken" aria-live="polite"></div></div>""",
+<p class="count"></p><div class="tip" hidden></div><div class="spoken" aria-live="polite"></div></div>""",
 )
 
 
 def token_graph(
     weights: np.ndarray,
     labels: Sequence[str],
+    queries: Sequence[int] | None = None,
+    keys: Sequence[int] | None = None,
     *,
     key: str,
     threshold: float = 0.0,
+    top: int = 0,
     pinned: int | None = None,
     on_pick: Callable[[int], None] | None = None,
+    on_open: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Draw weights (T, T) of at least `threshold`. `pinned`: the query whose lines are shown while nothing is hovered.
+    """Draw the lines that `choose_edges` takes from weights (Q, K); NaN: no such weight.
 
-    `on_pick(query)` is called when a query is clicked; clicking the pinned one again passes -1.
+    `labels`: of the whole text; `queries` (Q,) and `keys` (K,): which of its positions the rows and columns are, all
+    unless told. `pinned`: the position of the query whose lines are shown while nothing is pointed at.
+    `on_pick(query)` is called when a query is clicked, with -1 for the pinned one. `on_open(query, key)` is called when
+    a line is clicked, or a key while a query is pinned or was touched with a finger.
     """
-    n = len(labels)
-
-    def picked() -> None:
-        query = st.session_state[key].pick
-        if on_pick and isinstance(query, int) and -1 <= query < n:
-            on_pick(query)
-
-    _graph(
+    draw_lines(
+        _graph,
+        weights,
+        labels,
+        queries,
+        keys,
         key=key,
-        on_pick_change=picked,
-        data={
-            "view": {"labels": list(labels), "threshold": threshold, "pinned": -1 if pinned is None else pinned},
-            "weights": pd.DataFrame({"w": np.ascontiguousarray(weights, dtype=np.float32).ravel()}),
-        },
+        threshold=threshold,
+        top=top,
+        pinned=pinned,
+        on_pick=on_pick,
+        on_open=on_open,
     )

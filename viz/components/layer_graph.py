@@ -1,0 +1,87 @@
+"""Tokens down, layers across: the lines of every layer, and the paths along them that lead to one node."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from viz.components import register
+from viz.figures.edges import choose_edges, count_sentence
+
+_graph = register(
+    "layer_graph",
+    shared=["lines"],
+    html="""<div class="layers" role="group" aria-label="Attention through all layers">
+<div class="heading"></div>
+<div class="scroll"><div class="body"><ol aria-label="tokens"></ol>
+<canvas tabindex="0" role="application"></canvas></div></div>
+<p class="count"></p>
+<p class="how">A number beside a token: the products of the weights along each path of lines from it to the chosen
+node, summed over all these paths (attention rollout, Abnar and Zuidema 2020, on the drawn lines alone; what each layer
+passes on unchanged in the residual stream is not mixed in).</p>
+<div class="tip" hidden></div><div class="spoken" aria-live="polite"></div></div>""",
+)
+
+
+def layer_graph(
+    layers: Sequence[np.ndarray],
+    labels: Sequence[str],
+    *,
+    key: str,
+    threshold: float = 0.0,
+    top: int = 3,
+    pinned: tuple[int, int] | None = None,
+    on_pick: Callable[[int, int], None] | None = None,
+    on_open: Callable[[int, int, int], None] | None = None,
+) -> None:
+    """Draw the lines that `choose_edges` takes from each layer's weights (T, T); NaN: no such weight.
+
+    A node is (column, token): column 0 is the input, column l + 1 what layer l makes of it. Pointing at a node follows
+    its paths back to the input (`viz.figures.edges.paths_to` is the reference). `pinned`: the node followed meanwhile.
+    `on_pick(column, token)` is called when a node is clicked, with (-1, -1) for the pinned one;
+    `on_open(layer, query, key)` when a line is. ValueError if the sizes do not fit.
+    """
+    n = len(labels)
+    for weights in layers:
+        if np.shape(weights) != (n, n):
+            raise ValueError(f"weights {np.shape(weights)} for {n} tokens")
+    chosen = [choose_edges(weights, threshold=threshold, top=top) for weights in layers]
+
+    def picked() -> None:
+        match st.session_state[key].pick:
+            case [-1, -1] if on_pick:
+                on_pick(-1, -1)
+            case [int(column), int(token)] if on_pick and 0 <= column <= len(layers) and 0 <= token < n:
+                on_pick(column, token)
+
+    def opened() -> None:
+        match st.session_state[key].open:
+            case [int(layer), int(query), int(k)] if on_open and 0 <= layer < len(layers) and max(query, k) < n:
+                if min(query, k) >= 0:
+                    on_open(layer, query, k)
+
+    _graph(
+        key=key,
+        on_pick_change=picked,
+        on_open_change=opened,
+        data={
+            "view": {
+                "labels": list(labels),
+                "layers": len(layers),
+                "pinned": list(pinned) if pinned and pinned[0] <= len(layers) and pinned[1] < n else None,
+                "picks": on_pick is not None,
+                "opens": on_open is not None,
+                "shared": all(bool(np.nansum(weights, axis=1).max(initial=0) < 1 + 1e-4) for weights in layers),
+                "count": count_sentence(*chosen),
+            },
+            "edges": pd.DataFrame(
+                {
+                    "layer": np.repeat(np.arange(len(layers), dtype=np.uint16), [len(each.weight) for each in chosen]),
+                    "q": np.concatenate([each.query for each in chosen]).astype(np.uint16),
+                    "k": np.concatenate([each.key for each in chosen]).astype(np.uint16),
+                    "w": np.concatenate([each.weight for each in chosen]),
+                }
+            ),
+        },
+    )

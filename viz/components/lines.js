@@ -1,0 +1,127 @@
+// For the pictures made of lines: what they say, how they look, and which line is under the pointer.
+// `register` puts this before the script of each of them.
+
+const quoted = (label) => `“${label}”`;
+// opacity; the few lines of one token can be darker than all together
+const strength = (weight, alone) => Math.max(alone ? 0.12 : 0.04, Math.min(1, alone ? Math.sqrt(weight) : weight));
+const thickness = (weight) => 1 + 5 * Math.min(1, weight); // px
+
+// count_sentence and percent of viz/figures/edges.py, for the lines of one token
+function percent(kept, left) {
+  const value = (100 * kept) / (kept + left), whole = Math.floor(value + 0.5);
+  if (!kept || !left || (whole > 0 && whole < 100)) return `${whole} %`;
+  if (value < 0.1) return "less than 0.1 %";
+  return value > 99.9 ? "more than 99.9 %" : `${value.toFixed(1)} %`;
+}
+function countSentence(shown, possible, kept, left, of) {
+  const number = (n) => n.toLocaleString("en-US");
+  return `showing ${number(shown)} of ${number(possible)} line${possible === 1 ? "" : "s"}` +
+    (kept + left ? `, ${percent(kept, left)} of the weight` : "") + `, of ${of}`;
+}
+
+// The data of viz/components/lines.py. A focus is one query (a row of the map), one key (a column), or nothing.
+function readMap({ view, weights, edges }) {
+  const { labels, queries, keys, most } = view;
+  const w = weights.getChild("w").toArray(), q = edges.getChild("q").toArray(), k = edges.getChild("k").toArray();
+  const weight = (query, key) => w[query * keys.length + key]; // below 0: there is no such weight
+  const lines = Array.from(q, (query, i) => ({ query, key: k[i], weight: weight(query, k[i]) })); // strongest first
+  const named = { query: (i) => labels[queries[i]], key: (i) => labels[keys[i]] };
+  const within = (cell, focus) =>
+    (focus.query == null || cell.query === focus.query) && (focus.key == null || cell.key === focus.key);
+  const isRest = (focus) => focus.query == null && focus.key == null;
+  return {
+    weight, named, lines,
+    shown: (focus) => (isRest(focus) ? lines.slice(0, most) : lines.filter((line) => within(line, focus))),
+    // the weights of the other side, all of them, whether drawn or not
+    across: (focus) => (focus.query != null
+      ? keys.map((_, key) => weight(focus.query, key)) : queries.map((_, query) => weight(query, focus.key))),
+    count(focus) {
+      if (isRest(focus)) return view.count;
+      const cells = this.across(focus).filter((value) => value >= 0), lines = this.shown(focus);
+      const kept = lines.reduce((sum, line) => sum + line.weight, 0), all = cells.reduce((sum, value) => sum + value, 0);
+      const complete = lines.length === cells.filter((value) => value > 0).length;
+      return countSentence(lines.length, cells.length, kept, complete ? 0 : all - kept, focus.query != null
+        ? `what ${quoted(named.query(focus.query))} looks at` : `all that look at ${quoted(named.key(focus.key))}`);
+    },
+    strongest(query) {
+      const row = this.across({ query }), key = row.reduce((best, value, i) => (value > row[best] ? i : best), 0);
+      return row[key] > 0
+        ? `${named.query(query)} looks most at ${named.key(key)}: ${row[key].toFixed(3)}`
+        : `${named.query(query)} looks at nothing here`;
+    },
+    tell: (line, action) =>
+      `${quoted(named.query(line.query))} looks at ${quoted(named.key(line.key))}: ${line.weight.toFixed(4)}${action}`,
+  };
+}
+
+const shareText = (value) => (value == null ? "" : value < 0 ? "–" : value.toFixed(3));
+
+function svgElement(name, attributes) {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", name);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+  return element;
+}
+
+// The line nearest to a point, or null beyond `reach` px. Each has `points`, a run of straight pieces [x, y, x, y …]:
+// to search them is easier on hand and browser than a second, thick and invisible line over each.
+function nearest(lines, x, y, reach = 7) {
+  let best = null, least = reach * reach;
+  for (const line of lines) {
+    const p = line.points;
+    for (let i = 0; i + 3 < p.length; i += 2) {
+      const dx = p[i + 2] - p[i], dy = p[i + 3] - p[i + 1], length = dx * dx + dy * dy;
+      const along = length ? Math.max(0, Math.min(1, ((x - p[i]) * dx + (y - p[i + 1]) * dy) / length)) : 0;
+      const ex = x - p[i] - along * dx, ey = y - p[i + 1] - along * dy, distance = ex * ex + ey * ey;
+      if (distance < least) { least = distance; best = line; }
+    }
+  }
+  return best;
+}
+
+// Fill a list anew, without taking the keyboard's place in it away. `enter` and `leave` follow pointer and keyboard
+// (of the focus events that bubble, none can be set as a property, and added ones would pile up).
+function refill(list, items, enter, leave) {
+  const active = list.getRootNode().activeElement, place = list.contains(active) ? active.dataset.i : null;
+  list.replaceChildren(...items);
+  if (place != null) list.querySelector(`button[data-i="${place}"]`)?.focus({ preventScroll: true });
+  list.onmouseover = enter;
+  list.onmouseleave = leave;
+  for (const button of list.querySelectorAll("button")) { button.onfocus = enter; button.onblur = leave; }
+}
+
+// scroll a box just so far that [start, start + size] is in sight; `across`: sideways
+function bringIntoSight(box, start, size, across = false) {
+  const [from, extent] = across ? ["scrollLeft", box.clientWidth] : ["scrollTop", box.clientHeight];
+  if (start < box[from]) box[from] = start;
+  if (start + size > box[from] + extent) box[from] = start + size - extent;
+}
+
+function tipOf(root) {
+  const tip = root.querySelector(".tip");
+  return {
+    hide() { tip.hidden = true; },
+    show(text, x, y) {
+      tip.textContent = text;
+      tip.hidden = false;
+      tip.style.left = `${Math.max(8, Math.min(x + 14, innerWidth - tip.offsetWidth - 8))}px`;
+      tip.style.top = `${y + 18 + tip.offsetHeight < innerHeight ? y + 18 : y - tip.offsetHeight - 10}px`;
+    },
+  };
+}
+
+// Pointing at a line of `surface`: `mark(line or null)` whenever it changes, the tip says `tell(line)`, a click opens.
+function pointAtLines(surface, { lines, tip, tell, mark, open }) {
+  let over = null;
+  const under = (event) => {
+    const box = surface.getBoundingClientRect();
+    return nearest(lines(), event.clientX - box.left, event.clientY - box.top);
+  };
+  const point = (line, event) => {
+    if (line !== over) mark(over = line);
+    surface.style.cursor = line && open ? "pointer" : "";
+    if (line) tip.show(tell(line), event.clientX, event.clientY); else tip.hide();
+  };
+  surface.onmousemove = (event) => point(under(event), event);
+  surface.onmouseleave = (event) => point(null, event);
+  surface.onclick = (event) => { const line = under(event); if (line && open) { tip.hide(); open(line); } };
+}

@@ -1,0 +1,142 @@
+const HIGHEST = 190, HALF = 260; // px: no arc is higher; an arc HALF wide is half as high
+const ROUND = 90; // px: wide arcs are flat between their corners, so that they can be told apart where they end
+const LOOP = 7; // px: the radius of the mark for a token that looks at itself
+const ROOMY = 46; // px: the largest gap between the tokens of a short text
+
+const rise = (width) => HIGHEST * (width / (width + HALF));
+
+// an arc over [x1, x2] from a base line: upwards (-1) or downwards (1)
+function arcPoints(x1, x2, base, way) {
+  const [left, right] = x1 < x2 ? [x1, x2] : [x2, x1], round = Math.min(ROUND, (right - left) / 2);
+  const height = way * rise(right - left), points = [];
+  for (let i = 0; i <= 10; i++) {
+    const angle = (i / 10) * (Math.PI / 2);
+    points.push(left + round * (1 - Math.cos(angle)), base + height * Math.sin(angle));
+  }
+  for (let i = 10; i >= 0; i--) {
+    const angle = (i / 10) * (Math.PI / 2);
+    points.push(right - round * (1 - Math.cos(angle)), base + height * Math.sin(angle));
+  }
+  return points;
+}
+
+function loopPoints(x, base) {
+  return Array.from({ length: 17 }, (_, i) => (i / 16) * 2 * Math.PI)
+    .flatMap((angle) => [x + LOOP * Math.sin(angle), base - LOOP + LOOP * Math.cos(angle)]);
+}
+
+export default function ({ data, parentElement, setTriggerValue }) {
+  const { labels, queries, keys, pinned, picks, opens } = data.view, map = readMap(data);
+  const arcs = parentElement.querySelector(".arcs"), svg = arcs.querySelector("svg"), list = arcs.querySelector("ol");
+  const scroll = arcs.querySelector(".scroll"), strip = arcs.querySelector(".strip"), tip = tipOf(arcs);
+  const rowOf = new Map(queries.map((position, row) => [position, row]));
+  const columnOf = new Map(keys.map((position, column) => [position, column]));
+  let chips = [], lines = [], middles = [], current = null, above = 0, top = 0, bottom = 0;
+
+  const chip = (label, i) => {
+    const item = document.createElement("li"), button = document.createElement("button");
+    for (const [name, text] of [["text", label], ["number out", ""], ["number in", ""]]) {
+      const span = document.createElement("span");
+      span.className = name; span.textContent = text;
+      button.append(span);
+    }
+    button.dataset.i = i;
+    if (picks && rowOf.has(i)) button.setAttribute("aria-pressed", rowOf.get(i) === pinned);
+    item.classList.toggle("absent", !rowOf.has(i) && !columnOf.has(i));
+    item.append(button);
+    return item;
+  };
+
+  // where the tokens stand, and how much room the arcs need above and below them
+  const place = () => {
+    strip.style.setProperty("--gap", "4px");
+    const spare = (scroll.clientWidth - list.offsetWidth) / Math.max(1, labels.length);
+    strip.style.setProperty("--gap", `${4 + Math.max(0, Math.min(ROOMY, spare))}px`);
+    middles = chips.map((chip) => chip.parentElement.offsetLeft + chip.parentElement.offsetWidth / 2);
+    let below = above = 0;
+    for (const { query, key } of map.lines) {
+      const width = middles[queries[query]] - middles[keys[key]];
+      if (width < 0) below = Math.max(below, rise(-width)); else above = Math.max(above, width ? rise(width) : 2 * LOOP);
+    }
+    above += 8;
+    strip.style.padding = `${above}px 0 ${below ? below + 10 : 4}px`;
+    top = above - 3;
+    bottom = above + list.offsetHeight + 3;
+  };
+
+  const pointsOf = ({ query, key }) => {
+    const from = middles[queries[query]], to = middles[keys[key]];
+    if (queries[query] === keys[key]) return loopPoints(from, top);
+    return arcPoints(from, to, from > to ? top : bottom, from > to ? -1 : 1);
+  };
+
+  // a token's arcs: those it sends as a query, and those it gets as a key
+  const focusOf = (position) => ({ query: rowOf.get(position), key: columnOf.get(position) });
+  const shown = ({ query, key }) => [
+    ...(query == null ? [] : map.shown({ query })),
+    ...(key == null ? [] : map.shown({ key }).filter((line) => line.query !== query).map((line) => ({ ...line, incoming: true }))),
+  ];
+
+  const numbers = (name, positions, values) => {
+    for (const chip of chips) chip.querySelector(`.${name}`).textContent = "";
+    if (!values) return;
+    positions.forEach((position, i) => {
+      chips[position].querySelector(`.${name}`).textContent = shareText(values[i]);
+    });
+  };
+
+  const draw = (position) => {
+    current = position;
+    const rest = position == null, { query, key } = rest ? {} : focusOf(position);
+    lines = (rest ? map.shown({}) : shown({ query, key })).map((line) => {
+      const points = pointsOf(line), w = line.weight;
+      return { ...line, points, element: svgElement("path", {
+        d: `M${points.map((value) => value.toFixed(1)).join(" ")}`, class: line.incoming ? "in" : "out",
+        "stroke-opacity": strength(w, !rest), "stroke-width": thickness(w),
+      }) };
+    });
+    svg.replaceChildren(...lines.map((line) => line.element).reverse());
+    const out = query == null ? null : map.across({ query });
+    numbers("out", keys, out);
+    numbers("in", queries, key == null ? null : map.across({ key }));
+    chips.forEach((chip, i) => {
+      chip.style.setProperty("--share", `${40 * Math.max(0, Math.min(1, (out && out[columnOf.get(i)]) || 0))}%`);
+    });
+    const focuses = rest ? [{}] : [query == null ? null : { query }, key == null ? null : { key }].filter(Boolean);
+    arcs.querySelector(".count").textContent = focuses.map((focus) => map.count(focus)).join("; ");
+  };
+
+  const resting = () => { tip.hide(); draw(pinned >= 0 ? queries[pinned] : null); };
+  pointAtLines(svg, {
+    tip,
+    lines: () => lines,
+    tell: (line) => map.tell(line, opens ? "\nClick to see where this number comes from" : ""),
+    mark: (over) => lines.forEach((line) => line.element.classList.toggle("over", line === over)),
+    open: opens ? (line) => setTriggerValue("open", [line.query, line.key]) : null,
+  });
+  const index = (event) => { const button = event.target.closest("button"); return button ? +button.dataset.i : null; };
+  const point = (event) => {
+    const position = index(event);
+    if (position == null) return;
+    draw(position);
+    if (rowOf.has(position)) arcs.querySelector(".spoken").textContent = map.strongest(rowOf.get(position));
+  };
+  list.onclick = (event) => {
+    const position = index(event), row = rowOf.get(position), column = columnOf.get(position);
+    if (event.shiftKey) {
+      if (opens && pinned >= 0 && column != null && map.weight(pinned, column) >= 0) setTriggerValue("open", [pinned, column]);
+    } else if (picks && row != null) setTriggerValue("pick", row === pinned ? -1 : row);
+  };
+  arcs.toggleAttribute("data-picks", picks);
+  refill(list, labels.map(chip), point, resting);
+  chips = [...list.querySelectorAll("button")];
+  place();
+  resting();
+  if (pinned >= 0) {
+    const width = chips[queries[pinned]].offsetWidth;
+    bringIntoSight(scroll, middles[queries[pinned]] - width / 2, width, true);
+  }
+  const resized = new ResizeObserver(() => { place(); draw(current); });
+  resized.observe(scroll);
+  return () => resized.disconnect();
+}
