@@ -1,0 +1,145 @@
+"""Inside one head: the whole path of one token, from its vector to what the head writes back, with every number."""
+
+import pandas as pd
+import streamlit as st
+
+from model.head import HeadSteps, head_steps
+from model.run import ModelRun
+from viz.components.head_steps import head_pictures
+from viz.figures.head import head_formula, head_sentences
+from viz.ui import controls, provenance, session
+from viz.ui.pictures import caption
+from viz.ui.prose import check
+
+# the formula stays in sight beside the steps, where the window is high enough for both
+_STICKY = """
+.st-key-head_formula { background: BACKGROUND; padding: 0.25rem 1rem 0.75rem; }
+.st-key-head_formula { margin: 0 -1rem; min-width: calc(100% + 2rem); }
+.st-key-head_formula p { line-height: 3; margin: 0; }
+@media (min-width: 900px) and (min-height: 600px) {
+  :has(> .st-key-head_formula) { position: sticky; top: 3.75rem; z-index: 3; }
+  .st-key-head_formula { border-bottom: 1px solid rgb(128 128 128 / 0.3); }
+}
+"""
+
+
+def main() -> None:
+    st.title("Inside a head")
+    st.markdown(
+        "One head, one token, and every number on the way: from the vector that stands for the token, to what the "
+        "head adds to it. Point at any result to see what it was made from."
+    )
+    read(session.current_run())
+
+
+@st.fragment(key="head_page")
+def read(run: ModelRun) -> None:
+    layer, head, token, key = choose(run)
+    lm = session.current_model()
+    parameters = lm.layer_parameters(layer)
+    if parameters is None:
+        st.info(
+            f"{lm.info.title} does not give the parameters of its layers in a form that this page can follow, so the "
+            "steps cannot be done again here. The attention page reads this model all the same."
+        )
+        return
+    steps = head_steps(run, parameters, layer, head, token)
+    show_formula(steps)
+    caption(
+        "A vector is a strip with one cell for each number: blue is positive, orange negative, and full colour stands "
+        "for the size written beside it (±), or more. A click on a score or a weight opens its card."
+    )
+    sentences = head_sentences(
+        steps,
+        run.labels[token],
+        n_head=run.info.n_head,
+        n_key_head=run.info.n_key_head,
+        causal=run.attention[layer].causal,
+    )
+    head_pictures(steps, run.labels, sentences, key="head_steps", chosen=key, on_pick=open_weight)
+    show_numbers(steps, run.labels)
+    show_checks(steps, layer)
+
+
+def choose(run: ModelRun) -> tuple[int, int, int, int]:
+    n = len(run.tokens)
+    columns = st.columns(4, gap="medium")
+    with columns[0]:
+        layer = controls.position("Layer", "layer", run.info.n_layer)
+    with columns[1]:
+        head = controls.position("Head", "head", run.info.n_head)
+    with columns[2]:
+        token = controls.position("Query", "token", n, help="The token that looks: the path is its own.")
+    with columns[3]:
+        key = controls.position("Key", "key", n, help="The token looked at whose numbers are spelled out.")
+    return layer, head, token, key
+
+
+def show_formula(steps: HeadSteps) -> None:
+    mode = st.context.theme.type or "light"
+    # in braces, or KaTeX would break a formula in two at the end of a line
+    formulas = [rf"${{\displaystyle {formula}}}$" for formula in head_formula(steps, mode)]
+    background = st.get_option(f"theme.{mode}.backgroundColor")
+    st.html(f"<style>{_STICKY.replace('BACKGROUND', background)}</style>")
+    with st.container(key="head_formula"):
+        st.markdown(" &emsp; ".join(formulas))
+
+
+def open_weight(key: int) -> None:
+    """A score or weight was clicked: choose its key, and open the card."""
+    controls.select("key", key)
+    provenance.open_card(st.session_state.layer, st.session_state.head, st.session_state.token, key, also=["head_page"])
+
+
+def show_numbers(steps: HeadSteps, labels: list[str]) -> None:
+    """Every number of the pictures, also of the keys that a long text leaves undrawn."""
+    if not st.toggle("Show the numbers", key="head_numbers", persist_state="session"):
+        return
+    caption("Every key, from q·k to its weight.")
+    st.dataframe(
+        pd.DataFrame(
+            {
+                "q·k": steps.dots,
+                "scaled": steps.scaled,
+                "score": steps.scores,
+                "e^(score - largest)": steps.exponentials,
+                "weight": steps.weights,
+            },
+            index=[f"{i} {label}" for i, label in enumerate(labels)],
+        )
+    )
+    stream, head = st.columns(2, gap="medium")
+    with stream:
+        caption("The vectors of the residual stream.")
+        st.dataframe(
+            pd.DataFrame(
+                {
+                    "x": steps.hidden,
+                    "x̂": steps.normed,
+                    "o": steps.written,
+                    "other heads": steps.others,
+                    "bias": steps.output_bias,
+                    "x′": steps.after,
+                }
+            )
+        )
+    with head:
+        caption("The vectors inside the head: the query token's own q, k and v, and the mix.")
+        own = steps.query
+        st.dataframe(pd.DataFrame({"q": steps.q, "k": steps.keys[own], "v": steps.values[own], "z": steps.mixed}))
+
+
+def show_checks(steps: HeadSteps, layer: int) -> None:
+    check(
+        steps.vector_difference < 1e-4,
+        "q and all k and v, made here from the hidden vectors and the layer's parameters, equal what the model itself "
+        f"used; the largest difference is **{steps.vector_difference:.1e}**.",
+    )
+    check(
+        steps.weight_difference < 1e-4,
+        "the weights of this path equal those that the attention page shows; the largest difference is "
+        f"**{steps.weight_difference:.1e}**.",
+    )
+
+
+main()
