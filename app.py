@@ -11,13 +11,19 @@ st.set_page_config(page_title="Regard", page_icon="👁", layout="wide")
 st.html("<style>.stMainBlockContainer { padding-top: 4rem; } </style>")
 session.remember_link()
 page = st.navigation(
-    [
-        st.Page("viz/pages/home.py", title="Home", icon=":material/home:", default=True),
-        st.Page("viz/pages/tokenization.py", title="Tokenization", icon=":material/content_cut:"),
-        st.Page("viz/pages/embeddings.py", title="Embeddings", icon=":material/scatter_plot:"),
-        st.Page("viz/pages/attention.py", title="Attention", icon=":material/visibility:"),
-        st.Page("viz/pages/generation.py", title="Generation", icon=":material/edit_note:"),
-    ],
+    {
+        "": [
+            st.Page("viz/pages/home.py", title="Home", icon=":material/home:", default=True),
+            st.Page("viz/pages/tokenization.py", title="Tokenization", icon=":material/content_cut:"),
+            st.Page("viz/pages/embeddings.py", title="Embeddings", icon=":material/scatter_plot:"),
+            st.Page("viz/pages/attention.py", title="Attention", icon=":material/visibility:"),
+            st.Page("viz/pages/generation.py", title="Generation", icon=":material/edit_note:"),
+        ],
+        "Look deeper": [
+            st.Page("viz/pages/head.py", title="Inside a head", icon=":material/zoom_in:"),
+            st.Page("viz/pages/mechanism.py", title="Break the mechanism", icon=":material/construction:"),
+        ],
+    },
     position="top",
 )
 sidebar.choose()
@@ -25,7 +31,7 @@ summary = st.sidebar.empty()
 notice = st.empty()
 try:
     page.run()
-    provenance.card()
+    provenance.card(page.url_path)
 except VisitorError as error:
     st.warning(str(error), icon=":material/info:")
 sidebar.summarise(summary)

@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import settle
 
 pytestmark = pytest.mark.browser
-PAGES = ["", "tokenization", "embeddings", "attention", "generation"]
+PAGES = ["", "tokenization", "embeddings", "attention", "head", "mechanism", "generation"]
 
 
 def type_text(page: Page, text: str) -> None:

@@ -1,0 +1,113 @@
+"""Two runs beside each other, as trained and changed: what may come next, and how surprising each token is."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+
+from viz.figures import axes, theme
+from viz.figures.generation import percent
+
+_MOST_PAIRS = 64  # of bars: more are too thin to see
+_LEGEND = {"orientation": "h", "y": 1, "yanchor": "bottom", "x": 0, "xanchor": "left", "traceorder": "normal"}
+
+
+def next_token_pairs(labels: Sequence[str], probability: Mapping[str, np.ndarray]) -> go.Figure:
+    """Candidates from top to bottom, with a bar for their probability (k,) in each of the named runs."""
+    rows = list(range(len(labels)))
+    fig = go.Figure()
+    for name, values in probability.items():
+        fig.add_bar(
+            y=rows,
+            x=values,
+            name=name,
+            orientation="h",
+            text=[percent(value) for value in values.tolist()],
+            textposition="outside",
+            textfont={"size": 13},
+            constraintext="none",
+            cliponaxis=False,
+            customdata=[
+                [axes.escape(label), f"{value:.6f}"] for label, value in zip(labels, values.tolist(), strict=True)
+            ],
+            hovertemplate="%{customdata[0]}<br>%{fullData.name}: %{customdata[1]}<extra></extra>",
+        )
+    largest = max(float(values.max()) for values in probability.values())
+    fig.update_layout(
+        barmode="group",
+        bargap=0.28,
+        bargroupgap=0.05,
+        height=60 + 36 * max(len(rows), 3),
+        margin={"l": 6, "r": 10, "t": 34, "b": 0},
+        legend=_LEGEND,
+        showlegend=True,
+        xaxis={"range": [0, 1.2 * largest], "visible": False, "fixedrange": True},
+        yaxis={
+            "tickmode": "array",
+            "tickvals": rows,
+            "ticktext": [axes.shorten(label) for label in labels],
+            "tickfont": {"family": theme.MONOSPACE, "size": 14},
+            "range": [len(rows) - 0.5, -0.5],
+            "showgrid": False,
+            "zeroline": False,
+            "fixedrange": True,
+        },
+    )
+    return fig
+
+
+def token_losses(labels: Sequence[str], losses: Mapping[str, np.ndarray]) -> go.Figure:
+    """The loss of each token but the first, in nats (T - 1,), in each of the named runs.
+
+    Each stands at its token's position; the first token has none.
+    """
+    fig = _over_tokens(labels, losses, "%{y:.3f} nats")
+    fig.update_layout(barmode="group", yaxis={"title": "loss, nats", "rangemode": "tozero"})
+    return fig
+
+
+def token_loss_changes(labels: Sequence[str], before: np.ndarray, after: np.ndarray) -> go.Figure:
+    """How much the loss of each token but the first rose or fell, in nats, from `before` (T - 1,) to `after`.
+
+    For a text too long for two bars a token.
+    """
+    change = after - before
+    rose = {"falls": np.where(change < 0, change, np.nan), "rises": np.where(change >= 0, change, np.nan)}
+    fig = _over_tokens(labels, rose, "by %{y:+.3f} nats")
+    fig.update_layout(barmode="overlay", bargap=0, yaxis={"title": "change of loss, nats"})
+    return fig
+
+
+def has_room_for_pairs(n_token: int) -> bool:
+    """Whether `token_losses` can draw two bars for each of so many tokens."""
+    return n_token <= _MOST_PAIRS
+
+
+def _over_tokens(labels: Sequence[str], series: Mapping[str, np.ndarray], said: str) -> go.Figure:
+    fig = go.Figure()
+    for name, values in series.items():
+        fig.add_bar(
+            x=list(range(1, len(labels))),
+            y=values,
+            name=name,
+            marker={"line": {"width": 0}},
+            customdata=[axes.escape(label) for label in labels[1:]],
+            hovertemplate=f"%{{customdata}}, position %{{x}}<br>%{{fullData.name}}: {said}<extra></extra>",
+        )
+    fig.update_layout(
+        bargap=0.25,
+        bargroupgap=0.05,
+        height=300,
+        margin={"l": 0, "r": 0, "t": 34, "b": 0},
+        legend=_LEGEND,
+        showlegend=True,
+        xaxis=axes.token_axis(
+            labels,
+            "",
+            range=[0.5, len(labels) - 0.5],
+            tickfont={"family": theme.MONOSPACE, "size": 13},
+            fixedrange=True,
+        ),
+        yaxis={"fixedrange": True, "nticks": 6},
+    )
+    return fig

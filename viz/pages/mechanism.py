@@ -1,0 +1,420 @@
+"""Break the mechanism: take a part of attention away, and read the same text with and without it."""
+
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from model.attention import attention_weights
+from model.generation import Sampling, next_token
+from model.intervention import UNCHANGED, Intervention
+from model.run import ModelInfo, ModelRun
+from viz.figures.attention import attention_heatmap, cells_pooled, is_clickable
+from viz.figures.generation import percent
+from viz.figures.mechanism import has_room_for_pairs, next_token_pairs, token_loss_changes, token_losses
+from viz.figures.scale import ColourScale, colour_scale
+from viz.ui import controls, provenance, reading, session
+from viz.ui.pictures import caption, clicked, picture, square_table
+from viz.ui.prose import check, quoted
+
+# 1 is as trained; between neighbours lies the same factor, but for rounding
+TEMPERATURES = [0.1, 0.125, 0.16, 0.2, 0.25, 0.32, 0.4, 0.5, 0.63, 0.8, 1, 1.25, 1.6, 2, 2.5, 3.2, 4, 5, 6.3, 8, 10]
+TOGGLES = ("mask_off", "scale_off", "positions_off", "head_uniform", "head_off")
+N_BEST = 6  # next tokens of each run
+
+
+def main() -> None:
+    st.title("Break the mechanism")
+    st.markdown(
+        "What is each part of attention for? Take it away, and see: the same model reads the same text **as trained** "
+        "and **changed**."
+    )
+    session.current_run()  # whatever is wrong with the text is said here, once, before anything else is drawn
+    experiment()
+
+
+@st.fragment(key="mechanism")
+def experiment() -> None:
+    change = choose_change(session.current_model().info)
+    trained, changed = session.current_run(), session.current_run(intervention=change)
+    show_summary(trained, changed)
+    show_maps(trained, changed)
+    show_next_token(trained, changed)
+    show_loss(trained, changed)
+
+
+def choose_change(info: ModelInfo) -> Intervention:
+    """The switches, each with what its part is for. Their state is in the link."""
+    rows = [st.columns(3, gap="small"), st.columns(3, gap="small")]
+    cards = [column.container(border=True, height="stretch", gap="xsmall") for row in rows for column in row]
+    columns = st.columns(2, gap="large")
+    with columns[0]:
+        layer = controls.position("Layer", "layer", info.n_layer, on_change=change_again)
+    with columns[1]:
+        head = controls.position("Head", "head", info.n_head, on_change=change_again)
+    with cards[0]:
+        switch("Without the causal mask", "mask_off", disabled=not info.causal)
+        caption(
+            "The mask hides what comes after a token; without it, weights appear right of the diagonal, and the model "
+            "sees the answers."
+            if info.causal
+            else "This model has no mask: it was trained to look both ways."
+        )
+    with cards[1]:
+        switch("Without the scale 1/√d", "scale_off")
+        caption(
+            f"The scale keeps scores small and softmax soft; without it, scores are √{info.d_head} = "
+            f"{info.d_head**0.5:.1f} times larger, and many rows nearly pick one token."
+        )
+    with cards[2]:
+        st.select_slider(
+            "**Softmax temperature**",
+            TEMPERATURES,
+            1,
+            key="softmax_temperature",
+            bind="query-params",
+            on_change=change_again,
+        )
+        caption("The scores are divided by it: below 1, each row sharpens; above 1, it flattens; 1 is as trained.")
+    with cards[3]:
+        switch("Without positions", "positions_off")
+        caption(
+            "Position vectors say where a token stands; without them, a head that looks back by a fixed distance loses "
+            "its way."
+        )
+    with cards[4]:
+        switch(f"Layer {layer}, head {head} uniform", "head_uniform")
+        caption(
+            "Queries choose where a head looks; with queries of zero, it looks alike at all that it may see, and takes "
+            "their plain average."
+        )
+    with cards[5]:
+        switch(f"Layer {layer}, head {head} off", "head_off")
+        caption(
+            "A head writes what it finds for the later layers to use; switched off, it writes nothing, and the less "
+            "that changes, the less it matters here."
+        )
+    return chosen_change(info)
+
+
+def switch(label: str, key: str, **options) -> None:
+    st.toggle(f"**{label}**", key=key, bind="query-params", on_change=change_again, **options)
+
+
+def chosen_change(info: ModelInfo) -> Intervention:
+    """What the widgets say."""
+    state = st.session_state
+    head = frozenset({(state.layer, state.head)})
+    return Intervention(
+        heads_off=head if state.head_off else frozenset(),
+        heads_uniform=head if state.head_uniform else frozenset(),
+        causal_mask=not (state.mask_off and info.causal),
+        scale=not state.scale_off,
+        temperature=float(state.softmax_temperature),
+        positions=not state.positions_off,
+    )
+
+
+def as_trained_again() -> None:
+    st.session_state.update(dict.fromkeys(TOGGLES, False) | {"softmax_temperature": 1})
+    change_again()
+
+
+def change_again() -> None:
+    """A card that is open on a weight of the changed model follows the change."""
+    cell = provenance.pointed_at()
+    if cell and cell.run_key.intervention != UNCHANGED:
+        change = chosen_change(session.current_model().info)
+        provenance.point_at(replace(cell, run_key=replace(cell.run_key, intervention=change)))
+        st.rerun(["mechanism", "card"])
+
+
+def name_of(change: Intervention) -> str:
+    """What is changed, in words."""
+    parts = []
+    if not change.causal_mask:
+        parts.append("without the causal mask")
+    if not change.scale:
+        parts.append("without the scale")
+    if not change.positions:
+        parts.append("without positions")
+    if change.temperature != 1:
+        parts.append(f"softmax temperature {change.temperature:g}")
+    parts += [f"layer {layer}, head {head} uniform" for layer, head in change.heads_uniform]
+    parts += [f"layer {layer}, head {head} off" for layer, head in change.heads_off]
+    return "Changed: " + "; ".join(parts) if parts else "Nothing is changed yet"
+
+
+def show_summary(trained: ModelRun, changed: ModelRun) -> None:
+    change = changed.intervention
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.header(name_of(change), anchor=False, width="stretch")
+        st.button(
+            "Back to as trained",
+            key="as_trained",
+            icon=":material/restart_alt:",
+            on_click=as_trained_again,
+            disabled=change == UNCHANGED,
+        )
+    if change != UNCHANGED and len(trained.tokens) > 1:
+        st.markdown(
+            f"Loss on this text: {trained.predictions.loss:.3f} nats a token as trained, "
+            f"**{changed.predictions.loss:.3f}** changed."
+        )
+        if not change.causal_mask:
+            st.warning(
+                "Without the mask this loss loses its meaning: the model has already seen each token that it must "
+                "predict, and since it was never trained to look ahead, the number need not even be small.",
+                icon=":material/visibility_off:",
+            )
+
+
+def show_maps(trained: ModelRun, changed: ModelRun) -> None:
+    layer, head, n = st.session_state.layer, st.session_state.head, len(trained.tokens)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.subheader(f"Where layer {layer}, head {head} looks", anchor=False, width="stretch")
+        log, fitted = choose_colours()
+    places = st.columns(2, gap="medium")
+    if changed.intervention != UNCHANGED:
+        difference = st.container()
+    columns = st.columns(2, gap="medium")
+    with columns[0]:
+        token = controls.position("Query", "token", n, help="The token that looks.")
+    with columns[1]:
+        key = controls.position("Key", "key", n, help="The token looked at.")
+    before, after = (attention_weights(run.attention[layer], head) for run in (trained, changed))
+    colours = colour_scale(np.stack([before, after]), log=log, fitted=fitted)  # one for both
+    columns = st.columns(2, gap="medium")
+    with places[0]:
+        show_map(trained, before, "as trained", colours, token, key)
+    with columns[0]:
+        show_weight(trained, before, "as trained", token, key)
+    if changed.intervention == UNCHANGED:
+        with places[1]:
+            st.markdown("**Changed**")
+            st.info(
+                "Flip one switch above, or several: this head's map in the changed model then stands here, beside "
+                "the one as trained.",
+                icon=":material/construction:",
+            )
+        return
+    with places[1]:
+        show_map(changed, after, "changed", colours, token, key)
+    with columns[1]:
+        show_weight(changed, after, "changed", token, key)
+    difference.markdown(map_difference(trained, changed, before, after))
+    error = session.current_model().recompute_layer(changed, layer)
+    check(
+        error < 1e-3,
+        f"layer {layer} of the changed model done again by hand from these weights gives what the model itself "
+        f"computed; the largest difference is **{f'{error:.1e}' if error else 0}**.",
+    )
+
+
+def choose_colours() -> list[bool]:
+    """Whether the colours are logarithmic, and whether they are fitted: the same choice as on the attention page."""
+    return [
+        st.segmented_control(
+            label,
+            options,
+            default=options[0],
+            required=True,
+            key=name,
+            bind="query-params",
+            label_visibility="collapsed",
+        )
+        == options[1]
+        for label, options, name in (("Colours", reading.SCALES, "scale"), ("Range", reading.RANGES, "range"))
+    ]
+
+
+def show_map(run: ModelRun, weights: np.ndarray, name: str, colours: ColourScale, token: int, key: int) -> None:
+    clickable, map_key = is_clickable(len(run.tokens)), f"map_{name}".replace(" ", "_")
+    clicks = {"on_select": partial(pick_cell, map_key, run.intervention), "selection_mode": "points"}
+    step = cells_pooled(len(run.tokens))
+    pooled = f"; a cell is the largest of {step} × {step} weights" if step > 1 else ""
+    st.markdown(f"**{name.capitalize()}**")
+    picture(
+        attention_heatmap(weights, run.labels, selected=(token, key), scale=colours, height=420),
+        key=map_key,
+        how=f"Each row adds up to 1{pooled}. "
+        + (
+            "Click a cell, or choose one below, to see how its weight was made."
+            if clickable
+            else "Choose a cell below to see how its weight was made."
+        ),
+        alt=f"Heatmap of this head {name}, {len(run.tokens)} by {len(run.tokens)} tokens; a row's largest weight is "
+        f"{weights.max(axis=1).mean():.3f} on average.",
+        table=lambda: square_table(weights, run.labels),
+        **(clicks if clickable else {}),
+    )
+
+
+def show_weight(run: ModelRun, weights: np.ndarray, name: str, token: int, key: int) -> None:
+    """One weight, and a way to its arithmetic that long texts and keyboards have too."""
+    st.button(
+        f"{name.capitalize()}, {quoted(run.labels[token])} looks at {quoted(run.labels[key])} with "
+        f"**{weights[token, key]:.4f}**",
+        key=f"open_{name}".replace(" ", "_"),
+        icon=":material/calculate:",
+        on_click=open_cell,
+        args=(run.intervention, token, key),
+        width="stretch",
+    )
+
+
+def pick_cell(map_key: str, change: Intervention) -> None:
+    """A click on a heatmap."""
+    for query, key in clicked(map_key)[:1]:
+        controls.select("token", query)
+        controls.select("key", key)
+        open_cell(change, query, key)
+
+
+def open_cell(change: Intervention, query: int, key: int) -> None:
+    state = st.session_state
+    provenance.open_card(state.layer, state.head, query, key, intervention=change, also=["mechanism"])
+
+
+def map_difference(trained: ModelRun, changed: ModelRun, before: np.ndarray, after: np.ndarray) -> str:
+    """What the change did to the map, in this run's numbers."""
+    change = np.abs(after - before)
+    if change.max() < 1e-6:
+        same = "**This map has not changed.**"
+        if changed.intervention.heads_off:
+            return f"{same} A head that is switched off still looks; what it finds is missing in the layers above."
+        return same
+    query, key = np.unravel_index(change.argmax(), change.shape)
+    labels = trained.labels
+    said = (
+        f"A row's largest weight is {before.max(axis=1).mean():.2f} on average as trained and "
+        f"**{after.max(axis=1).mean():.2f}** changed. The weight that changed most: {quoted(labels[query])} (query "
+        f"{query}) looked at {quoted(labels[key])} (key {key}) with {before[query, key]:.3f}, and now with "
+        f"**{after[query, key]:.3f}**."
+    )
+    if not changed.intervention.causal_mask:
+        ahead = float(np.triu(after, 1).sum() / len(after))
+        said += f" **{percent(ahead)}** of all weight now lies on tokens that come later."
+    return said
+
+
+def show_next_token(trained: ModelRun, changed: ModelRun) -> None:
+    lm, last = session.current_model(), quoted(trained.labels[-1])
+    st.subheader("What comes next", anchor=False)
+    probability = {
+        name: next_token(lm.unembed(run.hidden[-1, -1]), Sampling()).probability
+        for name, run in runs_shown(trained, changed).items()
+    }
+    best = {name: np.argsort(-p, kind="stable")[:N_BEST].tolist() for name, p in probability.items()}
+    favourite = {
+        name: f"{quoted(lm.token(ids[0]).label)} ({percent(probability[name][ids[0]])}) {name}"
+        for name, ids in best.items()
+    }
+    same = len({ids[0] for ids in best.values()}) == 1
+    st.markdown(
+        f"After {last}, the model expects most: " + (", still " if same else ", but ").join(favourite.values()) + "."
+    )
+    ids = list(dict.fromkeys(id for of_run in best.values() for id in of_run))
+    labels = [lm.token(id).label for id in ids]
+    shown = {name: p[ids] for name, p in probability.items()}
+    rest = " and ".join(f"{percent(max(1 - p.sum(), 0.0))} {name}" for name, p in shown.items())
+    leads = "; ".join(f"{name}, “{labels[p.argmax()]}” leads with {percent(p.max())}" for name, p in shown.items())
+    picture(
+        next_token_pairs(labels, shown),
+        key="next_tokens",
+        how=f"The {N_BEST} most probable next tokens of each run, those of the model as trained first. All others "
+        f"share {rest}.",
+        alt=f"Bars of the most probable next tokens: {leads}.",
+        table=lambda: pd.DataFrame({"token": labels, "id": ids, **shown}),
+    )
+
+
+def show_loss(trained: ModelRun, changed: ModelRun) -> None:
+    st.subheader("What it costs", anchor=False)
+    if len(trained.tokens) == 1:
+        st.markdown("A text of one token has no loss: there is no next token to compare with. Type one token more.")
+        return
+    labels = trained.labels
+    losses = {name: -run.predictions.next_log_prob[:-1] for name, run in runs_shown(trained, changed).items()}
+    show_metrics({name: run.predictions.loss for name, run in runs_shown(trained, changed).items()})
+    if "changed" in losses:
+        st.markdown(
+            f"{loss_in_words(trained.predictions.loss, changed.predictions.loss)} "
+            f"{losses_in_words(labels, losses['as trained'], losses['changed'])}"
+        )
+    if len(losses) == 1 or has_room_for_pairs(len(labels)):
+        fig = token_losses(labels, losses)
+        how = (
+            "The loss of each token: −ln of the probability it was given after the tokens before it, 0 if it was "
+            "certain. The first token has none. The mean of these is the loss on the text."
+        )
+    else:
+        fig = token_loss_changes(labels, *losses.values())
+        how = (
+            "What the change adds to the loss of each token: above 0 it became harder to predict, below 0 easier. The "
+            "first token has no loss."
+        )
+    worst = "; ".join(f"{name}, at most {v.max():.2f}, for “{labels[v.argmax() + 1]}”" for name, v in losses.items())
+    picture(
+        fig,
+        key="token_losses",
+        how=how,
+        alt=f"Losses of {len(labels) - 1} tokens in nats: {worst}.",
+        table=lambda: pd.DataFrame({"position": range(1, len(labels)), "token": labels[1:], **losses}),
+    )
+
+
+def show_metrics(loss: dict[str, float]) -> None:
+    st.html("<style>.st-key-losses [data-testid=stMetricValue] { font-size: 1.35rem }</style>")
+    with st.container(horizontal=True, gap="large", key="losses"):
+        for name, nats in loss.items():
+            st.metric(f"Loss {name}", f"{nats:.3f} nats", width="content")
+        for name, nats in loss.items():
+            st.metric(
+                f"Perplexity {name}",
+                f"{np.exp(nats):,.1f}",
+                width="content",
+                help="e to the power of the loss: the model is as unsure as if it chose among so many equally likely "
+                "tokens.",
+            )
+
+
+def loss_in_words(before: float, after: float) -> str:
+    """What a difference in loss means: the ratio of the geometric means of the probabilities."""
+    difference = after - before
+    if abs(difference) < 0.0005:
+        return "On this text, the change makes **no difference** to the loss."
+    factor = np.exp(abs(difference))
+    if factor < 2:
+        much = percent(1 - 1 / factor if difference > 0 else factor - 1)
+    else:
+        much = f"{factor:,.{0 if factor >= 20 else 1}f} times"
+    return (
+        f"The loss {'rises' if difference > 0 else 'falls'} by {abs(difference):.3f} nats a token: changed, the model "
+        f"gives the token that really comes next **{much} {'less' if difference > 0 else 'more'} probability** "
+        "(geometric mean)."
+    )
+
+
+def losses_in_words(labels: list[str], before: np.ndarray, after: np.ndarray) -> str:
+    rise = after - before
+    said = f"{(rise > 0).sum():,} of {len(rise):,} tokens became harder to predict, {(rise < 0).sum():,} easier."
+    if rise.max() <= 0:
+        return said
+    worst = int(rise.argmax())
+    return (
+        f"{said} Hit hardest: {quoted(labels[worst + 1])} at position {worst + 1}, from {before[worst]:.2f} to "
+        f"**{after[worst]:.2f}** nats."
+    )
+
+
+def runs_shown(trained: ModelRun, changed: ModelRun) -> dict[str, ModelRun]:
+    """Both by name, or only the first while nothing is changed."""
+    if changed.intervention == UNCHANGED:
+        return {"as trained": trained}
+    return {"as trained": trained, "changed": changed}
+
+
+main()
