@@ -29,9 +29,13 @@ page = st.navigation(
 sidebar.choose()
 summary = st.sidebar.empty()
 notice = st.empty()
+# each in a container of its own: a fragment that grows would otherwise write over what follows it
+content, card = st.container(), st.container()
 try:
-    page.run()
-    provenance.card(page.url_path)
+    with content:
+        page.run()
+    with card:
+        provenance.card(page.url_path)
 except VisitorError as error:
     st.warning(str(error), icon=":material/info:")
 sidebar.summarise(summary)

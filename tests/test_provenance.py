@@ -119,6 +119,8 @@ def test_a_value_of_several_weights_is_explained_and_opened(opened, run):
     assert parts.options[0].endswith(f"layer 3, head {best} · ␣cat → ␣dog")
     parts.set_value(best).run()
     assert f"query 4, key 1 · layer 3, head {best}" in card(at)
+    state = at.session_state
+    assert (state.layer, state.head, state.token, state.key) == (3, best, 4, 1)  # what the card's link opens
 
 
 def test_sums_over_rows_and_units_say_what_they_are(run):
@@ -157,15 +159,6 @@ def test_it_closes_by_its_button_and_with_the_page(opened):
     at = opened(cell((1, 2)))
     at.switch_page("viz/pages/tokenization.py").run()
     assert card(at) == ""
-
-
-def test_it_leads_to_the_inside_of_the_head(opened):
-    at = opened(cell((1, 2)))
-    at.button(key="card_head").click().run()
-    assert not at.exception
-    assert at.title[0].value == "Inside a head"
-    state = at.session_state
-    assert (state.layer, state.head, state.token, state.key) == (1, 2, 4, 1)
 
 
 def test_tokens_are_never_markup(run):

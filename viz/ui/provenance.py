@@ -63,7 +63,19 @@ def open_value(
     also: Sequence[str] = (),
 ) -> NoReturn:
     """The same for a value that a rule makes, between units: the `over` of several queries, the sum of several keys."""
-    point_at(Cell(session.current_key(continuation, intervention), rule, queries, keys, over))
+    _open(Cell(session.current_key(continuation, intervention), rule, queries, keys, over), also)
+
+
+def _open(cell: Cell, also: Sequence[str] = ()) -> NoReturn:
+    point_at(cell)
+    if cell.plain and cell.run_key == session.current_key():
+        # chosen for all pages too, so that the card's link opens the inside of that head
+        (layer, head), state = cell.rule.heads[0], st.session_state
+        elsewhere = (layer, head) != (state.get("layer"), state.get("head"))
+        for name, value in (("layer", layer), ("head", head), ("token", cell.queries[0]), ("key", cell.keys[0])):
+            controls.select(name, value)
+        if elsewhere:
+            st.rerun()  # the sliders must show it
     st.rerun(["card", *also])
 
 
@@ -101,20 +113,9 @@ def _one_weight(cell: Cell, run: ModelRun) -> None:
     told, shown = _explained(cell, run), _shown(cell)
     place = f"query {query}, key {key} · layer {layer}, head {head}{_changed(cell)}"
     st.html(weight_card(arithmetic, Check(shown, told.value), run.labels[query], run.labels[key], place))
-    if cell.run_key == session.current_key() and st.button(
-        "How this head works, step by step",
-        key="card_head",
-        icon=":material/zoom_in:",
-        width="stretch",
-        on_click=_select,
-        kwargs={"layer": layer, "head": head, "token": query, "key": key},
-    ):
-        st.switch_page("viz/pages/head.py", query_params={})
-
-
-def _select(**choices: int) -> None:
-    for name, value in choices.items():
-        controls.select(name, value)
+    if cell.run_key == session.current_key():
+        # a link, not st.switch_page, which would empty the address; what it opens was chosen with the card
+        st.page_link("viz/pages/head.py", label="How this head works, step by step", icon=":material/zoom_in:")
 
 
 def _several_weights(cell: Cell, run: ModelRun) -> None:
@@ -148,7 +149,7 @@ def _open_part(cell: Cell, told: Explained) -> None:
         return
     st.session_state.card_part = None
     rule = Rule(((int(told.layer[i]), int(told.head[i])),))
-    point_at(replace(cell, rule=rule, queries=(int(told.query[i]),), keys=(int(told.key[i]),), over="mean"))
+    _open(replace(cell, rule=rule, queries=(int(told.query[i]),), keys=(int(told.key[i]),), over="mean"))
 
 
 def _explained(cell: Cell, run: ModelRun) -> Explained:

@@ -1,0 +1,174 @@
+"""The attention page in a browser: choosing heads on the grid, the switches, links, and the card behind a click."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import settle
+
+pytestmark = pytest.mark.browser
+TWO_TEXTS = "The+cat+sat.%0A%0AThe+dog+ran."
+
+
+def grid_place(page: Page, layer: float, head: float) -> dict:
+    """A point of the grid: the middle of a head's tile; -1 is the row or column of names."""
+    pitch = page.locator(".st-key-head_grid .chosen").bounding_box()["width"]  # of a tile
+    return {
+        "x": 20 if head < 0 else 58 + (head + 0.5) * pitch,
+        "y": 10 if layer < 0 else 24 + (layer + 0.5) * pitch,
+    }
+
+
+def heading(page: Page, name: str) -> None:
+    expect(page.get_by_role("heading", name=name, exact=True)).to_be_visible()
+
+
+def card(page: Page):
+    return page.locator(".st-key-card .weight-card")
+
+
+def click_cell(page: Page, query: int, key: int, n: int, name: str = "head_map") -> None:
+    plot = page.locator(f".st-key-{name}_light .nsewdrag, .st-key-{name}_dark .nsewdrag").first
+    expect(plot).to_be_visible()
+    plot.scroll_into_view_if_needed()
+    box = plot.bounding_box()
+    plot.click(position={"x": box["width"] * (key + 0.5) / n, "y": box["height"] * (query + 0.5) / n})
+
+
+def choose(page: Page, name: str, option: str) -> None:
+    page.locator(f".st-key-{name} button").filter(has_text=re.compile(f"^{re.escape(option)}$")).click()
+    settle(page)
+
+
+def test_heads_are_chosen_on_the_grid(visit, page):
+    visit("attention")
+    grid = page.locator(".st-key-head_grid canvas")
+    expect(grid).to_have_attribute("data-drawn", re.compile("."))
+    grid.click(position=grid_place(page, 2, 3))
+    heading(page, "Layer 2, head 3")
+    grid.click(position=grid_place(page, 4, 1), modifiers=["Shift"])
+    heading(page, "The mean of 2 heads: 2.3, 4.1")
+    expect(page.locator(".st-key-head_grid .also")).to_have_count(2)
+    expect(page).to_have_url(re.compile(r"show=chosen"))
+    expect(page).to_have_url(re.compile(r"heads=2\.3"))
+    grid.click(position=grid_place(page, 2, 3), modifiers=["Shift"])
+    heading(page, "Layer 4, head 1")
+    grid.click(position=grid_place(page, 3, -1), modifiers=["Shift"])
+    heading(page, "The mean of 7 heads: 3.*, 4.1")
+    grid.click(position=grid_place(page, -1, 5))
+    heading(page, "Head 5 of every layer: the mean of 6 heads")
+    grid.click(position=grid_place(page, 3, -1))
+    heading(page, "Layer 3: the mean of its 6 heads")
+    choose(page, "combine", "max")
+    heading(page, "Layer 3: the maximum of its 6 heads")
+    page.reload()
+    heading(page, "Layer 3: the maximum of its 6 heads")
+
+
+def test_a_click_on_a_tile_opens_the_card_of_its_cell(visit, page):
+    visit("attention")
+    grid = page.locator(".st-key-head_grid canvas")
+    expect(grid).to_have_attribute("data-drawn", re.compile("."))
+    corner = grid_place(page, 2, 3)
+    pitch = page.locator(".st-key-head_grid .chosen").bounding_box()["width"]
+    grid.click(position={"x": corner["x"] - 0.42 * pitch, "y": corner["y"] + 0.42 * pitch})
+    expect(card(page)).to_contain_text("query 6, key 0 · layer 2, head 3")
+
+
+def test_a_click_on_a_cell_opens_its_card_and_the_next_one_refills_it(visit, page):
+    visit("attention?layer=1&head=2")
+    click_cell(page, 4, 2, 7)
+    expect(card(page)).to_contain_text("query 4, key 2 · layer 1, head 2")
+    expect(card(page)).to_contain_text("✓ Check:")
+    expect(page).to_have_url(re.compile("token=4"))
+    settle(page)
+    click_cell(page, 5, 1, 7)
+    expect(card(page)).to_contain_text("query 5, key 1 · layer 1, head 2")
+    settle(page)
+    page.locator(".st-key-layer").get_by_role("slider").press("ArrowRight")
+    expect(card(page)).to_contain_text("query 5, key 1 · layer 2, head 2")
+    settle(page)
+    page.locator(".st-key-card_close").get_by_role("button", name="✕").click()
+    expect(card(page)).to_have_count(0)
+
+
+def test_a_line_opens_its_card(visit, page):
+    visit("attention?layer=2&head=3&top=1")
+    line = page.locator(".st-key-token_graph svg line").nth(3)
+    line.scroll_into_view_if_needed()
+    x, y = line.evaluate(
+        "l => { const b = l.getBoundingClientRect(), up = +l.getAttribute('y2') < +l.getAttribute('y1');"
+        " return [b.x + b.width / 2, b.y + b.height / 2]; }"
+    )
+    page.mouse.click(x, y)
+    expect(card(page)).to_contain_text("layer 2, head 3")
+
+
+@pytest.mark.parametrize("form", ["arcs", "layers"])
+def test_the_other_forms_of_the_graph_are_in_the_link(visit, page, form):
+    visit(f"attention?graph={form}&top=2")
+    picture = page.locator(".st-key-token_arcs" if form == "arcs" else ".st-key-layer_graph")
+    expect(picture.locator(".count")).to_contain_text(re.compile(r"showing \d+ of \d+ lines, .* of the weight"))
+
+
+def test_units_sink_and_colours_are_in_the_link(visit, page):
+    visit("attention?layer=1")
+    for name, option in [("units", "words"), ("sink", "renormalise"), ("scale", "log"), ("range", "fitted")]:
+        choose(page, name, option)
+    heading(page, "Layer 1, head 0, between words, renormalised without the sink")
+    expect(page.locator(".st-key-token_graph .q button")).to_have_count(6)
+    page.reload()
+    heading(page, "Layer 1, head 0, between words, renormalised without the sink")
+    for name, option in [("scale", "log"), ("range", "fitted")]:
+        pressed = page.locator(f".st-key-{name} button[aria-checked=true], .st-key-{name} button[kind$=Active]")
+        expect(pressed).to_have_text(option)
+
+
+def test_two_texts_are_read_apart(visit, page):
+    visit(f"attention?text={TWO_TEXTS}")
+    settle(page)
+    choose(page, "segment", "B → A")
+    heading(page, "Layer 0, head 0, B → A")
+    first = page.locator(".st-key-token_graph .q .text").first
+    expect(first).to_have_text("The")
+    n_query, n_key = (page.locator(f".st-key-token_graph {side} button").count() for side in (".q", ".k"))
+    assert n_query == 4 and n_key == 6  # “The dog ran.” looks at “The cat sat.” and the line ends
+
+
+def test_sums_of_chosen_tokens_and_their_card(visit, page):
+    visit("attention?layer=1&panel=sums+of+tokens")
+    box = page.locator(".st-key-summed input")
+    for token in ("sat", "the"):
+        box.click()
+        box.fill(token)
+        page.get_by_role("option", name=re.compile(f"␣{token}$")).click()
+        settle(page)
+    page.keyboard.press("Escape")
+    plot = page.locator(".st-key-sums_light .nsewdrag, .st-key-sums_dark .nsewdrag").first
+    expect(plot).to_be_visible()
+    plot.scroll_into_view_if_needed()
+    size = plot.bounding_box()
+    plot.click(position={"x": size["width"] * 0.5 / 7, "y": size["height"] / 2})
+    expect(card(page)).to_contain_text("sum over 2 rows")
+    expect(card(page)).to_contain_text("✓ Check:")
+
+
+def test_the_card_leads_inside_the_head(visit, page):
+    visit("attention?layer=1&head=2")
+    click_cell(page, 3, 1, 7)
+    expect(card(page)).to_be_visible()
+    settle(page)
+    page.locator(".st-key-card").get_by_role("link").click()
+    heading(page, "Inside a head")
+    expect(page).to_have_url(re.compile(r"/head\?.*layer=1"))
+    expect(page).to_have_url(re.compile(r"token=3"))
+    expect(card(page)).to_have_count(0)
+
+
+@pytest.mark.parametrize("text", ["a", "the+the", "🙂", "今天天气很好"])
+@pytest.mark.parametrize("options", ["units=words&sink=hide", "sink=renormalise&graph=arcs", "graph=layers&show=all"])
+def test_every_reading_of_short_and_strange_texts_works(visit, page, text, options):
+    visit(f"attention?text={text}&{options}&panel=received+and+given")
+    expect(page.locator(".st-key-received_light, .st-key-received_dark").first).to_be_visible()
+    expect(page.get_by_test_id("stException")).to_have_count(0)
