@@ -18,7 +18,6 @@ from viz.ui import controls, provenance, session
 
 ONE, LAYER, ALL, CHOSEN = SHOW = ("head", "layer", "all", "chosen")
 SCALES, RANGES = ("linear", "log"), ("0 to 1", "fitted")
-LINKED = ("show", "heads", "combine", "units", "sink", "segment", "scale", "range")
 
 
 def choose_heads(info: ModelInfo) -> None:
@@ -96,6 +95,11 @@ def rule(info: ModelInfo) -> Rule:
     )
 
 
+def whole_rule() -> Rule:
+    """The same over the whole text, whichever part is shown: the values of a part are the same."""
+    return replace(rule(session.current_model().info), segment="all")
+
+
 def heads_shown(info: ModelInfo) -> tuple[tuple[int, int], ...]:
     state = st.session_state
     if state.show == ONE:
@@ -148,7 +152,7 @@ def follow() -> None:
     if provenance.pointed_at() is None:
         return
     try:
-        now = replace(rule(session.current_model().info), segment="all")
+        now = whole_rule()
         units = session.current_reading(now).units
         query, key = (units.of(st.session_state[name]) for name in ("token", "key"))
         provenance.point_at(provenance.Cell(session.current_key(), now, (query,), (key,)))

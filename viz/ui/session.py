@@ -14,7 +14,7 @@ from model.generation import placed
 from model.intervention import UNCHANGED, Intervention
 from model.reading import Reading, Rule, read_attention
 from model.run import LanguageModel, ModelRun, PromptError, Token
-from model.units import second_text, units_of
+from model.units import Units, second_text, units_of
 
 EXAMPLES = (
     "The cat sat on the mat",
@@ -23,8 +23,10 @@ EXAMPLES = (
     "When Mary and John went to the store, John gave a drink to",
     "The dog barked at the cat. The dog barked at the",
 )
+READING = ("show", "heads", "combine", "units", "sink", "segment", "scale", "range", "graph", "least", "top", "panel")
 CHANGED = ("mask_off", "scale_off", "softmax_temperature", "positions_off", "head_uniform", "head_off")
-LINKED = ("model", "text", "layer", "head", "token", "key", *CHANGED)  # what a link restores, besides the page
+# what a link restores, besides the page
+LINKED = ("model", "text", "layer", "head", "token", "key", *READING, *CHANGED)
 
 
 @st.cache_resource(show_spinner="Loading the model …", max_entries=4)
@@ -66,9 +68,14 @@ def overview_of(run_key: RunKey) -> Overview:
 def reading_of(run_key: RunKey, rule: Rule) -> Reading:
     """A run's attention, read by a rule: see `model.reading`."""
     run = run_of(run_key)
-    text = text_of(run_key)
-    units = units_of(run.tokens, text, rule.kind)
-    return read_attention(run.attention, run.tokens, units, rule, second_text(run.tokens, text))
+    second = second_text(run.tokens, text_of(run_key))
+    return read_attention(run.attention, run.tokens, units_in(run_key, rule.kind), rule, second)
+
+
+@st.cache_resource(show_spinner=False, max_entries=64, hash_funcs={RunKey: repr})
+def units_in(run_key: RunKey, kind: str) -> Units:
+    """A run's tokens taken together: see `model.units`."""
+    return units_of(run_of(run_key).tokens, text_of(run_key), kind)
 
 
 def text_of(run_key: RunKey) -> str:
@@ -134,6 +141,13 @@ def dropped_from_link() -> list[str]:
     return [
         f"The link asked for {name} “{wanted[:80]}”, which does not exist here: showing {st.session_state[name]}."
         for name, wanted in asked.items()
-        if name in st.session_state
-        and str(st.session_state[name]).lower() != wanted.lower()  # a switch is true in a link
+        if name in st.session_state and not _same(st.session_state[name], wanted)
     ]
+
+
+def _same(value: object, wanted: str) -> bool:
+    """Whether a widget took what a link says: a switch is true in a link, and 0.10 is 0.1."""
+    try:
+        return float(wanted) == float(value)
+    except (TypeError, ValueError):
+        return str(value).lower() == wanted.lower()
