@@ -87,3 +87,10 @@ def visit(page: Page, app_url: str):
 def settle(page: Page) -> None:
     """Wait until no script is running."""
     expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+
+
+def type_text(page: Page, text: str) -> None:
+    box = page.locator(".st-key-text textarea")
+    box.fill(text)
+    box.press("Control+Enter")
+    settle(page)

@@ -3,19 +3,12 @@
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
-from tests.browser.conftest import settle
+from tests.browser.conftest import settle, type_text
 
 pytestmark = pytest.mark.browser
 PAGES = ["", "tokenization", "embeddings", "attention", "head", "mechanism", "generation"]
-
-
-def type_text(page: Page, text: str) -> None:
-    box = page.locator(".st-key-text textarea")
-    box.fill(text)
-    box.press("Control+Enter")
-    settle(page)
 
 
 @pytest.mark.parametrize("path", PAGES)

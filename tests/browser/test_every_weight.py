@@ -13,7 +13,6 @@ from playwright.sync_api import Page, expect
 
 from model.intervention import Intervention
 from model.run import ModelRun
-from tests.browser.conftest import settle
 
 pytestmark = pytest.mark.browser
 TEXT, LAYER, HEAD = "The cat sat on the mat", 2, 3
@@ -49,9 +48,9 @@ def trace(page: Page, name: str, index: int = 0) -> dict:
     expect(plot).to_be_visible()
     page.wait_for_timeout(300)
     return plot.evaluate(
-        "(plot, i) => { const t = plot._fullData[i], flat = (v) => v == null ? null : Array.from(v, (r) => r?.length && "
-        "typeof r !== 'string' ? Array.from(r) : r);"
-        " return {z: flat(t.z), y: flat(t.y), text: flat(t.text), customdata: flat(t.customdata)}; }",
+        "(plot, i) => { const trace = plot._fullData[i], row = (r) => ArrayBuffer.isView(r) ? Array.from(r) : r;"
+        " const flat = (v) => v == null ? null : Array.from(v, row);"
+        " return {z: flat(trace.z), y: flat(trace.y), text: flat(trace.text)}; }",
         index,
     )
 
