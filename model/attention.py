@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from model.run import Attention
+from model.run import Attention, DenseAttention, Layer
 
 ROWS_AT_ONCE = 64  # of a layer's heads: small enough for the processor's cache, measured best between 64 and 128
 
@@ -22,14 +22,17 @@ def attention_scores(attention: Attention, head: int, rows: slice = slice(None))
     return _scores(attention, [head], rows, attention.n_key)[0]
 
 
-def attention_weights(attention: Attention, head: int, rows: slice = slice(None)) -> np.ndarray:
+def attention_weights(attention: Layer, head: int, rows: slice = slice(None)) -> np.ndarray:
     """Weights of some queries (all, unless told): (R, S); each row sums to 1."""
     return layer_weights(attention, rows, [head])[0]
 
 
-def layer_weights(attention: Attention, rows: slice = slice(None), heads: Sequence[int] | None = None) -> np.ndarray:
+def layer_weights(attention: Layer, rows: slice = slice(None), heads: Sequence[int] | None = None) -> np.ndarray:
     """The same for several heads of the layer (all, unless told): (H', R, S)."""
     heads = range(attention.n_head) if heads is None else heads
+    _check(attention, heads)
+    if isinstance(attention, DenseAttention):
+        return attention.weights[heads, rows]
     positions = range(attention.n_query)[rows]
     weights = np.zeros((len(heads), len(positions), attention.n_key), np.float32)
     for first in range(0, len(positions), ROWS_AT_ONCE):
@@ -37,8 +40,28 @@ def layer_weights(attention: Attention, rows: slice = slice(None), heads: Sequen
         # what comes after a causal block stays 0: half the work of a long text
         seen = block[-1] + 1 if attention.causal else attention.n_key
         scores = _scores(attention, heads, slice(block.start, block.stop, block.step), seen)
-        weights[:, first : first + ROWS_AT_ONCE, :seen] = _softmax(scores)
+        weights[:, first : first + ROWS_AT_ONCE, :seen] = softmax(scores)
     return weights
+
+
+def scores_of(products: np.ndarray, attention: Attention, heads: Sequence[int], rows: slice | np.ndarray) -> np.ndarray:
+    """From q·k (H', R, S') of some heads and rows and the first S' keys to scores, in place and in their precision.
+
+    Scaled, capped (Gemma 2), a position bias added (T5), -inf where the mask forbids to look.
+    """
+    n_key = products.shape[-1]
+    products *= products.dtype.type(attention.scale)
+    if attention.soft_cap:
+        products[:] = attention.soft_cap * np.tanh(products / products.dtype.type(attention.soft_cap))
+    if attention.bias is not None:
+        products += attention.bias[list(heads) if len(attention.bias) > 1 else [0]][:, rows, :n_key]
+    # how far before the query a key stands; negative: after it
+    distance = np.arange(attention.n_query)[rows, None] - np.arange(n_key)
+    if attention.causal:
+        products[:, distance < 0] = -np.inf
+    if attention.window:
+        products[:, np.abs(distance) >= attention.window] = -np.inf
+    return products
 
 
 @dataclass(frozen=True)
@@ -50,8 +73,10 @@ class CellArithmetic:
     product: np.ndarray  # (K,) query · key, element by element
     dot: float  # their sum
     scale: float
+    soft_cap: float  # 0: none
+    bias: float  # added to the score; 0 where the model has none
     masked: bool  # the query may not look at this key
-    score: float  # dot · scale, or -inf where masked
+    score: float  # dot · scale, capped, with the bias; or -inf where masked
     row_scores: np.ndarray  # (S,) all scores of this query
     exponential: float  # exp(score - largest score of the row)
     denominator: float  # the sum of those over the row
@@ -65,7 +90,7 @@ def cell_arithmetic(attention: Attention, head: int, query: int, key: int) -> Ce
         raise IndexError(f"no cell ({query}, {key}) in {attention.n_query} x {attention.n_key}")
     row_scores = attention_scores(attention, head, slice(query, query + 1))[0]
     q = attention.query[head, query]
-    k = attention.key[_key_head(attention, head), key]
+    k = attention.key[key_head(attention, head), key]
     exponentials = np.exp(row_scores - row_scores.max())
     denominator = exponentials.sum()
     weights = exponentials / denominator
@@ -75,6 +100,10 @@ def cell_arithmetic(attention: Attention, head: int, query: int, key: int) -> Ce
         product=q * k,
         dot=float(q @ k),
         scale=attention.scale,
+        soft_cap=attention.soft_cap,
+        bias=0.0
+        if attention.bias is None
+        else float(attention.bias[head if len(attention.bias) > 1 else 0, query, key]),
         masked=bool(np.isneginf(row_scores[key])),
         score=float(row_scores[key]),
         row_scores=row_scores,
@@ -100,7 +129,7 @@ class Overview:
         return bool(self.query_edges[-1] > len(self.query_edges) - 1 or self.key_edges[-1] > len(self.key_edges) - 1)
 
 
-def pooled_overview(layers: Sequence[Attention], n: int = 64) -> Overview:
+def pooled_overview(layers: Sequence[Layer], n: int = 64) -> Overview:
     """Exact maps of all heads, pooled to at most `n` x `n`; never more than one layer's block of rows is held."""
     query_edges, key_edges = _edges(layers[0].n_query, n), _edges(layers[0].n_key, n)
     shape = (len(layers), layers[0].n_head, len(query_edges) - 1, len(key_edges) - 1)
@@ -118,7 +147,7 @@ def pooled_overview(layers: Sequence[Attention], n: int = 64) -> Overview:
     return Overview(maximum, mean, query_edges, key_edges)
 
 
-def strongest_in_cell(attention: Attention, head: int, overview: Overview, cell: tuple[int, int]) -> tuple[int, int]:
+def strongest_in_cell(attention: Layer, head: int, overview: Overview, cell: tuple[int, int]) -> tuple[int, int]:
     """The (query, key) of the weight that `overview.maximum` shows in a cell of one head of this layer."""
     (q0, q1), (k0, k1) = (
         edges[i : i + 2] for edges, i in zip((overview.query_edges, overview.key_edges), cell, strict=True)
@@ -140,26 +169,25 @@ def _pool(by: np.ufunc, weights: np.ndarray, query_edges: np.ndarray, key_edges:
 
 def _scores(attention: Attention, heads: Sequence[int], rows: slice, n_key: int) -> np.ndarray:
     """(H', R, n_key) scores of some heads and rows, for the first keys."""
+    _check(attention, heads)
+    query = attention.query[heads, rows]  # (H', R, K)
+    key = attention.key[[key_head(attention, head) for head in heads], :n_key]  # (H', n_key, K)
+    return scores_of(query @ key.transpose(0, 2, 1), attention, heads, rows)
+
+
+def _check(attention: Layer, heads: Sequence[int]) -> None:
     for head in heads:
         if not 0 <= head < attention.n_head:
             raise IndexError(f"no head {head} among {attention.n_head}")
-    query = attention.query[heads, rows]  # (H', R, K)
-    key = attention.key[[_key_head(attention, head) for head in heads], :n_key]  # (H', n_key, K)
-    scores = query @ key.transpose(0, 2, 1)  # (H', R, n_key)
-    scores *= np.float32(attention.scale)
-    if attention.causal:
-        query_position = np.arange(attention.n_query)[rows, None]
-        scores[:, np.arange(n_key) > query_position] = -np.inf
-    return scores
 
 
-def _key_head(attention: Attention, head: int) -> int:
+def key_head(attention: Attention, head: int) -> int:
     """Grouped-query attention: several query heads in a row share one key head."""
     return head * attention.key.shape[0] // attention.n_head
 
 
-def _softmax(scores: np.ndarray) -> np.ndarray:
-    """In place, over the last axis."""
+def softmax(scores: np.ndarray) -> np.ndarray:
+    """In place, over the last axis. A row of nothing but -inf has no softmax: NaN."""
     scores -= scores.max(axis=-1, keepdims=True)
     np.exp(scores, out=scores)
     scores /= scores.sum(axis=-1, keepdims=True)

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from model.attention import ROWS_AT_ONCE, attention_scores, layer_weights
-from model.run import Attention, Token, VisitorError
+from model.attention import ROWS_AT_ONCE, key_head, layer_weights, scores_of, softmax
+from model.run import DenseAttention, Layer, Token, VisitorError
 from model.units import KINDS, Units
 
 COMBINE = ("mean", "max")
@@ -111,7 +111,7 @@ class Reading:
     given: dict[str, float]  # segment -> mean over its rows of the weight on its columns; empty for one text
 
 
-def combined_weights(layers: Sequence[Attention], heads: Iterable[tuple[int, int]], by: str) -> np.ndarray:
+def combined_weights(layers: Sequence[Layer], heads: Iterable[tuple[int, int]], by: str) -> np.ndarray:
     """Step 1: (T, S), the mean or the maximum of each cell over (layer, head) pairs."""
     heads = sorted(heads)
     reduce = np.maximum if by == "max" else np.add
@@ -157,7 +157,7 @@ def between_units(weights: np.ndarray, queries: Units, keys: Units) -> np.ndarra
 
 
 def read_attention(
-    layers: Sequence[Attention], tokens: Sequence[Token], units: Units, rule: Rule, second: int | None = None
+    layers: Sequence[Layer], tokens: Sequence[Token], units: Units, rule: Rule, second: int | None = None
 ) -> Reading:
     """All steps. `units` are those of `rule.kind`; `second`: the first token of the second text, if there are two."""
     weights = combined_weights(layers, rule.heads, rule.combine)
@@ -195,7 +195,7 @@ class Explained:
 
 
 def explain(
-    layers: Sequence[Attention],
+    layers: Sequence[Layer],
     tokens: Sequence[Token],
     rule: Rule,
     query_units: Sequence[range],
@@ -240,12 +240,10 @@ def _mean(values: Iterable[float]) -> float:
     return float(np.mean(there)) if there else float("nan")
 
 
-def _exact_rows(attention: Attention, head: int, queries: np.ndarray) -> np.ndarray:
+def _exact_rows(attention: Layer, head: int, queries: np.ndarray) -> np.ndarray:
     """(R, S) some queries' weights in float64, straight from the vectors."""
-    first, last = queries.min(), queries.max()
-    masked = np.isneginf(attention_scores(attention, head, slice(first, last + 1)))[queries - first]
-    key = attention.key[head * attention.key.shape[0] // attention.n_head].astype(np.float64)  # (S, K)
-    scores = attention.query[head, queries].astype(np.float64) @ key.T * attention.scale  # (R, S)
-    scores = np.where(masked, -np.inf, scores)
-    exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return exponentials / exponentials.sum(axis=1, keepdims=True)
+    if isinstance(attention, DenseAttention):
+        return attention.weights[head, queries].astype(np.float64)
+    key = attention.key[key_head(attention, head)].astype(np.float64)  # (S, K)
+    products = attention.query[head, queries].astype(np.float64) @ key.T  # (R, S)
+    return softmax(scores_of(products[None], attention, [head], queries)[0])

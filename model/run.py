@@ -83,6 +83,9 @@ def _visible(character: str) -> str:
     return character
 
 
+FAMILIES = ("decoder", "encoder", "encoder-decoder")
+
+
 @dataclass(frozen=True)
 class ModelInfo:
     """What can be said of a model without running it."""
@@ -99,6 +102,11 @@ class ModelInfo:
     n_parameter: int
     causal: bool
     fingerprint: str  # of the weights: part of every cache key
+    family: str = "decoder"  # or encoder, or encoder-decoder
+
+    def __post_init__(self):
+        if self.family not in FAMILIES:
+            raise ValueError(f"no family {self.family!r}: there are {', '.join(FAMILIES)}")
 
 
 @dataclass(frozen=True)
@@ -110,6 +118,9 @@ class Attention:
     value: np.ndarray  # (G, S, K)
     scale: float
     causal: bool  # whether query t sees only the keys 0 … t
+    window: int = 0  # it sees only keys nearer than this, itself included (sliding window); 0: all
+    soft_cap: float = 0.0  # scores become cap · tanh(score / cap); 0: they stay
+    bias: np.ndarray | None = None  # (H or 1, T, S) added to the scores, as some models tell positions
 
     def __post_init__(self):
         n_head, n_query, d_head = self.query.shape
@@ -120,7 +131,13 @@ class Attention:
             )
         if self.causal and n_query != n_key:
             raise ValueError(f"causal attention of {n_query} queries over {n_key} keys")
+        if self.window < 0 or self.soft_cap < 0:
+            raise ValueError(f"a window of {self.window} keys, a soft cap of {self.soft_cap}")
         _seal(self.query, self.key, self.value)
+        if self.bias is not None:
+            if self.bias.shape not in ((n_head, n_query, n_key), (1, n_query, n_key)):
+                raise ValueError(f"a bias {self.bias.shape} for {n_head} heads, {n_query} queries, {n_key} keys")
+            _seal(self.bias)
 
     @property
     def n_head(self) -> int:
@@ -136,14 +153,42 @@ class Attention:
 
 
 @dataclass(frozen=True)
+class DenseAttention:
+    """One layer's attention of a model that gives its weights and nothing they are made of."""
+
+    weights: np.ndarray  # (H, T, S)
+
+    def __post_init__(self):
+        if self.weights.ndim != 3:
+            raise ValueError(f"weights {self.weights.shape}, expected heads x queries x keys")
+        _seal(self.weights)
+
+    @property
+    def n_head(self) -> int:
+        return self.weights.shape[0]
+
+    @property
+    def n_query(self) -> int:
+        return self.weights.shape[1]
+
+    @property
+    def n_key(self) -> int:
+        return self.weights.shape[2]
+
+
+Layer = Attention | DenseAttention
+
+
+@dataclass(frozen=True)
 class Predictions:
-    """What the model expects after each token; natural logarithms throughout."""
+    """What the model expects after each token, or, an encoder, in the place of each; natural logarithms throughout."""
 
     top_id: np.ndarray  # (T, k) the k most probable next tokens, best first
     top_log_prob: np.ndarray  # (T, k)
-    next_log_prob: np.ndarray  # (T,) of the token that did come next; nan for the last
-    next_rank: np.ndarray  # (T,) its place among all, 0 is the best; -1 for the last
+    next_log_prob: np.ndarray  # (T,) of the token that did come next, or stands there; nan for the last if of_next
+    next_rank: np.ndarray  # (T,) its place among all, 0 is the best; -1 for the last if of_next
     entropy: np.ndarray  # (T,) in nats
+    of_next: bool = True  # what comes after each token (a decoder); False: what stands in its place (an encoder)
 
     def __post_init__(self):
         n_token = len(self.top_id)
@@ -157,8 +202,8 @@ class Predictions:
 
     @property
     def loss(self) -> float:
-        """Mean cross-entropy on the text, nats per token; nan for a text of one token."""
-        return float(-self.next_log_prob[:-1].mean()) if len(self.next_log_prob) > 1 else float("nan")
+        """Mean cross-entropy on the text, nats per token; nan for a text of one token, and for an encoder."""
+        return float(-self.next_log_prob[:-1].mean()) if self.of_next and len(self.next_log_prob) > 1 else float("nan")
 
 
 @dataclass(frozen=True)
@@ -167,10 +212,13 @@ class ModelRun:
 
     info: ModelInfo
     tokens: tuple[Token, ...]
-    attention: tuple[Attention, ...]  # L of them; self-attention
+    attention: tuple[Layer, ...]  # L of them; self-attention: the decoder's, or the encoder's if there is no decoder
     hidden: np.ndarray  # (L + 1, T, D) the residual stream before each block and after the last, before the final norm
-    predictions: Predictions
+    predictions: Predictions | None  # None where the model has no head that predicts tokens
     intervention: Intervention
+    source: tuple[Token, ...] = ()  # what the encoder of an encoder-decoder read; else empty, and so are these two:
+    encoder: tuple[Layer, ...] = ()  # its self-attention, (S, S)
+    cross: tuple[Layer, ...] = ()  # L of them; the tokens look at the source, (T, S)
 
     def __post_init__(self):
         n_layer, n_token, d_model = self.info.n_layer, len(self.tokens), self.info.d_model
@@ -178,12 +226,32 @@ class ModelRun:
             raise ValueError(f"{len(self.attention)} attention records for {n_layer} layers")
         if self.hidden.shape != (n_layer + 1, n_token, d_model):
             raise ValueError(f"hidden states {self.hidden.shape}, expected {(n_layer + 1, n_token, d_model)}")
-        for attention in self.attention:
-            if attention.query.shape != (self.info.n_head, n_token, self.info.d_head):
-                raise ValueError(f"queries {attention.query.shape} for {self.info.n_head} heads, {n_token} tokens")
-        if len(self.predictions.top_id) != n_token:
+        both = self.info.family == "encoder-decoder"
+        if both != bool(self.source) or both != bool(self.encoder) or len(self.cross) != n_layer * both:
+            raise ValueError(f"source, encoder and cross-attention do not fit the family {self.info.family}")
+        for kind in self.kinds:
+            queries, keys = self.sides(kind)
+            for layer in self.layers(kind):
+                shape = (layer.n_head, layer.n_query, layer.n_key)
+                if shape != (self.info.n_head, len(queries), len(keys)):
+                    raise ValueError(f"{kind} attention {shape}, expected {self.info.n_head, len(queries), len(keys)}")
+        if self.predictions is not None and len(self.predictions.top_id) != n_token:
             raise ValueError(f"{len(self.predictions.top_id)} predictions for {n_token} tokens")
         _seal(self.hidden)
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Which kinds of attention there are: "self" alone, or with the "encoder"'s and "cross"."""
+        return ("self", "encoder", "cross") if self.source else ("self",)
+
+    def layers(self, kind: str = "self") -> tuple[Layer, ...]:
+        """The attention of one kind. KeyError for another word."""
+        return {"self": self.attention, "encoder": self.encoder, "cross": self.cross}[kind]
+
+    def sides(self, kind: str = "self") -> tuple[tuple[Token, ...], tuple[Token, ...]]:
+        """The tokens that look and those looked at. KeyError for another word."""
+        both = {"self": (self.tokens, self.tokens), "encoder": (self.source, self.source)}
+        return (both | {"cross": (self.tokens, self.source)})[kind]
 
     @property
     def labels(self) -> list[str]:

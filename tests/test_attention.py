@@ -2,13 +2,14 @@
 
 import math
 import tracemalloc
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from model import attention as reading
-from model.run import Attention
+from model.run import Attention, DenseAttention
 
 LN3 = math.log(3)
 
@@ -53,6 +54,55 @@ def test_scores_by_hand():
     np.testing.assert_allclose(scores, [[1 - LN3 / 2, LN3], [0, LN3]], rtol=1e-6)
     causal = reading.attention_scores(two_tokens(causal=True), 0)
     np.testing.assert_allclose(causal, [[1 - LN3 / 2, -np.inf], [0, LN3]], rtol=1e-6)
+
+
+def test_a_bias_and_a_soft_cap_by_hand():
+    plain = two_tokens(causal=False)
+    biased = replace(plain, bias=array([[0, 1], [LN3, 0]]))
+    np.testing.assert_allclose(reading.attention_scores(biased, 0), [[1 - LN3 / 2, LN3 + 1], [LN3, LN3]], rtol=1e-6)
+    np.testing.assert_allclose(reading.attention_weights(biased, 0)[1], [0.5, 0.5], rtol=1e-6)
+    cell = reading.cell_arithmetic(biased, 0, 0, 1)
+    assert (cell.bias, cell.soft_cap) == (1, 0) and cell.score == pytest.approx(LN3 + 1)
+    capped = replace(plain, soft_cap=0.5)
+    np.testing.assert_allclose(reading.attention_scores(capped, 0)[1], [0, 0.5 * math.tanh(2 * LN3)], rtol=1e-6)
+    assert reading.cell_arithmetic(capped, 0, 1, 1).soft_cap == 0.5
+
+
+@pytest.mark.parametrize("causal", [True, False])
+def test_a_sliding_window_hides_what_is_far(causal):
+    attention = replace(random_attention(causal=causal), window=3)
+    weights = reading.layer_weights(attention)
+    distance = np.arange(13)[:, None] - np.arange(13)
+    visible = (np.abs(distance) < 3) & ((distance >= 0) | (not causal))
+    assert ((weights > 0) == visible).all()
+    expected = np.where(visible, naive_weights(random_attention(causal=causal)), 0)
+    np.testing.assert_allclose(weights, expected / expected.sum(-1, keepdims=True), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(reading.attention_weights(attention, 1, slice(7, 8))[0], weights[1, 7], rtol=1e-6)
+
+
+def test_weights_alone_are_read_the_same_way():
+    known = random_attention()
+    weights = reading.layer_weights(known)
+    dense = DenseAttention(weights.copy())
+    assert np.array_equal(reading.attention_weights(dense, 2, slice(3, 5)), weights[2, 3:5])
+    assert np.array_equal(reading.layer_weights(dense, heads=[1, 3]), weights[[1, 3]])
+    whole, same = reading.pooled_overview([known], 4), reading.pooled_overview([dense], 4)
+    assert np.array_equal(whole.maximum, same.maximum)
+    with pytest.raises(IndexError, match="no head 4 among 4"):
+        reading.attention_weights(dense, 4)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"window": -1}, "a window of -1 keys"),
+        ({"bias": np.zeros((1, 2, 3), np.float32)}, r"a bias \(1, 2, 3\) for 1 heads, 2 queries, 2 keys"),
+        ({"bias": np.zeros((1, 2, 2))}, "kept in float32"),
+    ],
+)
+def test_what_does_not_fit_is_refused(wrong, said):
+    with pytest.raises(ValueError, match=said):
+        replace(two_tokens(causal=True), **wrong)
 
 
 def test_weights_by_hand():

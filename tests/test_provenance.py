@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 from model.attention import attention_weights, cell_arithmetic
 from model.intervention import Intervention
 from model.reading import Rule, explain
-from viz.figures.provenance import Check, sum_card, weight_card
+from viz.figures.provenance import Check, given_card, sum_card, weight_card
 from viz.ui.provenance import Cell
 from viz.ui.session import RunKey
 
@@ -64,7 +64,7 @@ def test_the_card_tells_every_step(opened, run):
 
 def test_a_masked_weight_says_so(opened):
     text = card(opened(cell((0, 0), queries=(1,), keys=(3,))))
-    assert "mask forbids it: the key comes after the query" in text
+    assert "mask forbids it: the query may not see this key" in text
     assert "score −∞" in text and "weight 0.0000" in text and "✓ Check" in text
 
 
@@ -72,6 +72,17 @@ def test_the_check_compares_the_shown_value_with_another_computation():
     assert Check(0.25, 0.2500005).passed and not Check(0.25, 0.250002).passed
     assert Check(float("nan"), float("nan")).passed and not Check(float("nan"), 0.1).passed
     assert Check(5.000004, 5.0).passed  # a sum: relative
+
+
+def test_a_bias_and_a_soft_cap_have_their_lines(run):
+    attention = replace(run.attention[0], soft_cap=5.0, bias=np.full((1, 5, 5), 0.25, np.float32))
+    card = weight_card(cell_arithmetic(attention, 0, 4, 1), Check(0, 0), "a", "b", "")
+    assert "soft cap</span><code>5 · tanh(score / 5)" in card and "position</span><code>+ 0.2500" in card
+
+
+def test_a_model_that_gives_only_weights_says_so():
+    card = given_card(0.25, 1, 4, Check(0.25, 0.25), "a", "<b>", "place")
+    assert "<b>0.2500</b>, number 2 of 4 in its row" in card and "does not give its queries and keys" in card
 
 
 def test_a_failed_check_is_not_hidden(run):

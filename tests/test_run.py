@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from model.intervention import Intervention
-from model.run import Attention, ModelNotAvailable, ModelRun, Predictions, PromptError, VisitorError
+from model.run import Attention, DenseAttention, ModelNotAvailable, ModelRun, Predictions, PromptError, VisitorError
 
 
 def zeros(*shape: int, dtype=np.float32) -> np.ndarray:
@@ -84,15 +84,45 @@ def test_loss_is_the_mean_over_what_came_next():
         (lambda run: {"hidden": run.hidden.astype(np.float64)}, "kept in float32, not float64"),
         (lambda run: {"tokens": run.tokens[:-1]}, "hidden states"),
         (lambda run: {"predictions": predictions(5)}, "5 predictions for"),
+        (lambda run: {"source": run.tokens}, "source, encoder and cross-attention do not fit the family decoder"),
         (
             lambda run: {"attention": (Attention(*[zeros(2, len(run.tokens), 8)] * 3, 0.5, True),) * 3},
-            r"queries \(2, .* for 4 heads",
+            r"self attention \(2, .*, expected \(4, ",
         ),
     ],
 )
 def test_a_run_that_does_not_fit(tiny_run, change, sentence):
     with pytest.raises(ValueError, match=sentence):
         dataclasses.replace(tiny_run, **change(tiny_run))
+
+
+def test_an_encoder_decoder_has_three_kinds_of_attention(tiny_run):
+    n, info = len(tiny_run.tokens), dataclasses.replace(tiny_run.info, family="encoder-decoder")
+    source = tiny_run.tokens[:3]
+    dense = lambda *shape: DenseAttention(np.full(shape, 1 / shape[-1], np.float32))  # noqa: E731
+    run = dataclasses.replace(
+        tiny_run, info=info, source=source, encoder=(dense(4, 3, 3),) * 2, cross=(dense(4, n, 3),) * 3
+    )
+    assert run.kinds == ("self", "encoder", "cross") and tiny_run.kinds == ("self",)
+    assert run.sides("cross") == (run.tokens, source) and run.sides("encoder") == (source, source)
+    assert run.layers("cross") is run.cross and run.layers() is run.attention
+    with pytest.raises(ValueError, match=r"cross attention \(4, 3, 3\), expected \(4, 11, 3\)"):
+        dataclasses.replace(run, cross=(dense(4, 3, 3),) * 3)
+    with pytest.raises(KeyError):
+        run.layers("other")
+
+
+def test_a_model_without_a_head_predicts_nothing(tiny_run):
+    assert dataclasses.replace(tiny_run, predictions=None).predictions is None
+
+
+def test_an_encoder_has_no_loss():
+    assert np.isnan(predictions(4, of_next=False).loss)
+
+
+def test_an_unknown_family_is_refused(tiny_run):
+    with pytest.raises(ValueError, match="no family 'diffusion'"):
+        dataclasses.replace(tiny_run.info, family="diffusion")
 
 
 def arrays_of(value) -> list[np.ndarray]:

@@ -35,11 +35,22 @@ def weight_card(cell: CellArithmetic, check: Check, query: str, key: str, place:
     steps = [
         ("q·k", f"{cell.dot:.4f}" + ("" if cell.query.any() else ", for this query was set to zeros")),
         ("scale", f"× {cell.scale:.4f} = " + ("1" if abs(ratio - 1) < 1e-6 else f"{ratio:.3g}") + f"/√{d_head}"),
-        ("mask", "forbids it: the key comes after the query" if cell.masked else "lets it through"),
+        *([("soft cap", f"{cell.soft_cap:g} · tanh(score / {cell.soft_cap:g})")] if cell.soft_cap else []),
+        *([("position", f"+ {cell.bias:.4f}")] if cell.bias else []),
+        ("mask", "forbids it: the query may not see this key" if cell.masked else "lets it through"),
         ("score", "−∞" if cell.masked else f"{cell.score:.4f}"),
         ("softmax", f"e^(score − max) = {cell.exponential:.4f}, max {cell.row_scores.max():.4f}"),
         ("row's sum", f"÷ {cell.denominator:.4f}"),
         ("weight", f"<b>{cell.weight:.4f}</b>, number {cell.rank + 1} of {n} in its row"),
+    ]
+    return _card(f"“{html.escape(query)}” looks at “{html.escape(key)}”", place, check, steps)
+
+
+def given_card(weight: float, rank: int, n: int, check: Check, query: str, key: str, place: str) -> str:
+    """One weight of a model that gives its weights and nothing they are made of."""
+    steps = [
+        ("weight", f"<b>{weight:.4f}</b>, number {rank + 1} of {n} in its row"),
+        ("made of", "this model does not give its queries and keys: the weight is what it computed itself"),
     ]
     return _card(f"“{html.escape(query)}” looks at “{html.escape(key)}”", place, check, steps)
 

@@ -14,8 +14,8 @@ import streamlit as st
 from model.attention import cell_arithmetic
 from model.intervention import UNCHANGED, Intervention
 from model.reading import Explained, Rule, explain
-from model.run import ModelRun
-from viz.figures.provenance import Check, sum_card, weight_card
+from model.run import DenseAttention, ModelRun
+from viz.figures.provenance import Check, given_card, sum_card, weight_card
 from viz.ui import controls, session
 
 MOST_PARTS = 5  # weights of a sum that can be opened from its card
@@ -109,10 +109,15 @@ def card(page: str) -> None:
 
 def _one_weight(cell: Cell, run: ModelRun) -> None:
     (layer, head), query, key = cell.rule.heads[0], cell.queries[0], cell.keys[0]
-    arithmetic = cell_arithmetic(run.attention[layer], head, query, key)
-    told, shown = _explained(cell, run), _shown(cell)
+    check, attention = Check(_shown(cell), _explained(cell, run).value), run.attention[layer]
     place = f"query {query}, key {key} · layer {layer}, head {head}{_changed(cell)}"
-    st.html(weight_card(arithmetic, Check(shown, told.value), run.labels[query], run.labels[key], place))
+    if isinstance(attention, DenseAttention):
+        row = attention.weights[head, query]
+        rank = int((row > row[key]).sum())
+        st.html(given_card(row[key], rank, len(row), check, run.labels[query], run.labels[key], place))
+        return
+    arithmetic = cell_arithmetic(attention, head, query, key)
+    st.html(weight_card(arithmetic, check, run.labels[query], run.labels[key], place))
     if cell.run_key == session.current_key():
         # a link, not st.switch_page, which would empty the address; what it opens was chosen with the card
         st.page_link("viz/pages/head.py", label="How this head works, step by step", icon=":material/zoom_in:")
