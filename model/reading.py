@@ -37,6 +37,7 @@ class Rule:
     sink: str = "as is"
     kind: str = "tokens"
     segment: str = "all"
+    of: str = "self"  # which attention of an encoder-decoder: see `ModelRun.kinds`
 
     def __post_init__(self):
         if not self.heads:
@@ -106,7 +107,8 @@ class Reading:
     weights: np.ndarray  # (Q, K) float32; NaN where there is nothing
     queries: np.ndarray  # (Q,) the units that the rows stand for
     keys: np.ndarray  # (K,) and the columns
-    units: Units
+    units: Units  # of the queries
+    key_units: Units  # the same, but for cross-attention
     removed: np.ndarray  # (Q,) the part of each row's weight that the sink had, whether or not it was taken out
     given: dict[str, float]  # segment -> mean over its rows of the weight on its columns; empty for one text
 
@@ -157,24 +159,32 @@ def between_units(weights: np.ndarray, queries: Units, keys: Units) -> np.ndarra
 
 
 def read_attention(
-    layers: Sequence[Layer], tokens: Sequence[Token], units: Units, rule: Rule, second: int | None = None
+    layers: Sequence[Layer],
+    keys: Sequence[Token],
+    units: Units,
+    rule: Rule,
+    second: int | None = None,
+    key_units: Units | None = None,
 ) -> Reading:
-    """All steps. `units` are those of `rule.kind`; `second`: the first token of the second text, if there are two."""
+    """All steps. `keys`: the tokens looked at; `units`: of `rule.kind`, of the queries and, unless told, of the keys.
+
+    `second`: the first token of the second text, if one text is read and it has two parts.
+    """
+    key_units = units if key_units is None else key_units
     weights = combined_weights(layers, rule.heads, rule.combine)
-    weights, removed = without_sink(weights, sink_keys(tokens), rule.sink)
+    weights, removed = without_sink(weights, sink_keys(keys), rule.sink)
     if rule.kind != "tokens":
-        weights = between_units(weights, units, units)
-        removed = np.add.reduceat(removed, units.starts) / np.diff(np.append(units.starts, len(tokens)))
-    everything = np.arange(len(units))
-    if second is None or second >= len(tokens):
-        return Reading(weights, everything, everything, units, removed, {})
+        weights = between_units(weights, units, key_units)
+        removed = np.add.reduceat(removed, units.starts) / np.diff(np.append(units.starts, units.n_token))
+    rows, columns = np.arange(len(units)), np.arange(len(key_units))
+    if second is None or second >= len(keys):
+        return Reading(weights, rows, columns, units, key_units, removed, {})
     split = units.of(second)
-    parts = {"A": everything[:split], "B": everything[split:]}
+    parts = {"A": rows[:split], "B": rows[split:]}
     given = {segment: _given(weights, *(parts[part] for part in segment.split(" → "))) for segment in SEGMENTS[1:]}
-    if rule.segment == "all":
-        return Reading(weights, everything, everything, units, removed, given)
-    rows, columns = (parts[part] for part in rule.segment.split(" → "))
-    return Reading(weights[np.ix_(rows, columns)], rows, columns, units, removed[rows], given)
+    if rule.segment != "all":
+        rows, columns = (parts[part] for part in rule.segment.split(" → "))
+    return Reading(weights[np.ix_(rows, columns)], rows, columns, units, key_units, removed[rows], given)
 
 
 def _given(weights: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> float:
@@ -196,7 +206,7 @@ class Explained:
 
 def explain(
     layers: Sequence[Layer],
-    tokens: Sequence[Token],
+    looked_at: Sequence[Token],
     rule: Rule,
     query_units: Sequence[range],
     key_units: Sequence[range],
@@ -220,7 +230,7 @@ def explain(
             combined = np.maximum(combined, exact) if rule.combine == "max" else combined + exact
     if rule.combine == "mean":
         combined = combined / len(rule.heads)
-    hidden = sink_keys(tokens) & (rule.sink != "as is")
+    hidden = sink_keys(looked_at) & (rule.sink != "as is")
     if rule.sink == "renormalise":
         mass = combined[:, ~hidden].sum(axis=1, keepdims=True)
         combined = combined / np.where(mass > 0, mass, np.nan)

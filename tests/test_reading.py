@@ -1,5 +1,7 @@
 """Combining heads, the sink, units and segments: hand-worked cases, properties, and one value explained."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -21,7 +23,7 @@ from model.reading import (
     without_sink,
     write_heads,
 )
-from model.run import Attention, Token, VisitorError
+from model.run import Attention, DenseAttention, Token, VisitorError
 from model.units import KINDS, Units, units_of
 
 ROWS = np.array([[1, 0, 0, 0], [0.5, 0.5, 0, 0], [0.5, 0.25, 0.25, 0], [0.4, 0.1, 0.2, 0.3]], np.float32)
@@ -240,3 +242,16 @@ def test_all_words_of_the_rule_are_known():
     assert Rule(((0, 0),)).plain and Rule(((0, 0),), sink="hide").plain
     assert not Rule(((0, 0), (0, 1))).plain and not Rule(((0, 0),), kind="words").plain
     assert not Rule(((0, 0),), sink="renormalise").plain
+
+
+def test_cross_attention_has_units_of_its_own_on_each_side():
+    weights = np.array([[0.5, 0.25, 0.25], [0.1, 0.2, 0.7]], np.float32)[None]  # two tokens look at three
+    source, words, source_words = tokens_of(3, special=(2,)), grouped(2), grouped(1, 2)
+    rule = Rule(((0, 0),), kind="words", of="cross")
+    reading = read_attention([DenseAttention(weights)], source, words, rule, key_units=source_words)
+    assert reading.weights == pytest.approx(np.array([[0.3, 0.7]]))
+    assert reading.removed == pytest.approx([(0.75 + 0.8) / 2])  # the first and the special token of the source
+    hidden = read_attention([DenseAttention(weights)], source, words, replace(rule, sink="hide"), None, source_words)
+    assert hidden.weights == pytest.approx(np.array([[np.nan, (0.25 + 0.2) / 2]]), nan_ok=True)
+    told = explain([DenseAttention(weights)], source, replace(rule, sink="hide"), [range(2)], [range(1, 3)])
+    assert told.value == pytest.approx(0.225)

@@ -87,10 +87,10 @@ def choose_cell(run: ModelRun) -> tuple[int, int]:
 
 
 def show_map(read_now: Reading, rule: Rule, token: int, key: int) -> None:
-    weights, units = read_now.weights, read_now.units
-    rows, columns = ([units.labels[i] for i in chosen] for chosen in (read_now.queries, read_now.keys))
+    weights, units, key_units = read_now.weights, read_now.units, read_now.key_units
+    rows, columns = [units.labels[i] for i in read_now.queries], [key_units.labels[i] for i in read_now.keys]
     clicks = {"on_select": pick_cell, "selection_mode": "points"} if is_clickable(max(weights.shape)) else {}
-    selected = units.of(token), units.of(key)
+    selected = units.of(token), key_units.of(key)
     inside = selected[0] in read_now.queries and selected[1] in read_now.keys
     step = cells_pooled(max(weights.shape))
     above = st.container()
@@ -123,9 +123,8 @@ def show_map(read_now: Reading, rule: Rule, token: int, key: int) -> None:
 
 def named_table(read_now: Reading) -> pd.DataFrame:
     """The map as a table; names carry positions, so that equal units stay different rows."""
-    index, columns = (
-        [f"{i} {read_now.units.labels[i]}" for i in chosen] for chosen in (read_now.queries, read_now.keys)
-    )
+    index = [f"{i} {read_now.units.labels[i]}" for i in read_now.queries]
+    columns = [f"{i} {read_now.key_units.labels[i]}" for i in read_now.keys]
     return pd.DataFrame(read_now.weights, index, columns)
 
 
@@ -208,7 +207,7 @@ def show_checks(run: ModelRun, read_now: Reading, rule: Rule) -> None:
 
 
 def strongest(read_now: Reading) -> str:
-    weights, labels = read_now.weights, read_now.units.labels
+    weights, names, key_names = read_now.weights, read_now.units.labels, read_now.key_units.labels
     if np.isnan(weights).all():
         return "An empty map: nothing is left."
 
@@ -218,11 +217,11 @@ def strongest(read_now: Reading) -> str:
 
     value, query, key = largest(weights)
     text = f"Heatmap of {weights.shape[0]} by {weights.shape[1]} {read_now.units.kind}. The largest weight is "
-    text += f"{value:.3f}, from {query} “{labels[query]}” to {key} “{labels[key]}”."
+    text += f"{value:.3f}, from {query} “{names[query]}” to {key} “{key_names[key]}”."
     apart = np.where(read_now.queries[:, None] == read_now.keys, np.nan, weights)
     if query == key and np.nansum(apart) > 0:
         value, query, key = largest(apart)
-        text += f" Between two different ones it is {value:.3f}, from “{labels[query]}” to “{labels[key]}”."
+        text += f" Between two different ones it is {value:.3f}, from “{names[query]}” to “{key_names[key]}”."
     return text
 
 
@@ -259,8 +258,8 @@ def open_line(query: int, key: int) -> None:
 
 
 def open_outlined() -> None:
-    units = session.current_reading(reading.whole_rule()).units
-    open_line(units.of(st.session_state.token), units.of(st.session_state.key))
+    read_now = session.current_reading(reading.whole_rule())
+    open_line(read_now.units.of(st.session_state.token), read_now.key_units.of(st.session_state.key))
 
 
 def open_layer_line(layer: int, query: int, key: int) -> None:

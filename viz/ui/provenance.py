@@ -109,32 +109,36 @@ def card(page: str) -> None:
 
 def _one_weight(cell: Cell, run: ModelRun) -> None:
     (layer, head), query, key = cell.rule.heads[0], cell.queries[0], cell.keys[0]
-    check, attention = Check(_shown(cell), _explained(cell, run).value), run.attention[layer]
+    check, attention = Check(_shown(cell), _explained(cell, run).value), run.layers(cell.rule.of)[layer]
+    queries, keys = run.sides(cell.rule.of)
+    labels = queries[query].label, keys[key].label
     place = f"query {query}, key {key} · layer {layer}, head {head}{_changed(cell)}"
     if isinstance(attention, DenseAttention):
         row = attention.weights[head, query]
         rank = int((row > row[key]).sum())
-        st.html(given_card(row[key], rank, len(row), check, run.labels[query], run.labels[key], place))
+        st.html(given_card(row[key], rank, len(row), check, *labels, place))
         return
     arithmetic = cell_arithmetic(attention, head, query, key)
-    st.html(weight_card(arithmetic, check, run.labels[query], run.labels[key], place))
-    if cell.run_key == session.current_key():
+    st.html(weight_card(arithmetic, check, *labels, place))
+    if cell.run_key == session.current_key() and cell.rule.of == "self":
         # a link, not st.switch_page, which would empty the address; what it opens was chosen with the card
         st.page_link("viz/pages/head.py", label="How this head works, step by step", icon=":material/zoom_in:")
 
 
 def _several_weights(cell: Cell, run: ModelRun) -> None:
-    told, units = _explained(cell, run), session.reading_of(cell.run_key, cell.rule).units
-    query, key = (_named([units.labels[unit] for unit in chosen]) for chosen in (cell.queries, cell.keys))
+    told, read_now = _explained(cell, run), session.reading_of(cell.run_key, cell.rule)
+    query = _named([read_now.units.labels[unit] for unit in cell.queries])
+    key = _named([read_now.key_units.labels[unit] for unit in cell.keys])
     heads = cell.rule.heads
     place = f"layer {heads[0][0]}, head {heads[0][1]}" if len(heads) == 1 else f"{len(heads)} heads"
     place += f" · {cell.rule.kind}{_changed(cell)}"
     check = Check(_shown(cell), told.value)
     st.html(sum_card(told, check, f"{query} looks", key, place, cell.rule, cell.over, len(cell.queries)))
     largest = np.argsort(-told.weight, kind="stable")[:MOST_PARTS].tolist()
+    queries, keys = run.sides(cell.rule.of)
     names = {
         i: f"{told.weight[i]:.4f} · layer {told.layer[i]}, head {told.head[i]} · "
-        f"{run.labels[told.query[i]]} → {run.labels[told.key[i]]}"
+        f"{queries[told.query[i]].label} → {keys[told.key[i]].label}"
         for i in largest
     }
     st.selectbox(
@@ -153,14 +157,15 @@ def _open_part(cell: Cell, told: Explained) -> None:
     if (i := st.session_state.card_part) is None:
         return
     st.session_state.card_part = None
-    rule = Rule(((int(told.layer[i]), int(told.head[i])),))
+    rule = Rule(((int(told.layer[i]), int(told.head[i])),), of=cell.rule.of)
     _open(replace(cell, rule=rule, queries=(int(told.query[i]),), keys=(int(told.key[i]),), over="mean"))
 
 
 def _explained(cell: Cell, run: ModelRun) -> Explained:
-    units = session.reading_of(cell.run_key, cell.rule).units
-    queries, keys = ([units.tokens(unit) for unit in chosen] for chosen in (cell.queries, cell.keys))
-    return explain(run.attention, run.tokens, cell.rule, queries, keys, over=cell.over)
+    read_now, of = session.reading_of(cell.run_key, cell.rule), cell.rule.of
+    queries = [read_now.units.tokens(unit) for unit in cell.queries]
+    keys = [read_now.key_units.tokens(unit) for unit in cell.keys]
+    return explain(run.layers(of), run.sides(of)[1], cell.rule, queries, keys, over=cell.over)
 
 
 def _shown(cell: Cell) -> float:

@@ -153,8 +153,8 @@ def follow() -> None:
         return
     try:
         now = whole_rule()
-        units = session.current_reading(now).units
-        query, key = (units.of(st.session_state[name]) for name in ("token", "key"))
+        read_now = session.current_reading(now)
+        query, key = read_now.units.of(st.session_state.token), read_now.key_units.of(st.session_state.key)
         provenance.point_at(provenance.Cell(session.current_key(), now, (query,), (key,)))
     except VisitorError:
         provenance.point_at(None)

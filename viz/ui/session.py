@@ -68,14 +68,22 @@ def overview_of(run_key: RunKey) -> Overview:
 def reading_of(run_key: RunKey, rule: Rule) -> Reading:
     """A run's attention, read by a rule: see `model.reading`."""
     run = run_of(run_key)
-    second = second_text(run.tokens, text_of(run_key))
-    return read_attention(run.attention, run.tokens, units_in(run_key, rule.kind), rule, second)
+    units, key_units = (units_in(run_key, rule.kind, side) for side in SIDES[rule.of])
+    second = second_text(run.tokens, text_of(run_key)) if not run.source else None
+    return read_attention(run.layers(rule.of), run.sides(rule.of)[1], units, rule, second, key_units)
+
+
+# the texts that look and are looked at, for each kind of attention
+SIDES = {"self": ("text", "text"), "encoder": ("source", "source"), "cross": ("text", "source")}
 
 
 @st.cache_resource(show_spinner=False, max_entries=64, hash_funcs={RunKey: repr})
-def units_in(run_key: RunKey, kind: str) -> Units:
-    """A run's tokens taken together: see `model.units`."""
-    return units_of(run_of(run_key).tokens, text_of(run_key), kind)
+def units_in(run_key: RunKey, kind: str, side: str = "text") -> Units:
+    """A run's tokens, or those of its source, taken together: see `model.units`."""
+    run = run_of(run_key)
+    if side == "source":
+        return units_of(run.source, run_key.text, kind)
+    return units_of(run.tokens, text_of(run_key), kind)
 
 
 def text_of(run_key: RunKey) -> str:

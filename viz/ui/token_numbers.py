@@ -30,9 +30,9 @@ def show(read_now: Reading, rule: Rule) -> None:
 
 
 def show_received_and_given(read_now: Reading, rule: Rule) -> None:
-    labels, weights = read_now.units.labels, read_now.weights
+    weights, names, key_names = read_now.weights, read_now.units.labels, read_now.key_units.labels
     received, entropy, sink = attention_received(weights), attention_entropy(weights), read_now.removed
-    rows, columns = ([labels[i] for i in chosen] for chosen in (read_now.queries, read_now.keys))
+    rows, columns = [names[i] for i in read_now.queries], [key_names[i] for i in read_now.keys]
     panels = [
         Bars(
             "received: mean of the column",
@@ -67,9 +67,9 @@ def show_received_and_given(read_now: Reading, rule: Rule) -> None:
         f"“{rows[widest]}” looks most widely, {entropy[widest]:.2f} nats.",
         table=lambda: pd.DataFrame(
             {
-                "received": pd.Series(received, [f"{i} {labels[i]}" for i in read_now.keys]),
-                "entropy of the row": pd.Series(entropy, [f"{i} {labels[i]}" for i in read_now.queries]),
-                "sink": pd.Series(read_now.removed, [f"{i} {labels[i]}" for i in read_now.queries]),
+                "received": pd.Series(received, [f"{i} {key_names[i]}" for i in read_now.keys]),
+                "entropy of the row": pd.Series(entropy, [f"{i} {names[i]}" for i in read_now.queries]),
+                "sink": pd.Series(read_now.removed, [f"{i} {names[i]}" for i in read_now.queries]),
             }
         ),
         on_select=open_received,
@@ -78,12 +78,12 @@ def show_received_and_given(read_now: Reading, rule: Rule) -> None:
 
 
 def show_sums(read_now: Reading, rule: Rule) -> None:
-    labels = read_now.units.labels
-    drop_lost(len(labels))
     left, right = st.columns([2, 1], gap="medium", vertical_alignment="bottom")
     with right:
         way = st.segmented_control("taken", WAYS, default=GIVE, required=True, key="taken", persist_state="session")
-    options = read_now.queries if way == GIVE else read_now.keys
+    names, key_names = read_now.units.labels, read_now.key_units.labels
+    options, labels = (read_now.queries, names) if way == GIVE else (read_now.keys, key_names)
+    drop_lost(len(labels))
     with left:
         chosen = st.multiselect(
             f"Some {rule.kind}",
@@ -101,8 +101,8 @@ def show_sums(read_now: Reading, rule: Rule) -> None:
     picked = [i - offset for i in chosen]
     block = read_now.weights[picked] if way == GIVE else read_now.weights[:, picked].T
     sums = np.where(np.isnan(block).all(axis=0), np.nan, np.nansum(block, axis=0))
-    over = read_now.keys if way == GIVE else read_now.queries
-    names = [labels[i] for i in over]
+    over, others = (read_now.keys, key_names) if way == GIVE else (read_now.queries, names)
+    names = [others[i] for i in over]
     who = ", ".join(labels[i] for i in chosen[:6]) + (f" and {len(chosen) - 6} more" if len(chosen) > 6 else "")
     does = f"gets from {who}" if way == GIVE else f"gives to {who}"
     picture(
@@ -123,7 +123,7 @@ def show_sums(read_now: Reading, rule: Rule) -> None:
         how=f"{len(chosen)} {'rows' if way == GIVE else 'columns'} of the map added up: {np.nansum(sums):.4f} in all. "
         "Click a bar to see what went into it.",
         alt=f"Bars over {len(names)} {rule.kind}, which sum to {np.nansum(sums):.3f}.",
-        table=lambda: pd.DataFrame({"sum": sums}, [f"{i} {labels[i]}" for i in over]),
+        table=lambda: pd.DataFrame({"sum": sums}, [f"{i} {others[i]}" for i in over]),
         on_select=open_sum,
         selection_mode="points",
     )
