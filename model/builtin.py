@@ -76,6 +76,7 @@ class BuiltinModel:
             n_parameter=sum(parameter.numel() for parameter in transformer.parameters()),
             causal=config.causal,
             fingerprint=fingerprint,
+            family="decoder" if config.causal else "encoder",
         )
         return cls(info, transformer, tokenizer)
 
@@ -108,7 +109,7 @@ class BuiltinModel:
                 for a in record.attention
             ),
             hidden=torch.cat(record.hidden).numpy(),  # (L + 1, T, D)
-            predictions=_predictions(logits[0], ids[0]),
+            predictions=predictions_of(logits[0], ids[0], of_next=self.info.causal),
             intervention=intervention,
         )
 
@@ -180,11 +181,12 @@ class BuiltinModel:
         ]
 
 
-def _predictions(logits: torch.Tensor, ids: torch.Tensor) -> Predictions:
-    """What logits (T, V) say of the token after each of `ids` (T,)."""
+def predictions_of(logits: torch.Tensor, ids: torch.Tensor, *, of_next: bool) -> Predictions:
+    """What logits (T, V) say of the token after each of `ids` (T,), or of the one in its place."""
     n_token = len(ids)
     top_id, top_log_prob, next_log_prob, next_rank, entropy = [], [], [], [], []
-    following = torch.cat([ids[1:], ids[:1]])  # the last entry is a stand-in, overwritten below
+    # the last entry is a stand-in, overwritten below
+    following = torch.cat([ids[1:], ids[:1]]) if of_next else ids
     for start in range(0, n_token, _ROWS_AT_ONCE):
         log_prob = logits[start : start + _ROWS_AT_ONCE].log_softmax(-1)  # (R, V)
         best = log_prob.topk(min(_TOP_K, log_prob.shape[-1]))
@@ -195,11 +197,13 @@ def _predictions(logits: torch.Tensor, ids: torch.Tensor) -> Predictions:
         next_rank.append((log_prob > actual).sum(-1))
         entropy.append(-(log_prob.exp() * log_prob).sum(-1))
     log_probs, ranks = torch.cat(next_log_prob), torch.cat(next_rank)
-    log_probs[-1], ranks[-1] = float("nan"), -1
+    if of_next:
+        log_probs[-1], ranks[-1] = float("nan"), -1
     return Predictions(
         torch.cat(top_id).numpy(),
         torch.cat(top_log_prob).numpy(),
         log_probs.numpy(),
         ranks.numpy(),
         torch.cat(entropy).numpy(),
+        of_next,
     )

@@ -313,8 +313,8 @@ class LanguageModel(Protocol):
     def unembed(self, hidden: np.ndarray) -> np.ndarray:
         """Logits for any vectors of the residual stream: (…, D) -> (…, V)."""
 
-    def embeddings(self) -> tuple[np.ndarray, np.ndarray]:
-        """The token vectors (V, D) and the learned position vectors (n_context, D)."""
+    def embeddings(self) -> tuple[np.ndarray, np.ndarray | None]:
+        """The token vectors (V, D) and the learned position vectors (n_context, D), None where there are none."""
 
     def recompute_layer(self, run: ModelRun, layer: int) -> float:
         """Do one layer of a run again from the weights that `model.attention` shows; the largest difference."""

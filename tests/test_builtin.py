@@ -140,7 +140,12 @@ def test_heads_switched_off_write_nothing(tiny, tiny_folder):
 def test_an_encoder_looks_both_ways(tmp_path):
     lm = BuiltinModel.load(write_tiny(tmp_path / "encoder", causal=False))
     run = lm.run(lm.encode(REPEATED))
-    assert not lm.info.causal
+    assert not lm.info.causal and lm.info.family == "encoder"
+    assert not run.predictions.of_next  # what stands in the place of each token, the last one's too
+    logits = lm.unembed(run.hidden[-1])
+    log_prob = logits - np.log(np.exp(logits - logits.max(-1, keepdims=True)).sum(-1, keepdims=True))
+    own = [log_prob[i, token.id] - logits[i].max() for i, token in enumerate(run.tokens)]
+    np.testing.assert_allclose(run.predictions.next_log_prob, own, atol=1e-4)
     assert not any(attention.causal for attention in run.attention)
     assert all(lm.recompute_layer(run, layer) < 1e-4 for layer in range(3))
 

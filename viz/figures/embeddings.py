@@ -16,18 +16,23 @@ _COSINES = {"title": "cosine", "lenmode": "pixels", "len": 240, "y": 1, "yanchor
 
 def embedding_strips(token: np.ndarray, position: np.ndarray, entering: np.ndarray) -> go.Figure:
     """A token's vector, its position's, and the vector that enters block 0, all (D,), on one scale of colours."""
-    rows = np.stack([token, position, entering])
+    return vector_strips({"token": token, "+ position": position, "= sum": entering})
+
+
+def vector_strips(vectors: dict[str, np.ndarray]) -> go.Figure:
+    """Vectors (D,) by name, one a row, on one scale of colours."""
+    rows = np.stack(list(vectors.values()))
     fig = go.Figure(
         go.Heatmap(
             z=rows,
-            y=["token", "+ position", "= sum"],
+            y=list(vectors),
             colorbar=_COLOURBAR,
             hovertemplate="%{y}, dimension %{x}<br>%{z:.4f}<extra></extra>",
             ygap=6,
             **theme.symmetric(rows),
         )
     )
-    fig.update_layout(height=210, margin=_MARGIN, dragmode=False)
+    fig.update_layout(height=90 + 40 * len(rows), margin=_MARGIN, dragmode=False)
     fig.update_yaxes(autorange="reversed", showgrid=False, tickfont_family=theme.MONOSPACE)
     fig.update_xaxes(title="dimension", showgrid=False, zeroline=False)
     return fig

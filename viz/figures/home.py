@@ -84,6 +84,11 @@ def next_tokens_picture(labels: Sequence[str], probability: np.ndarray, mode: st
     return _frame(f'<div style="{grid}">{rows}</div>', alt=f"Most probable next tokens: {said}")
 
 
+def no_picture() -> str:
+    """In the place of a step that a model does not have."""
+    return _frame("—", alt="Nothing.", kind="words")
+
+
 def step_title(number: int, title: str) -> str:
     """The name of one step of the path."""
     return (

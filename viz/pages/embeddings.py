@@ -21,10 +21,54 @@ st.markdown(
 lm = session.current_model()
 run = session.current_run()
 labels, n_layer, d_model = run.labels, run.info.n_layer, run.info.d_model
-token_vectors, position_vectors = lm.embeddings()  # (V, D), (n_context, D)
+token_vectors, position_vectors = lm.embeddings()  # (V, D), (n_context, D) or None
+
+
+def difference_from_sum() -> float:
+    """How far what enters block 0 is from token vector + position vector, over the whole text; inf: not comparable."""
+    if position_vectors is None or not (token_vectors.shape[1] == position_vectors.shape[1] == d_model):
+        return np.inf
+    everywhere = token_vectors[[token.id for token in run.tokens]] + position_vectors[: len(run.tokens)]
+    return float(np.abs(everywhere - run.hidden[0]).max())
 
 
 def entering() -> None:
+    if (difference := difference_from_sum()) < 1e-3:
+        entering_as_a_sum(difference)
+    else:
+        entering_otherwise()
+
+
+def entering_otherwise() -> None:
+    """Models that normalise, scale or project the vectors first, or tell positions in another way."""
+    st.header("What enters block 0", divider="gray")
+    chosen, hidden = run.tokens[token], run.hidden[0, token]
+    how = (
+        "It learned vectors for positions too, and works on the sum of both (a layer norm, a factor, a projection, the "
+        "kind of text) before block 0."
+        if position_vectors is not None
+        else "It has no vectors for positions: it tells them inside attention, where queries meet keys."
+    )
+    st.markdown(
+        f"{quoted(chosen.label)} is entry {chosen.id} of the vocabulary, with a vector of {token_vectors.shape[1]} "
+        f"numbers. {how} What enters block 0 are {d_model} numbers, drawn here as this run used them."
+    )
+    comparable = token_vectors.shape[1] == d_model
+    rows = {"token": token_vectors[chosen.id]} if comparable else {}
+    rows["enters"] = hidden
+    pictures.picture(
+        figures.vector_strips(rows),
+        key="strips",
+        how="One column a dimension, one cell a number: blue above zero, orange below, the stronger the larger.",
+        alt=f"What enters block 0 for token {token}: {d_model} values, of length {np.linalg.norm(hidden):.3f}.",
+        table=lambda: pd.DataFrame(rows),
+    )
+    if comparable:
+        cosine = float(measures.cosine_similarity(token_vectors[[chosen.id]], hidden[None])[0, 0])
+        st.markdown(f"Cosine between the token's vector and what enters: **{cosine:.3f}** (1: the same direction).")
+
+
+def entering_as_a_sum(difference: float) -> None:
     st.header(f"What enters block 0 is a sum of two vectors of {d_model} numbers", divider="gray")
     chosen = run.tokens[token]
     st.markdown(
@@ -47,8 +91,6 @@ def entering() -> None:
     first, second, third = (f"{vector[widest]:.4f}".replace("-", "−") for vector in (*parts, hidden))
     second = f"({second})" if parts[1][widest] < 0 else second
     st.markdown(f"For example, dimension {widest}: {first} + {second} = **{third}**.")
-    everywhere = token_vectors[[token.id for token in run.tokens]] + position_vectors[: len(run.tokens)]
-    difference = float(np.abs(everywhere - run.hidden[0]).max())
     check(
         difference < 1e-5,
         f"for each of the {len(labels)} tokens of this run, the sum was made again and compared with what the model "
@@ -238,6 +280,8 @@ def through_layers() -> None:
 
 def positions() -> None:
     n_context = len(position_vectors)
+    step = -(-n_context // MOST_POSITIONS)
+    some = np.arange(0, n_context, step)
     st.header("Positions have vectors too", divider="gray")
     table = measures.cosine_similarity(position_vectors)  # (P, P)
     far = n_context // 2
@@ -254,8 +298,6 @@ def positions() -> None:
             alt=f"The position vectors: {n_context} rows of {d_model} values.",
             table=lambda: pd.DataFrame(position_vectors),
         )
-    step = -(-n_context // MOST_POSITIONS)
-    some = np.arange(0, n_context, step)
     # + 0.0: no “-0.00”
     near_by, far_off = (round(measures.mean_similarity_apart(table, distance), 2) + 0.0 for distance in (1, far))
     apart = f"{near_by:.2f} between neighbours, {far_off:.2f} between positions {far} apart"
@@ -286,4 +328,5 @@ entering()
 neighbours()
 similarity()
 through_layers()
-positions()
+if position_vectors is not None and position_vectors.shape[1] == d_model:
+    positions()

@@ -6,7 +6,7 @@ import streamlit as st
 
 from model.generation import NextToken, Sampling, Step, entropy, generate, next_token
 from model.reading import Rule
-from model.run import ModelInfo, ModelRun
+from model.run import ModelInfo, ModelRun, VisitorError
 from viz.components.token_chips import token_chips
 from viz.figures.attention import Bars, token_bars
 from viz.figures.generation import growing_text, next_token_bars, percent
@@ -443,7 +443,12 @@ st.write(
     "A language model gives every token of its vocabulary a probability to come next. One of them is drawn, put at the "
     "end of the text, and the model reads everything again: that is all there is to writing."
 )
-session.current_run()  # whatever is wrong with the text is said here, once, before anything else is drawn
+reads = session.current_run()  # whatever is wrong with the text is said here, once, before anything else is drawn
+if reads.info.family != "decoder" or reads.predictions is None:
+    raise VisitorError(
+        f"{reads.info.title} does not write on: it reads a whole text at once, or has no head that predicts tokens. "
+        "Choose a decoder in the sidebar, such as “story”."
+    )
 forget_what_was_written_elsewhere()
 st.session_state.clock_runs = st.session_state.to_go > 0
 st.fragment(generation, run_every=PACE if st.session_state.clock_runs else None)()

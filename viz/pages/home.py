@@ -48,9 +48,22 @@ st.write(
 lm, run, overview = session.current_model(), session.current_run(), session.current_overview()
 info, n_token = run.info, len(run.tokens)
 mode = st.context.theme.type or "light"
-best, best_log_prob = run.predictions.top_id[-1, :5], run.predictions.top_log_prob[-1, :5]
 n_character = len(session.current_text())
 
+
+def predicted() -> tuple[str, str, str, str | None]:
+    """The last step: its picture, its sentence, its button and where that leads."""
+    if run.predictions is None:
+        return figures.no_picture(), "This model has no head that predicts tokens: it ends here.", "", None
+    best, log_prob = run.predictions.top_id[-1, :5], run.predictions.top_log_prob[-1, :5]
+    picture = figures.next_tokens_picture([lm.token(int(id)).label for id in best], np.exp(log_prob), mode)
+    if run.predictions.of_next:
+        said = "Every token of the vocabulary gets a probability to come next; these are the highest."
+        return picture, said, "Let it write", "viz/pages/generation.py"
+    return picture, "It says what may stand in each place; these are its best for the last one.", "", None
+
+
+next_picture, next_sentence, next_label, next_page = predicted()
 steps = [
     (
         "Text",
@@ -81,11 +94,11 @@ steps = [
         "viz/pages/attention.py",
     ),
     (
-        "Next token",
-        figures.next_tokens_picture([lm.token(int(id)).label for id in best], np.exp(best_log_prob), mode),
-        "Every token of the vocabulary gets a probability to come next; these are the highest.",
-        "Let it write",
-        "viz/pages/generation.py",
+        "Next token" if info.family != "encoder" else "What fits",
+        next_picture,
+        next_sentence,
+        next_label,
+        next_page,
     ),
 ]
 
@@ -101,6 +114,8 @@ for number, (column, (title, picture, sentence, label, page)) in enumerate(
             st.html(figures.step_sentence(sentence))
         else:
             st.html(figures.step_title(number, title) + picture + figures.step_sentence(sentence))
+        if not label:
+            continue
         if page is None:
             st.button(label, key=f"go_{number}", width="stretch", on_click=another_example)
         elif st.button(label, key=f"go_{number}", width="stretch", icon=":material/arrow_forward:"):

@@ -41,8 +41,15 @@ def experiment() -> None:
     trained, changed = session.current_run(), session.current_run(intervention=change)
     show_summary(trained, changed)
     show_maps(trained, changed)
-    show_next_token(trained, changed)
-    show_loss(trained, changed)
+    if predicts_next(trained):
+        show_next_token(trained, changed)
+        show_loss(trained, changed)
+    else:
+        caption("This model does not predict next tokens, so there is no loss to compare.")
+
+
+def predicts_next(run: ModelRun) -> bool:
+    return run.predictions is not None and run.predictions.of_next
 
 
 def choose_change(info: ModelInfo) -> Intervention:
@@ -158,7 +165,7 @@ def show_summary(trained: ModelRun, changed: ModelRun) -> None:
             on_click=as_trained_again,
             disabled=change == UNCHANGED,
         )
-    if change != UNCHANGED and len(trained.tokens) > 1:
+    if change != UNCHANGED and len(trained.tokens) > 1 and predicts_next(trained):
         st.markdown(
             f"Loss on this text: {trained.predictions.loss:.3f} nats a token as trained, "
             f"**{changed.predictions.loss:.3f}** changed."
