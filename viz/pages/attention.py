@@ -33,19 +33,19 @@ def main() -> None:
     left, right = st.columns([1.15, 1], gap="large")
     with right:
         st.subheader("What to read", anchor=False)
-        reading.choose_heads(run.info)
+        reading.choose_heads(run)
         caption(
             "On the grid: click a tile for one head, the name of a layer or of a column for all its heads; hold shift "
             "to add or take away."
         )
     with left:
-        show_grid()
+        show_grid(run)
     read(run)
 
 
-def show_grid() -> None:
+def show_grid(run: ModelRun) -> None:
     st.subheader("All heads at a glance", anchor=False)
-    overview = session.current_overview()
+    overview = session.current_overview(reading.kind(run))
     head_grid(overview, key="head_grid", on_pick=pick_heads)
     cells = "each cell is the largest weight of its neighbourhood" if overview.pooled else "each cell is one weight"
     caption(f"Each tile is one head: rows are the tokens that look, columns the tokens looked at, {cells}.")
@@ -54,19 +54,20 @@ def show_grid() -> None:
 @st.fragment(key="read")
 def read(run: ModelRun) -> None:
     try:
-        rule = reading.rule(run.info)
+        rule = reading.rule(run)
     except VisitorError as error:
         outline_head("head_grid", st.session_state.layer, st.session_state.head)
         st.warning(str(error), icon=":material/info:")
         return
     outline_head("head_grid", st.session_state.layer, st.session_state.head, rule.heads if len(rule.heads) > 1 else ())
     heading = st.container()
-    reading.choose_how(two_texts=second_text(run.tokens, session.current_text()) < len(run.tokens))
-    rule = reading.rule(run.info)
+    two_texts = len(run.kinds) == 1 and second_text(run.tokens, session.current_text()) < len(run.tokens)
+    reading.choose_how(two_texts)
+    rule = reading.rule(run)
     read_now = session.current_reading(rule)
-    token, key = choose_cell(run)
+    token, key = choose_cell(*map(len, run.sides(rule.of)))
     heatmap, graph = st.columns([1.15, 1], gap="large")
-    heading.subheader(reading.title(rule, run.info), anchor=False)
+    heading.subheader(reading.title(rule, run), anchor=False)
     with heatmap:
         show_map(read_now, rule, token, key)
     time.sleep(0.01)  # lets the server send the map now; otherwise it leaves only with all that follows
@@ -76,13 +77,12 @@ def read(run: ModelRun) -> None:
     show_checks(run, read_now, rule)
 
 
-def choose_cell(run: ModelRun) -> tuple[int, int]:
-    n = len(run.tokens)
+def choose_cell(n_query: int, n_key: int) -> tuple[int, int]:
     left, right = st.columns(2, gap="medium")
     with left:
-        token = controls.position("Query", "token", n, help="The token that looks.", on_change=reading.read_again)
+        token = controls.position("Query", "token", n_query, help="The token that looks.", on_change=reading.read_again)
     with right:
-        key = controls.position("Key", "key", n, help="The token looked at.", on_change=reading.read_again)
+        key = controls.position("Key", "key", n_key, help="The token looked at.", on_change=reading.read_again)
     return token, key
 
 
@@ -129,9 +129,10 @@ def named_table(read_now: Reading) -> pd.DataFrame:
 
 
 def show_graph(run: ModelRun, read_now: Reading, rule: Rule, token: int) -> None:
+    crossing = rule.of == "cross"
     form = st.segmented_control(
         "Draw the lines as",
-        FORMS,
+        FORMS[:1] if crossing else FORMS,
         default=COLUMNS,
         required=True,
         key="graph",
@@ -151,12 +152,12 @@ def show_graph(run: ModelRun, read_now: Reading, rule: Rule, token: int) -> None
             bind="query-params",
             help="The largest ones; 0: no limit (3 in the graph of layers).",
         )
-    shared = {"threshold": threshold, "on_open": open_line}
+    shared = {"threshold": threshold, "on_open": open_cross_line if crossing else open_line}
     if form == LAYERS:
         followed = st.session_state.get("followed")
         maps = [
             session.current_reading(reading.layer_rule(rule, layer, run.info.n_head)).weights
-            for layer in range(run.info.n_layer)
+            for layer in range(len(run.layers(rule.of)))
         ]
         layer_graph(
             maps,
@@ -174,11 +175,15 @@ def show_graph(run: ModelRun, read_now: Reading, rule: Rule, token: int) -> None
         )
         return
     draw, pinned = (token_arcs if form == ARCS else token_graph), read_now.units.of(token)
+    # two texts, one after the other, where the keys are another text
+    labels, offset = read_now.units.labels, 0
+    if crossing:
+        labels, offset = labels + read_now.key_units.labels, len(labels)
     draw(
         read_now.weights,
-        read_now.units.labels,
+        labels,
         read_now.queries,
-        read_now.keys,
+        read_now.keys + offset,
         key="token_arcs" if form == ARCS else "token_graph",
         top=top,
         pinned=pinned if st.session_state.get("pinned") and pinned in read_now.queries else None,
@@ -193,12 +198,14 @@ def show_graph(run: ModelRun, read_now: Reading, rule: Rule, token: int) -> None
 
 def show_checks(run: ModelRun, read_now: Reading, rule: Rule) -> None:
     layer, head = rule.heads[0]
-    error = float(np.abs(attention_weights(run.attention[layer], head).sum(axis=1) - 1).max())
-    difference = session.current_model().recompute_layer(run, layer)
+    error = float(np.abs(attention_weights(run.layers(rule.of)[layer], head).sum(axis=1) - 1).max())
     check(
         error < 1e-5,
         f"every row of layer {layer}, head {head} adds up to 1; the largest difference is **{error:.1e}**.",
     )
+    if rule.of != "self":
+        return
+    difference = session.current_model().recompute_layer(run, layer)
     check(
         difference < 1e-3,
         f"layer {layer} done again by hand from these weights, softmax(Q·Kᵀ/√d)·V and on through the layer, gives what "
@@ -227,15 +234,17 @@ def strongest(read_now: Reading) -> str:
 
 def pick_heads(pick: Pick) -> None:
     run = session.current_run()
-    reading.choose_on_grid(run.info, pick.layer, pick.head, add=pick.add)
+    reading.choose_on_grid(run, pick.layer, pick.head, add=pick.add)
     if pick.add or pick.cell is None:
         reading.follow()
         return
-    overview = session.current_overview()
-    query, key = strongest_in_cell(run.attention[pick.layer], pick.head, overview, pick.cell)
+    kind = reading.kind(run)
+    overview = session.current_overview(kind)
+    query, key = strongest_in_cell(run.layers(kind)[pick.layer], pick.head, overview, pick.cell)
     controls.select("token", query)
     controls.select("key", key)
-    provenance.point_at(provenance.Cell(session.current_key(), Rule(((pick.layer, pick.head),)), (query,), (key,)))
+    rule = Rule(((pick.layer, pick.head),), of=kind)
+    provenance.point_at(provenance.Cell(session.current_key(), rule, (query,), (key,)))
 
 
 def pick_query(query: int) -> None:
@@ -253,8 +262,13 @@ def pick_cell() -> None:
 def open_line(query: int, key: int) -> None:
     """Open the card on a value of the map, and outline it there. Query and key are units."""
     controls.select("token", first_token(query))
-    controls.select("key", first_token(key))
+    controls.select("key", int(session.current_reading(reading.whole_rule()).key_units.starts[key]))
     provenance.open_value(reading.whole_rule(), (query,), (key,), also=["read"])
+
+
+def open_cross_line(query: int, key: int) -> None:
+    """The same where the keys' positions stand after the queries'."""
+    open_line(query, key - len(session.current_reading(reading.whole_rule()).units))
 
 
 def open_outlined() -> None:

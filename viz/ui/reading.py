@@ -11,7 +11,7 @@ import numpy as np
 import streamlit as st
 
 from model.reading import COMBINE, SEGMENTS, SINK, Reading, Rule, parse_heads, write_heads
-from model.run import ModelInfo, VisitorError
+from model.run import ModelRun, VisitorError
 from model.units import KINDS
 from viz.figures.scale import ColourScale, colour_scale
 from viz.ui import controls, provenance, session
@@ -20,12 +20,29 @@ ONE, LAYER, ALL, CHOSEN = SHOW = ("head", "layer", "all", "chosen")
 SCALES, RANGES = ("linear", "log"), ("0 to 1", "fitted")
 
 
-def choose_heads(info: ModelInfo) -> None:
+KINDS_SAID = {
+    "self": "the text looks at itself",
+    "encoder": "the source looks at itself",
+    "cross": "the text looks at the source",
+}
+
+
+def kind(run: ModelRun) -> str:
+    """Which attention is read: an encoder-decoder has three kinds."""
+    chosen = st.session_state.get("kind", "self")
+    return chosen if chosen in run.kinds else "self"
+
+
+def choose_heads(run: ModelRun) -> None:
     """One head, the heads of its layer, all of them, or any that are written or clicked together."""
+    if len(run.kinds) > 1:
+        said = " · ".join(f"{name}: {KINDS_SAID[name]}" for name in run.kinds)
+        _choice("Attention", run.kinds, "kind", on_change=follow, help=said)
+    n_layer, n_head = _shape(run)
     # the controls below it change too: not only the map is drawn again
     show = _choice("Read", SHOW, "show", on_change=follow, help="one head · all of a layer · all · those you choose")
-    controls.position("Layer", "layer", info.n_layer, on_change=read_again)
-    controls.position("Head", "head", info.n_head, on_change=read_again)
+    controls.position("Layer", "layer", n_layer, on_change=read_again)
+    controls.position("Head", "head", n_head, on_change=read_again)
     # always there, so that what a click on the grid chose reaches the address at once
     st.text_input(
         "Heads read together",
@@ -83,44 +100,50 @@ def _choice(label: str, options: tuple[str, ...], key: str, **more) -> str:
     return st.segmented_control(label, options, key=key, **(standard | more))
 
 
-def rule(info: ModelInfo) -> Rule:
+def _shape(run: ModelRun) -> tuple[int, int]:
+    return len(run.layers(kind(run))), run.info.n_head
+
+
+def rule(run: ModelRun) -> Rule:
     """What the controls say. Raises `HeadsError` if the heads as written do not exist."""
     state = st.session_state
     return Rule(
-        heads_shown(info),
+        heads_shown(run),
         state.get("combine", COMBINE[0]),
         state.get("sink", SINK[0]),
         state.get("units", KINDS[0]),
-        state.get("segment", SEGMENTS[0]),
+        state.get("segment", SEGMENTS[0]) if len(run.kinds) == 1 else SEGMENTS[0],
+        kind(run),
     )
 
 
 def whole_rule() -> Rule:
     """The same over the whole text, whichever part is shown: the values of a part are the same."""
-    return replace(rule(session.current_model().info), segment="all")
+    return replace(rule(session.current_run()), segment="all")
 
 
-def heads_shown(info: ModelInfo) -> tuple[tuple[int, int], ...]:
-    state = st.session_state
+def heads_shown(run: ModelRun) -> tuple[tuple[int, int], ...]:
+    state, (n_layer, n_head) = st.session_state, _shape(run)
     if state.show == ONE:
         return ((state.layer, state.head),)
     if state.show == CHOSEN:
-        return parse_heads(state.get("heads", ""), info.n_layer, info.n_head)
-    layers = [state.layer] if state.show == LAYER else range(info.n_layer)
-    return tuple((layer, head) for layer in layers for head in range(info.n_head))
+        return parse_heads(state.get("heads", ""), n_layer, n_head)
+    layers = [state.layer] if state.show == LAYER else range(n_layer)
+    return tuple((layer, head) for layer in layers for head in range(n_head))
 
 
-def choose_on_grid(info: ModelInfo, layer: int | None, head: int | None, *, add: bool) -> None:
+def choose_on_grid(run: ModelRun, layer: int | None, head: int | None, *, add: bool) -> None:
     """What a click on the grid chose (no layer: a column, no head: a row); `add`: to or from what is read already."""
+    n_layer, n_head = _shape(run)
     clicked = {
         (one, other)
-        for one in (range(info.n_layer) if layer is None else [layer])
-        for other in (range(info.n_head) if head is None else [head])
+        for one in (range(n_layer) if layer is None else [layer])
+        for other in (range(n_head) if head is None else [head])
     }
     state = st.session_state
     if add:
         try:
-            before = set(heads_shown(info))
+            before = set(heads_shown(run))
         except VisitorError:
             before = set()
         clicked = before - clicked if clicked <= before and before != clicked else before | clicked
@@ -130,7 +153,7 @@ def choose_on_grid(info: ModelInfo, layer: int | None, head: int | None, *, add:
     elif layer is not None:
         state.show, state.layer, state.head = ONE, layer, head
         return
-    state.show, state.heads = CHOSEN, write_heads(clicked, info.n_layer, info.n_head)
+    state.show, state.heads = CHOSEN, write_heads(clicked, n_layer, n_head)
 
 
 def layer_rule(rule: Rule, layer: int, n_head: int) -> Rule:
@@ -160,21 +183,24 @@ def follow() -> None:
         provenance.point_at(None)
 
 
-def title(rule: Rule, info: ModelInfo) -> str:
+def title(rule: Rule, run: ModelRun) -> str:
     """Exactly what is read."""
+    n_layer, n_head = _shape(run)
     heads, by = rule.heads, {"mean": "the mean", "max": "the maximum"}[rule.combine]
     layers, columns = {layer for layer, _ in heads}, {head for _, head in heads}
     n = len(heads)
     if n == 1:
         said = f"Layer {heads[0][0]}, head {heads[0][1]}"
-    elif n == info.n_layer * info.n_head:
+    elif n == n_layer * n_head:
         said = f"All layers: {by} of all {n} heads"
-    elif n == info.n_head and len(layers) == 1:
+    elif n == n_head and len(layers) == 1:
         said = f"Layer {heads[0][0]}: {by} of its {n} heads"
-    elif n == info.n_layer and len(columns) == 1:
+    elif n == n_layer and len(columns) == 1:
         said = f"Head {heads[0][1]} of every layer: {by} of {n} heads"
     else:
-        said = f"{by.capitalize()} of {n} heads: {write_heads(heads, info.n_layer, info.n_head)}"
+        said = f"{by.capitalize()} of {n} heads: {write_heads(heads, n_layer, n_head)}"
+    if len(run.kinds) > 1:
+        said += {"self": ", the decoder's own", "encoder": ", the encoder's own", "cross": ", cross-attention"}[rule.of]
     if rule.kind != "tokens":
         said += f", between {rule.kind}"
     if rule.sink != "as is":

@@ -4,16 +4,19 @@ Runs are shared by all visitors, read-only, and found again by a `RunKey`.
 The visitor's own choices live in st.session_state under the names in `LINKED`, each bound to the URL by its widget.
 """
 
+import contextlib
 from dataclasses import dataclass
 
 import streamlit as st
 
-from model import catalog, serving
+from model import catalog, serving, sources
 from model.attention import Overview, pooled_overview
+from model.checkpoint import Cost
 from model.generation import placed
 from model.intervention import UNCHANGED, Intervention
 from model.reading import Reading, Rule, read_attention
-from model.run import LanguageModel, ModelRun, PromptError, Token
+from model.run import LanguageModel, ModelNotAvailable, ModelRun, PromptError, Token, VisitorError
+from model.sources import Allowed, Entry, HuggingFaceHub, Listing
 from model.units import Units, second_text, units_of
 
 EXAMPLES = (
@@ -23,7 +26,21 @@ EXAMPLES = (
     "When Mary and John went to the store, John gave a drink to",
     "The dog barked at the cat. The dog barked at the",
 )
-READING = ("show", "heads", "combine", "units", "sink", "segment", "scale", "range", "graph", "least", "top", "panel")
+READING = (
+    "kind",
+    "show",
+    "heads",
+    "combine",
+    "units",
+    "sink",
+    "segment",
+    "scale",
+    "range",
+    "graph",
+    "least",
+    "top",
+    "panel",
+)
 CHANGED = ("mask_off", "scale_off", "softmax_temperature", "positions_off", "head_uniform", "head_off")
 # what a link restores, besides the page
 LINKED = ("model", "text", "layer", "head", "token", "key", *READING, *CHANGED)
@@ -31,11 +48,62 @@ LINKED = ("model", "text", "layer", "head", "token", "key", *READING, *CHANGED)
 
 @st.cache_resource(show_spinner="Loading the model …", max_entries=4)
 def language_model(name: str) -> LanguageModel:
-    """Raises `ModelNotAvailable`."""
+    """Raises `ModelNotAvailable`. The least recently used model goes."""
     serving.load_torch()
-    lm = catalog.load(name)
+    lm = catalog.load(name, allowed=allowed())
     serving.settle()
     return lm
+
+
+def allowed() -> Allowed:
+    """What visitors of this server may load."""
+    return Allowed.by_operator(st.get_option("server.address"))
+
+
+@st.cache_resource(ttl=60, show_spinner=False)
+def models_here() -> tuple[Entry, ...]:
+    """What can be chosen without typing anything."""
+    return catalog.available()
+
+
+def models_offered() -> list[Entry]:
+    """The models that this visitor can choose: those here, and those that they, or their link, asked for."""
+    own: list[Entry] = st.session_state.setdefault("own_models", [])
+    asked = st.session_state.asked.get("model")
+    if asked and asked not in {entry.name for entry in (*models_here(), *own)}:
+        # else the link's model is dropped, with a sentence
+        with contextlib.suppress(VisitorError):
+            entry = catalog.find(asked, allowed())
+            cost_of(entry.name).check(entry.title)
+            own.append(entry)
+    return [*models_here(), *(entry for entry in own if entry not in models_here())]
+
+
+@st.cache_resource(ttl=20, max_entries=16, show_spinner=False)
+def cost_of(name: str) -> Cost:
+    """What a model on this machine takes. Raises `ModelNotAvailable`."""
+    entry = catalog.find(name, allowed())
+    cost = catalog.cost(entry)
+    if cost is None:
+        raise ModelNotAvailable(f"“{entry.where}” is not on this machine yet.")
+    return cost
+
+
+@st.cache_resource(ttl=300, max_entries=16, show_spinner="Asking the hub …")
+def hub_listing(id: str) -> Listing:
+    """What the hub has of a model. Raises `ModelNotAvailable`."""
+    return sources.hub_listing(id, HuggingFaceHub())
+
+
+def use_model(entry: Entry) -> None:
+    """Load a model and let the sidebar hold it from the next full rerun on.
+
+    Raises `ModelNotAvailable`, and then nothing has changed.
+    """
+    language_model(entry.name)
+    if entry not in models_offered():
+        st.session_state.own_models.append(entry)
+    st.session_state.next_model = entry.name
 
 
 @dataclass(frozen=True)
@@ -59,9 +127,9 @@ def run_of(run_key: RunKey) -> ModelRun:
 
 
 @st.cache_resource(show_spinner=False, max_entries=32, hash_funcs={RunKey: repr})
-def overview_of(run_key: RunKey) -> Overview:
-    """All heads of a run, pooled to at most 64 x 64 each."""
-    return pooled_overview(run_of(run_key).attention)
+def overview_of(run_key: RunKey, kind: str = "self") -> Overview:
+    """All heads of one kind of attention of a run, pooled to at most 64 x 64 each."""
+    return pooled_overview(run_of(run_key).layers(kind))
 
 
 @st.cache_resource(show_spinner=False, max_entries=64, hash_funcs={RunKey: repr, Rule: repr})
@@ -123,8 +191,8 @@ def current_reading(rule: Rule) -> Reading:
     return reading_of(current_key(), rule)
 
 
-def current_overview() -> Overview:
-    return overview_of(current_key())
+def current_overview(kind: str = "self") -> Overview:
+    return overview_of(current_key(), kind)
 
 
 def read_next(text: str) -> None:

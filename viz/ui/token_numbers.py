@@ -139,7 +139,7 @@ def drop_lost(n: int) -> None:
 
 def open_received() -> None:
     if points := clicked("received"):
-        queries = session.current_reading(reading.rule(session.current_model().info)).queries
+        queries = session.current_reading(reading.rule(session.current_run())).queries
         provenance.open_value(reading.whole_rule(), tuple(queries.tolist()), points[0])
 
 
