@@ -1,9 +1,9 @@
-"""The built-in transformer, one file in reading order: Config, Attention, MLP, Block, Transformer.
+"""The built-in transformers, one file in reading order: Config, Attention, MLP, Block, Transformer, EncoderDecoder.
 
 The architecture is GPT-2's (Radford et al. 2019): pre-norm blocks, learned positions, GELU, and an output layer tied to
 the token embedding. With ``causal=True`` it is a decoder (a token sees itself and what came before), with
-``causal=False`` an encoder (every token sees every token). `Attention` also does cross-attention (give it a `source`);
-the encoder-decoder that uses it will stand at the end of this file, made of the same parts.
+``causal=False`` an encoder (every token sees every token). The encoder-decoder at the end is made of the same parts
+(Vaswani et al. 2017, with pre-norm blocks): its decoder's `Attention` also looks at the encoder's output.
 
 Nothing is stored on a module during ``forward``: what happened is returned, as a `Record`.
 
@@ -13,7 +13,7 @@ Letters in the shape comments, everywhere in Regard:
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -56,6 +56,8 @@ class Record(NamedTuple):
 
     attention: tuple[AttentionRecord, ...]  # L of them
     hidden: tuple[Tensor, ...]  # L + 1 of (B, T, D): the residual stream before each block and after the last
+    encoder: tuple[AttentionRecord, ...] = ()  # of an encoder-decoder: its encoder's
+    cross: tuple[AttentionRecord, ...] = ()  # and where its decoder looks at the source, L of them
 
 
 class Change(NamedTuple):
@@ -65,6 +67,14 @@ class Change(NamedTuple):
     output_gain: Tensor  # (H,) multiplies what each head writes; 0 switches it off
     scale: float  # instead of 1 / sqrt(K)
     masked: bool  # False takes the mask away; True puts none where there was none
+
+
+class KeysValues:
+    """The keys and values of one attention layer that decoding has computed already (the KV cache)."""
+
+    def __init__(self):
+        self.key: Tensor | None = None  # (B, H, S, K)
+        self.value: Tensor | None = None
 
 
 class Attention(nn.Module):
@@ -79,22 +89,44 @@ class Attention(nn.Module):
         self.output = nn.Linear(config.d_model, config.d_model)
 
     def forward(
-        self, x: Tensor, source: Tensor | None = None, change: Change | None = None
+        self,
+        x: Tensor,
+        source: Tensor | None = None,
+        change: Change | None = None,
+        visible: Tensor | None = None,
+        cache: KeysValues | None = None,
     ) -> tuple[Tensor, AttentionRecord]:
-        """Let the positions of `x` (B, T, D) look at those of `source` (B, S, D), or at `x` itself if there is none."""
-        source = x if source is None else source
+        """Let the positions of `x` (B, T, D) look at those of `source` (B, S, D), or at `x` itself if there is none.
+
+        `visible` (B, S): False hides a position of the source, as padding is. `cache`: the keys and values of what
+        stands before `x` (or, in cross-attention, of the whole source); what is computed here is appended to it.
+        """
         query = self._split(self.query(x))  # (B, H, T, K)
-        key = self._split(self.key(source))  # (B, H, S, K)
-        value = self._split(self.value(source))  # (B, H, S, K)
+        key, value = self._keys_values(x if source is None else source, cache, whole=source is not None)
         scale, causal = self.d_head**-0.5, self.causal
         if change is not None:
             query = query * change.query_gain[:, None, None]  # (B, H, T, K)
             scale, causal = change.scale, causal and change.masked
-        mixed = F.scaled_dot_product_attention(query, key, value, is_causal=causal, scale=scale)  # (B, H, T, K)
+        if causal and key.shape[2] > query.shape[2]:  # with a cache: the last token alone, which sees everything
+            causal = False
+        mask = None if visible is None else visible[:, None, None, :]  # (B, 1, 1, S)
+        mixed = F.scaled_dot_product_attention(query, key, value, mask, is_causal=causal, scale=scale)  # (B, H, T, K)
         if change is not None:
             mixed = mixed * change.output_gain[:, None, None]  # (B, H, T, K)
         joined = mixed.transpose(1, 2).flatten(2)  # (B, T, D): the heads side by side
         return self.output(joined), AttentionRecord(query, key, value, scale, causal)
+
+    def _keys_values(self, source: Tensor, cache: KeysValues | None, whole: bool) -> tuple[Tensor, Tensor]:
+        """(B, H, S, K) each; with a cache, those of before are not computed again."""
+        if cache is not None and cache.key is not None and whole:
+            return cache.key, cache.value
+        key, value = self._split(self.key(source)), self._split(self.value(source))
+        if cache is None:
+            return key, value
+        if cache.key is not None:
+            key, value = torch.cat([cache.key, key], 2), torch.cat([cache.value, value], 2)
+        cache.key, cache.value = key, value
+        return key, value
 
     def _split(self, x: Tensor) -> Tensor:
         return x.unflatten(-1, (self.n_head, self.d_head)).transpose(1, 2)  # (B, T, D) -> (B, H, T, K)
@@ -122,8 +154,10 @@ class Block(nn.Module):
         self.mlp_norm = nn.LayerNorm(config.d_model)
         self.mlp = MLP(config)
 
-    def forward(self, x: Tensor, change: Change | None = None) -> tuple[Tensor, AttentionRecord]:
-        attended, record = self.attention(self.attention_norm(x), change=change)
+    def forward(
+        self, x: Tensor, change: Change | None = None, visible: Tensor | None = None
+    ) -> tuple[Tensor, AttentionRecord]:
+        attended, record = self.attention(self.attention_norm(x), change=change, visible=visible)
         x = x + attended  # (B, T, D)
         x = x + self.mlp(self.mlp_norm(x))  # (B, T, D)
         return x, record
@@ -165,11 +199,123 @@ class Transformer(nn.Module):
         return F.linear(self.final_norm(hidden), self.token_embedding.weight)
 
     def _initialise(self, module: nn.Module) -> None:
-        """GPT-2's start: small normal weights, the layers that write to the residual stream smaller with depth."""
-        if isinstance(module, nn.Linear | nn.Embedding):
-            nn.init.normal_(module.weight, std=0.02)
-        if isinstance(module, nn.Linear):
-            nn.init.zeros_(module.bias)
-        if isinstance(module, Block):  # apply() visits children first, so this has the last word
-            for writer in (module.attention.output, module.mlp.down):
-                nn.init.normal_(writer.weight, std=0.02 / (2 * self.config.n_layer) ** 0.5)
+        initialise(module, n_block=self.config.n_layer)
+
+
+class DecoderBlock(nn.Module):
+    """A block that also looks at a source, between its attention to itself and its MLP."""
+
+    def __init__(self, config: Config):
+        super().__init__()
+        self.attention_norm = nn.LayerNorm(config.d_model)
+        self.attention = Attention(config, causal=True)
+        self.cross_norm = nn.LayerNorm(config.d_model)
+        self.cross = Attention(config, causal=False)
+        self.mlp_norm = nn.LayerNorm(config.d_model)
+        self.mlp = MLP(config)
+
+    def forward(
+        self,
+        x: Tensor,
+        source: Tensor,
+        visible: Tensor | None = None,
+        cache: tuple[KeysValues, KeysValues] | None = None,
+    ) -> tuple[Tensor, AttentionRecord, AttentionRecord]:
+        own, beyond = cache if cache is not None else (None, None)
+        attended, record = self.attention(self.attention_norm(x), cache=own)
+        x = x + attended  # (B, T, D)
+        attended, cross = self.cross(self.cross_norm(x), source, visible=visible, cache=beyond)
+        x = x + attended  # (B, T, D)
+        x = x + self.mlp(self.mlp_norm(x))  # (B, T, D)
+        return x, record, cross
+
+
+class EncoderDecoder(nn.Module):
+    """An encoder reads the source; a decoder writes the target and looks at both. One vocabulary for the two.
+
+    `config.n_layer` blocks each. All three tables of token vectors (source, target, output) are one.
+    """
+
+    def __init__(self, config: Config):
+        super().__init__()
+        self.config = config
+        self.token_embedding = nn.Embedding(config.n_vocab, config.d_model)
+        self.source_position = nn.Embedding(config.n_context, config.d_model)
+        self.target_position = nn.Embedding(config.n_context, config.d_model)
+        encoder = replace(config, causal=False)
+        self.encoder = nn.ModuleList(Block(encoder) for _ in range(config.n_layer))
+        self.encoder_norm = nn.LayerNorm(config.d_model)
+        self.decoder = nn.ModuleList(DecoderBlock(config) for _ in range(config.n_layer))
+        self.final_norm = nn.LayerNorm(config.d_model)
+        self.apply(lambda module: initialise(module, n_block=config.n_layer))
+
+    def forward(self, source: Tensor, target: Tensor, visible: Tensor | None = None) -> tuple[Tensor, Record]:
+        """Read ids (B, S) and (B, T); logits (B, T, V) of the token after each of the target, and what happened.
+
+        `visible` (B, S): False where the source is padding. Padding at the end of a target needs no mask: nothing
+        before it looks there.
+        """
+        memory, encoder = self.encode(source, visible)
+        logits, record = self.decode(target, memory, visible)
+        return logits, record._replace(encoder=encoder)
+
+    def encode(self, source: Tensor, visible: Tensor | None = None) -> tuple[Tensor, tuple[AttentionRecord, ...]]:
+        """The source (B, S) as the decoder sees it: (B, S, D)."""
+        x = self.token_embedding(source) + self.source_position.weight[: source.shape[1]]  # (B, S, D)
+        records = []
+        for block in self.encoder:
+            x, record = block(x, visible=visible)  # (B, S, D)
+            records.append(record)
+        return self.encoder_norm(x), tuple(records)
+
+    def decode(
+        self, target: Tensor, memory: Tensor, visible: Tensor | None = None, cache: "DecoderCache | None" = None
+    ) -> tuple[Tensor, Record]:
+        """Logits (B, T, V) after each token of the target, given the encoded source `memory` (B, S, D).
+
+        With a `cache`, `target` is one token (B, 1) and the cache holds those before it; the record is of it alone.
+        """
+        start = 0 if cache is None else cache.n_token
+        positions = self.target_position.weight[start : start + target.shape[1]]  # (T, D)
+        x = self.token_embedding(target) + positions  # (B, T, D)
+        hidden, attention, cross = [x], [], []
+        for layer, block in enumerate(self.decoder):
+            x, record, beyond = block(x, memory, visible, cache.layers[layer] if cache is not None else None)
+            hidden.append(x)
+            attention.append(record)
+            cross.append(beyond)
+        if cache is not None:
+            cache.n_token += target.shape[1]
+        return self.unembed(x), Record(tuple(attention), tuple(hidden), (), tuple(cross))
+
+    def unembed(self, hidden: Tensor) -> Tensor:
+        """Logits for any vectors of the decoder's residual stream: (…, D) -> (…, V)."""
+        return F.linear(self.final_norm(hidden), self.token_embedding.weight)
+
+
+class DecoderCache:
+    """What decoding has computed so far, layer by layer."""
+
+    def __init__(self, n_layer: int):
+        self.layers = [(KeysValues(), KeysValues()) for _ in range(n_layer)]  # of the target, of the source
+        self.n_token = 0
+
+    def choose(self, rows: Tensor) -> None:
+        """Keep these rows of the batch, in this order, some perhaps several times: what beam search goes on with."""
+        for layer in self.layers:
+            for kept in layer:
+                kept.key, kept.value = kept.key[rows], kept.value[rows]
+
+
+def initialise(module: nn.Module, *, n_block: int) -> None:
+    """GPT-2's start: small normal weights, the layers that write to the residual stream smaller with depth."""
+    if isinstance(module, nn.Linear | nn.Embedding):
+        nn.init.normal_(module.weight, std=0.02)
+    if isinstance(module, nn.Linear):
+        nn.init.zeros_(module.bias)
+    if isinstance(module, Block | DecoderBlock):  # apply() visits children first, so this has the last word
+        writers = [module.attention.output, module.mlp.down]
+        if isinstance(module, DecoderBlock):
+            writers.append(module.cross.output)
+        for writer in writers:
+            nn.init.normal_(writer.weight, std=0.02 / (len(writers) * n_block) ** 0.5)
