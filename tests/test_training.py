@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from model import catalog
 from model.tokenizer import END_OF_TEXT, Tokenizer
-from model.training import story
+from model.training import loop, story
 from model.training.data import STORY_MIX, Source, Stream, documents, draw_rows, encode_stream
 from model.transformer import Config, Transformer
 from tests.conftest import ROOT
@@ -59,7 +59,7 @@ def trained(mix, tmp_path_factory):
 
 
 def checkpoint(work) -> dict:
-    return torch.load(work / story.CHECKPOINT, weights_only=True)
+    return torch.load(work / loop.CHECKPOINT, weights_only=True)
 
 
 def arguments(mix, work, *more: str):
@@ -84,13 +84,13 @@ def test_the_loss_falls_from_the_logarithm_of_the_vocabulary(mix, trained, tmp_p
     history = checkpoint(work)["history"]
     assert [row[0] for row in history] == [5, 10, 12]
     assert before - 0.1 > history[0][3] > history[1][3] > history[2][3]
-    assert f"held-out {history[2][3]:.4f} nats per token" in printed
+    assert f"held-out {history[2][3]:.4f}" in printed
 
 
 def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(mix, trained, tmp_path):
     class Interrupted(story.Trainer):
-        def check(self, held_out):
-            super().check(held_out)
+        def save(self):
+            super().save()
             raise KeyboardInterrupt
 
     trainer, streams, held_out = prepared(mix, tmp_path / "work", Interrupted)
@@ -127,7 +127,7 @@ def test_export_can_be_loaded(mix, trained, tmp_path, capsys):
     card = json.loads((tmp_path / "tiny-story/card.json").read_text())
     assert card["steps"] == 12
     assert card["command"] == (
-        f"python -m model.training.story --data DATA --work WORK --steps 12 {SHAPE} --learning-rate 0.1 --check-every 5"
+        f"python -m model.training.story --data DATA --work WORK --steps 12 --learning-rate 0.1 --check-every 5 {SHAPE}"
     )
     assert str(mix) not in json.dumps(card)
     parts = [card["held_out"][source.name] for source in STORY_MIX]

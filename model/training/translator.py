@@ -1,0 +1,203 @@
+"""Train the translator: `python -m model.training.translator --data DIR --work DIR --hours 2`.
+
+From sentence pairs, English TAB another language. The same command resumes; `--export DIR` writes what the app ships,
+with BLEU and chrF on the test split (sacrebleu, all references of a sentence), and stops.
+"""
+
+import argparse
+import json
+import lzma
+from collections import defaultdict
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import sacrebleu
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from model.tokenizer import Tokenizer
+from model.tokenizer import train as train_tokenizer
+from model.training import loop
+from model.transformer import Config, EncoderDecoder
+from model.translation import beam_search, greedy, padded
+
+IGNORED = -100  # a target position that is padding: no loss
+BEAM = 4
+Pairs = list[tuple[list[int], list[int]]]
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse(argv)
+    loop.keep_large_buffers()
+    args.work.mkdir(parents=True, exist_ok=True)
+    tokenizer = prepare_tokenizer(args)
+    trainer = Trainer(args, tokenizer)
+    resumed = trainer.resume()
+    if args.export:
+        if not resumed:
+            raise SystemExit(f"nothing to export: there is no {loop.CHECKPOINT} in {args.work}")
+        trainer.export(args.export)
+        return
+    trainer.train()
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    parser = loop.options("model.training.translator", __doc__)
+    parser.add_argument("--to", default="fr", help="the other language, as in the names of the files")
+    parser.add_argument("--vocab", type=int, default=6000, help="entries of the tokenizer that both languages share")
+    parser.add_argument("--layers", type=int, default=3, help="of the encoder, and as many of the decoder")
+    parser.add_argument("--heads", type=int, default=8)
+    parser.add_argument("--d-model", type=int, default=256)
+    parser.add_argument("--context", type=int, default=128)
+    parser.add_argument("--batch-tokens", type=int, default=4096, help="target tokens a step")
+    parser.add_argument("--dropout", type=float, default=0.1, help="of what attention and MLPs write, in training only")
+    parser.add_argument("--label-smoothing", type=float, default=0.1)
+    return loop.parse(parser, argv)
+
+
+def sentence_pairs(folder: Path, to: str, split: str) -> list[tuple[str, str]]:
+    """(English, other) of one split."""
+    with lzma.open(folder / f"tatoeba.en-{to}.{split}.tsv.xz", "rt", encoding="utf-8") as file:
+        return [tuple(line.rstrip("\n").split("\t")[:2]) for line in file]
+
+
+def references(pairs: list[tuple[str, str]]) -> dict[str, list[str]]:
+    """All translations of each English sentence, in the order of the file."""
+    found = defaultdict(list)
+    for english, other in pairs:
+        found[english].append(other)
+    return dict(found)
+
+
+def prepare_tokenizer(args: argparse.Namespace) -> Tokenizer:
+    path = args.work / "tokenizer.json"
+    if not path.exists():
+        print("training the tokenizer …")
+        pairs = sentence_pairs(args.data, args.to, "train")
+        train_tokenizer((text for pair in pairs for text in pair), args.vocab).save(path)
+    return Tokenizer.load(path)
+
+
+def encode_pairs(tokenizer: Tokenizer, pairs: list[tuple[str, str]], most: int) -> Pairs:
+    """(source, target) ids, each with the end token behind it, the shortest first; the longest, over `most`, left out."""
+    sides = [tokenizer.encode_ids(list(side)) for side in zip(*pairs, strict=True)]
+    end = tokenizer.end_of_text
+    encoded = [([*source, end], [*target, end]) for source, target in zip(*sides, strict=True)]
+    return sorted(
+        (pair for pair in encoded if max(map(len, pair)) <= most), key=lambda pair: (len(pair[1]), len(pair[0]))
+    )
+
+
+class Trainer(loop.Trainer):
+    """Batches of sentence pairs of like length; the loss is that of the next target token, with smoothed labels."""
+
+    def __init__(self, args: argparse.Namespace, tokenizer: Tokenizer):
+        torch.manual_seed(args.seed)
+        config = Config(tokenizer.n_vocab, args.context, args.layers, args.heads, args.d_model)
+        super().__init__(args, config, EncoderDecoder(config))
+        self.tokenizer, self.end = tokenizer, tokenizer.end_of_text
+        self.trained, self.valid = (
+            encode_pairs(tokenizer, sentence_pairs(args.data, args.to, split), args.context)
+            for split in ("train", "valid")
+        )
+        self.ends = np.cumsum([len(target) for _, target in self.trained])
+        for name, module in self.transformer.named_modules():
+            if isinstance(module, nn.Embedding) or name.endswith((".output", ".down")):
+                module.register_forward_hook(self._drop)
+
+    def _drop(self, module: nn.Module, _inputs, output: Tensor) -> Tensor:
+        """Dropout where something is written to the residual stream; a hook, so that the transformer stays readable."""
+        return F.dropout(output, self.args.dropout, module.training)
+
+    def draw(self, rng: np.random.Generator) -> tuple[tuple[Tensor, Tensor, Tensor, Tensor], int]:
+        """Neighbours in the order of length, from anywhere: about --batch-tokens target tokens, with little padding."""
+        first = int(rng.integers(len(self.trained)))
+        before = self.ends[first - 1] if first else 0
+        last = int(np.searchsorted(self.ends, before + self.args.batch_tokens))
+        batch = self.trained[first : max(last, first + 1)]
+        return self._tensors(batch), sum(len(target) for _, target in batch)
+
+    def _tensors(self, batch: Pairs) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Source (B, S), which of it is real (B, S), target before (B, T) and the tokens to predict (B, T)."""
+        source, visible = padded([source for source, _ in batch], self.end)
+        given, _ = padded([[self.end, *target[:-1]] for _, target in batch], self.end)
+        wanted, real = padded([target for _, target in batch], self.end)
+        wanted = wanted.masked_fill(~real, IGNORED)
+        return tuple(each.to(self.args.device) for each in (source, visible, given, wanted))
+
+    def loss(self, batch: tuple[Tensor, Tensor, Tensor, Tensor]) -> Tensor:
+        source, visible, given, wanted = batch
+        with self.autocast():
+            logits, _ = self.transformer(source, given, visible)  # (B, T, V)
+        smoothing = self.args.label_smoothing if self.transformer.training else 0.0
+        return F.cross_entropy(
+            logits.float().flatten(0, 1), wanted.flatten(), ignore_index=IGNORED, label_smoothing=smoothing
+        )
+
+    @torch.inference_mode()
+    def check(self) -> list[float]:
+        """Nats per target token of the validation pairs, without smoothing or dropout."""
+        self.transformer.eval()
+        total = count = 0
+        for start in range(0, len(self.valid), 128):
+            batch = self.valid[start : start + 128]
+            n = sum(len(target) for _, target in batch)
+            total, count = total + self.loss(self._tensors(batch)).item() * n, count + n
+        self.transformer.train()
+        return [total / count]
+
+    def export(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file(self.half(), folder / "weights.safetensors")
+        self.tokenizer.save(folder / "tokenizer.json")
+        self.transformer.cpu().eval()
+        card = {
+            "title": f"Translator (English → {'French' if self.args.to == 'fr' else self.args.to})",
+            "architecture": "encoder-decoder",
+            **self.card(),
+            "data": {
+                split: len(sentence_pairs(self.args.data, self.args.to, split)) for split in ("train", "valid", "test")
+            },
+            "test": self.test(),
+            "history": {"columns": ["step", "tokens", "seconds", "valid nats per token"], "rows": self.history},
+        }
+        config = asdict(self.config) | {"architecture": "encoder-decoder"}
+        (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+        (folder / "card.json").write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n")
+        print(json.dumps(card["test"], indent=2))
+
+    def test(self) -> dict:
+        """BLEU and chrF (sacrebleu's defaults) of greedy and beam search on the test split, against all references."""
+        wanted = references(sentence_pairs(self.args.data, self.args.to, "test"))
+        sources = [[*ids, self.end] for ids in self.tokenizer.encode_ids(list(wanted))]
+        most = self.config.n_context - 1
+        found = {"greedy": [], f"beam {BEAM}": []}
+        for start in range(0, len(sources), 64):
+            found["greedy"] += greedy(self.transformer, sources[start : start + 64], self.end, most)
+        for source in sources:
+            found[f"beam {BEAM}"].append(beam_search(self.transformer, source, self.end, most, BEAM).finished[0].ids)
+        return {"sentences": len(wanted), "references": sum(map(len, wanted.values()))} | {
+            name: scores([self.text(ids) for ids in all_ids], list(wanted.values())) for name, all_ids in found.items()
+        }
+
+    def text(self, ids: list[int]) -> str:
+        return b"".join(self.tokenizer.token(id).piece for id in ids).decode(errors="replace")
+
+
+def scores(found: list[str], wanted: list[list[str]]) -> dict[str, float | str]:
+    """Corpus BLEU and chrF against several references a sentence; sacrebleu wants as many for each: None fills up."""
+    most = max(map(len, wanted))
+    columns = [[refs[i] if i < len(refs) else None for refs in wanted] for i in range(most)]
+    bleu, chrf = sacrebleu.BLEU(), sacrebleu.CHRF()
+    result = {
+        "BLEU": round(bleu.corpus_score(found, columns).score, 2),
+        "chrF": round(chrf.corpus_score(found, columns).score, 2),
+    }
+    return result | {"signatures": f"{bleu.get_signature()} {chrf.get_signature()}"}
+
+
+if __name__ == "__main__":
+    main()
