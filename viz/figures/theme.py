@@ -25,6 +25,12 @@ DIVERGING = [
     [1.0, "rgb(10, 90, 190)"],
 ]
 
+# background and text of a page, for pictures that leave it
+PAGE = {"light": ("#ffffff", "#1e2433"), "dark": ("#13151f", "#e6e9f2")}
+
+# what has no colour of its own, on any background
+NEUTRAL = "#8b90a0"
+
 # what is selected, on any background
 ACCENT = "#e8a317"
 

@@ -1,0 +1,37 @@
+"""The drawing of a block, which only a browser puts into the page."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+pytestmark = pytest.mark.browser
+
+
+def test_the_drawing_stands_in_the_page_and_follows_its_colours(visit, page):
+    page.emulate_media(color_scheme="light")
+    visit("model")
+    svg = page.locator(".st-key-block svg")
+    expect(svg).to_have_attribute("aria-label", re.compile("decoder, 6 layers of 6 heads"))
+    expect(svg.get_by_text("Position vectors")).to_be_visible()
+    ink = "svg => getComputedStyle(svg).color"
+    assert svg.evaluate(ink) == "rgb(30, 36, 51)"
+    page.emulate_media(color_scheme="dark")
+    expect(svg).to_have_css("color", "rgb(230, 233, 242)")
+
+
+@pytest.mark.parametrize("width", [390, 1400])
+def test_it_fits_the_screen(visit, page, width):
+    page.set_viewport_size({"width": width, "height": 900})
+    visit("model")
+    box = page.locator(".st-key-block svg").bounding_box()
+    assert box["width"] > 300 and box["x"] >= 0 and box["x"] + box["width"] <= width
+
+
+def test_it_can_be_saved(visit, page, tmp_path):
+    visit("model")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save the drawing").click()
+    assert download.value.suggested_filename == "story.svg"
+    download.value.save_as(tmp_path / "story.svg")
+    assert "Token vectors" in (tmp_path / "story.svg").read_text(encoding="utf-8")

@@ -1,0 +1,223 @@
+"""The model: how it is built, where its parameters are, what a run of it keeps, and where its weights came from."""
+
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from model import catalog
+from model.architecture import Architecture, parameters_by_part, record_bytes, weights_bytes
+from model.run import LanguageModel, PromptError
+from viz.components.drawing import drawing
+from viz.figures import architecture as figures
+from viz.ui import session
+from viz.ui.pictures import caption, picture
+from viz.ui.prose import check, quoted
+
+PART_MEANINGS = {
+    "embeddings": "a vector for each token",
+    "positions": "what says where a token stands",
+    "attention": "queries, keys, values and what is written back",
+    "MLP": "the larger part of each block",
+    "norms": "a gain, and often a shift, for each number",
+    "head": "from the last vector to the answer",
+    "other": "what fits none of these, such as a pooler",
+}
+TEXTS = {
+    "gutenberg_children": "Children's books from Project Gutenberg",
+    "tinystories_5k": "TinyStories, a sample",
+    "tatoeba_en_sentences": "English sentences from Tatoeba",
+    "storybooks_ccby": "StoryWeaver and African Storybook",
+    "all": "All together",
+}
+UNLIMITED = 4096  # tokens on the chart of a model whose positions set no limit
+MOST_TOKENS = 131_072
+
+
+def main() -> None:
+    st.title("The model")
+    st.markdown(
+        "What reads your text: how one of its blocks is built, drawn from this model's own configuration, and where "
+        "its parameters and its memory go."
+    )
+    lm = session.current_model()
+    architecture = lm.architecture()
+    show_block(lm, architecture)
+    show_parameters(lm)
+    show_memory(lm, architecture)
+    show_origin(lm)
+
+
+def show_block(lm: LanguageModel, architecture: Architecture) -> None:
+    st.header(f"How {lm.info.title} is built", divider="gray", anchor=False)
+    if not architecture.known:
+        st.info(
+            f"Models of the type {quoted(architecture.model_type)} are not known to Regard. What their configuration "
+            "says is shown; the rest is called unknown. That attention comes before the MLP, as in most models, is the "
+            "drawing's own assumption.",
+            icon=":material/help:",
+        )
+    lines, title = figures.facts(architecture), f"{architecture.name}, in numbers"
+    if len(architecture.stacks) > 1:  # twice as wide: a row of its own, and below it the numbers in two columns
+        show_drawing(lm, architecture)
+        half = (len(lines) + 1) // 2
+        for place, some, above in zip(
+            st.columns(2, gap="large"), (lines[:half], lines[half:]), (title, ""), strict=True
+        ):
+            place.html(figures.facts_table(some, above))
+        return
+    left, right = st.columns([1.15, 1], gap="large")
+    with left:
+        show_drawing(lm, architecture)
+    right.html(figures.facts_table(lines, title))
+
+
+def show_drawing(lm: LanguageModel, architecture: Architecture) -> None:
+    mode = st.context.theme.type or "light"
+    drawing(figures.block_drawing(architecture, mode), key="block")
+    caption(figures.LEGEND)
+    st.download_button(
+        "Save the drawing",
+        figures.block_drawing(architecture, mode, alone=True),
+        file_name(lm.info.name),
+        "image/svg+xml",
+        icon=":material/download:",
+        on_click="ignore",
+    )
+
+
+def file_name(name: str) -> str:
+    return re.sub(r"[^\w.-]+", "-", name).strip("-.") + ".svg"
+
+
+def show_parameters(lm: LanguageModel) -> None:
+    parts = parameters_by_part(lm.parameter_shapes())
+    total, largest = sum(parts.values()), max(parts, key=parts.get)
+    st.header(f"Where its {total:,} parameters are", divider="gray", anchor=False)
+    picture(
+        figures.parameter_bars(parts, st.context.theme.type or "light"),
+        key="parameters",
+        how="One bar a part of the model, in the colours of the drawing: how many of the trained numbers it holds.",
+        alt=f"Bars of parameters by part; {largest} hold{'s' * (largest[-1] != 's')} most: {parts[largest]:,}, "
+        f"{parts[largest] / total:.0%} of all.",
+        table=lambda: pd.DataFrame(
+            {
+                "parameters": parts,
+                "share": {part: n / total for part, n in parts.items()},
+                "what they are": {part: PART_MEANINGS[part] for part in parts},
+            }
+        ),
+    )
+    check(
+        total == lm.info.n_parameter,
+        f"the parts add up to {total:,} parameters; counted on the loaded model, it has **{lm.info.n_parameter:,}**.",
+    )
+
+
+def show_memory(lm: LanguageModel, architecture: Architecture) -> None:
+    st.header("What a run keeps, and what it would take", divider="gray", anchor=False)
+    longest = min(max(stack.n_context or 0 for stack in architecture.stacks) or UNLIMITED, MOST_TOKENS)
+    lengths = np.unique(np.geomspace(1, longest, 40).round().astype(int)).tolist()
+    record = [record_bytes(architecture, n) for n in lengths]
+    weights = [weights_bytes(architecture, n) for n in lengths]
+    if None in record or None in weights:
+        st.markdown(
+            "The configuration does not say how many heads there are or how wide they are, so there is nothing to draw."
+        )
+        return
+    try:
+        now = len(session.current_tokens())
+    except PromptError:
+        now = None
+    both = " on both sides" if len(architecture.stacks) > 1 else ""
+    small, large = (figures.size_in_words(values[-1]) for values in (record, weights))
+    st.markdown(f"{how_it_keeps(lm)} At {longest:,} tokens{both} that is **{small}** against **{large}**.")
+    picture(
+        figures.memory_lines(lengths, record, weights, now),
+        key="memory",
+        how="Both scales count in factors of ten. Where the dotted line lies above the solid one, it takes less memory "
+        "to keep queries, keys and values than the weights themselves.",
+        alt=f"Two lines over the length of the text, up to {longest:,} tokens: queries, keys and values rise to "
+        f"{small}, all attention weights to {large}.",
+        table=lambda: pd.DataFrame(
+            {"queries, keys, values": record, "all weights": weights}, pd.Index(lengths, name="tokens")
+        ),
+    )
+
+
+def how_it_keeps(lm: LanguageModel) -> str:
+    # only models that came from elsewhere can have kept anything but queries and keys
+    if getattr(lm, "captured", "") == "weights":
+        return (
+            "This model gives its **attention weights** and nothing they are made of, so a run keeps those, and they "
+            "grow with the square of the text. **Queries, keys and values**, which other models give, grow in step "
+            "with it."
+        )
+    return (
+        "Every picture of attention here is made from **queries, keys and values**, kept as they were in the run. They "
+        "grow in step with the text; a table of all **attention weights** grows with its square."
+    )
+
+
+def show_origin(lm: LanguageModel) -> None:
+    st.header("Where its weights came from", divider="gray", anchor=False)
+    folder = catalog.WEIGHTS / lm.info.name
+    if not (folder / "card.json").is_file():
+        st.markdown(
+            f"The weights of {quoted(lm.info.title)}, with the fingerprint {quoted(lm.info.fingerprint)}, were trained "
+            "by others; who, and on which texts, their own model card tells. Regard reads them as they are."
+        )
+        return
+    card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+    if "data" in card:
+        show_training(card)
+    if (folder / "NOTICE.md").is_file():
+        with st.expander("Whose texts these are: the notice", icon=":material/article:"):
+            st.markdown((folder / "NOTICE.md").read_text(encoding="utf-8").partition("\n")[2])
+    st.markdown(f":small[Weights {lm.info.fingerprint}, the first 16 digits of the file's SHA-256.]")
+
+
+def show_training(card: dict) -> None:
+    st.markdown(
+        f"We trained them ourselves, from random numbers, in **{card['hours']:.2f} hours** on one machine "
+        f"({card['machine']}): {card['steps']:,} steps over {card['tokens']:,} tokens, the random seed {card['seed']}."
+    )
+    left, right = st.columns(2, gap="large")
+    held_out = card["held_out"]
+    with left:
+        st.markdown("**What it read, and how well it predicts such texts**")
+        st.html(
+            figures.training_table(
+                [
+                    (
+                        TEXTS.get(name, name),
+                        card["data"].get(name, {}).get("share"),
+                        held_out[name]["nats_per_token"],
+                        held_out[name]["perplexity"],
+                    )
+                    for name in held_out
+                ]
+            )
+        )
+        caption(
+            "Share: of what it read. Loss and perplexity: on texts of the same kind that were held out of training; "
+            "a perplexity of 20 is as unsure as a fair choice among 20 tokens."
+        )
+    with right:
+        rows = card["history"]["rows"]
+        tokens, loss = [row[1] for row in rows], [row[3] for row in rows]
+        st.markdown("**How it learned**")
+        picture(
+            figures.loss_line(tokens, loss),
+            key="training_loss",
+            how="While it was being trained: the loss on a sample of each kind of held-out text, by its share. "
+            "Lower is better.",
+            alt=f"A line from {loss[0]:.2f} nats a token, after {tokens[0]:,} tokens, to {loss[-1]:.2f}, after "
+            f"{tokens[-1]:,}.",
+            table=lambda: pd.DataFrame(rows, columns=card["history"]["columns"]),
+        )
+
+
+main()
