@@ -10,15 +10,16 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
+from model.architecture import Architecture, described
 from model.attention import layer_weights
 from model.intervention import UNCHANGED, Intervention
+from model.predictions import predictions
 from model.run import (
     Attention,
     LayerParameters,
     ModelInfo,
     ModelNotAvailable,
     ModelRun,
-    Predictions,
     PromptError,
     Token,
 )
@@ -26,8 +27,7 @@ from model.tokenizer import Tokenizer
 from model.transformer import Change, Config, Transformer
 
 _FILES = ("config.json", "card.json", "tokenizer.json", "weights.safetensors")
-_TOP_K = 20  # predictions kept for each position
-_ROWS_AT_ONCE = 128  # of logits, so that no second (T, V) table stands beside them
+_ROWS_AT_ONCE = 128  # of logits: their log-probabilities are a table as large
 
 
 class BuiltinModel:
@@ -90,6 +90,15 @@ class BuiltinModel:
     def token(self, id: int) -> Token:
         return self._tokenizer.token(id)
 
+    def mask_token(self) -> None:
+        return None
+
+    def start_token(self) -> None:
+        return None
+
+    def chat_text(self, text: str) -> None:
+        return None
+
     @torch.inference_mode()
     def run(self, tokens: Sequence[Token], intervention: Intervention = UNCHANGED) -> ModelRun:
         if not tokens:
@@ -109,7 +118,7 @@ class BuiltinModel:
                 for a in record.attention
             ),
             hidden=torch.cat(record.hidden).numpy(),  # (L + 1, T, D)
-            predictions=predictions_of(logits[0], ids[0], of_next=self.info.causal),
+            predictions=predictions(logits[0].split(_ROWS_AT_ONCE), ids[0], of_next=self.info.causal),
             intervention=intervention,
         )
 
@@ -162,6 +171,12 @@ class BuiltinModel:
             attention.output.bias.numpy(),
         )
 
+    def architecture(self) -> Architecture:
+        return described(self._transformer.config)
+
+    def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
+        return {name: tuple(parameter.shape) for name, parameter in self._transformer.named_parameters()}
+
     def _changes(self, intervention: Intervention) -> list[Change] | None:
         """What each attention layer does otherwise, if any does. ValueError if there is no such head."""
         if replace(intervention, positions=True) == UNCHANGED:
@@ -179,31 +194,3 @@ class BuiltinModel:
             Change(query_gain[layer], output_gain[layer], scale, intervention.causal_mask)
             for layer in range(self.info.n_layer)
         ]
-
-
-def predictions_of(logits: torch.Tensor, ids: torch.Tensor, *, of_next: bool) -> Predictions:
-    """What logits (T, V) say of the token after each of `ids` (T,), or of the one in its place."""
-    n_token = len(ids)
-    top_id, top_log_prob, next_log_prob, next_rank, entropy = [], [], [], [], []
-    # the last entry is a stand-in, overwritten below
-    following = torch.cat([ids[1:], ids[:1]]) if of_next else ids
-    for start in range(0, n_token, _ROWS_AT_ONCE):
-        log_prob = logits[start : start + _ROWS_AT_ONCE].log_softmax(-1)  # (R, V)
-        best = log_prob.topk(min(_TOP_K, log_prob.shape[-1]))
-        actual = log_prob.gather(-1, following[start : start + _ROWS_AT_ONCE, None])  # (R, 1)
-        top_id.append(best.indices)
-        top_log_prob.append(best.values)
-        next_log_prob.append(actual[:, 0])
-        next_rank.append((log_prob > actual).sum(-1))
-        entropy.append(-(log_prob.exp() * log_prob).sum(-1))
-    log_probs, ranks = torch.cat(next_log_prob), torch.cat(next_rank)
-    if of_next:
-        log_probs[-1], ranks[-1] = float("nan"), -1
-    return Predictions(
-        torch.cat(top_id).numpy(),
-        torch.cat(top_log_prob).numpy(),
-        log_probs.numpy(),
-        ranks.numpy(),
-        torch.cat(entropy).numpy(),
-        of_next,
-    )

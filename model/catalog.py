@@ -1,23 +1,138 @@
-"""Which models exist here, and how to load one: the one place that knows."""
+"""Which models exist here, what each costs, and how to load one: the one place that knows.
 
+A name is what an address carries: "story" for a built-in model, else "package:…", "folder:…" or "hub:…" (see
+`model.sources`). Nothing of transformers is imported before a model that needs it is asked for.
+"""
+
+import json
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
+from model import checkpoint, gguf, sources
+from model.checkpoint import Cost
 from model.run import LanguageModel, ModelNotAvailable
+from model.sources import Allowed, Entry, Hub, HuggingFaceHub
 
 WEIGHTS = Path(__file__).parent / "weights"
 DEFAULT = "story"
+BUILT_IN = "built in"
+NOTHING_ELSE = Allowed()
+
+# transformers changes torch's defaults for the whole process while it builds a model: two at once break each other
+_LOADING = threading.Lock()
+
+Loader = Callable[..., LanguageModel]  # (folder, *, name, title)
 
 
-def available(weights: Path = WEIGHTS) -> list[str]:
-    """The names that `load` takes, the default first."""
-    names = sorted(config.parent.name for config in weights.glob("*/config.json"))
-    return sorted(names, key=lambda name: name != DEFAULT)
+def available(weights: Path = WEIGHTS) -> tuple[Entry, ...]:
+    """What can be chosen without typing anything: the built-in models, the default first, then installed packages."""
+    return (*_built_in(weights), *sources.packages())
 
 
-def load(name: str, weights: Path = WEIGHTS) -> LanguageModel:
-    """Raises `ModelNotAvailable` if there is no such model, or it cannot be read."""
-    if name not in (names := available(weights)):
-        raise ModelNotAvailable(f"There is no model “{name}” here. Available: {', '.join(names) or 'none'}.")
-    from model.builtin import BuiltinModel  # imports torch: only once a model is wanted
+def find(name: str, allowed: Allowed = NOTHING_ELSE, weights: Path = WEIGHTS) -> Entry:
+    """The model that `name` stands for, whether it can be loaded or not. Raises `ModelNotAvailable`."""
+    kind, _, rest = name.partition(":")
+    if kind == "package":
+        return sources.package(rest)
+    if kind == "folder":
+        return sources.folder(rest, allowed)
+    if kind == "hub":
+        return sources.hub_model(rest, allowed)
+    built_in = _built_in(weights)
+    for entry in built_in:
+        if entry.name == name:
+            return entry
+    names = ", ".join(entry.name for entry in built_in) or "none"
+    raise ModelNotAvailable(f"There is no model “{name}” here. Available: {names}.")
 
-    return BuiltinModel.load(weights / name)
+
+def find_typed(typed: str, allowed: Allowed) -> Entry:
+    """The model that a visitor means by a path or a hub id. Raises `ModelNotAvailable`."""
+    typed = typed.strip().strip("\"'")
+    if not typed:
+        raise ModelNotAvailable("Type the path of a folder with a model, or a hub id like openai-community/gpt2.")
+    if typed.partition(":")[0] in ("package", "folder", "hub"):
+        return find(typed, allowed)
+    looks_like_path = typed[0] in "/~.\\" or typed.count("/") != 1 or "\\" in typed
+    if not looks_like_path:
+        try:
+            return sources.folder(typed, allowed)  # relative to a root
+        except ModelNotAvailable:
+            return sources.hub_model(typed, allowed)
+    return sources.folder(typed, allowed)
+
+
+def cost(entry: Entry, hub: Hub | None = None) -> Cost | None:
+    """What a model takes, from its files' headers; None if it is on the hub and not here.
+
+    Raises `ModelNotAvailable` if it cannot be read.
+    """
+    if entry.source == BUILT_IN:
+        return checkpoint.cost_of_built_in(Path(entry.where))
+    folder = _folder(entry, hub)
+    return checkpoint.cost_of(folder) if folder else None
+
+
+def is_slow_once(entry: Entry) -> bool:
+    """Whether loading it begins with a conversion."""
+    file = checkpoint.gguf_file(Path(entry.where)) if not entry.name.startswith("hub:") else None
+    return file is not None and not gguf.kept_at(file).is_dir()
+
+
+def load(
+    name: str,
+    weights: Path = WEIGHTS,
+    *,
+    allowed: Allowed = NOTHING_ELSE,
+    hub: Hub | None = None,
+    loader: Loader | None = None,
+) -> LanguageModel:
+    """Raises `ModelNotAvailable` if there is no such model, it cannot be read, or it does not fit into memory.
+
+    It never downloads: a link must not (see `model.sources.download`). `loader` stands in for
+    `model.huggingface.load`.
+    """
+    entry = find(name, allowed, weights)
+    if entry.source == BUILT_IN:
+        from model.builtin import BuiltinModel  # imports torch: only once a model is wanted
+
+        return BuiltinModel.load(weights / name)
+    with _LOADING:
+        folder = _folder(entry, hub)
+        if folder is None:
+            raise ModelNotAvailable(
+                f"“{entry.where}” is not on this machine yet. Download it first: in the sidebar, open “Use a model of "
+                "your own”, type its id and press Load."
+            )
+        checkpoint.cost_of(folder).check(entry.title)
+        if file := checkpoint.gguf_file(folder):
+            folder = gguf.converted(file)
+        if loader is None:
+            from model.huggingface import load as loader
+        try:
+            return loader(folder, name=entry.name, title=entry.title)
+        except MemoryError as error:
+            raise ModelNotAvailable(
+                f"{entry.title} does not fit: the memory ran out while it was loaded. Choose a smaller model."
+            ) from error
+
+
+def _built_in(weights: Path) -> list[Entry]:
+    folders = sorted(config.parent for config in weights.glob("*/config.json"))
+    folders.sort(key=lambda folder: folder.name != DEFAULT)
+    return [Entry(folder.name, _title(folder), BUILT_IN, str(folder)) for folder in folders]
+
+
+def _title(folder: Path) -> str:
+    try:
+        return str(json.loads((folder / "card.json").read_text(encoding="utf-8"))["title"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return folder.name  # loading it says what is wrong
+
+
+def _folder(entry: Entry, hub: Hub | None) -> Path | None:
+    """Where a model's files are; None if it is on the hub only."""
+    if entry.name.startswith("hub:"):
+        return (hub or HuggingFaceHub()).local(entry.where)
+    return Path(entry.where)

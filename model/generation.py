@@ -134,16 +134,33 @@ def generate(lm: LanguageModel, tokens: Sequence[Token], n: int, sampling: Sampl
         tokens.append(token)
 
 
+def write_target(lm: LanguageModel, source: Sequence[Token], start: Token, n: int) -> tuple[Token, ...]:
+    """What an encoder-decoder makes of a source, token by token, the most probable each time; at most `n` tokens.
+
+    The start token comes first; what ends the text is left out.
+    """
+    tokens = [start]
+    for _ in range(n):
+        run = lm.run(tokens, source=source)
+        token = placed(lm.token(int(run.predictions.top_id[-1, 0])), tokens[1:])
+        if token.special:
+            break
+        tokens.append(token)
+    return tuple(tokens)
+
+
 def placed(token: Token, before: Sequence[Token]) -> Token:
     """A generated token with its offsets in the text that `before` and it make.
 
     A model may write a character byte by byte; each of its tokens then covers that character. A special token covers
     nothing.
     """
-    raw = b"".join(t.piece for t in before)
-    # the decoder holds back the bytes of a character that is not finished yet
-    start = len(codecs.getincrementaldecoder("utf-8")("replace").decode(raw))
-    end = start if token.special else len((raw + token.piece).decode(errors="replace"))
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    decoder.decode(b"".join(t.piece for t in before if not t.special))
+    unfinished = decoder.getstate()[0]  # the bytes of a character that is begun: the tokens before cover it already
+    # from where the others end, not from all bytes: a special token, or the space that some put first, covers nothing
+    start = max((t.end for t in before), default=0) - bool(unfinished)
+    end = start if token.special else start + len((unfinished + token.piece).decode(errors="replace"))
     return Token(token.id, token.piece, start, end, token.special)
 
 

@@ -13,6 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
+from model.architecture import Architecture
 from model.intervention import UNCHANGED, Intervention
 
 
@@ -103,6 +104,7 @@ class ModelInfo:
     causal: bool
     fingerprint: str  # of the weights: part of every cache key
     family: str = "decoder"  # or encoder, or encoder-decoder
+    reads_pairs: bool = False  # whether `encode` takes a second text, marked as such (an encoder's segments)
 
     def __post_init__(self):
         if self.family not in FAMILIES:
@@ -307,8 +309,23 @@ class LanguageModel(Protocol):
     def token(self, id: int) -> Token:
         """The vocabulary entry `id`, outside any text."""
 
-    def run(self, tokens: Sequence[Token], intervention: Intervention = UNCHANGED) -> ModelRun:
-        """One forward pass. Raises `PromptError` if there are no tokens, or more than `info.n_context`."""
+    def mask_token(self) -> Token | None:
+        """What stands for a hidden word, where the model has such a token."""
+
+    def start_token(self) -> Token | None:
+        """What a target begins with, before its first word (encoder-decoder)."""
+
+    def chat_text(self, text: str) -> str | None:
+        """The text as one message of a chat; None if the model has no template for that."""
+
+    def run(
+        self, tokens: Sequence[Token], intervention: Intervention = UNCHANGED, source: Sequence[Token] = ()
+    ) -> ModelRun:
+        """One forward pass; an encoder-decoder reads `source` and has written `tokens` so far, the start token first.
+
+        Raises `PromptError` if there are no tokens, or more than `info.n_context`; `VisitorError` if an intervention
+        cannot be done here; ValueError for a head that does not exist.
+        """
 
     def unembed(self, hidden: np.ndarray) -> np.ndarray:
         """Logits for any vectors of the residual stream: (…, D) -> (…, V)."""
@@ -321,6 +338,12 @@ class LanguageModel(Protocol):
 
     def layer_parameters(self, layer: int) -> LayerParameters | None:
         """What the attention of one layer was trained to be; None where a model cannot give it in this form."""
+
+    def architecture(self) -> Architecture:
+        """How the model is built."""
+
+    def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
+        """The name and the shape of each trained tensor; one that is used in two places is there once."""
 
 
 def _seal(*arrays: np.ndarray, dtype: type = np.float32) -> None:

@@ -66,15 +66,18 @@ def units_of(tokens: Sequence[Token], text: str, kind: str) -> Units:
     return Units(kind, labels, starts, n, rule)
 
 
-def second_text(tokens: Sequence[Token], text: str) -> int:
-    """The position of the first token of the second text: after the first blank line, or else the first line end.
-
-    The number of tokens if there is only one text.
-    """
+def text_gap(text: str) -> tuple[int, int] | None:
+    """Where the first of two texts ends and the second starts: at the first blank line, or else the first line end."""
     gap = _BLANK_LINE.search(text) or _LINE_END.search(text)
-    if gap is None:
+    return gap.span() if gap else None
+
+
+def second_text(tokens: Sequence[Token], text: str) -> int:
+    """The position of the first token of the second text; the number of tokens if there is only one text."""
+    if (gap := text_gap(text)) is None:
         return len(tokens)
-    return next((i for i, token in enumerate(tokens) if _first_visible(token, text) >= gap.end()), len(tokens))
+    after = (i for i, token in enumerate(tokens) if not token.special and _first_visible(token, text) >= gap[1])
+    return next(after, len(tokens))
 
 
 def _words(text: str) -> tuple[np.ndarray, str]:

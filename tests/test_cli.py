@@ -14,7 +14,7 @@ from viz import cli
 def test_help():
     command = Path(sys.executable).with_name("regard")
     answer = subprocess.run([command, "--help"], capture_output=True, text=True, check=True, cwd="/")
-    for word in ("usage: regard", "--port", "--host", "--no-browser", "localhost", "8501"):
+    for word in ("usage: regard", "--port", "--host", "--no-browser", "--models", "--hub", "localhost", "8501"):
         assert word in answer.stdout
 
 
@@ -23,6 +23,13 @@ def test_a_wrong_option_is_refused(capsys):
         cli.main(["--port", "eighty"])
     assert raised.value.code == 2
     assert "argument --port: invalid int value: 'eighty'" in capsys.readouterr().err
+
+
+def test_folders_for_visitors_must_exist(tmp_path, capsys):
+    with pytest.raises(SystemExit) as raised:
+        cli.main(["--models", str(tmp_path), "--models", str(tmp_path / "missing")])
+    assert raised.value.code == 2
+    assert f"argument --models: there is no folder {tmp_path / 'missing'}" in capsys.readouterr().err
 
 
 def test_the_app_is_found_from_any_folder(tmp_path):

@@ -9,6 +9,7 @@ from tests.benchmarks.timing import Measured, NotMeasurable, table
 SUBJECTS = {
     "peers": "bytes and time of the first picture of all heads, against BertViz's model_view",
     "capture": "a run with its record kept, against the same forward without",
+    "huggingface": "a transformers model with its attention kept, against the same forward without and against eager",
     "reading": "units, sink and combined heads read off the record, against another run",
     "start": "from `streamlit run` to the first painted page, and what is imported on the way",
     "interaction": "a step of the layer control to the new picture; a hover and its messages",

@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 from tests.browser.conftest import settle, type_text
 
 pytestmark = pytest.mark.browser
-PAGES = ["", "tokenization", "embeddings", "attention", "head", "mechanism", "generation"]
+PAGES = ["", "tokenization", "embeddings", "attention", "head", "mechanism", "model", "generation"]
 
 
 @pytest.mark.parametrize("path", PAGES)

@@ -1,6 +1,7 @@
 // One canvas: a tile for each head, layers downwards, heads to the right. Tiles are drawn at one pixel a cell and
 // enlarged without smoothing, so that a cell stays a cell.
 const LARGEST = 84, SMALLEST = 26;
+const TALL = 780, READABLE = 30;  // a grid of many layers is at most so high, as long as a tile can be read
 const MARKS = [0, 0.01, 0.1, 0.25, 0.5, 1], FEW_MARKS = [0, 0.1, 0.5, 1];  // of the colour scale, which follows the square root of the weight
 
 // weight byte -> the theme's sequential colours, as RGBA in one 32-bit number
@@ -39,7 +40,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     if (!width) return;
     pitch = compact
       ? Math.min(width / heads, compact / layers)
-      : Math.max(SMALLEST, Math.min(LARGEST, Math.floor((width - LEFT) / heads)));
+      : Math.max(SMALLEST, Math.min(LARGEST, Math.floor((width - LEFT) / heads), Math.max(READABLE, Math.floor(TALL / layers))));
     const ratio = window.devicePixelRatio || 1, w = LEFT + pitch * heads, h = TOP + pitch * layers;
     canvas.width = w * ratio; canvas.height = h * ratio;
     canvas.style.width = `${w}px`; canvas.style.height = `${h}px`;

@@ -5,19 +5,20 @@ The visitor's own choices live in st.session_state under the names in `LINKED`, 
 """
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import streamlit as st
 
 from model import catalog, serving, sources
 from model.attention import Overview, pooled_overview
 from model.checkpoint import Cost
-from model.generation import placed
+from model.generation import placed, write_target
 from model.intervention import UNCHANGED, Intervention
+from model.pieces import PAIR_JOINT
 from model.reading import Reading, Rule, read_attention
 from model.run import LanguageModel, ModelNotAvailable, ModelRun, PromptError, Token, VisitorError
 from model.sources import Allowed, Entry, HuggingFaceHub, Listing
-from model.units import Units, second_text, units_of
+from model.units import Units, second_text, text_gap, units_of
 
 EXAMPLES = (
     "The cat sat on the mat",
@@ -26,6 +27,7 @@ EXAMPLES = (
     "When Mary and John went to the store, John gave a drink to",
     "The dog barked at the cat. The dog barked at the",
 )
+MOST_WRITTEN = 40  # tokens of a target that a model writes itself
 READING = (
     "kind",
     "show",
@@ -43,7 +45,7 @@ READING = (
 )
 CHANGED = ("mask_off", "scale_off", "softmax_temperature", "positions_off", "head_uniform", "head_off")
 # what a link restores, besides the page
-LINKED = ("model", "text", "layer", "head", "token", "key", *READING, *CHANGED)
+LINKED = ("model", "text", "target", "chat", "layer", "head", "token", "key", *READING, *CHANGED)
 
 
 @st.cache_resource(show_spinner="Loading the model …", max_entries=4)
@@ -113,6 +115,7 @@ class RunKey:
     model: str
     text: str
     continuation: tuple[int, ...] = ()  # ids generated after the text: encoding the grown text may split it otherwise
+    target: str = ""  # what an encoder-decoder is to have written; nothing: what it writes itself
     intervention: Intervention = UNCHANGED
 
 
@@ -120,10 +123,31 @@ class RunKey:
 def run_of(run_key: RunKey) -> ModelRun:
     """Raises `PromptError`, `ModelNotAvailable`."""
     lm = language_model(run_key.model)
-    tokens = list(lm.encode(run_key.text))
+    tokens = encoded(lm, run_key.text)
+    if lm.info.family == "encoder-decoder":
+        return lm.run(_target(lm, tokens, run_key.target), run_key.intervention, source=tokens)
     for id in run_key.continuation:
-        tokens.append(placed(lm.token(id), tokens))
+        tokens = (*tokens, placed(lm.token(id), tokens))
     return lm.run(tokens, run_key.intervention)
+
+
+def encoded(lm: LanguageModel, text: str) -> tuple[Token, ...]:
+    """The tokens of a text; of two, marked as two, where the model reads pairs."""
+    gap = text_gap(text) if lm.info.reads_pairs else None
+    if gap is None:
+        return lm.encode(text)
+    # the model is given both without what stands between them; offsets count in the text as it was typed
+    end, start = gap
+    moved = start - end - len(PAIR_JOINT)
+    tokens = lm.encode(text[:end], text[start:])
+    return tuple(replace(t, start=t.start + moved, end=t.end + moved) if t.start > end else t for t in tokens)
+
+
+def _target(lm: LanguageModel, source: tuple[Token, ...], text: str) -> tuple[Token, ...]:
+    start = lm.start_token()
+    if not source or not text:
+        return write_target(lm, source, start, min(MOST_WRITTEN, lm.info.n_context - 1)) if source else ()
+    return (start, *(token for token in lm.encode(text) if not token.special))
 
 
 @st.cache_resource(show_spinner=False, max_entries=32, hash_funcs={RunKey: repr})
@@ -155,11 +179,16 @@ def units_in(run_key: RunKey, kind: str, side: str = "text") -> Units:
 
 
 def text_of(run_key: RunKey) -> str:
-    """The text of a run, with what was generated after it."""
-    if not run_key.continuation:
+    """The text of a run, with what was generated after it; an encoder-decoder's target."""
+    if run_key.target:
+        return run_key.target
+    run = run_of(run_key)
+    if not run.source and not run_key.continuation:
         return run_key.text
-    pieces = (token.piece for token in run_of(run_key).tokens if not token.special)
-    return b"".join(pieces).decode(errors="replace")
+    # what was written; not all pieces of a text that was typed: some tokenizers put a space before it
+    written = run.tokens if run.source else run.tokens[-len(run_key.continuation) :]
+    grown = b"".join(token.piece for token in written if not token.special).decode(errors="replace")
+    return grown if run.source else run_key.text + grown
 
 
 def current_model() -> LanguageModel:
@@ -167,20 +196,26 @@ def current_model() -> LanguageModel:
 
 
 def current_text() -> str:
-    """Raises `PromptError` if the visitor has not typed anything."""
+    """What is read: what the visitor typed, or that as a message of a chat.
+
+    Raises `PromptError` if nothing was typed.
+    """
     text = st.session_state.text
     if not text:
         raise PromptError("There is no text to read. Type one in the sidebar, or choose an example there.")
+    if st.session_state.get("chat") and (message := current_model().chat_text(text)) is not None:
+        return message
     return text
 
 
 def current_tokens() -> tuple[Token, ...]:
-    return current_model().encode(current_text())
+    return encoded(current_model(), current_text())
 
 
 def current_key(continuation: tuple[int, ...] = (), intervention: Intervention = UNCHANGED) -> RunKey:
     """Of the current model and text, and what was generated after it or changed in the model."""
-    return RunKey(st.session_state.model, current_text(), continuation, intervention)
+    target = st.session_state.get("target", "") if current_model().info.family == "encoder-decoder" else ""
+    return RunKey(st.session_state.model, current_text(), continuation, target, intervention)
 
 
 def current_run(continuation: tuple[int, ...] = (), intervention: Intervention = UNCHANGED) -> ModelRun:

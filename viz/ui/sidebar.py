@@ -1,9 +1,14 @@
 """The sidebar that every page shares: which model, which text, and what the current run is."""
 
+import contextlib
+import re
+
 import streamlit as st
 
-from model import catalog
-from model.run import VisitorError
+from model import catalog, sources
+from model.checkpoint import size
+from model.run import ModelNotAvailable, VisitorError
+from model.sources import Entry, HuggingFaceHub
 from viz.ui import session
 
 
@@ -11,15 +16,24 @@ def choose() -> None:
     """Model and text, both restored from the URL."""
     if "next_text" in st.session_state:  # see session.read_next: a widget can only be set before it is drawn
         st.session_state.text = st.session_state.pop("next_text")
+    if "next_model" in st.session_state:
+        st.session_state.model = st.session_state.pop("next_model")
+        st.session_state.own_model = ""
+    models = {entry.name: entry for entry in session.models_offered()}
     with st.sidebar:
         st.markdown("## :material/visibility: Regard")
         st.selectbox(
             "Model",
-            catalog.available(),
+            list(models),
             key="model",
             bind="query-params",
-            help="Built-in models need no download. “story” was trained by us, on children's books and simple stories.",
+            help="“story” needs no download: it was trained by us, on children's books and simple stories. Others are "
+            "those that are installed, and those that you load below.",
         )
+        if entry := models.get(st.session_state.model):  # else it was uninstalled a moment ago
+            _describe(entry)
+        with st.expander("Use a model of your own", icon=":material/folder_open:"):
+            _own_model()
         st.text_area(
             "Text",
             session.EXAMPLES[0],
@@ -28,6 +42,7 @@ def choose() -> None:
             height=110,
             help="Anything you like. Ctrl + Enter (⌘ + Enter on a Mac) reads it.",
         )
+        _how_it_is_read()
         st.selectbox(
             "Examples",
             session.EXAMPLES,
@@ -37,6 +52,97 @@ def choose() -> None:
             label_visibility="collapsed",
             on_change=_use_example,
         )
+
+
+def _describe(entry: Entry) -> None:
+    """What was chosen and, if it is not our own, what it takes: said before it is loaded."""
+    said = f"**{_plain(entry.title)}** · {entry.source}"
+    if entry.source != catalog.BUILT_IN:
+        with contextlib.suppress(ModelNotAvailable):  # loading it says why
+            said += f"  \n{session.cost_of(entry.name).memory}"
+        if catalog.is_slow_once(entry):
+            said += "  \n:material/hourglass_top: The first time, the GGUF file is unpacked: about a minute."
+    st.caption(said)
+
+
+def _how_it_is_read() -> None:
+    """What only some models have: a target to write, a template for chats."""
+    try:
+        lm = session.current_model()
+        has_template = lm.chat_text("") is not None
+    except VisitorError:
+        return  # the page says what is wrong
+    if has_template:
+        st.toggle(
+            "As a message of a chat",
+            key="chat",
+            bind="query-params",
+            help="Puts the text into the template this model was tuned on: its tokens are shown like all others.",
+        )
+    if lm.info.family != "encoder-decoder":
+        return
+    st.text_area(
+        "Target",
+        key="target",
+        bind="query-params",
+        height=80,
+        placeholder="nothing: the model writes it",
+        help="What the decoder is read with. Empty: the model writes it itself, the most probable token each time.",
+    )
+
+
+@st.fragment
+def _own_model() -> None:
+    """A folder or a hub id, typed; what it takes; and only then, loading it."""
+    allowed = session.allowed()
+    if not allowed.roots and not allowed.hub:
+        st.caption(
+            "This server opens no folders and downloads nothing. Whoever runs it can change that: "
+            "`regard --models FOLDER`, `regard --hub`."
+        )
+        return
+    places = [f"folders in {', '.join(map(str, allowed.roots))}"] if allowed.roots else []
+    places += ["models of the Hugging Face hub"] if allowed.hub else []
+    typed = st.text_input(
+        "Folder" if not allowed.hub else "Folder, or hub id" if allowed.roots else "Hub id",
+        key="own_model",
+        persist_state="session",
+        placeholder="~/models/mine" if allowed.roots else "org/name",
+        max_chars=500,
+        help=f"This server opens {' and '.join(places)}. A folder holds config.json, model.safetensors and a "
+        "tokenizer, or one GGUF file. Weights stored with pickle, and code that comes with a model, are never run.",
+    )
+    if not typed.strip():
+        return
+    try:
+        entry = catalog.find_typed(typed, allowed)
+        on_hub = entry.name.startswith("hub:") and HuggingFaceHub().local(entry.where) is None
+        cost = session.hub_listing(entry.where) if on_hub else session.cost_of(entry.name)
+        st.markdown(f"**{_plain(entry.title)}** · {entry.source}  \n:small[{cost}]")
+        if st.button("Download and load" if on_hub else "Load", key="load_own_model", width="stretch"):
+            if on_hub:
+                _download(entry)
+            with st.container(height=48, border=False):  # the spinner of a cache takes no room of its own
+                session.use_model(entry)
+            st.rerun()
+    except ModelNotAvailable as error:
+        st.warning(f":small[{_plain(str(error))}]")
+
+
+def _download(entry: Entry) -> None:
+    bar = st.progress(0.0, "Downloading …")
+
+    def progress(here: int, in_all: int) -> None:
+        bar.progress(here / max(in_all, 1), f"{size(here)} of {size(in_all)}")
+
+    sources.download(entry.where, HuggingFaceHub(), progress)
+    session.cost_of.clear()
+    bar.empty()
+
+
+def _plain(text: str) -> str:
+    """Text from outside, with nothing left for Markdown to make something of."""
+    return re.sub(r"([\\`*_{}\[\]<>()#+\-.!|~$:])", r"\\\1", text)
 
 
 def _use_example() -> None:

@@ -1,0 +1,288 @@
+"""The attention of a transformers model, taken down while it runs.
+
+transformers hands every attention call of a model to a function chosen by name; ours, `attend`, does the same fast
+forward (`sdpa`) and writes queries, keys and values into the `Recorder` of its thread. Models are shared by visitors:
+all that one run wants is in its recorder, nothing is set on a model after it is loaded.
+Letters as in `model.run`: H heads, G key heads, T queries, S keys, K d_head.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
+
+from model.intervention import UNCHANGED, Intervention
+from model.run import Attention, VisitorError
+
+NAME = "regard"  # the attn_implementation
+ROUNDING = 1e-3  # between two float32 ways to the same weights, in a deep model; a wrong mask or scale is off by more
+_ROWS_AT_ONCE = 64  # of capped scores, which no fused kernel computes
+
+
+class NotCaptured(Exception):
+    """The queries and keys alone would not give the weights that this model used; the message says why."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One attention call."""
+
+    module: nn.Module
+    record: Attention
+    output: np.ndarray | None  # (T, H, K) what the heads gave to the output projection; where it was asked for
+
+
+@dataclass
+class Recorder:
+    """What one forward pass is to do otherwise, and what it did. A run's own; used by one thread.
+
+    Calls are told apart by their order, not by their module: ALBERT calls one module for all layers.
+    """
+
+    intervention: Intervention = UNCHANGED
+    roles: Sequence[str] = ()  # of each call, in order: "self", "encoder" or "cross"; () while that is not known yet
+    keep_output: bool = False
+    calls: list[Call] = field(default_factory=list)
+    hidden: Tensor | None = None  # (L + 1, T, D)
+    n_block: int = 0  # blocks that have finished
+    _n_call: Counter = field(default_factory=Counter)  # of each role
+    _masks: dict[tuple[int, ...], tuple] = field(default_factory=dict)
+
+    def __enter__(self) -> "Recorder":
+        self._token = _active.set(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _active.reset(self._token)
+
+    def of(self, role: str) -> list[Call]:
+        return [call for call, its in zip(self.calls, self.roles, strict=True) if its == role]
+
+    def next_role(self) -> tuple[str, int]:
+        """The role of the call that comes now, and its layer."""
+        role = self.roles[len(self.calls)] if self.roles else "unknown"
+        self._n_call[role] += 1
+        return role, self._n_call[role] - 1
+
+    def mask(self, *given: Tensor | None, causal: bool, shape: tuple[int, int]) -> "Mask":
+        """`read_mask`, once for all layers that were given the same tensors."""
+        key = (*map(id, given), causal, *shape)
+        if key not in self._masks:
+            self._masks[key] = (read_mask(*given, causal=causal, shape=shape), given)  # given: so that ids stay theirs
+        return self._masks[key][0]
+
+
+_active: ContextVar[Recorder | None] = ContextVar("recorder", default=None)
+
+
+def active() -> Recorder | None:
+    """The recorder of this thread, while a forward pass of ours runs."""
+    return _active.get()
+
+
+@dataclass(frozen=True)
+class Mask:
+    """Which keys a query sees, as `model.run.Attention` says it; what a rule cannot say is in the bias."""
+
+    causal: bool
+    window: int
+    bias: np.ndarray | None  # (H or 1, T, S)
+
+
+def read_mask(mask: Tensor | None, position_bias: Tensor | None, *, causal: bool, shape: tuple[int, int]) -> Mask:
+    """From what a call was given: booleans or numbers to add, (1, H or 1, T, S), or none; and a position bias.
+
+    A rule (causal, window) is only written down if it gives exactly the mask that came.
+    """
+    bias = None if position_bias is None else position_bias[0].float()
+    if mask is None:
+        return Mask(causal, 0, None if bias is None else bias.numpy().copy())
+    mask = mask[0].expand(-1, *shape)
+    if mask.dtype == torch.bool:
+        allowed = mask
+    else:
+        allowed = mask > torch.finfo(mask.dtype).min / 2
+        if (added := torch.where(allowed, mask, 0.0)).any():
+            bias = added if bias is None else bias + added
+    causal, window = _rule(allowed)
+    if window < 0:
+        window, forbidden = 0, torch.zeros(allowed.shape).masked_fill(~allowed, -torch.inf)
+        bias = forbidden if bias is None else bias + forbidden
+    return Mask(causal, window, None if bias is None else bias.float().numpy().copy())
+
+
+def _rule(allowed: Tensor) -> tuple[bool, int]:
+    """Causal or not, and the window, of a boolean mask (H or 1, T, S); (False, -1) if no rule gives this mask."""
+    n_query, n_key = allowed.shape[1:]
+    if allowed.all():
+        return False, 0
+    if n_query != n_key:
+        return False, -1
+    query, key = torch.arange(n_query)[:, None], torch.arange(n_key)[None]
+    if not allowed[0, 0, 1:].any():
+        window = int(allowed[0, -1].sum())
+        causal, seen = True, (key <= query) & (key > query - window)
+    else:
+        reach = int(allowed[0, 0].sum()) - 1
+        causal, window = False, reach + 1
+        seen = (key <= query + reach) & (key >= query - reach)
+    if not torch.equal(allowed, seen.expand_as(allowed)):
+        return False, -1
+    return causal, 0 if causal and window == n_key else window
+
+
+def attend(
+    module: nn.Module,
+    query: Tensor,  # (1, H, T, K)
+    key: Tensor,  # (1, G, S, K)
+    value: Tensor,  # (1, G, S, K)
+    attention_mask: Tensor | None,
+    scaling: float | None = None,
+    is_causal: bool | None = None,
+    position_bias: Tensor | None = None,
+    softcap: float | None = None,
+    s_aux: Tensor | None = None,
+    dropout: float = 0.0,
+    **kwargs: object,
+) -> tuple[Tensor, None]:
+    """transformers' attention, fast, with its record kept and the interventions of this thread's recorder done."""
+    recorder = _active.get() or Recorder()
+    if s_aux is not None:
+        raise NotCaptured("its heads have attention sinks, so the weights of a row do not sum to 1")
+    if len(query) != 1:
+        raise NotCaptured(f"it reads {len(query)} texts at once")
+    (n_head, n_query), n_key = query.shape[1:3], key.shape[2]
+    scale = query.shape[-1] ** -0.5 if scaling is None else float(scaling)
+    is_causal = getattr(module, "is_causal", True) if is_causal is None else is_causal
+    is_causal = bool(is_causal) and n_query == n_key and attention_mask is None
+
+    change, (role, layer) = recorder.intervention, recorder.next_role()
+    output_gain = None
+    if change != UNCHANGED:
+        if not change.scale:
+            # OPT scales its queries beforehand, and passes 1
+            before = getattr(module, "scaling", 1.0) if scale == 1 else 1.0
+            scale = 1 / before if isinstance(before, float) and before > 0 else 1.0
+        if not change.positions:
+            position_bias = None
+        if not change.causal_mask and role == "self":
+            is_causal, attention_mask = False, _without_causality(attention_mask)
+        if role == "self":
+            query_gain, output_gain = (
+                head_gain(heads, layer, n_head) for heads in (change.heads_uniform, change.heads_off)
+            )
+            query = query * query_gain if query_gain is not None else query
+            if query_gain is not None and position_bias is not None:
+                position_bias = position_bias * query_gain
+        scale /= change.temperature
+        position_bias = None if position_bias is None else position_bias / change.temperature
+        softcap = softcap / change.temperature if softcap else softcap
+
+    if softcap:
+        output = _capped(query, key, value, attention_mask, position_bias, scale, is_causal, softcap)
+    else:
+        output, _ = sdpa_attention_forward(
+            module, query, key, value, attention_mask, scaling=scale, is_causal=is_causal, position_bias=position_bias
+        )  # (1, T, H, K)
+    if output_gain is not None:
+        output = output * output_gain.transpose(1, 2)
+    mask = recorder.mask(attention_mask, position_bias, causal=is_causal, shape=(n_query, n_key))
+    record = Attention(
+        _own(query[0]),
+        _own(key[0]),
+        _own(value[0]),
+        scale,
+        mask.causal,
+        window=mask.window,
+        soft_cap=float(softcap or 0),
+        bias=mask.bias,
+    )
+    recorder.calls.append(Call(module, record, output[0].numpy().copy() if recorder.keep_output else None))
+    return output, None
+
+
+def eager_weights(output: Any, pair: bool, class_name: str) -> dict[str, list[np.ndarray]]:
+    """What the model says its weights were, (H, T, S) a layer. `NotCaptured` if they are none, or no distribution."""
+    fields = {"self": "decoder_attentions", "encoder": "encoder_attentions", "cross": "cross_attentions"}
+    if not pair:
+        fields = {"self": "attentions"}
+    weights: dict[str, list[np.ndarray]] = {"self": [], "encoder": [], "cross": []}
+    for role, name in fields.items():
+        layers = getattr(output, name, None)
+        if not layers or any(layer is None for layer in layers):
+            raise NotCaptured(f"{class_name} returns no {name}")
+        for layer in layers:
+            if not isinstance(layer, Tensor) or layer.ndim != 4 or len(layer) != 1:
+                raise NotCaptured(f"{class_name} returns {name} of a shape that is no (1, heads, queries, keys)")
+            if not (layer >= 0).all() or (off := float((layer.sum(-1) - 1).abs().max())) > ROUNDING:
+                raise NotCaptured(f"the rows of {class_name}'s {name} do not sum to 1 (off by {off:.2g})")
+            weights[role].append(layer[0].float().contiguous().numpy())
+    return weights
+
+
+def register() -> None:
+    """Make `attend` known to transformers; once is enough."""
+    AttentionInterface.register(NAME, attend)
+    AttentionMaskInterface.register(NAME, sdpa_mask)
+
+
+def head_gain(heads: frozenset[tuple[int, int]], layer: int, n_head: int) -> Tensor | None:
+    """0 for the heads of this layer that are meant, 1 for the others: (1, H, 1, 1); None if none is meant."""
+    meant = [head for its_layer, head in heads if its_layer == layer]
+    if not meant:
+        return None
+    gain = torch.ones(1, n_head, 1, 1)
+    gain[:, meant] = 0
+    return gain
+
+
+def _without_causality(mask: Tensor | None) -> Tensor | None:
+    """A causal window still ends where it ended in the past; there is none in the future."""
+    if mask is None:
+        return None
+    if mask.dtype != torch.bool:
+        raise VisitorError(
+            "This model mixes its causal mask with other numbers, so the mask cannot be taken away alone."
+        )
+    return mask | torch.ones_like(mask).triu(1)
+
+
+def _capped(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: Tensor | None,
+    position_bias: Tensor | None,
+    scale: float,
+    causal: bool,
+    cap: float,
+) -> Tensor:
+    """softmax(cap · tanh(scores / cap))·V, a block of rows at a time (Gemma 2): (1, T, H, K)."""
+    key, value = (repeat_kv(x, query.shape[1] // x.shape[1]) for x in (key, value))
+    blocks = []
+    for rows in torch.arange(query.shape[2]).split(_ROWS_AT_ONCE):
+        scores = query[:, :, rows] @ key.transpose(-1, -2) * scale  # (1, H, R, S)
+        scores = cap * torch.tanh(scores / cap)
+        if position_bias is not None:
+            scores = scores + position_bias[:, :, rows]
+        if causal:
+            scores = scores.masked_fill(torch.arange(key.shape[2]) > rows[:, None], -torch.inf)
+        if mask is not None:
+            its = mask[:, :, rows]
+            scores = scores.masked_fill(~its, -torch.inf) if its.dtype == torch.bool else scores + its
+        blocks.append(scores.softmax(-1) @ value)
+    return torch.cat(blocks, dim=2).transpose(1, 2)
+
+
+def _own(view: Tensor) -> np.ndarray:
+    """A copy, where the tensor is a view: a view of fused queries, keys and values keeps all of them alive."""
+    whole = view.is_contiguous() and view.untyped_storage().nbytes() == view.numel() * view.element_size()
+    return (view if whole else view.clone(memory_format=torch.contiguous_format)).float().numpy()

@@ -1,0 +1,171 @@
+"""GGUF files (llama.cpp's format): what their header says, and a conversion that is kept.
+
+Reading one through transformers unpacks every weight and rebuilds the tokenizer: half a minute for 135 M parameters. So
+it is done once, into a safetensors checkpoint of half precision in the user's cache folder, which loads in a second.
+The format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
+"""
+
+import hashlib
+import importlib.util
+import os
+import shutil
+import struct
+import sys
+import tempfile
+import threading
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import BinaryIO
+
+from model.run import ModelNotAvailable
+
+_CONVERTING = threading.Lock()
+
+_FORMATS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
+_TEXT, _ARRAY = 8, 9
+# tensor types: (numbers in a block, bytes of a block); others, which are rare, go without the check for a cut file
+_BLOCKS = {0: (1, 4), 1: (1, 2), 2: (32, 18), 3: (32, 20), 6: (32, 22), 7: (32, 24), 8: (32, 34), 30: (1, 2)}
+_BLOCKS |= {10: (256, 84), 11: (256, 110), 12: (256, 144), 13: (256, 176), 14: (256, 210), 15: (256, 292)}
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a GGUF file says of itself. Of an array only its length is kept."""
+
+    metadata: dict[str, object]
+    n_parameter: int
+
+    def number(self, name: str) -> int:
+        """A number of the architecture, as in ``llama.block_count``; 0 if the file does not say."""
+        value = self.metadata.get(f"{self.metadata.get('general.architecture')}.{name}", 0)
+        return value if isinstance(value, int) else 0
+
+
+def read_header(path: Path) -> Header:
+    """Raises `ModelNotAvailable` if the file is damaged or cut short."""
+    try:
+        with path.open("rb") as file:
+            return _header(file, path.stat().st_size)
+    except (OSError, struct.error, ValueError, KeyError, MemoryError, OverflowError) as error:
+        raise ModelNotAvailable(
+            f"The file {path.name} in “{path.parent}” is not a GGUF file, or it is damaged or cut short. "
+            "Download it again."
+        ) from error
+
+
+def _header(file: BinaryIO, n_byte: int) -> Header:
+    def number(code: str) -> int | float | bool:
+        return struct.unpack("<" + code, file.read(struct.calcsize(code)))[0]
+
+    def text() -> str:
+        length = number("Q")
+        if length > n_byte:
+            raise ValueError("a text longer than the file")
+        return file.read(length).decode(errors="replace")
+
+    def value(kind: int) -> object:
+        if kind == _TEXT:
+            return text()
+        if kind != _ARRAY:
+            return number(_FORMATS[kind])
+        kind, length = number("I"), number("Q")
+        if length > n_byte:
+            raise ValueError("an array longer than the file")
+        if kind in _FORMATS:
+            file.seek(length * struct.calcsize(_FORMATS[kind]), os.SEEK_CUR)
+        else:
+            for _ in range(length):
+                value(kind)
+        return length
+
+    if file.read(4) != b"GGUF" or number("I") not in (2, 3):
+        raise ValueError("no GGUF of version 2 or 3")
+    n_tensor, n_entry = number("Q"), number("Q")
+    metadata = {}
+    for _ in range(n_entry):
+        name = text()
+        metadata[name] = value(number("I"))
+    n_parameter = last = 0
+    for _ in range(n_tensor):
+        text()
+        n_number = prod(number("Q") for _ in range(number("I")))
+        in_block, block = _BLOCKS.get(number("I"), (1, 0))
+        n_parameter += n_number
+        last = max(last, number("Q") + n_number // in_block * block)
+    if not n_tensor or file.tell() + last > n_byte:
+        raise ValueError("tensors are missing")
+    return Header(metadata, n_parameter)
+
+
+def cache_folder() -> Path:
+    """Where this user's system keeps what programs can make again."""
+    if chosen := os.environ.get("XDG_CACHE_HOME"):
+        base = Path(chosen)
+    elif sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData/Local")
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library/Caches"
+    else:
+        base = Path.home() / ".cache"
+    return base / "regard"
+
+
+def kept_at(path: Path, cache: Path | None = None) -> Path:
+    """Where the conversion of a GGUF file lies, or will."""
+    state = path.stat()
+    key = hashlib.sha256(f"{path.resolve()} {state.st_size} {state.st_mtime_ns}".encode()).hexdigest()[:12]
+    return (cache or cache_folder()) / "gguf" / f"{path.stem}-{key}"
+
+
+def converted(path: Path, cache: Path | None = None) -> Path:
+    """The folder with a safetensors checkpoint of a GGUF file; made the first time.
+
+    Safe against two at once, also in two processes: each writes a folder of its own, and the first to finish gives it
+    its name. Raises `ModelNotAvailable`.
+    """
+    target = kept_at(path, cache)
+    if target.is_dir():
+        return target
+    read_header(path)
+    if missing := [name for name in ("gguf", "accelerate") if importlib.util.find_spec(name) is None]:
+        raise ModelNotAvailable(
+            f"To read {path.name}, Regard needs the package{'s' if len(missing) > 1 else ''} {' and '.join(missing)}. "
+            "Install with: pip install 'regard[gguf]'"
+        )
+    target.parent.mkdir(parents=True, exist_ok=True)
+    making = Path(tempfile.mkdtemp(prefix=f"{target.name}.", dir=target.parent))
+    try:
+        with _CONVERTING:  # transformers cannot build two models at once in one process
+            if not target.is_dir():
+                _convert(path, making)
+                making.replace(target)
+    except OSError as error:
+        if not target.is_dir():  # another was faster
+            raise ModelNotAvailable(f"{path.name} cannot be converted into “{target.parent}”: {error}.") from error
+    finally:
+        shutil.rmtree(making, ignore_errors=True)
+    return target
+
+
+def _convert(path: Path, folder: Path) -> None:
+    import torch
+    import transformers
+
+    options = {"gguf_file": path.name, "local_files_only": True}
+    # newer versions leave the weights packed unless told otherwise
+    packing = getattr(transformers, "GgufConfig", None)
+    unpack = {"quantization_config": packing(dequantize=True)} if packing else {}
+    try:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(path.parent, **options)
+        lm = transformers.AutoModelForCausalLM.from_pretrained(path.parent, dtype=torch.float32, **unpack, **options)
+    except OSError:
+        raise
+    except Exception as error:  # an architecture that its reader does not know, a tensor it cannot unpack
+        reason = " ".join(str(error).split())[:160] or type(error).__name__
+        raise ModelNotAvailable(
+            f"transformers {transformers.__version__} cannot read {path.name} ({reason}). Choose another model, or a "
+            "safetensors checkpoint of this one."
+        ) from error
+    lm.half().save_pretrained(folder)
+    tokenizer.save_pretrained(folder)

@@ -1,0 +1,323 @@
+"""Any transformers checkpoint as a `LanguageModel`, with its true attention weights or a refusal that says why.
+
+Queries, keys and values are taken down through transformers' own attention interface (`model.capture`). A class that
+does not use it is run with ``attn_implementation="eager"`` and gives its weights. Which of the two is found out, and
+checked, before anyone sees the model (`model.opened`). Letters as in `model.run`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from model import checkpoint, hooks
+from model.architecture import Architecture, describe
+from model.attention import layer_weights
+from model.capture import ROUNDING, Recorder
+from model.intervention import UNCHANGED, Intervention
+from model.opened import open_model
+from model.pieces import token_of, tokens_of
+from model.predictions import predictions
+from model.pretrained import Build, builder, fingerprint_of, read_tokenizer, short
+from model.run import (
+    LayerParameters,
+    ModelInfo,
+    ModelNotAvailable,
+    ModelRun,
+    Predictions,
+    PromptError,
+    Token,
+    VisitorError,
+)
+
+_DENSE_BYTES = 1 << 30  # of weights in one run, for a class that cannot give queries and keys
+_UNLIMITED_CONTEXT = 2048  # tokens, for a model whose position bias sets no limit (T5)
+_ROWS_AT_ONCE = 128  # of logits: a (T, V) table of a long text would not fit
+
+
+def load(folder: Path, *, name: str, title: str) -> "HuggingFaceModel":
+    """From a folder as ``save_pretrained`` writes it: safetensors only, no code of the checkpoint's own.
+
+    Raises `ModelNotAvailable` with a sentence, whatever is wrong with the folder.
+    """
+    checkpoint.cost_of(folder)  # what headers alone can tell is told there
+    import transformers
+
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    try:
+        config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        tokenizer = read_tokenizer(folder)
+        build = builder(folder, config, title)
+        return HuggingFaceModel(build, tokenizer, name=name, title=title, fingerprint=fingerprint_of(folder))
+    except (VisitorError, MemoryError):
+        raise
+    # each architecture fails in a way of its own; whatever is wrong, the visitor gets the sentence
+    except Exception as error:
+        if "can't allocate memory" in str(error):
+            raise MemoryError from error
+        raise ModelNotAvailable(
+            f"The model “{title}” in “{folder}” cannot be read ({short(error)}). "
+            "Copy or download it again, or choose another model."
+        ) from error
+
+
+class HuggingFaceModel:
+    """One checkpoint. Shared by visitors and threads: after it is made, nothing in it changes."""
+
+    def __init__(self, build: Build, tokenizer: Any, *, name: str, title: str, fingerprint: str):
+        """Raises `ModelNotAvailable` if its true weights cannot be had."""
+        self.opened = open_model(build, title)
+        self._tokenizer = tokenizer
+        self._title = title
+        self.info = self._describe(name, title, fingerprint)
+        self._check_whole_run()
+
+    @property
+    def captured(self) -> str:
+        """What its attention is read from: "queries and keys", or "weights" that it gives itself."""
+        return self.opened.captured
+
+    # --- what the app asks ---
+
+    def encode(self, text: str, second: str | None = None) -> tuple[Token, ...]:
+        """Cut a text into tokens; or two texts, for a model that reads pairs. An empty text has none."""
+        return tokens_of(self._tokenizer, text, second) if text else ()
+
+    def token(self, id: int) -> Token:
+        return token_of(self._tokenizer, id)
+
+    def mask_token(self) -> Token | None:
+        """What stands for a word to be guessed, where the model has such a token."""
+        id = getattr(self._tokenizer, "mask_token_id", None)
+        return None if id is None else self.token(id)
+
+    def chat_text(self, text: str) -> str | None:
+        """The text as one message of a chat, in the words this model was tuned on; None if it has no such template.
+
+        Raises `VisitorError` if the template cannot be filled.
+        """
+        if not getattr(self._tokenizer, "chat_template", None):
+            return None
+        message = [{"role": "user", "content": text}]
+        try:
+            return self._tokenizer.apply_chat_template(message, tokenize=False, add_generation_prompt=True)
+        except Exception as error:  # a template is a small program of the checkpoint's own, run in jinja's sandbox
+            raise VisitorError(
+                f"The chat template of “{self._title}” cannot be filled ({short(error)}). Switch it off to read the "
+                "text as it is."
+            ) from error
+
+    def start_token(self) -> Token | None:
+        """What a target text begins with, before its first word; None for a model that writes none."""
+        if not self.opened.pair:
+            return None
+        generation = getattr(self.opened.transformer, "generation_config", None)
+        said = (
+            getattr(self.opened.config, "decoder_start_token_id", None),
+            getattr(generation, "decoder_start_token_id", None),
+            getattr(self.opened.config, "bos_token_id", None),
+            getattr(self.opened.config, "pad_token_id", None),
+        )
+        return next((self.token(id) for id in said if id is not None), None)
+
+    def run(
+        self, tokens: Sequence[Token], intervention: Intervention = UNCHANGED, source: Sequence[Token] = ()
+    ) -> ModelRun:
+        """One forward pass. An encoder-decoder reads `source` and has written `tokens` so far.
+
+        Raises `PromptError` if there are no tokens or too many, `VisitorError` if an intervention cannot be done here.
+        """
+        self._check(tokens, intervention, source)
+        ids = [token.id for token in tokens]
+        recorder, output = self._forward(ids, [token.id for token in source], intervention)
+        kept = self.opened.attention(recorder, output)
+        return ModelRun(
+            info=self.info,
+            tokens=tuple(tokens),
+            attention=kept["self"],
+            hidden=recorder.hidden.numpy(),
+            predictions=self._predictions(recorder.hidden, output, ids),
+            intervention=intervention,
+            source=tuple(source),
+            encoder=kept["encoder"],
+            cross=kept["cross"],
+        )
+
+    @torch.inference_mode()
+    def unembed(self, hidden: np.ndarray) -> np.ndarray:
+        if not self.opened.has_head:
+            raise VisitorError(f"{self._title} has no language-model head, so it predicts no tokens.")
+        if not self.opened.can_unembed:
+            raise VisitorError(
+                f"Regard cannot read single vectors of {self._title} as tokens: what {self.opened.class_name} does "
+                "behind its last layer could not be repeated exactly."
+            )
+        rows = torch.tensor(hidden).reshape(-1, hidden.shape[-1])  # (N, D)
+        return self.opened.logits(rows).reshape(*hidden.shape[:-1], -1).numpy()
+
+    def embeddings(self) -> tuple[np.ndarray, np.ndarray | None]:
+        """The token vectors (V, D); the learned position vectors (n_context, D), or None where there are none."""
+        tokens = self.opened.transformer.get_input_embeddings().weight.detach().float().numpy()
+        positions = None
+        for name, part in self.opened.transformer.named_modules():
+            if hooks.is_position_table(name, part) and "Sinusoidal" not in type(part).__name__:
+                positions = part.weight.detach().float().numpy()[-self.info.n_context :]
+        for table in (tokens, positions):
+            if table is not None:
+                table.setflags(write=False)  # they are the model's own memory
+        return tokens, positions
+
+    def recompute_layer(self, run: ModelRun, layer: int) -> float:
+        """Read the text again, keep what this layer's heads gave, and compare with weights·V from `model.attention`.
+
+        Returns the largest difference. Raises `VisitorError` for a model that gives no values.
+        """
+        if self.captured == "weights":
+            raise VisitorError(
+                f"{self._title} gives its attention weights, but not the values they were applied to: "
+                "this layer cannot be computed again by hand."
+            )
+        ids, source = ([token.id for token in tokens] for tokens in (run.tokens, run.source))
+        recorder, _ = self._forward(ids, source, run.intervention, keep_output=True)
+        return self._difference(run, layer, recorder)
+
+    def _difference(self, run: ModelRun, layer: int, recorder: Recorder) -> float:
+        theirs = recorder.of("self")[layer].output  # (T, H, K)
+        attention = run.attention[layer]
+        group = attention.n_head // attention.value.shape[0]
+        ours = layer_weights(attention) @ attention.value.repeat(group, axis=0)  # (H, T, K)
+        for its_layer, head in run.intervention.heads_off:
+            if its_layer == layer:
+                ours[head] = 0
+        return float(np.abs(ours.transpose(1, 0, 2) - theirs).max())
+
+    def layer_parameters(self, layer: int) -> LayerParameters | None:
+        return None  # fused, rotated and grouped in ways that differ by class
+
+    def architecture(self) -> Architecture:
+        """How it is built, read off its configuration."""
+        return describe(self.opened.config.to_dict())
+
+    def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Of every tensor of weights, by its name."""
+        return {name: tuple(parameter.shape) for name, parameter in self.opened.transformer.named_parameters()}
+
+    def _forward(
+        self, ids: Sequence[int], source: Sequence[int], intervention: Intervention = UNCHANGED, **options: bool
+    ) -> tuple[Recorder, Any]:
+        return self.opened.forward(ids, source, intervention, segments=self._segments(ids), **options)
+
+    def _segments(self, ids: Sequence[int]) -> list[int] | None:
+        """BERT's token types: 1 from behind the first separator to the last, if there is more than one (two texts)."""
+        separator = getattr(self._tokenizer, "sep_token_id", None)
+        if getattr(self.opened.config, "type_vocab_size", 0) != 2 or separator is None or self.captured == "weights":
+            return None
+        places = [place for place, id in enumerate(ids) if id == separator] or [0]
+        return [int(places[0] < place <= places[-1]) for place in range(len(ids))]
+
+    def _check_whole_run(self) -> None:
+        """All that a run holds fits together, and weights·V is what the heads gave, in every layer."""
+        ids, source = self.opened.probe
+        refused = f"Regard cannot show “{self._title}” ({self.opened.class_name})"
+        try:
+            run = self.run([Token(id, b"", 0, 0) for id in ids], source=[Token(id, b"", 0, 0) for id in source])
+        except ValueError as error:
+            raise ModelNotAvailable(f"{refused}: its layers are not alike ({short(error)}).") from error
+        if self.captured == "weights":
+            return
+        recorder, _ = self._forward(ids, source, keep_output=True)
+        for layer, call in enumerate(recorder.of("self")):
+            if (difference := self._difference(run, layer, recorder)) > ROUNDING * max(1, np.abs(call.output).max()):
+                raise ModelNotAvailable(
+                    f"{refused}: in layer {layer}, weights·values is not what the heads gave (off by {difference:.2g})."
+                )
+
+    @torch.inference_mode()
+    def _predictions(self, hidden: Tensor, output: Any, ids: Sequence[int]) -> Predictions | None:
+        if not self.opened.has_head:
+            return None
+        if not self.opened.can_unembed:
+            blocks = iter(output.logits[0].split(_ROWS_AT_ONCE))
+        else:
+            blocks = (self.opened.logits(rows) for rows in hidden[-1].split(_ROWS_AT_ONCE))
+        return predictions(blocks, torch.tensor(ids), of_next=self.info.family != "encoder")
+
+    # --- what is said of it ---
+
+    def _describe(self, name: str, title: str, fingerprint: str) -> ModelInfo:
+        recorder, output = self._forward(*self.opened.probe)
+        kept = self.opened.attention(recorder, output)["self"]
+        config, d_model = self.opened.config, recorder.hidden.shape[-1]
+        if self.captured == "weights":
+            n_head, causal = kept[0].n_head, not any(np.triu(layer.weights, 1).any() for layer in kept)
+            n_key_head = n_head if not getattr(config, "multi_query", False) else 1
+            n_key_head = getattr(config, "num_key_value_heads", None) or n_key_head
+            d_head = getattr(config, "head_dim", None) or d_model // n_head
+        else:
+            (n_head, _, d_head), n_key_head = kept[0].query.shape, kept[0].key.shape[0]
+            causal = all(layer.causal for layer in kept)
+        family = "encoder-decoder" if self.opened.pair else "decoder" if causal else "encoder"
+        n_context = self._n_context()
+        if self.captured == "weights":
+            n_context = min(n_context, int((_DENSE_BYTES / (4 * len(kept) * n_head)) ** 0.5))
+        return ModelInfo(
+            name=name,
+            title=title,
+            n_layer=len(kept),
+            n_head=n_head,
+            n_key_head=n_key_head,
+            d_model=d_model,
+            d_head=d_head,
+            n_vocab=self.opened.transformer.get_input_embeddings().weight.shape[0],
+            n_context=n_context,
+            n_parameter=sum(parameter.numel() for parameter in self.opened.transformer.parameters()),
+            causal=causal,
+            fingerprint=fingerprint,
+            family=family,
+            reads_pairs=family == "encoder" and getattr(self._tokenizer, "sep_token_id", None) is not None,
+        )
+
+    def _n_context(self) -> int:
+        for name, part in self.opened.transformer.named_modules():
+            if hooks.is_position_table(name, part):
+                offset = getattr(part, "offset", 0) or (part.padding_idx + 1 if part.padding_idx is not None else 0)
+                return part.weight.shape[0] - offset
+        for name in ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length"):
+            if isinstance(limit := getattr(self.opened.config, name, None), int) and limit > 0:
+                return limit
+        limit = getattr(self._tokenizer, "model_max_length", _UNLIMITED_CONTEXT)
+        return limit if limit < 1 << 20 else _UNLIMITED_CONTEXT
+
+    def _check(self, tokens: Sequence[Token], intervention: Intervention, source: Sequence[Token]) -> None:
+        if self.opened.pair and not source:
+            raise PromptError(f"{self._title} reads one text and writes another: give it a text to read.")
+        if source and not self.opened.pair:
+            raise PromptError(f"{self._title} reads one text only.")
+        for what, given in (("text", tokens), ("text to read", source)):
+            if not given and (what == "text" or self.opened.pair):
+                raise PromptError("There is no text to read: type at least one character.")
+            if (excess := len(given) - self.info.n_context) > 0:
+                raise PromptError(
+                    f"The {what} is {len(given):,} tokens long; {self._title} reads at most {self.info.n_context:,}. "
+                    f"Shorten it by {excess:,} token{'s' if excess > 1 else ''}."
+                )
+            if any(token.id >= self.info.n_vocab for token in given):
+                raise PromptError(f"The {what} holds a token that {self._title} has no vector for: write it otherwise.")
+        for layer, head in intervention.heads_off | intervention.heads_uniform:
+            if not (0 <= layer < self.info.n_layer and 0 <= head < self.info.n_head):
+                raise ValueError(
+                    f"no head {head} in layer {layer}: {self.info.n_layer} layers of {self.info.n_head} heads"
+                )
+        if self.captured == "weights" and replace(intervention, heads_off=frozenset()) != UNCHANGED:
+            raise VisitorError(
+                f"{self._title} does its attention in code of its own, so only whole heads can be switched off in it."
+            )
+        if intervention.heads_off and not self.opened.can_switch:
+            raise VisitorError(f"In {self._title}, no module takes the heads one by one, so none can be switched off.")
+        if not intervention.positions and not self.opened.has_positions:
+            raise VisitorError(f"{self._title} adds no position vectors that could be left out.")

@@ -1,0 +1,219 @@
+"""A transformers model opened for reading: how its true attention is had, and its way from a hidden vector to logits.
+
+Both are found out when it is opened, by reading a few tokens, and compared with what transformers itself says; nothing
+changes afterwards, so visitors and threads share it. Letters as in `model.run`.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from model import capture, hooks
+from model.attention import layer_weights
+from model.capture import ROUNDING, NotCaptured, Recorder
+from model.intervention import UNCHANGED, Intervention
+from model.pretrained import Build, short
+from model.run import Attention, DenseAttention, Layer, ModelNotAvailable
+
+KINDS = ("self", "encoder", "cross")
+_N_PROBE, _N_PROBE_SOURCE = 7, 5  # tokens read when it is opened; two lengths, to tell cross-attention apart
+
+
+def open_model(build: Build, title: str) -> "Opened":
+    """By queries and keys if that is the truth, else by the weights it gives.
+
+    Raises `ModelNotAvailable` with the class and both reasons.
+    """
+    capture.register()
+    tried, class_name = [], "unknown class"
+
+    def named_build(attn_implementation: str) -> Any:
+        nonlocal class_name
+        transformer = build(attn_implementation)
+        class_name = type(transformer).__name__
+        return transformer
+
+    for way in (Captured, Dense):
+        try:
+            return way(named_build, not_captured=" ".join(tried))
+        except NotCaptured as reason:
+            tried.append(str(reason))
+        except (KeyError, AttributeError, TypeError, ValueError, RuntimeError, NotImplementedError) as error:
+            if "memory" in str(error):
+                raise
+            # a class that was not written for this fails in a way of its own
+            tried.append(f"it does not run so ({type(error).__name__}: {short(error)})")
+    raise ModelNotAvailable(
+        f"Regard cannot show the true attention weights of “{title}” ({class_name}), so it shows none. "
+        f"Asked for queries and keys: {tried[0]}. Asked for its weights (eager attention): {tried[1]}."
+    )
+
+
+class Opened:
+    """What both ways have in common."""
+
+    captured: str  # what the attention is read from
+    attn_implementation: str
+    can_switch = True  # whether single heads can be switched off
+    roles: tuple[str, ...] = ()  # of the attention calls, in order
+
+    def __init__(self, build: Build, *, not_captured: str):
+        self.not_captured_because = not_captured
+        self.transformer = build(self.attn_implementation).eval().requires_grad_(False)
+        self.config = self.transformer.config
+        self.class_name = type(self.transformer).__name__
+        self.pair = bool(getattr(self.config, "is_encoder_decoder", False))
+        self.n_vocab = self.transformer.get_input_embeddings().weight.shape[0]
+        self._body = self.transformer
+        # no token of the first few: they are special in most vocabularies
+        ids = [min(5, self.n_vocab - 1) + i % max(1, self.n_vocab - 5) for i in range(_N_PROBE)]
+        self.probe = (ids, ids[:_N_PROBE_SOURCE] if self.pair else [])
+        self._find_attention()
+        self._find_head()
+
+    @torch.inference_mode()
+    def forward(
+        self,
+        ids: Sequence[int],
+        source: Sequence[int] = (),
+        intervention: Intervention = UNCHANGED,
+        *,
+        segments: Sequence[int] | None = None,
+        weights: bool = False,
+        keep_output: bool = False,
+    ) -> tuple[Recorder, Any]:
+        """Read a text (and a source, if it reads pairs): what was taken down, and what transformers returns."""
+        given: dict[str, Any] = {"input_ids": torch.tensor([ids])}  # (1, T)
+        if self.pair:
+            given = {"input_ids": torch.tensor([source]), "decoder_input_ids": given["input_ids"]}
+        if segments is not None:
+            given["token_type_ids"] = torch.tensor([segments])
+        if weights or self.captured == Dense.captured:
+            given["output_attentions"] = True
+        if getattr(self.config, "use_cache", None) is not None:
+            given["use_cache"] = False
+        with Recorder(intervention, self.roles, keep_output) as recorder:
+            return recorder, self._body(**given)
+
+    def attention(self, recorder: Recorder, output: Any) -> dict[str, tuple[Layer, ...]]:
+        """Of each of `KINDS`, what one forward showed."""
+        raise NotImplementedError
+
+    def _find_attention(self) -> None:
+        """Raises `NotCaptured`."""
+        raise NotImplementedError
+
+    def _watch(self, blocks: Sequence[nn.Module]) -> Recorder:
+        """Set the hooks, read the probe, and see whether every block was come by."""
+        self._blocks = blocks
+        hooks.watch_blocks(blocks)
+        self.has_positions = hooks.watch_positions(self.transformer)
+        recorder, _ = self.forward(*self.probe)
+        if recorder.n_block != len(blocks):
+            raise NotCaptured(f"{recorder.n_block} of its {len(blocks)} layers were run")
+        return recorder
+
+    def _n_layer(self) -> int:
+        for name in ("decoder_layers", "num_decoder_layers", "num_hidden_layers"):
+            if n_layer := getattr(self.config, name, None):
+                return n_layer
+        raise NotCaptured(f"{type(self.config).__name__} does not say how many layers there are")
+
+    def _find_head(self) -> None:
+        """The modules behind the last block, and what the model does with their result; checked against its logits."""
+        with hooks.modules_behind(self._blocks, self.transformer) as self._behind:
+            recorder, output = self.forward(*self.probe)
+        logits = getattr(output, "logits", None)
+        self.has_head, self.can_unembed = logits is not None, False
+        for finish in hooks.finishes(self.transformer, self.config) if self.has_head else ():
+            self._finish = finish
+            try:
+                ours = self.logits(recorder.hidden[-1])
+            except (TypeError, ValueError, RuntimeError, IndexError):
+                return
+            slack = 1e-4 * float(logits.abs().max())
+            if ours.shape == logits[0].shape and torch.allclose(ours, logits[0], rtol=1e-4, atol=slack):
+                self.can_unembed = True
+                self._body = self.transformer.base_model  # the (T, V) table of a long text would not fit
+                return
+
+    @torch.inference_mode()
+    def logits(self, hidden: Tensor) -> Tensor:
+        """(N, D) -> (N, V), if `can_unembed`."""
+        hidden = hidden[None]
+        for part in self._behind:
+            hidden = part(hidden)
+        return self._finish(hidden[0]).float()
+
+
+class Captured(Opened):
+    """Through transformers' attention interface."""
+
+    captured = "queries and keys"
+    attn_implementation = capture.NAME
+
+    def attention(self, recorder: Recorder, output: Any) -> dict[str, tuple[Layer, ...]]:
+        return {kind: tuple(call.record for call in recorder.of(kind)) for kind in KINDS}
+
+    def _find_attention(self) -> None:
+        recorder, _ = self.forward(*self.probe)
+        roles = [_role(call.record, self.pair) for call in recorder.calls]
+        if not roles:
+            raise NotCaptured(f"{self.class_name} never calls transformers' attention interface")
+        n_layer = self._n_layer()
+        if roles.count("self") != n_layer or roles.count("cross") != n_layer * self.pair:
+            counted = ", ".join(f"{roles.count(role)} {role}" for role in dict.fromkeys(roles))
+            raise NotCaptured(f"{self.class_name} made {len(roles)} attention calls in {n_layer} layers ({counted})")
+        self.roles = recorder.roles = tuple(roles)
+        recorder = self._watch(hooks.blocks_of([call.module for call in recorder.of("self")], self.transformer))
+        ours = self.attention(recorder, None)
+        self.has_positions |= any(layer.bias is not None for layer in ours["self"])
+
+        self.transformer.set_attn_implementation("eager")
+        try:
+            eager, output = self.forward(*self.probe, weights=True)
+            theirs = capture.eager_weights(output, self.pair, self.class_name)
+        finally:
+            self.transformer.set_attn_implementation(capture.NAME)
+        for kind, layers in theirs.items():
+            if len(layers) != len(ours[kind]):
+                raise NotCaptured(f"it gives {len(layers)} layers of weights for {len(ours[kind])} of queries and keys")
+            for layer, (kept, weights) in enumerate(zip(ours[kind], layers, strict=True)):
+                if (difference := np.abs(layer_weights(kept) - weights).max()) > ROUNDING:
+                    raise NotCaptured(
+                        f"the weights of layer {layer} from queries and keys differ from its own by {difference:.2g}"
+                    )
+        if not torch.allclose(recorder.hidden, eager.hidden, rtol=1e-3, atol=1e-3 * float(eager.hidden.abs().max())):
+            raise NotCaptured("the fast attention and its own lead to different hidden states")
+
+
+class Dense(Opened):
+    """By the weights it gives itself."""
+
+    captured = "weights"
+    attn_implementation = "eager"
+
+    def attention(self, recorder: Recorder, output: Any) -> dict[str, tuple[Layer, ...]]:
+        theirs = capture.eager_weights(output, self.pair, self.class_name)
+        return {kind: tuple(map(DenseAttention, layers)) for kind, layers in theirs.items()}
+
+    def _find_attention(self) -> None:
+        _, output = self.forward(*self.probe)
+        layers = capture.eager_weights(output, self.pair, self.class_name)["self"]
+        if len(layers) != self._n_layer():
+            raise NotCaptured(f"it gives weights of {len(layers)} layers, and has {self._n_layer()}")
+        blocks = hooks.stack_of(self.transformer, len(layers), self.pair)
+        self._watch(blocks)
+        self.can_switch = hooks.watch_outputs(self.config.model_type, blocks, len(layers[0]))
+
+
+def _role(record: Attention, pair: bool) -> str:
+    """Of a call during the probe, whose two texts differ in length."""
+    if not pair:
+        return "self"
+    if record.n_query == _N_PROBE_SOURCE:
+        return "encoder"
+    return "self" if record.n_key == _N_PROBE else "cross"

@@ -1,0 +1,81 @@
+"""A folder that ``save_pretrained`` wrote: which class reads it, its weights whole or not at all, its tokenizer."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from model.run import ModelNotAvailable
+
+Build = Callable[[str], Any]  # attn_implementation -> a PreTrainedModel with its weights
+
+
+def read_tokenizer(folder: Path) -> Any:
+    from transformers import AutoTokenizer
+
+    reason = "it is of the slow kind, which does not say where a token stands in the text"
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        if tokenizer.is_fast:
+            return tokenizer
+    except Exception as error:  # of any library that reads one of the formats
+        reason = short(error)
+    raise ModelNotAvailable(
+        f"The tokenizer in “{folder}” cannot be used ({reason}). Add the tokenizer.json that belongs to these weights."
+    )
+
+
+def builder(folder: Path, config: Any, title: str) -> Build:
+    """With the head that the checkpoint holds, or without one: transformers would make a missing one up at random."""
+    classes = _classes(config)
+
+    def build(attn_implementation: str) -> Any:
+        for cls in classes:
+            transformer, loading = cls.from_pretrained(
+                folder,
+                dtype=torch.float32,
+                attn_implementation=attn_implementation,
+                use_safetensors=True,
+                local_files_only=True,
+                trust_remote_code=False,
+                output_loading_info=True,
+            )
+            # what a pooler makes is not shown
+            if not (missing := sorted(key for key in loading["missing_keys"] if "pooler" not in key)):
+                return transformer
+        raise ModelNotAvailable(
+            f"The weights of “{title}” are incomplete: {type(transformer).__name__} needs {len(missing)} more tensors, "
+            f"for example {missing[0]}. Regard does not make them up. Download the model again."
+        )
+
+    return build
+
+
+def _classes(config: Any) -> list[Any]:
+    """Which classes may read the checkpoint: with the head it was saved with, or its kind's; without any."""
+    import transformers
+    from transformers.models.auto import modeling_auto as auto
+
+    heads = (
+        auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+        auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES,
+        auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+    )
+    known = {name for names in heads for name in names.values()} | {str(n) for n in auto.MODEL_MAPPING_NAMES.values()}
+    saved_as = [name for name in config.architectures or () if name in known]
+    of_its_kind = [names[config.model_type] for names in heads if config.model_type in names]
+    return [*(getattr(transformers, name) for name in (saved_as or of_its_kind)[:1]), transformers.AutoModel]
+
+
+def fingerprint_of(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob("*.safetensors")):
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()[:16]
+
+
+def short(error: BaseException) -> str:
+    return (" ".join(str(error).split()) or type(error).__name__)[:160].rstrip(".")

@@ -1,0 +1,180 @@
+"""Every page with a model of each family that was never ours: tiny random checkpoints in a folder of the visitor's."""
+
+import base64
+import json
+
+import numpy as np
+import pytest
+import torch
+from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
+from transformers import (
+    BertConfig,
+    BertForMaskedLM,
+    BertModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
+    T5Config,
+    T5ForConditionalGeneration,
+)
+
+from model.attention import layer_weights
+from viz.ui import session
+
+SHAPE = {
+    "vocab_size": 120,
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 48,
+}
+PAGES = ["home", "tokenization", "embeddings", "attention", "head", "mechanism", "model", "understanding", "generation"]
+TEXT = "the cat saw the dog"
+
+
+def tokenizer(mark: str) -> PreTrainedTokenizerFast:
+    """A byte-level one with the special tokens of an encoder, or of a decoder."""
+    bpe = Tokenizer(models.BPE())
+    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    names = ["[PAD]", "[CLS]", "[SEP]", "[MASK]"] if mark == "encoder" else ["<pad>", "</s>"]
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())[:100]
+    bpe.train_from_iterator(
+        [TEXT, "a dog and a cat"] * 4,
+        trainers.BpeTrainer(vocab_size=120, special_tokens=names, initial_alphabet=alphabet, show_progress=False),
+    )
+    if mark == "encoder":
+        pair = "[CLS]:0 $A:0 [SEP]:0 $B:1 [SEP]:1"
+        ids = [(name, bpe.token_to_id(name)) for name in ("[CLS]", "[SEP]")]
+        bpe.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", pair=pair, special_tokens=ids)
+        marks = {"pad_token": "[PAD]", "cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]"}
+        return PreTrainedTokenizerFast(tokenizer_object=bpe, **marks)
+    if mark == "encoder-decoder":
+        bpe.post_processor = processors.TemplateProcessing(
+            single="$A </s>", special_tokens=[("</s>", bpe.token_to_id("</s>"))]
+        )
+    return PreTrainedTokenizerFast(tokenizer_object=bpe, pad_token="<pad>", eos_token="</s>")
+
+
+def built(kind: str):
+    torch.manual_seed(0)
+    if kind == "decoder":
+        return LlamaForCausalLM(LlamaConfig(**SHAPE, num_key_value_heads=2, max_position_embeddings=40))
+    if kind == "encoder-decoder":
+        config = T5Config(
+            vocab_size=120, d_model=32, d_kv=8, d_ff=48, num_layers=2, num_heads=4, decoder_start_token_id=0
+        )
+        return T5ForConditionalGeneration(config)
+    config = BertConfig(**SHAPE, max_position_embeddings=40)
+    return BertForMaskedLM(config) if kind == "encoder" else BertModel(config)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """A folder of models, as an operator allows it."""
+    root = tmp_path_factory.mktemp("models")
+    for kind in ("decoder", "encoder", "headless", "encoder-decoder"):
+        transformer = built(kind)
+        for parameter in transformer.parameters():
+            torch.nn.init.normal_(parameter, std=0.2)
+        transformer.save_pretrained(root / kind)
+        words = tokenizer("encoder" if kind == "headless" else kind)
+        if kind == "decoder":
+            words.chat_template = "{% for m in messages %}</s>{{ m.role }} {{ m.content }}{% endfor %}</s>assistant "
+        words.save_pretrained(root / kind)
+    return root
+
+
+@pytest.fixture
+def open_with(open_page, root, monkeypatch):
+    """`open_with("encoder", "attention", layer=1)`: a page of the app, with that model."""
+    monkeypatch.setenv("REGARD_MODEL_ROOTS", str(root))
+
+    def open(name: str, page: str, **link):
+        return open_page(page, model=f"folder:{root / name}", **({"text": TEXT} | link))
+
+    return open
+
+
+def said(app) -> str:
+    return "\n".join(
+        element.value for element in [*app.title, *app.subheader, *app.markdown, *app.caption, *app.warning]
+    )
+
+
+def values_of(app) -> np.ndarray:
+    """The heatmap's numbers as they are sent."""
+    z = json.loads(app.get("plotly_chart")[0].proto.spec)["data"][0]["z"]
+    return np.frombuffer(base64.b64decode(z["bdata"]), z["dtype"]).reshape([int(n) for n in z["shape"].split(",")])
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("kind", ["decoder", "encoder", "headless", "encoder-decoder"])
+def test_every_page_opens_or_says_why_not(open_with, kind, page):
+    app = open_with(kind, page)
+    assert not app.exception
+    assert "**Check failed" not in said(app) and "cannot be read" not in said(app)
+    assert app.session_state.model.endswith(kind)
+    if page == "generation" and kind != "decoder":
+        assert "does not write on" in app.warning[0].value
+    if page == "understanding" and kind != "encoder":
+        assert "is no encoder" in app.warning[0].value or "without the head" in app.warning[0].value
+
+
+def test_grouped_heads_share_their_keys(open_with, root):
+    lm = session.language_model(open_with("decoder", "attention").session_state.model)
+    run = lm.run(lm.encode(TEXT))
+    assert (lm.info.n_head, lm.info.n_key_head) == (4, 2)
+    assert run.attention[0].key.shape[0] == 2
+    assert layer_weights(run.attention[0]).sum(-1) == pytest.approx(1, abs=1e-5)
+
+
+def test_an_encoder_fills_the_blank(open_with):
+    app = open_with("encoder", "understanding", text="the [MASK] saw the dog")
+    lm = session.language_model(app.session_state.model)
+    run = lm.run(lm.encode("the [MASK] saw the dog"))
+    (place,) = (i for i, token in enumerate(run.tokens) if token.id == lm.mask_token().id)
+    assert run.tokens[place].special and f"The blank at position {place}" in said(app)
+    best = np.exp(run.predictions.top_log_prob[place, :8])
+    assert f"they hold {100 * best.sum():.1f} % of the probability" in said(app)
+
+
+def test_two_texts_are_two_segments_for_an_encoder(open_with):
+    app = open_with("encoder", "attention", text="the cat\n\na dog", segment="A → B")
+    assert not app.exception
+    lm = session.language_model(app.session_state.model)
+    tokens = session.encoded(lm, "the cat\n\na dog")
+    assert [token.label for token in tokens if token.special] == ["[CLS]", "[SEP]", "[SEP]"]
+    assert "".join("the cat\n\na dog"[token.start : token.end] for token in tokens) == "the cata dog"
+    assert "A → B" in said(app)
+
+
+@pytest.mark.parametrize("kind", ["self", "encoder", "cross"])
+def test_all_three_kinds_of_an_encoder_decoder_are_read(open_with, kind):
+    app = open_with("encoder-decoder", "attention", kind=kind, target="a dog")
+    assert not app.exception and "Check failed" not in said(app)
+    words = {"self": "the decoder's own", "encoder": "the encoder's own", "cross": "cross-attention"}[kind]
+    assert words in said(app)
+    key = session.RunKey(app.session_state.model, TEXT, target="a dog")
+    run = session.run_of(key)
+    assert run.kinds == ("self", "encoder", "cross")
+    assert [token.label for token in run.tokens][1:] == ["a", "␣dog"]
+    n_query, n_key = (len(side) for side in run.sides(kind))
+    assert values_of(app).shape == (n_query, n_key)
+    assert values_of(app) == pytest.approx(layer_weights(run.layers(kind)[0])[0], abs=1e-6)
+
+
+def test_a_chat_template_is_shown_as_tokens(open_with, open_page, root):
+    app = open_with("decoder", "attention", chat="true")
+    message = f"</s>user {TEXT}</s>assistant "
+    assert session.encoded(session.language_model(app.session_state.model), message)[0].special
+    assert len(values_of(app)) == len(session.encoded(session.language_model(app.session_state.model), message))
+    assert not any(toggle.key == "chat" for toggle in open_page("attention").toggle)  # our own model has no template
+
+
+def test_an_encoder_decoder_writes_its_own_target(open_with):
+    app = open_with("encoder-decoder", "attention")
+    run = session.run_of(session.RunKey(app.session_state.model, TEXT))
+    lm = session.language_model(app.session_state.model)
+    assert run.tokens[0].id == lm.start_token().id
+    for i in range(1, len(run.tokens)):
+        assert run.tokens[i].id == run.predictions.top_id[i - 1, 0]  # the most probable each time

@@ -1,0 +1,104 @@
+"""The sidebar: choosing among the models here, and loading one of the visitor's own."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from tests.test_sources import tiny_gpt2  # noqa: F401 (a fixture)
+
+
+@pytest.fixture
+def roots(tmp_path, tiny_gpt2, monkeypatch) -> Path:  # noqa: F811
+    """A folder that the operator allows, with one model."""
+    shutil.copytree(tiny_gpt2, tmp_path / "models" / "mine")
+    monkeypatch.setenv("REGARD_MODEL_ROOTS", str(tmp_path / "models"))
+    return tmp_path / "models"
+
+
+def said(at: AppTest) -> str:
+    """All words of the sidebar."""
+    kinds = (at.sidebar.caption, at.sidebar.markdown, at.sidebar.warning)
+    return "\n".join(element.value for elements in kinds for element in elements).replace("\\", "")
+
+
+def typed(at: AppTest, text: str) -> AppTest:
+    return at.sidebar.text_input(key="own_model").set_value(text).run()
+
+
+def labels(at: AppTest) -> list[str]:
+    return [button.label for button in at.sidebar.button]
+
+
+def test_the_models_here(open_page):
+    at = open_page("tokenization")
+    assert at.sidebar.selectbox(key="model").options[0] == at.session_state.model == "story"
+    assert "**Story** · built in" in said(at)
+    assert not at.exception
+
+
+def test_a_server_for_others_opens_nothing(open_page):
+    at = open_page("tokenization")  # a test's server listens on no address, which is not this machine alone
+    assert "This server opens no folders and downloads nothing." in said(at)
+    assert not at.sidebar.text_input
+
+
+def test_the_cost_first_and_then_the_model(open_page, roots):
+    at = typed(open_page("tokenization"), "mine")
+    assert "2 layers × 2 heads · reads up to 64 tokens · needs" in said(at) and "free" in said(at)
+    assert at.session_state.model == "story" and labels(at) == ["Load"]
+    at.sidebar.button(key="load_own_model").click().run()
+    name = f"folder:{roots / 'mine'}"
+    assert at.session_state.model == name
+    assert "**mine** · a folder on this machine" in said(at)
+    assert "× **2** layers × **2** heads" in said(at)
+    assert at.sidebar.text_input(key="own_model").value == ""
+    at.sidebar.selectbox(key="model").select("story").run()  # and back
+    assert at.session_state.model == "story" and name in at.sidebar.selectbox(key="model").options
+    assert not at.exception
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("yours", "There is no folder “yours”."),
+        ("../..", "lies outside of what this server may open"),
+        ("/etc", "lies outside of what this server may open"),
+        ("door", "lies outside of what this server may open"),
+        (".", "is not a model folder: it holds no config.json"),
+        ("org/name", "this server does not allow it"),
+        ("<script>alert(1)</script> **x**", "“<script>alert(1)</script> **x**”"),
+    ],
+)
+def test_what_cannot_be_used(open_page, roots, text, sentence):
+    (roots / "door").symlink_to(roots.parent)
+    at = typed(open_page("tokenization"), text)
+    assert sentence in said(at)
+    assert at.session_state.model == "story" and labels(at) == []
+    assert at.dataframe and not at.exception  # the page goes on with the model it had
+
+
+def test_damage_between_the_look_and_the_load(open_page, roots):
+    at = typed(open_page("tokenization"), "mine")
+    (roots / "mine/model.safetensors").write_bytes(b"cut")
+    at.sidebar.button(key="load_own_model").click().run()
+    assert "The file model.safetensors in" in said(at) and "is damaged or cut short" in said(at)
+    assert at.session_state.model == "story" and not at.exception
+    assert "× **6** layers × **6** heads" in said(at)
+
+
+def test_a_link_to_a_folder(open_page, roots):
+    at = open_page("tokenization", model=f"folder:{roots / 'mine'}")
+    assert at.session_state.model == f"folder:{roots / 'mine'}"
+    assert "× **2** layers × **2** heads" in said(at) and not at.exception
+
+
+@pytest.mark.parametrize("name", ["folder:/etc", "folder:{roots}/../models/mine", "hub:org/name", "package:x", "gpt5"])
+def test_a_link_to_a_model_that_is_not_allowed(open_page, roots, name):
+    name = name.format(roots=roots)
+    at = open_page("tokenization", model=name)
+    assert at.session_state.model == "story"
+    assert [info.value for info in at.info if name[:80] in info.value] == [
+        f"The link asked for model “{name[:80]}”, which does not exist here: showing story."
+    ]

@@ -1,0 +1,186 @@
+"""Regard against transformers' own numbers, for tiny random models of every class in `tests.zoo`. No download."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from model.attention import layer_weights
+from model.huggingface import HuggingFaceModel
+from model.intervention import Intervention
+from model.run import Attention, ModelNotAvailable, ModelRun, VisitorError
+from tests.zoo import N_SOURCE, N_TOKEN, ZOO, builder, tokens
+from tests.zoo_table import README, row, table_in
+
+REFUSED = {
+    "GptOssForCausalLM": "attention sinks",
+    "MambaForCausalLM": "never calls transformers' attention interface",
+}
+SHOWN = [name for name, animal in ZOO.items() if not animal.cannot and name not in REFUSED]
+FIELDS = {"self": "attentions", "encoder": "encoder_attentions", "cross": "cross_attentions"}
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A class as Regard shows it, and as transformers runs it with ``attn_implementation="eager"``."""
+
+    name: str
+    lm: HuggingFaceModel
+    run: ModelRun
+    theirs: Any  # the model
+    inputs: dict[str, torch.Tensor]
+    said: Any  # its output
+
+    def look(self, intervention: Intervention) -> ModelRun:
+        return self.lm.run(self.run.tokens, intervention, self.run.source)
+
+    def their_hidden(self, output: Any) -> tuple[torch.Tensor, ...]:
+        return output.decoder_hidden_states if self.run.source else output.hidden_states
+
+
+@pytest.fixture(scope="module", params=SHOWN)
+def pair(request) -> Pair:
+    name = request.param
+    lm = HuggingFaceModel(builder(name), None, name=name, title=name, fingerprint="")
+    source = tokens(N_SOURCE) if ZOO[name].family == "encoder-decoder" else ()
+    run = lm.run(tokens(N_TOKEN), source=source)
+    theirs = builder(name)("eager")
+    ids, source_ids = (torch.tensor([[token.id for token in text]]) for text in (run.tokens, run.source))
+    inputs = {"input_ids": source_ids, "decoder_input_ids": ids} if source else {"input_ids": ids}
+    with torch.inference_mode():
+        said = theirs(**inputs, output_attentions=True, output_hidden_states=True)
+    return Pair(name, lm, run, theirs, inputs, said)
+
+
+def test_every_heads_weights_are_the_models_own(pair):
+    assert pair.run.info.family == ZOO[pair.name].family
+    for kind in pair.run.kinds:
+        field = "decoder_attentions" if pair.run.source and kind == "self" else FIELDS[kind]
+        theirs = getattr(pair.said, field)
+        assert len(pair.run.layers(kind)) == len(theirs) == 2
+        for layer, weights in zip(pair.run.layers(kind), theirs, strict=True):
+            np.testing.assert_allclose(layer_weights(layer), weights[0].numpy(), atol=1e-5)
+            np.testing.assert_allclose(layer_weights(layer).sum(-1), 1, atol=1e-5)
+
+
+def test_the_residual_stream_and_the_logits_are_the_models_own(pair):
+    hidden = pair.their_hidden(pair.said)
+    for ours, theirs in zip(pair.run.hidden[:-1], hidden[:-1], strict=True):  # the last may be behind a norm
+        np.testing.assert_allclose(ours, theirs[0].numpy(), rtol=1e-4, atol=1e-4 * float(theirs.abs().max()))
+    logits = pair.said.logits[0].numpy()
+    np.testing.assert_allclose(pair.lm.unembed(pair.run.hidden[-1]), logits, atol=1e-4 * np.abs(logits).max())
+    assert pair.lm.unembed(pair.run.hidden[1, 4]).shape == (pair.run.info.n_vocab,)
+
+
+def test_predictions_are_the_models_own(pair):
+    log_prob = pair.said.logits[0].log_softmax(-1)
+    best = log_prob.topk(5)
+    predictions = pair.run.predictions
+    np.testing.assert_array_equal(predictions.top_id[:, :5], best.indices.numpy())
+    np.testing.assert_allclose(predictions.top_log_prob[:, :5], best.values.numpy(), atol=1e-3)
+    ids = [token.id for token in pair.run.tokens]
+    if predictions.of_next:
+        actual = [float(log_prob[t, id]) for t, id in enumerate(ids[1:])]
+        np.testing.assert_allclose(predictions.next_log_prob[:-1], actual, atol=1e-3)
+        assert np.isnan(predictions.next_log_prob[-1]) and predictions.next_rank[-1] == -1
+    else:
+        np.testing.assert_allclose(
+            predictions.next_log_prob, [float(log_prob[t, id]) for t, id in enumerate(ids)], atol=1e-3
+        )
+
+
+def test_a_head_switched_off_is_its_slice_set_to_zero(pair):
+    layer, head = 1, 2
+    off = Intervention(heads_off=frozenset({(layer, head)}))
+    if not ZOO[pair.name].output:
+        with pytest.raises(VisitorError, match="none can be switched off"):
+            pair.look(off)
+        return
+    call = iter(range(100))  # ALBERT calls the one module for each layer
+    wanted = layer if pair.name == "AlbertForMaskedLM" else 0
+
+    def without_head(module: torch.nn.Module, args: tuple) -> tuple | None:
+        if next(call) != wanted:
+            return None
+        heads = args[0].clone()
+        width = heads.shape[-1] // pair.run.info.n_head
+        heads[..., head * width : (head + 1) * width] = 0
+        return (heads, *args[1:])
+
+    hook = pair.theirs.get_submodule(ZOO[pair.name].output).register_forward_pre_hook(without_head)
+    try:
+        with torch.inference_mode():
+            said = pair.theirs(**pair.inputs)
+    finally:
+        hook.remove()
+    changed = pair.look(off)
+    logits = said.logits[0].numpy()
+    assert np.abs(logits - pair.said.logits[0].numpy()).max() > 1e-3  # it makes a difference
+    np.testing.assert_allclose(pair.lm.unembed(changed.hidden[-1]), logits, atol=1e-4 * np.abs(logits).max())
+    np.testing.assert_array_equal(pair.run.hidden, pair.look(Intervention()).hidden)  # the next visitor's run is whole
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        Intervention(heads_uniform=frozenset({(0, 1)})),
+        Intervention(temperature=2.5),
+        Intervention(scale=False, heads_off=frozenset({(1, 3)})),
+        Intervention(causal_mask=False),
+        Intervention(positions=False),
+    ],
+    ids=["uniform", "temperature", "scale", "mask", "positions"],
+)
+def test_the_record_says_what_was_done(pair, change):
+    """What the heads gave to the output projection is weights·V of the record, whatever was changed."""
+    if pair.lm.captured == "weights":
+        with pytest.raises(VisitorError, match="code of its own"):
+            pair.look(change)
+        with pytest.raises(VisitorError, match="not the values"):
+            pair.lm.recompute_layer(pair.run, 0)
+        return
+    changed = pair.look(change)
+    for layer in range(2):
+        assert pair.lm.recompute_layer(changed, layer) < 1e-5
+    weights = layer_weights(changed.attention[0])
+    if change.heads_uniform:
+        seen = weights[1] > 0
+        np.testing.assert_allclose(weights[1], seen / seen.sum(-1, keepdims=True), atol=1e-6)
+    elif not change.causal_mask:
+        assert (weights[:, 0] > 0).sum(-1).max() == N_TOKEN or not pair.run.info.causal
+    elif change.temperature != 1:
+        entropy = [-(w * np.log(np.maximum(w, 1e-30))).sum() for w in (weights, layer_weights(pair.run.attention[0]))]
+        assert entropy[0] > entropy[1]
+    elif not change.positions:
+        assert np.abs(weights - layer_weights(pair.run.attention[0])).max() > 1e-3
+
+
+def test_queries_and_keys_are_the_runs_own_memory(pair):
+    """A view would keep the whole fused tensor alive."""
+    for layer in pair.run.attention:
+        for array in (layer.query, layer.key, layer.value) if isinstance(layer, Attention) else (layer.weights,):
+            whole = array
+            while isinstance(whole.base, np.ndarray):
+                whole = whole.base
+            assert whole.nbytes == array.nbytes and not array.flags.writeable
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_class_without_true_weights_is_refused_with_the_reason(name):
+    with pytest.raises(ModelNotAvailable, match=REFUSED[name]) as refusal:
+        HuggingFaceModel(builder(name), None, name=name, title="Tiny", fingerprint="")
+    assert name in str(refusal.value) and "shows none" in str(refusal.value)
+
+
+def test_the_zoo_is_large():
+    assert len(SHOWN) >= 24
+
+
+def test_the_readmes_table_is_of_this_zoo():
+    """All but the last column, whose digits differ between processors."""
+    theirs = [line.split(" | ") for line in table_in(README.read_text())]
+    ours = [row(name).split(" | ") for name in ZOO]
+    assert [line[:-1] for line in theirs] == [line[:-1] for line in ours]
+    assert all(line[-1] == "–" or float(line[-1]) < 1e-5 for line in theirs)

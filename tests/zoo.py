@@ -1,0 +1,217 @@
+"""Tiny random models of every class that Regard is checked against: no download, one configuration a class.
+
+Heads are grouped where the class can group them, windows are shorter than the text, caps are low enough to bite: what a
+class does otherwise than the rest has to show in its numbers.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from model.run import Token
+
+N_TOKEN, N_SOURCE = 13, 9  # not equal, so that self- and cross-attention cannot be taken for each other
+_VOCABULARY = 59
+
+
+@dataclass(frozen=True)
+class Animal:
+    """One class of transformers, with the configuration that makes it tiny."""
+
+    family: str  # decoder, encoder, encoder-decoder
+    config: str
+    options: dict[str, Any] = field(default_factory=dict)
+    output: str = ""  # the module that the heads' outputs enter in layer 1; "" where there is none
+    cannot: str = ""  # why the class cannot be shown
+
+
+def _sizes(d_model: str, n_layer: str, n_head: str, **more: Any) -> dict[str, Any]:
+    return {"vocab_size": _VOCABULARY, d_model: 32, n_layer: 2, n_head: 4, **more}
+
+
+def _usual(**more: Any) -> dict[str, Any]:
+    return _sizes("hidden_size", "num_hidden_layers", "num_attention_heads", max_position_embeddings=64) | more
+
+
+def _encoder(**more: Any) -> dict[str, Any]:
+    return _usual(intermediate_size=48) | more
+
+
+def _rotary(**more: Any) -> dict[str, Any]:
+    return _usual(intermediate_size=48, num_key_value_heads=2, pad_token_id=0) | more
+
+
+def _pair(**more: Any) -> dict[str, Any]:
+    stacks = {f"{stack}_{size}": n for stack in ("encoder", "decoder") for size, n in _STACK.items()}
+    return {"vocab_size": _VOCABULARY, "d_model": 32, "max_position_embeddings": 64, **stacks, "pad_token_id": 1} | more
+
+
+_STACK = {"layers": 2, "attention_heads": 4, "ffn_dim": 48}
+_MOE = {"num_local_experts": 4, "num_experts_per_tok": 2}
+_ROPE = {"rope_parameters": {"rope_type": "default", "rope_theta": 10000.0}}
+
+ZOO: dict[str, Animal] = {
+    "GPT2LMHeadModel": Animal(
+        "decoder", "GPT2Config", _sizes("n_embd", "n_layer", "n_head", n_positions=64), "transformer.h.1.attn.c_proj"
+    ),
+    "GPTNeoForCausalLM": Animal(
+        "decoder",
+        "GPTNeoConfig",
+        _sizes("hidden_size", "num_layers", "num_heads", attention_types=[[["global", "local"], 1]], window_size=5)
+        | {"intermediate_size": 48, "max_position_embeddings": 64},
+        "transformer.h.1.attn.attention.out_proj",
+    ),
+    "GPTNeoXForCausalLM": Animal("decoder", "GPTNeoXConfig", _encoder(), "gpt_neox.layers.1.attention.dense"),
+    "GPTJForCausalLM": Animal(
+        "decoder",
+        "GPTJConfig",
+        _sizes("n_embd", "n_layer", "n_head", n_positions=64, rotary_dim=4),
+        "transformer.h.1.attn.out_proj",
+    ),
+    "OPTForCausalLM": Animal(
+        "decoder", "OPTConfig", _usual(ffn_dim=48, word_embed_proj_dim=32), "model.decoder.layers.1.self_attn.out_proj"
+    ),
+    "BloomForCausalLM": Animal(
+        "decoder", "BloomConfig", _sizes("hidden_size", "n_layer", "n_head"), "transformer.h.1.self_attention.dense"
+    ),
+    "FalconForCausalLM": Animal("decoder", "FalconConfig", _usual(), "transformer.h.1.self_attention.dense"),
+    "MptForCausalLM": Animal(
+        "decoder",
+        "MptConfig",
+        _sizes("d_model", "n_layers", "n_heads", max_seq_len=64),
+        "transformer.blocks.1.attn.out_proj",
+    ),
+    "LlamaForCausalLM": Animal("decoder", "LlamaConfig", _rotary(), "model.layers.1.self_attn.o_proj"),
+    "MistralForCausalLM": Animal(
+        "decoder", "MistralConfig", _rotary(sliding_window=5), "model.layers.1.self_attn.o_proj"
+    ),
+    "MixtralForCausalLM": Animal("decoder", "MixtralConfig", _rotary(**_MOE), "model.layers.1.self_attn.o_proj"),
+    "Qwen2ForCausalLM": Animal("decoder", "Qwen2Config", _rotary(), "model.layers.1.self_attn.o_proj"),
+    "Qwen3ForCausalLM": Animal("decoder", "Qwen3Config", _rotary(head_dim=8), "model.layers.1.self_attn.o_proj"),
+    "GemmaForCausalLM": Animal(
+        "decoder", "GemmaConfig", _rotary(head_dim=8, num_key_value_heads=1), "model.layers.1.self_attn.o_proj"
+    ),
+    "Gemma2ForCausalLM": Animal(
+        "decoder",
+        "Gemma2Config",
+        _rotary(head_dim=8, sliding_window=5, attn_logit_softcapping=0.5, final_logit_softcapping=2.0),
+        "model.layers.1.self_attn.o_proj",
+    ),
+    "Gemma3ForCausalLM": Animal(
+        "decoder",
+        "Gemma3TextConfig",
+        _rotary(head_dim=8, sliding_window=5, sliding_window_pattern=2),
+        "model.layers.1.self_attn.o_proj",
+    ),
+    "PhiForCausalLM": Animal("decoder", "PhiConfig", _rotary(), "model.layers.1.self_attn.dense"),
+    "Phi3ForCausalLM": Animal("decoder", "Phi3Config", _rotary(), "model.layers.1.self_attn.o_proj"),
+    "Olmo2ForCausalLM": Animal("decoder", "Olmo2Config", _rotary(), "model.layers.1.self_attn.o_proj"),
+    "CohereForCausalLM": Animal("decoder", "CohereConfig", _rotary(), "model.layers.1.self_attn.o_proj"),
+    "GraniteForCausalLM": Animal(
+        "decoder",
+        "GraniteConfig",
+        _rotary(logits_scaling=3.0, attention_multiplier=0.2),
+        "model.layers.1.self_attn.o_proj",
+    ),
+    "StableLmForCausalLM": Animal("decoder", "StableLmConfig", _rotary(), "model.layers.1.self_attn.o_proj"),
+    "Starcoder2ForCausalLM": Animal(
+        "decoder", "Starcoder2Config", _rotary(sliding_window=5), "model.layers.1.self_attn.o_proj"
+    ),
+    "DeepseekV3ForCausalLM": Animal(
+        "decoder",
+        "DeepseekV3Config",
+        _rotary(num_key_value_heads=4, q_lora_rank=8, kv_lora_rank=8, qk_nope_head_dim=8, qk_rope_head_dim=4)
+        | {"v_head_dim": 6, "n_routed_experts": 4, "num_experts_per_tok": 2, "n_group": 1, "topk_group": 1}
+        | {"first_k_dense_replace": 1, "moe_intermediate_size": 16},
+        "model.layers.1.self_attn.o_proj",
+    ),
+    "GptOssForCausalLM": Animal("decoder", "GptOssConfig", _rotary(head_dim=8, sliding_window=5, **_MOE)),
+    "MambaForCausalLM": Animal(
+        "decoder", "MambaConfig", {"vocab_size": _VOCABULARY, "hidden_size": 32, "num_hidden_layers": 2}
+    ),
+    "XLNetLMHeadModel": Animal("encoder", "XLNetConfig", _sizes("d_model", "n_layer", "n_head", d_inner=48)),
+    "BertForMaskedLM": Animal("encoder", "BertConfig", _encoder(), "bert.encoder.layer.1.attention.output.dense"),
+    "RobertaForMaskedLM": Animal(
+        "encoder",
+        "RobertaConfig",
+        _encoder(max_position_embeddings=66),
+        "roberta.encoder.layer.1.attention.output.dense",
+    ),
+    "DistilBertForMaskedLM": Animal(
+        "encoder",
+        "DistilBertConfig",
+        _sizes("dim", "n_layers", "n_heads", hidden_dim=48, max_position_embeddings=64),
+        "distilbert.transformer.layer.1.attention.out_lin",
+    ),
+    "AlbertForMaskedLM": Animal(
+        "encoder",
+        "AlbertConfig",
+        _encoder(embedding_size=16),
+        "albert.encoder.albert_layer_groups.0.albert_layers.0.attention.dense",
+    ),
+    "ElectraForMaskedLM": Animal(
+        "encoder", "ElectraConfig", _encoder(embedding_size=16), "electra.encoder.layer.1.attention.output.dense"
+    ),
+    "DebertaV2ForMaskedLM": Animal(
+        "encoder",
+        "DebertaV2Config",
+        _encoder(relative_attention=True, pos_att_type=["p2c", "c2p"], position_buckets=8, norm_rel_ebd="layer_norm"),
+        "deberta.encoder.layer.1.attention.output.dense",
+    ),
+    "ModernBertForMaskedLM": Animal(
+        "encoder",
+        "ModernBertConfig",
+        _encoder(local_attention=6, global_attn_every_n_layers=2, pad_token_id=0, bos_token_id=1, eos_token_id=2)
+        | {"cls_token_id": 1, "sep_token_id": 2},
+        "model.layers.1.attn.Wo",
+    ),
+    "MPNetForMaskedLM": Animal("encoder", "MPNetConfig", _encoder(), "mpnet.encoder.layer.1.attention.attn.o"),
+    "T5ForConditionalGeneration": Animal(
+        "encoder-decoder",
+        "T5Config",
+        _sizes("d_model", "num_layers", "num_heads", d_kv=8, d_ff=48, decoder_start_token_id=0),
+        "decoder.block.1.layer.0.SelfAttention.o",
+    ),
+    "BartForConditionalGeneration": Animal(
+        "encoder-decoder", "BartConfig", _pair(), "model.decoder.layers.1.self_attn.out_proj"
+    ),
+    "MBartForConditionalGeneration": Animal(
+        "encoder-decoder", "MBartConfig", _pair(), "model.decoder.layers.1.self_attn.out_proj"
+    ),
+    "MarianMTModel": Animal(
+        "encoder-decoder",
+        "MarianConfig",
+        _pair(decoder_start_token_id=1, decoder_vocab_size=_VOCABULARY),
+        "model.decoder.layers.1.self_attn.out_proj",
+    ),
+    "PegasusForConditionalGeneration": Animal(
+        "encoder-decoder", "PegasusConfig", _pair(), "model.decoder.layers.1.self_attn.out_proj"
+    ),
+    "WhisperForConditionalGeneration": Animal(
+        "encoder-decoder", "WhisperConfig", cannot="its encoder reads sound; Regard reads text"
+    ),
+    "ViTModel": Animal("encoder", "ViTConfig", cannot="reads images; Regard reads text"),
+}
+
+
+def tokens(n: int) -> tuple[Token, ...]:
+    """A text of `n` tokens, some of which come again."""
+    return tuple(Token(3 + i * i % 50, b"%d" % i, i, i + 1) for i in range(n))
+
+
+def builder(name: str) -> Callable[[str], Any]:
+    """`build(attn_implementation)`: with the same random weights each time, large enough for clear attention."""
+    import torch
+    import transformers
+
+    animal = ZOO[name]
+
+    def build(attn_implementation: str) -> Any:
+        config = getattr(transformers, animal.config)(**animal.options)
+        torch.manual_seed(0)
+        transformer = getattr(transformers, name)._from_config(config, attn_implementation=attn_implementation)
+        for parameter in transformer.parameters():
+            torch.nn.init.normal_(parameter, std=0.3)
+        return transformer.eval()
+
+    return build
