@@ -148,8 +148,12 @@ class Listing:
         return sum(self.files.values())
 
     def __str__(self) -> str:
-        count = f" · {self.n_parameter / 1e6:,.1f} M parameters" if self.n_parameter else ""
-        return f"{size(self.n_byte)} to download, {len(self.files)} files{count}"
+        if not self.n_parameter:
+            return f"{size(self.n_byte)} to download, {len(self.files)} files"
+        return (
+            f"{size(self.n_byte)} to download, {len(self.files)} files · {self.n_parameter / 1e6:,.1f} M parameters · "
+            f"needs {size(4 * self.n_parameter)} of memory"
+        )
 
 
 class Hub(Protocol):
@@ -216,12 +220,13 @@ def download(id: str, hub: Hub, progress: Callable[[int, int], None]) -> Path:
         with lock:
             here += n_byte
 
-    # whoever shows the progress is bound to this thread, so the other one fetches
-    with ThreadPoolExecutor(1) as pool:
-        fetching = pool.submit(hub.download, id, list(listing.files), count)
-        while not wait([fetching], timeout=0.2).done:
-            progress(min(here, listing.n_byte), listing.n_byte)
-        return fetching.result()
+    # whoever shows the progress is bound to this thread, so another fetches; it goes on if the visitor turns away
+    pool = ThreadPoolExecutor(1)
+    fetching = pool.submit(hub.download, id, list(listing.files), count)
+    pool.shutdown(wait=False)
+    while not wait([fetching], timeout=0.2).done:
+        progress(min(here, listing.n_byte), listing.n_byte)
+    return fetching.result()
 
 
 def _disk_free(folder: Path) -> int:

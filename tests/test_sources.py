@@ -583,11 +583,29 @@ REPOSITORY = {
 def test_only_what_is_safe_and_needed_is_fetched(tmp_path):
     hub, seen = FakeHub({"org/name": REPOSITORY}, tmp_path), []
     listing = sources.hub_listing("org/name", hub)
-    assert str(listing) == "1.1 kB to download, 3 files · 0.0 M parameters"
+    assert str(listing) == "1.1 kB to download, 3 files · 0.0 M parameters · needs 4.0 kB of memory"
     sources.download("org/name", hub, lambda here, in_all: seen.append((here, in_all)))
     assert sorted(hub.fetched) == ["config.json", "model.safetensors", "tokenizer.json"]
     assert seen and all(in_all == 1110 for _, in_all in seen)
     assert [here for here, _ in seen] == sorted(here for here, _ in seen)
+
+
+def test_a_download_goes_on_when_its_visitor_turns_away(tmp_path):
+    class TurnedAway(BaseException):
+        """As Streamlit ends a script."""
+
+    def progress(here: int, in_all: int) -> None:
+        raise TurnedAway
+
+    hub = FakeHub({"org/name": REPOSITORY}, tmp_path)
+    with pytest.raises(TurnedAway):
+        sources.download("org/name", hub, progress)
+    assert len(hub.fetched) < 3  # nobody waited for it
+    for _ in range(100):
+        if len(hub.fetched) == 3:
+            break
+        time.sleep(0.05)
+    assert len(hub.fetched) == 3
 
 
 def test_only_pickled_on_the_hub(tmp_path):

@@ -19,7 +19,8 @@ function palette(host) {
 
 export default function ({ data, parentElement, setTriggerValue }) {
   const { layers, heads, queries, keys, compact } = data.shape;
-  const LEFT = compact ? 0 : 58, TOP = compact ? 0 : 24, GAP = compact ? 1.5 : 4;  // px
+  const LEFT = compact ? 0 : 58, TOP = compact ? 0 : 24;  // px
+  let GAP = 4, tall = LARGEST;
   const maps = data.maps.getChild("w").toArray();
   const host = parentElement.host || parentElement;
   const grid = parentElement.querySelector(".grid"), canvas = grid.querySelector("canvas");
@@ -38,32 +39,35 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const draw = () => {
     const width = grid.clientWidth;
     if (!width) return;
-    pitch = compact
-      ? Math.min(width / heads, compact / layers)
+    pitch = compact ? width / heads
       : Math.max(SMALLEST, Math.min(LARGEST, Math.floor((width - LEFT) / heads), Math.max(READABLE, Math.floor(TALL / layers))));
-    const ratio = window.devicePixelRatio || 1, w = LEFT + pitch * heads, h = TOP + pitch * layers;
+    // tiles are square, but for a small picture of many layers, which stays as high as it may be
+    tall = compact ? Math.min(pitch, compact / layers) : pitch;
+    if (compact && pitch < 1.6 * tall) pitch = tall;
+    GAP = compact ? Math.min(1.5, tall / 8) : 4;
+    const ratio = window.devicePixelRatio || 1, w = LEFT + pitch * heads, h = TOP + tall * layers;
     canvas.width = w * ratio; canvas.height = h * ratio;
     canvas.style.width = `${w}px`; canvas.style.height = `${h}px`;
     for (const [name, value] of [["left", LEFT], ["top", TOP], ["pitch", pitch]]) grid.style.setProperty(`--${name}`, `${value}px`);
     const context = canvas.getContext("2d"), style = getComputedStyle(host), colour = palette(host);
     context.scale(ratio, ratio);
-    context.imageSmoothingEnabled = keys > pitch * ratio;
+    context.imageSmoothingEnabled = keys > pitch * ratio || queries > tall * ratio;
     context.fillStyle = style.getPropertyValue("--st-text-color");
     context.font = `12px ${style.getPropertyValue("--st-font")}`;
     context.textBaseline = "middle";
     context.textAlign = "center";
     for (let head = 0; head < heads && !compact; head++) context.fillText(pitch > 52 ? `head ${head}` : head, LEFT + (head + 0.5) * pitch, TOP / 2);
     context.textAlign = "left";
-    for (let layer = 0; layer < layers && !compact; layer++) context.fillText(`layer ${layer}`, 2, TOP + (layer + 0.5) * pitch);
+    for (let layer = 0; layer < layers && !compact; layer++) context.fillText(`layer ${layer}`, 2, TOP + (layer + 0.5) * tall);
     context.strokeStyle = style.getPropertyValue("--st-border-color");
     const pen = tile.getContext("2d"), image = pen.createImageData(keys, queries), pixels = new Uint32Array(image.data.buffer);
     for (let layer = 0; layer < layers; layer++) for (let head = 0; head < heads; head++) {
       const start = (layer * heads + head) * queries * keys;
       for (let i = 0; i < pixels.length; i++) pixels[i] = colour[maps[start + i]];
       pen.putImageData(image, 0, 0);
-      const x = LEFT + head * pitch + GAP, y = TOP + layer * pitch + GAP, side = pitch - 2 * GAP;
-      context.drawImage(tile, x, y, side, side);
-      context.strokeRect(x - 0.5, y - 0.5, side + 1, side + 1);
+      const x = LEFT + head * pitch + GAP, y = TOP + layer * tall + GAP, side = pitch - 2 * GAP, high = tall - 2 * GAP;
+      context.drawImage(tile, x, y, side, high);
+      if (!compact) context.strokeRect(x - 0.5, y - 0.5, side + 1, high + 1);
     }
     const listed = style.getPropertyValue("--st-chart-sequential-colors");
     legend.querySelector(".bar").style.background = `linear-gradient(to right, ${listed})`;
@@ -89,13 +93,13 @@ export default function ({ data, parentElement, setTriggerValue }) {
 
   // what lies under the pointer: a cell of a head, or the name of a whole layer or column of heads
   const at = (event) => {
-    const x = (event.offsetX - LEFT) / pitch, y = (event.offsetY - TOP) / pitch;
+    const x = (event.offsetX - LEFT) / pitch, y = (event.offsetY - TOP) / tall;
     const head = Math.floor(x), layer = Math.floor(y);
     if (x >= heads || y >= layers || (x < 0 && y < 0)) return null;
     if (x < 0) return { layer, head: -1, cell: null };
     if (y < 0) return { layer: -1, head, cell: null };
-    const inside = (fraction, n) => Math.floor((fraction * pitch - GAP) / (pitch - 2 * GAP) * n);
-    const cell = [inside(y - layer, queries), inside(x - head, keys)];
+    const inside = (fraction, size, n) => Math.floor((fraction * size - GAP) / (size - 2 * GAP) * n);
+    const cell = [inside(y - layer, tall, queries), inside(x - head, pitch, keys)];
     const real = cell[0] >= 0 && cell[0] < queries && cell[1] >= 0 && cell[1] < keys;
     return { layer, head, cell: real ? cell : null };
   };

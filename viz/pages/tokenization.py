@@ -59,7 +59,7 @@ def cut() -> None:
     if tokenizer is None:
         draw_chips(chips, token := controls.position("Token", "token", len(tokens)))
         st.markdown(describe(token))
-        st.info(f"{lm.info.title} does not cut words by merging bytes, so there are no merges to show.")
+        st.info(f"How a word is put together can be shown for built-in models, not for {lm.info.title}.")
         return
     words = tokenizer.words(text)
     word_of = figures.words_of_tokens(words, tokens)

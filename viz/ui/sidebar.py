@@ -42,7 +42,8 @@ def choose() -> None:
             height=110,
             help="Anything you like. Ctrl + Enter (⌘ + Enter on a Mac) reads it.",
         )
-        _how_it_is_read()
+        if models[st.session_state.model].source != catalog.BUILT_IN:  # ours need none of it, so the page need not wait
+            _how_it_is_read()
         st.selectbox(
             "Examples",
             session.EXAMPLES,
