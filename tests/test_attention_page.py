@@ -13,7 +13,7 @@ from model.attention import attention_weights
 from model.measures import attention_entropy
 from model.reading import between_units, combined_weights, without_sink
 from model.units import units_of
-from viz.figures.attention import Bars, attention_heatmap, token_bars, weights_as_bytes
+from viz.figures.attention import Bars, attention_heatmap, token_bars
 from viz.figures.scale import ColourScale
 
 REPEATED = "the dog and the cat"
@@ -146,10 +146,6 @@ def test_bars_keep_repeated_tokens_apart(run):
     assert list(fig.layout.xaxis.ticktext) == ["the", "␣dog", "␣and", "␣the", "␣cat"]
     assert list(fig.layout.xaxis2.tickvals) == [2, 3, 4, 5, 6]
     assert fig.data[0].text[4] == f"␣cat: {weights[4]:.4f}"
-
-
-def test_bytes_are_square_roots():
-    assert list(weights_as_bytes(np.array([0, 0.01, 0.25, 1], np.float32))) == [0, 26, 128, 255]
 
 
 def test_the_page_shows_the_weights_of_the_run(attend, run):

@@ -13,7 +13,8 @@ from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWa
 from model.attention import attention_weights
 from model.generation import NextToken, Sampling, entropy, generate, next_token, placed, read_on
 from model.run import Token
-from viz.figures.generation import growing_text, next_token_bars, percent
+from viz.figures.generation import growing_text, next_token_bars
+from viz.figures.numbers import percent
 
 LOGITS = np.log(np.array([0.1, 0.4, 0.05, 0.3, 0.15], np.float32))
 

@@ -11,7 +11,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from viz.figures import home
-from viz.figures.generation import percent
+from viz.figures.numbers import percent
 
 CARDS = 4  # drawn as HTML; the fifth is the grid of heads
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from viz.figures.scale import LEAST, ColourScale, colour_scale
+from viz.figures.scale import LEAST, ColourScale, colour_scale, weights_as_bytes
 
 WEIGHTS = np.array([[1, 0], [0.25, 0.002]], np.float32)
 
@@ -45,3 +45,7 @@ def test_a_scale_must_span_something():
         ColourScale(1, 1)
     with pytest.raises(ValueError, match="no logarithmic scale from 0"):
         ColourScale(0, 1, log=True)
+
+
+def test_bytes_are_square_roots():
+    assert list(weights_as_bytes(np.array([0, 0.01, 0.25, 1], np.float32))) == [0, 26, 128, 255]

@@ -8,7 +8,7 @@ import streamlit as st
 
 from model.attention import Overview
 from viz.components import css_variables, register
-from viz.figures.attention import weights_as_bytes
+from viz.figures.scale import weights_as_bytes
 
 _grid = register(
     "head_grid",

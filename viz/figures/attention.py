@@ -187,8 +187,3 @@ def token_bars(panels: Sequence[Bars], *, panel_height: int = 130) -> go.Figure:
             )
         )
     return go.Figure(traces, layout)
-
-
-def weights_as_bytes(weights: np.ndarray) -> np.ndarray:
-    """0 … 1 as 0 … 255 on a square-root scale, so that small weights stay visible (1 % is 26); any shape, uint8."""
-    return np.sqrt(weights * np.float32(255 * 255)).round().clip(0, 255).astype(np.uint8)

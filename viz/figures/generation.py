@@ -8,17 +8,9 @@ import plotly.graph_objects as go
 
 from model.run import readable
 from viz.figures import axes, theme
+from viz.figures.numbers import percent
 
 _LONGEST_TEXT = 600  # characters of a long text that are shown before what is written
-
-
-def percent(p: float) -> str:
-    """A probability as people read it: 12.3 %, 0.04 %."""
-    if p == 0:
-        return "0 %"
-    if p < 0.0001:
-        return "< 0.01 %"
-    return f"{100 * p:.1f} %" if p >= 0.01 else f"{100 * p:.2f} %"
 
 
 def next_token_bars(

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageColor
 
 from viz.figures import theme
-from viz.figures.generation import percent
+from viz.figures.numbers import percent
 
 HEIGHT = 156  # pixels, of every picture
 _MOST_CHIPS = 9

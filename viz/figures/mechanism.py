@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from viz.figures import axes, theme
-from viz.figures.generation import percent
+from viz.figures.numbers import percent
 
 _MOST_PAIRS = 64  # of bars: more are too thin to see
 _LEGEND = {"orientation": "h", "y": 1, "yanchor": "bottom", "x": 0, "xanchor": "left", "traceorder": "normal"}

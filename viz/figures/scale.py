@@ -63,3 +63,8 @@ def colour_scale(weights: np.ndarray, *, log: bool = False, fitted: bool = False
     if not low < high:
         low = high / 2  # all are equal
     return ColourScale(low, high, log)
+
+
+def weights_as_bytes(weights: np.ndarray) -> np.ndarray:
+    """0 … 1 as 0 … 255 on a square-root scale, so that small weights stay visible (1 % is 26); any shape, uint8."""
+    return np.sqrt(weights * np.float32(255 * 255)).round().clip(0, 255).astype(np.uint8)

@@ -9,7 +9,8 @@ from model.reading import Rule
 from model.run import ModelInfo, ModelRun, VisitorError
 from viz.components.token_chips import token_chips
 from viz.figures.attention import Bars, token_bars
-from viz.figures.generation import growing_text, next_token_bars, percent
+from viz.figures.generation import growing_text, next_token_bars
+from viz.figures.numbers import percent
 from viz.ui import controls, pictures, provenance, session
 from viz.ui.prose import quoted
 

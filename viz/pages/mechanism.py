@@ -12,8 +12,8 @@ from model.generation import Sampling, next_token
 from model.intervention import UNCHANGED, Intervention
 from model.run import ModelInfo, ModelRun
 from viz.figures.attention import attention_heatmap, cells_pooled, is_clickable
-from viz.figures.generation import percent
 from viz.figures.mechanism import has_room_for_pairs, next_token_pairs, token_loss_changes, token_losses
+from viz.figures.numbers import percent
 from viz.figures.scale import ColourScale, colour_scale
 from viz.ui import controls, provenance, reading, session
 from viz.ui.pictures import caption, clicked, picture, square_table
