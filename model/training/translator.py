@@ -82,7 +82,7 @@ def prepare_tokenizer(args: argparse.Namespace) -> Tokenizer:
 
 
 def encode_pairs(tokenizer: Tokenizer, pairs: list[tuple[str, str]], most: int) -> Pairs:
-    """(source, target) ids, each with the end token behind it, the shortest first; the longest, over `most`, left out."""
+    """(source, target) ids, each with the end token behind it, the shortest first; none over `most`."""
     sides = [tokenizer.encode_ids(list(side)) for side in zip(*pairs, strict=True)]
     end = tokenizer.end_of_text
     encoded = [([*source, end], [*target, end]) for source, target in zip(*sides, strict=True)]
