@@ -109,12 +109,19 @@ class BuiltinModel:
                 f"Shorten it by {excess:,} token{'s' if excess > 1 else ''}."
             )
         ids = torch.tensor([[token.id for token in tokens]])  # (1, T)
-        logits, record = self._transformer(ids, self._changes(intervention), intervention.positions)
+        logits, record = self._transformer(ids, self._changes(intervention, len(tokens)), intervention.positions)
         return ModelRun(
             info=self.info,
             tokens=tuple(tokens),
             attention=tuple(
-                Attention(a.query[0].numpy(), a.key[0].numpy(), a.value[0].numpy(), a.scale, a.causal)
+                Attention(
+                    a.query[0].numpy(),
+                    a.key[0].numpy(),
+                    a.value[0].numpy(),
+                    a.scale,
+                    a.causal,
+                    bias=None if a.bias is None else a.bias.numpy(),
+                )
                 for a in record.attention
             ),
             hidden=torch.cat(record.hidden).numpy(),  # (L + 1, T, D)
@@ -145,8 +152,8 @@ class BuiltinModel:
         block, attention = self._transformer.blocks[layer], run.attention[layer]
         mixed = layer_weights(attention) @ attention.value  # (H, T, K)
         mixed = torch.from_numpy(mixed)
-        if changes := self._changes(run.intervention):  # all but this is in the attention's own record
-            mixed = mixed * changes[layer].output_gain[:, None, None]
+        if changes := self._changes(run.intervention, len(run.tokens)):  # all but this is in the attention's own record
+            mixed = mixed * changes[layer].output_gain[..., None]
         x = torch.tensor(run.hidden[layer])  # (T, D)
         x = x + block.attention.output(mixed.transpose(0, 1).flatten(1))
         x = x + block.mlp(block.mlp_norm(x))
@@ -177,20 +184,27 @@ class BuiltinModel:
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         return {name: tuple(parameter.shape) for name, parameter in self._transformer.named_parameters()}
 
-    def _changes(self, intervention: Intervention) -> list[Change] | None:
-        """What each attention layer does otherwise, if any does. ValueError if there is no such head."""
+    def _changes(self, intervention: Intervention, n_token: int) -> list[Change] | None:
+        """What each attention layer does otherwise, if any does. ValueError if there is no such head or token."""
         if replace(intervention, positions=True) == UNCHANGED:
             return None
-        query_gain, output_gain = torch.ones(2, self.info.n_layer, self.info.n_head)
-        for gain, heads in ((query_gain, intervention.heads_uniform), (output_gain, intervention.heads_off)):
-            for layer, head in heads:
-                if not (0 <= layer < self.info.n_layer and 0 <= head < self.info.n_head):
-                    raise ValueError(
-                        f"no head {head} in layer {layer}: {self.info.n_layer} layers of {self.info.n_head} heads"
-                    )
-                gain[layer, head] = 0
+        n_layer, n_head = self.info.n_layer, self.info.n_head
+        intervention.check(n_layer, n_head, n_token, self.info.causal)
+        query_gain = torch.ones(n_layer, n_head)
+        for layer, head in intervention.heads_uniform:
+            query_gain[layer, head] = 0
         scale = (self.info.d_head**-0.5 if intervention.scale else 1.0) / intervention.temperature
-        return [
-            Change(query_gain[layer], output_gain[layer], scale, intervention.causal_mask)
-            for layer in range(self.info.n_layer)
-        ]
+        changes = []
+        for layer in range(n_layer):
+            gain = intervention.output_gain(layer, n_head, n_token)
+            bias = intervention.edge_bias(layer, n_head, n_token)
+            changes.append(
+                Change(
+                    query_gain[layer],
+                    torch.ones(n_head, 1) if gain is None else torch.from_numpy(gain),
+                    scale,
+                    intervention.causal_mask,
+                    None if bias is None else torch.from_numpy(bias),
+                )
+            )
+        return changes

@@ -176,15 +176,21 @@ def attend(
         if not change.causal_mask and role == "self":
             is_causal, attention_mask = False, _without_causality(attention_mask)
         if role == "self":
-            query_gain, output_gain = (
-                head_gain(heads, layer, n_head) for heads in (change.heads_uniform, change.heads_off)
-            )
+            query_gain = head_gain(change.heads_uniform, layer, n_head)
+            gain, edges = (of(layer, n_head, n_query) for of in (change.output_gain, change.edge_bias))
+            output_gain = None if gain is None else torch.from_numpy(gain)[None, :, :, None]  # (1, H, T, 1)
             query = query * query_gain if query_gain is not None else query
             if query_gain is not None and position_bias is not None:
                 position_bias = position_bias * query_gain
         scale /= change.temperature
         position_bias = None if position_bias is None else position_bias / change.temperature
         softcap = softcap / change.temperature if softcap else softcap
+        if role == "self" and edges is not None:
+            edges = torch.from_numpy(edges)[None]  # (1, H, T, S)
+            position_bias = edges if position_bias is None else position_bias + edges
+            if is_causal:  # a bias and a causal mask must come as one
+                later = torch.ones(n_query, n_key, dtype=torch.bool).triu(1)
+                is_causal, attention_mask = False, ~later[None, None]
 
     if softcap:
         output = _capped(query, key, value, attention_mask, position_bias, scale, is_causal, softcap)

@@ -191,9 +191,8 @@ class HuggingFaceModel:
         attention = run.attention[layer]
         group = attention.n_head // attention.value.shape[0]
         ours = layer_weights(attention) @ attention.value.repeat(group, axis=0)  # (H, T, K)
-        for its_layer, head in run.intervention.heads_off:
-            if its_layer == layer:
-                ours[head] = 0
+        if (gain := run.intervention.output_gain(layer, *ours.shape[:2])) is not None:
+            ours *= gain[:, :, None]
         return float(np.abs(ours.transpose(1, 0, 2) - theirs).max())
 
     def layer_parameters(self, layer: int) -> LayerParameters | None:
@@ -308,11 +307,7 @@ class HuggingFaceModel:
                 )
             if any(token.id >= self.info.n_vocab for token in given):
                 raise PromptError(f"The {what} holds a token that {self._title} has no vector for: write it otherwise.")
-        for layer, head in intervention.heads_off | intervention.heads_uniform:
-            if not (0 <= layer < self.info.n_layer and 0 <= head < self.info.n_head):
-                raise ValueError(
-                    f"no head {head} in layer {layer}: {self.info.n_layer} layers of {self.info.n_head} heads"
-                )
+        intervention.check(self.info.n_layer, self.info.n_head, len(tokens), self.info.causal)
         if self.captured == "weights" and replace(intervention, heads_off=frozenset()) != UNCHANGED:
             raise VisitorError(
                 f"{self._title} does its attention in code of its own, so only whole heads can be switched off in it."

@@ -49,6 +49,7 @@ class AttentionRecord(NamedTuple):
     value: Tensor  # (B, H, S, K)
     scale: float  # the scores are query·key times this: 1 / sqrt(K), unless changed
     causal: bool  # whether position t sees only the positions 0 … t
+    bias: Tensor | None = None  # (H, T, S) what was added to the scores, if anything was
 
 
 class Record(NamedTuple):
@@ -64,9 +65,10 @@ class Change(NamedTuple):
     """What one attention layer does otherwise than it was trained to."""
 
     query_gain: Tensor  # (H,) multiplies each head's queries; 0 makes its scores 0 and so the weights of a row equal
-    output_gain: Tensor  # (H,) multiplies what each head writes; 0 switches it off
+    output_gain: Tensor  # (H, T) or (H, 1) multiplies what each head writes at each position; 0 switches it off
     scale: float  # instead of 1 / sqrt(K)
     masked: bool  # False takes the mask away; True puts none where there was none
+    bias: Tensor | None = None  # (H, T, S) is added to the scores; -inf hides a key from a query
 
 
 class KeysValues:
@@ -103,18 +105,23 @@ class Attention(nn.Module):
         """
         query = self._split(self.query(x))  # (B, H, T, K)
         key, value = self._keys_values(x if source is None else source, cache, whole=source is not None)
-        scale, causal = self.d_head**-0.5, self.causal
+        scale, causal, bias = self.d_head**-0.5, self.causal, None
         if change is not None:
             query = query * change.query_gain[:, None, None]  # (B, H, T, K)
-            scale, causal = change.scale, causal and change.masked
+            scale, causal, bias = change.scale, causal and change.masked, change.bias
         if causal and key.shape[2] > query.shape[2]:  # with a cache: the last token alone, which sees everything
             causal = False
         mask = None if visible is None else visible[:, None, None, :]  # (B, 1, 1, S)
-        mixed = F.scaled_dot_product_attention(query, key, value, mask, is_causal=causal, scale=scale)  # (B, H, T, K)
+        if bias is not None:  # a mask of numbers, which must then hold the causal mask too
+            later = torch.ones(bias.shape[1:], dtype=torch.bool, device=x.device).triu(1)  # (T, S)
+            mask = bias.masked_fill(later, -torch.inf) if causal else bias  # (H, T, S)
+        mixed = F.scaled_dot_product_attention(
+            query, key, value, mask, is_causal=causal and bias is None, scale=scale
+        )  # (B, H, T, K)
         if change is not None:
-            mixed = mixed * change.output_gain[:, None, None]  # (B, H, T, K)
+            mixed = mixed * change.output_gain[..., None]  # (B, H, T, K)
         joined = mixed.transpose(1, 2).flatten(2)  # (B, T, D): the heads side by side
-        return self.output(joined), AttentionRecord(query, key, value, scale, causal)
+        return self.output(joined), AttentionRecord(query, key, value, scale, causal, bias)
 
     def _keys_values(self, source: Tensor, cache: KeysValues | None, whole: bool) -> tuple[Tensor, Tensor]:
         """(B, H, S, K) each; with a cache, those of before are not computed again."""

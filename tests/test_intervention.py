@@ -24,6 +24,8 @@ CHANGES = {
     "no positions": {"positions": False},
     "uniform": {"heads_uniform": HEAD | {(0, 0)}},
     "off": {"heads_off": HEAD | {(2, 3)}},
+    "rows": {"rows_off": frozenset({(1, 2, 4), (1, 2, 5), (0, 3, 0)})},
+    "edges": {"edges_off": frozenset({(1, 2, 4, 0), (1, 2, 4, 3), (0, 3, 2, 2), (2, 0, 7, 9)})},
 }
 PAIRS = [
     first | second for first, second in itertools.combinations(CHANGES.values(), 2) if first.keys() != second.keys()
@@ -35,6 +37,8 @@ ALL = {
     "positions": False,
     "heads_uniform": HEAD,
     "heads_off": frozenset({(0, 1)}),
+    "rows_off": frozenset({(2, 1, 3)}),
+    "edges_off": frozenset({(2, 1, 5, 1), (1, 2, 6, 0)}),
 }
 
 
@@ -74,7 +78,10 @@ def by_hand(folder, ids: list[int], change: Intervention, causal: bool) -> tuple
         for head in range(n_head):
             own = slice(head * d_head, (head + 1) * d_head)
             may_look = np.tril(np.ones((n_token, n_token), bool)) if causal and change.causal_mask else True
-            may_look = np.broadcast_to(may_look, (n_token, n_token))
+            may_look = np.broadcast_to(may_look, (n_token, n_token)).copy()
+            for its_layer, its_head, query, key in change.edges_off:
+                if (its_layer, its_head) == (layer, head):
+                    may_look[query, key] = False
             if (layer, head) in change.heads_uniform:
                 weights = may_look / may_look.sum(axis=1, keepdims=True)
             else:
@@ -83,6 +90,9 @@ def by_hand(folder, ids: list[int], change: Intervention, causal: bool) -> tuple
                 weights = exponentials / exponentials.sum(axis=1, keepdims=True)
             all_weights[layer, head] = weights
             joined[:, own] = 0 if (layer, head) in change.heads_off else weights @ v[:, own]
+            for its_layer, its_head, query in change.rows_off:
+                if (its_layer, its_head) == (layer, head):
+                    joined[query, own] = 0
         x = x + linear(joined, part, "attention.output")
         up = linear(norm(x, part, "mlp_norm"), part, "mlp.up")
         gelu = up / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (up + 0.044715 * up**3)))
@@ -143,6 +153,32 @@ def test_the_record_says_what_was_done(lm, change, scale, causal):
     assert [(attention.scale, attention.causal) for attention in run.attention] == [(scale, causal)] * 3
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"rows_off": frozenset({(0, 9, 0)})}, "no head 9 in layer 0"),
+        ({"rows_off": frozenset({(0, 0, 99)})}, r"no tokens \[99\] in a text of"),
+        ({"edges_off": frozenset({(0, 0, 1, -1)})}, r"no tokens \[1, -1\]"),
+        ({"edges_off": frozenset({(2, 1, 0, 0)})}, "query 0 of layer 2, head 1 would see no key any more"),
+        ({"edges_off": frozenset({(0, 0, 1, 0), (0, 0, 1, 1), (0, 0, 1, 5)})}, "query 1 of layer 0, head 0 would see"),
+    ],
+)
+def test_what_is_not_there_cannot_be_switched_off(lm, change, said):
+    with pytest.raises(ValueError, match=said):
+        lm.run(lm.encode(REPEATED), Intervention(**change))
+
+
+def test_an_edge_that_is_off_shares_its_weight_among_the_others(lm):
+    tokens = lm.encode(REPEATED)
+    before, after = (
+        layer_weights(lm.run(tokens, each).attention[0])[1, 5]
+        for each in (UNCHANGED, Intervention(edges_off=frozenset({(0, 1, 5, 2)})))
+    )
+    assert after[2] == 0
+    others = np.arange(len(tokens)) != 2
+    np.testing.assert_allclose(after[others], before[others] / (1 - before[2]), atol=1e-6)
+
+
 def test_a_uniform_head_has_no_queries(lm):
     """So the arithmetic of each of its cells, 0 · scale = 0, is what happened."""
     run = lm.run(lm.encode(REPEATED), Intervention(heads_uniform=HEAD))
@@ -166,7 +202,7 @@ def test_no_scale_is_a_temperature(lm):
 def test_changes_that_change_nothing_cost_no_bit(folder):
     transformer = Transformer(Config(**json.loads((folder / "config.json").read_text()))).eval()
     ids = torch.arange(20)[None]
-    nothing = [Change(torch.ones(4), torch.ones(4), scale=8**-0.5, masked=True)] * 3
+    nothing = [Change(torch.ones(4), torch.ones(4, 1), scale=8**-0.5, masked=True)] * 3
     with torch.inference_mode():
         for as_trained, same in zip(parts(transformer(ids)), parts(transformer(ids, nothing)), strict=True):
             assert torch.equal(as_trained, same)
@@ -191,7 +227,8 @@ def test_a_temperature_that_is_none(temperature):
 
 
 def test_each_intervention_is_a_run_of_its_own():
-    keys = [RunKey("story", "the cat", intervention=Intervention(**change)) for change in [{}, *CHANGES.values()]]
+    changes = [{}, *CHANGES.values()]
+    keys = [RunKey("story", REPEATED, intervention=Intervention(**change)) for change in changes]
     runs = [run_of(key) for key in keys]
     assert len({id(run) for run in runs}) == len(keys)
     assert [run.intervention for run in runs] == [key.intervention for key in keys]

@@ -232,7 +232,7 @@ def test_hidden_states_and_logits_fit_together():
 
 
 def changes(output_gain: torch.Tensor) -> list[Change]:
-    return [Change(torch.ones(4), gain, scale=CONFIG.d_head**-0.5, masked=True) for gain in output_gain]
+    return [Change(torch.ones(4), gain[:, None], scale=CONFIG.d_head**-0.5, masked=True) for gain in output_gain]
 
 
 def test_output_gain_zero_is_zeroing_the_heads_slice_by_hand():

@@ -130,8 +130,11 @@ def test_a_head_switched_off_is_its_slice_set_to_zero(pair):
         Intervention(scale=False, heads_off=frozenset({(1, 3)})),
         Intervention(causal_mask=False),
         Intervention(positions=False),
+        Intervention(edges_off=frozenset({(0, 1, 5, 4), (1, 0, 3, 3)})),
+        Intervention(rows_off=frozenset({(0, 1, 5), (1, 0, 3)})),
+        Intervention(edges_off=frozenset({(0, 1, 5, 4)}), causal_mask=False, temperature=2.0),
     ],
-    ids=["uniform", "temperature", "scale", "mask", "positions"],
+    ids=["uniform", "temperature", "scale", "mask", "positions", "edges", "rows", "edges without mask"],
 )
 def test_the_record_says_what_was_done(pair, change):
     """What the heads gave to the output projection is weights·V of the record, whatever was changed."""
@@ -144,8 +147,16 @@ def test_the_record_says_what_was_done(pair, change):
     changed = pair.look(change)
     for layer in range(2):
         assert pair.lm.recompute_layer(changed, layer) < 1e-5
-    weights = layer_weights(changed.attention[0])
-    if change.heads_uniform:
+    weights, before = layer_weights(changed.attention[0]), layer_weights(pair.run.attention[0])
+    if change.edges_off and change.causal_mask:
+        others = np.arange(N_TOKEN) != 4
+        assert weights[1, 5, 4] == 0
+        np.testing.assert_allclose(weights[1, 5, others], before[1, 5, others] / (1 - before[1, 5, 4]), atol=1e-5)
+    elif change.rows_off:
+        np.testing.assert_allclose(weights, before, atol=1e-6)  # of the first layer: what it writes is what changes
+        assert np.abs(changed.hidden[1] - pair.run.hidden[1])[5].max() > 1e-4
+        np.testing.assert_allclose(changed.hidden[1][4], pair.run.hidden[1][4], atol=1e-5)
+    elif change.heads_uniform:
         seen = weights[1] > 0
         np.testing.assert_allclose(weights[1], seen / seen.sum(-1, keepdims=True), atol=1e-6)
     elif not change.causal_mask:
