@@ -31,17 +31,20 @@ def layer_weights(attention: Layer, rows: slice = slice(None), heads: Sequence[i
     """The same for several heads of the layer (all, unless told): (H', R, S)."""
     heads = range(attention.n_head) if heads is None else heads
     _check(attention, heads)
-    if isinstance(attention, DenseAttention):
-        return attention.weights[heads, rows]
     positions = range(attention.n_query)[rows]
     weights = np.zeros((len(heads), len(positions), attention.n_key), np.float32)
     for first in range(0, len(positions), ROWS_AT_ONCE):
-        block = positions[first : first + ROWS_AT_ONCE]
-        # what comes after a causal block stays 0: half the work of a long text
-        seen = block[-1] + 1 if attention.causal else attention.n_key
-        scores = _scores(attention, heads, slice(block.start, block.stop, block.step), seen)
-        weights[:, first : first + ROWS_AT_ONCE, :seen] = softmax(scores)
+        block = _seen_weights(attention, heads, positions[first : first + ROWS_AT_ONCE])
+        weights[:, first : first + ROWS_AT_ONCE, : block.shape[-1]] = block
     return weights
+
+
+def _seen_weights(attention: Layer, heads: Sequence[int], rows: range) -> np.ndarray:
+    """(H', R, S') for the first S' keys; after a causal block, all others weigh 0: half the work of a long text."""
+    block = slice(rows.start, rows.stop, rows.step)
+    if isinstance(attention, DenseAttention):
+        return attention.weights[heads, block]
+    return softmax(_scores(attention, heads, block, rows[-1] + 1 if attention.causal else attention.n_key))
 
 
 def scores_of(products: np.ndarray, attention: Attention, heads: Sequence[int], rows: slice | np.ndarray) -> np.ndarray:
@@ -140,10 +143,11 @@ def pooled_overview(layers: Sequence[Layer], n: int = 64) -> Overview:
         step = max(1, ROWS_AT_ONCE * (len(query_edges) - 1) // attention.n_query)
         for first in range(0, len(query_edges) - 1, step):
             edges = query_edges[first : first + step + 1]
-            weights = layer_weights(attention, slice(edges[0], edges[-1]))  # (H, R, S)
-            block = (layer, slice(None), slice(first, first + step))
-            maximum[block] = _pool(np.maximum, weights, edges, key_edges)
-            mean[block] = _pool(np.add, weights, edges, key_edges) / n_cell[first : first + step]
+            weights = _seen_weights(attention, range(attention.n_head), range(edges[0], edges[-1]))  # (H, R, S')
+            seen = key_edges[:-1][key_edges[:-1] < weights.shape[-1]]  # the keys after a causal block weigh nothing
+            block = (layer, slice(None), slice(first, first + step), slice(0, len(seen)))
+            maximum[block] = _pool(np.maximum, weights, edges, seen)
+            mean[block] = _pool(np.add, weights, edges, seen) / n_cell[first : first + step, : len(seen)]
     return Overview(maximum, mean, query_edges, key_edges)
 
 
@@ -162,8 +166,8 @@ def _edges(length: int, n: int) -> np.ndarray:
     return np.arange(n + 1) * length // n
 
 
-def _pool(by: np.ufunc, weights: np.ndarray, query_edges: np.ndarray, key_edges: np.ndarray) -> np.ndarray:
-    over_keys = by.reduceat(weights, key_edges[:-1], axis=2)
+def _pool(by: np.ufunc, weights: np.ndarray, query_edges: np.ndarray, key_starts: np.ndarray) -> np.ndarray:
+    over_keys = by.reduceat(weights, key_starts, axis=2)
     return by.reduceat(over_keys, query_edges[:-1] - query_edges[0], axis=1)
 
 
