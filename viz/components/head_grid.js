@@ -21,7 +21,9 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const { layers, heads, queries, keys, compact } = data.shape;
   const LEFT = compact ? 0 : 58, TOP = compact ? 0 : 24;  // px
   let GAP = 4, tall = LARGEST;
-  const maps = data.maps.getChild("w").toArray();
+  const maps = compact
+    ? Uint8Array.from(atob(data.maps), (character) => character.charCodeAt(0))
+    : data.maps.getChild("w").toArray();
   const host = parentElement.host || parentElement;
   const grid = parentElement.querySelector(".grid"), canvas = grid.querySelector("canvas");
   const over = grid.querySelector(".over"), legend = grid.querySelector(".legend");

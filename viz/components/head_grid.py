@@ -1,9 +1,9 @@
 """All heads of all layers at a glance, on one canvas; a click or an arrow key tells Python which."""
 
+import base64
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-import pandas as pd
 import streamlit as st
 
 from model.attention import Overview
@@ -61,11 +61,18 @@ def head_grid(
         if on_pick and (pick := Pick.parse(st.session_state[key].pick, overview)):
             on_pick(pick)
 
+    maps = weights_as_bytes(overview.maximum)
+    if compact_height:
+        packed = base64.b64encode(maps.tobytes()).decode()  # a few kB; and the home page need not wait for pandas
+    else:
+        import pandas as pd
+
+        packed = pd.DataFrame({"w": maps.ravel()})
     shape = {"layers": n_layer, "heads": n_head, "queries": n_query, "keys": n_key, "compact": compact_height}
     _grid(
         key=key,
         on_pick_change=picked,
-        data={"shape": shape, "maps": pd.DataFrame({"w": weights_as_bytes(overview.maximum).ravel()})},
+        data={"shape": shape, "maps": packed},
     )
 
 
