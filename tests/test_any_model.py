@@ -11,6 +11,8 @@ from transformers import (
     BertConfig,
     BertForMaskedLM,
     BertModel,
+    BloomConfig,
+    BloomForCausalLM,
     LlamaConfig,
     LlamaForCausalLM,
     PreTrainedTokenizerFast,
@@ -59,6 +61,8 @@ def built(kind: str):
     torch.manual_seed(0)
     if kind == "decoder":
         return LlamaForCausalLM(LlamaConfig(**SHAPE, num_key_value_heads=2, max_position_embeddings=40))
+    if kind == "weights":
+        return BloomForCausalLM(BloomConfig(vocab_size=120, hidden_size=32, n_layer=2, n_head=4))
     if kind == "encoder-decoder":
         config = T5Config(
             vocab_size=120, d_model=32, d_kv=8, d_ff=48, num_layers=2, num_heads=4, decoder_start_token_id=0
@@ -72,7 +76,7 @@ def built(kind: str):
 def root(tmp_path_factory):
     """A folder of models, as an operator allows it."""
     root = tmp_path_factory.mktemp("models")
-    for kind in ("decoder", "encoder", "headless", "encoder-decoder"):
+    for kind in ("decoder", "encoder", "headless", "encoder-decoder", "weights"):
         transformer = built(kind)
         for parameter in transformer.parameters():
             torch.nn.init.normal_(parameter, std=0.2)
@@ -108,16 +112,33 @@ def values_of(app) -> np.ndarray:
 
 
 @pytest.mark.parametrize("page", PAGES)
-@pytest.mark.parametrize("kind", ["decoder", "encoder", "headless", "encoder-decoder"])
+@pytest.mark.parametrize("kind", ["decoder", "encoder", "headless", "encoder-decoder", "weights"])
 def test_every_page_opens_or_says_why_not(open_with, kind, page):
     app = open_with(kind, page)
     assert not app.exception
     assert "**Check failed" not in said(app) and "cannot be read" not in said(app)
     assert app.session_state.model.endswith(kind)
-    if page == "generation" and kind != "decoder":
+    if page == "generation" and kind not in ("decoder", "weights"):
         assert "does not write on" in app.warning[0].value
     if page == "understanding" and kind != "encoder":
         assert "is no encoder" in app.warning[0].value or "without the head" in app.warning[0].value
+
+
+def test_a_model_that_gives_only_weights_says_what_cannot_be_checked(open_with):
+    app = open_with("weights", "attention")
+    app.get_by_key("sink").set_value("hide").run()  # only the fragment runs again
+    assert not app.exception
+    assert "gives its attention weights, but not the values" in said(app)
+
+
+def test_a_switch_that_this_model_does_not_have_gets_a_sentence(open_with):
+    app = open_with("weights", "mechanism")
+    app.get_by_key("scale_off").set_value(True).run()  # only the fragment runs again
+    assert not app.exception
+    assert "only whole heads can be switched off in it. Flip that switch back." in app.warning[0].value
+    app.get_by_key("scale_off").set_value(False)
+    app.get_by_key("head_off").set_value(True).run()
+    assert not app.exception and not app.warning
 
 
 def test_grouped_heads_share_their_keys(open_with, root):

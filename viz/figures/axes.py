@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from viz.figures import theme
+
 _MOST_TICKS = 28  # a picture often takes half the page
 _LONGEST_LABEL = 16
 
@@ -21,6 +23,21 @@ def token_axis(labels: Sequence[str], title: str, *, first: int = 0, **options) 
         "zeroline": False,
         "constrain": "domain",
         **options,
+    }
+
+
+def row_axis(ticks: Sequence[str]) -> dict:
+    """A plotly axis down the side, one row for each of `ticks` (plotly text), the first on top."""
+    n = len(ticks)
+    return {
+        "tickmode": "array",
+        "tickvals": list(range(n)),
+        "ticktext": list(ticks),
+        "tickfont": {"family": theme.MONOSPACE, "size": 14},
+        "range": [n - 0.5, -0.5],
+        "showgrid": False,
+        "zeroline": False,
+        "fixedrange": True,
     }
 
 

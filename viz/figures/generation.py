@@ -54,16 +54,7 @@ def next_token_bars(
             "visible": False,
             "fixedrange": True,
         },
-        yaxis={
-            "tickmode": "array",
-            "tickvals": rows,
-            "ticktext": ticks,
-            "tickfont": {"family": theme.MONOSPACE, "size": 14},
-            "range": [len(rows) - 0.5, -0.5],
-            "showgrid": False,
-            "zeroline": False,
-            "fixedrange": True,
-        },
+        yaxis=axes.row_axis(ticks),
     )
     return fig
 

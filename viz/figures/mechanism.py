@@ -42,16 +42,7 @@ def next_token_pairs(labels: Sequence[str], probability: Mapping[str, np.ndarray
         legend=_LEGEND,
         showlegend=True,
         xaxis={"range": [0, 1.2 * largest], "visible": False, "fixedrange": True},
-        yaxis={
-            "tickmode": "array",
-            "tickvals": rows,
-            "ticktext": [axes.shorten(label) for label in labels],
-            "tickfont": {"family": theme.MONOSPACE, "size": 14},
-            "range": [len(rows) - 0.5, -0.5],
-            "showgrid": False,
-            "zeroline": False,
-            "fixedrange": True,
-        },
+        yaxis=axes.row_axis([axes.shorten(label) for label in labels]),
     )
     return fig
 

@@ -205,11 +205,15 @@ def show_checks(run: ModelRun, read_now: Reading, rule: Rule) -> None:
     )
     if rule.of != "self":
         return
-    difference = session.current_model().recompute_layer(run, layer)
+    try:
+        difference = session.current_model().recompute_layer(run, layer)
+    except VisitorError as error:  # caught here: what a fragment raises on a rerun never reaches app.py
+        caption(str(error))
+        return
     check(
         difference < 1e-3,
-        f"layer {layer} done again by hand from these weights, softmax(Q·Kᵀ/√d)·V and on through the layer, gives what "
-        f"the model itself computed on its fast path; the largest difference is **{difference:.1e}**.",
+        f"layer {layer} done again by hand from these weights, softmax(Q·Kᵀ/√d)·V, gives what the model itself "
+        f"computed on its fast path; the largest difference is **{difference:.1e}**.",
     )
 
 

@@ -10,7 +10,7 @@ import streamlit as st
 from model.attention import attention_weights
 from model.generation import Sampling, next_token
 from model.intervention import UNCHANGED, Intervention
-from model.run import ModelInfo, ModelRun
+from model.run import ModelInfo, ModelRun, VisitorError
 from viz.figures.attention import attention_heatmap, cells_pooled, is_clickable
 from viz.figures.mechanism import has_room_for_pairs, next_token_pairs, token_loss_changes, token_losses
 from viz.figures.numbers import percent
@@ -38,7 +38,12 @@ def main() -> None:
 @st.fragment(key="mechanism")
 def experiment() -> None:
     change = choose_change(session.current_model().info)
-    trained, changed = session.current_run(), session.current_run(intervention=change)
+    trained = session.current_run()
+    try:
+        changed = session.current_run(intervention=change)
+    except VisitorError as error:  # caught here: what a fragment raises on a rerun never reaches app.py
+        st.warning(f"{error} Flip that switch back.", icon=":material/info:")
+        return
     show_summary(trained, changed)
     show_maps(trained, changed)
     if predicts_next(trained):
@@ -212,7 +217,11 @@ def show_maps(trained: ModelRun, changed: ModelRun) -> None:
     with columns[1]:
         show_weight(changed, after, "changed", token, key)
     difference.markdown(map_difference(trained, changed, before, after))
-    error = session.current_model().recompute_layer(changed, layer)
+    try:
+        error = session.current_model().recompute_layer(changed, layer)
+    except VisitorError as unknown:
+        caption(str(unknown))
+        return
     check(
         error < 1e-3,
         f"layer {layer} of the changed model done again by hand from these weights gives what the model itself "
