@@ -84,10 +84,10 @@ _BUILT_IN = "regard"
 _ALL = ("query", "key", "value", "output", "MLP")
 
 
-def described(config: Any) -> Architecture:
-    """Of a built-in model: its `model.transformer.Config`."""
+def described(config: Any, family: str) -> Architecture:
+    """Of a built-in model of one of `model.run.FAMILIES`: its `model.transformer.Config`."""
     stack = Stack(
-        role="decoder" if config.causal else "encoder",
+        role=family,
         reads="tokens",
         n_layer=config.n_layer,
         n_head=config.n_head,
@@ -98,11 +98,12 @@ def described(config: Any) -> Architecture:
         positions=("learned",),
         windows=(None,) * config.n_layer,
     )
+    two = family == "encoder-decoder"
     return Architecture(
-        name="Transformer",
+        name="EncoderDecoder" if two else "Transformer",
         model_type=_BUILT_IN,
-        family=stack.role,
-        stacks=(stack,),
+        family=family,
+        stacks=(replace(stack, role="encoder"), replace(stack, role="decoder", cross=True)) if two else (stack,),
         d_model=config.d_model,
         d_embedding=config.d_model,
         n_vocab=config.n_vocab,
@@ -623,10 +624,10 @@ _PATTERNS = {
     r"predictions|mask_predictions|(generator|discriminator|vocab)_\w+)\.|^decoder\.(weight|bias)$",
     "other": r"(^|\.)pooler\.",
     "norms": r"norm|(^|[._])ln_|_ln\.",
-    "positions": r"wpe\.|position_embedding|embed_positions|relative_attention_bias|rel_embeddings|pos_(key|query)_proj"
-    r"|rel_attn\.(r|r_r_bias)$",
+    "positions": r"wpe\.|position_embedding|(source|target)_position|embed_positions|relative_attention_bias"
+    r"|rel_embeddings|pos_(key|query)_proj|rel_attn\.(r|r_r_bias)$",
     "embeddings": r"embed|(^|\.)(wte|shared)\.|cls_token|mask_token|mask_emb|project_(in|out)\.|\.conv[12]\.|r_s_bias$",
-    "attention": r"attn|attention",
+    "attention": r"attn|attention|\.cross\.",
     "MLP": r"mlp|ffn|feed_forward|fc[12]\.|intermediate|output\.dense|DenseReluDense|expert|moe|(^|\.)ff\.",
 }
 _COMPILED = {part: re.compile(pattern, re.IGNORECASE) for part, pattern in _PATTERNS.items()}

@@ -1,14 +1,19 @@
-"""The built-in models: transformer + tokenizer + weights, as a `LanguageModel`."""
+"""The built-in models: transformer + tokenizer + weights, as a `LanguageModel`.
+
+`BuiltinModel` is a decoder or an encoder; what is more than that (`model.translator`, `model.classification`) builds on
+it.
+"""
 
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from safetensors.torch import load_file
+from torch import Tensor, nn
 
 from model.architecture import Architecture, described
 from model.attention import layer_weights
@@ -24,7 +29,7 @@ from model.run import (
     Token,
 )
 from model.tokenizer import Tokenizer
-from model.transformer import Change, Config, Transformer
+from model.transformer import AttentionRecord, Block, Change, Config, Transformer
 
 _FILES = ("config.json", "card.json", "tokenizer.json", "weights.safetensors")
 _ROWS_AT_ONCE = 128  # of logits: their log-probabilities are a table as large
@@ -33,7 +38,7 @@ _ROWS_AT_ONCE = 128  # of logits: their log-probabilities are a table as large
 class BuiltinModel:
     """A transformer that Regard carries itself, loaded from a folder written by `model.training`."""
 
-    def __init__(self, info: ModelInfo, transformer: Transformer, tokenizer: Tokenizer):
+    def __init__(self, info: ModelInfo, transformer: nn.Module, tokenizer: Tokenizer):
         self.info = info
         self._transformer = transformer.eval().requires_grad_(False)
         self._tokenizer = tokenizer
@@ -47,11 +52,12 @@ class BuiltinModel:
                 "Install Regard again, or choose another model."
             )
         try:
-            config = Config(**json.loads((folder / "config.json").read_text()))
+            stated = json.loads((folder / "config.json").read_text())
+            config = Config(**{field.name: stated.pop(field.name) for field in fields(Config) if field.name in stated})
             title = json.loads((folder / "card.json").read_text())["title"]
             tokenizer = Tokenizer.load(folder / "tokenizer.json")
             weights = load_file(folder / "weights.safetensors")
-            transformer = Transformer(config)
+            transformer = cls._network(config, stated)
             transformer.load_state_dict(weights)  # float16 on disk, copied into float32 parameters
             if tokenizer.n_vocab != config.n_vocab:
                 raise ValueError(f"tokenizer of {tokenizer.n_vocab} entries, embedding of {config.n_vocab}")
@@ -76,9 +82,20 @@ class BuiltinModel:
             n_parameter=sum(parameter.numel() for parameter in transformer.parameters()),
             causal=config.causal,
             fingerprint=fingerprint,
-            family="decoder" if config.causal else "encoder",
+            family=cls._family(config),
         )
         return cls(info, transformer, tokenizer)
+
+    @classmethod
+    def _network(cls, config: Config, stated: dict) -> nn.Module:
+        """The untrained network; `stated`: what else config.json says. ValueError if that is not understood."""
+        if stated.pop("architecture", None) not in (None, cls._family(config)) or stated:
+            raise ValueError(f"config.json says {stated or 'another architecture'}")
+        return Transformer(config)
+
+    @classmethod
+    def _family(cls, config: Config) -> str:
+        return "decoder" if config.causal else "encoder"
 
     @property
     def tokenizer(self) -> Tokenizer:
@@ -90,8 +107,8 @@ class BuiltinModel:
     def token(self, id: int) -> Token:
         return self._tokenizer.token(id)
 
-    def mask_token(self) -> None:
-        return None
+    def mask_token(self) -> Token | None:
+        return None if self._tokenizer.mask is None else self.token(self._tokenizer.mask)
 
     def start_token(self) -> None:
         return None
@@ -100,33 +117,46 @@ class BuiltinModel:
         return None
 
     @torch.inference_mode()
-    def run(self, tokens: Sequence[Token], intervention: Intervention = UNCHANGED) -> ModelRun:
+    def run(
+        self, tokens: Sequence[Token], intervention: Intervention = UNCHANGED, source: Sequence[Token] = ()
+    ) -> ModelRun:
+        if source:
+            raise PromptError(f"{self.info.title} reads one text only.")
+        ids = self._ids(tokens)
+        logits, record = self._transformer(ids, self._changes(intervention, len(tokens)), intervention.positions)
+        return self._run(tokens, intervention, logits, record.hidden, attention=record.attention)
+
+    def _ids(self, tokens: Sequence[Token], what: str = "text") -> Tensor:
+        """Token ids as a batch of one (1, T). Raises `PromptError`."""
         if not tokens:
             raise PromptError("There is no text to read: type at least one character.")
         if (excess := len(tokens) - self.info.n_context) > 0:
             raise PromptError(
-                f"The text is {len(tokens):,} tokens long; {self.info.title} reads at most {self.info.n_context:,}. "
+                f"The {what} is {len(tokens):,} tokens long; {self.info.title} reads at most {self.info.n_context:,}. "
                 f"Shorten it by {excess:,} token{'s' if excess > 1 else ''}."
             )
-        ids = torch.tensor([[token.id for token in tokens]])  # (1, T)
-        logits, record = self._transformer(ids, self._changes(intervention, len(tokens)), intervention.positions)
+        return torch.tensor([[token.id for token in tokens]])
+
+    def _run(
+        self,
+        tokens: Sequence[Token],
+        intervention: Intervention,
+        logits: Tensor | None,
+        hidden: Sequence[Tensor],
+        source: Sequence[Token] = (),
+        **records: Sequence[AttentionRecord],
+    ) -> ModelRun:
+        """What a forward pass returned, as plain data. logits (1, T, V); hidden: L + 1 of (1, T, D)."""
+        ids = torch.tensor([token.id for token in tokens])
+        of_next = self.info.family != "encoder"
         return ModelRun(
             info=self.info,
             tokens=tuple(tokens),
-            attention=tuple(
-                Attention(
-                    a.query[0].numpy(),
-                    a.key[0].numpy(),
-                    a.value[0].numpy(),
-                    a.scale,
-                    a.causal,
-                    bias=None if a.bias is None else a.bias.numpy(),
-                )
-                for a in record.attention
-            ),
-            hidden=torch.cat(record.hidden).numpy(),  # (L + 1, T, D)
-            predictions=predictions(logits[0].split(_ROWS_AT_ONCE), ids[0], of_next=self.info.causal),
+            hidden=torch.cat(tuple(hidden)).numpy(),  # (L + 1, T, D)
+            predictions=None if logits is None else predictions(logits[0].split(_ROWS_AT_ONCE), ids, of_next=of_next),
             intervention=intervention,
+            source=tuple(source),
+            **{kind: tuple(map(_kept, layers)) for kind, layers in records.items()},
         )
 
     @torch.inference_mode()
@@ -134,13 +164,17 @@ class BuiltinModel:
         return self._transformer.unembed(torch.tensor(hidden)).numpy()
 
     def embeddings(self) -> tuple[np.ndarray, np.ndarray]:
-        tables = (
-            self._transformer.token_embedding.weight.numpy(),
-            self._transformer.position_embedding.weight.numpy(),
-        )
+        tables = self._transformer.token_embedding.weight.numpy(), self._positions().weight.numpy()
         for table in tables:
             table.setflags(write=False)  # they are the model's own memory
         return tables
+
+    def _positions(self) -> nn.Embedding:
+        return self._transformer.position_embedding
+
+    def _blocks(self) -> Sequence[Block]:
+        """The blocks whose attention is a run's "self"."""
+        return self._transformer.blocks
 
     @torch.inference_mode()
     def recompute_layer(self, run: ModelRun, layer: int) -> float:
@@ -149,18 +183,19 @@ class BuiltinModel:
         Returns the largest difference between softmax(QKᵀ·scale)·V, carried through the layer's output projection and
         MLP, and the residual stream that the model itself wrote, ``run.hidden[layer + 1]``.
         """
-        block, attention = self._transformer.blocks[layer], run.attention[layer]
-        mixed = layer_weights(attention) @ attention.value  # (H, T, K)
-        mixed = torch.from_numpy(mixed)
+        block = self._blocks()[layer]
+        mixed = _mixed(run.attention[layer])  # (H, T, K)
         if changes := self._changes(run.intervention, len(run.tokens)):  # all but this is in the attention's own record
             mixed = mixed * changes[layer].output_gain[..., None]
         x = torch.tensor(run.hidden[layer])  # (T, D)
         x = x + block.attention.output(mixed.transpose(0, 1).flatten(1))
+        if run.cross:
+            x = x + block.cross.output(_mixed(run.cross[layer]).transpose(0, 1).flatten(1))
         x = x + block.mlp(block.mlp_norm(x))
         return float((x - torch.tensor(run.hidden[layer + 1])).abs().max())
 
     def layer_parameters(self, layer: int) -> LayerParameters:
-        block = self._transformer.blocks[layer]
+        block = self._blocks()[layer]
         norm, attention = block.attention_norm, block.attention
         by_head = (self.info.n_head, self.info.d_head)
 
@@ -179,7 +214,7 @@ class BuiltinModel:
         )
 
     def architecture(self) -> Architecture:
-        return described(self._transformer.config)
+        return described(self._transformer.config, self.info.family)
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         return {name: tuple(parameter.shape) for name, parameter in self._transformer.named_parameters()}
@@ -193,7 +228,6 @@ class BuiltinModel:
         query_gain = torch.ones(n_layer, n_head)
         for layer, head in intervention.heads_uniform:
             query_gain[layer, head] = 0
-        scale = (self.info.d_head**-0.5 if intervention.scale else 1.0) / intervention.temperature
         changes = []
         for layer in range(n_layer):
             gain = intervention.output_gain(layer, n_head, n_token)
@@ -202,9 +236,23 @@ class BuiltinModel:
                 Change(
                     query_gain[layer],
                     torch.ones(n_head, 1) if gain is None else torch.from_numpy(gain),
-                    scale,
+                    self._scale(intervention),
                     intervention.causal_mask,
                     None if bias is None else torch.from_numpy(bias),
                 )
             )
         return changes
+
+    def _scale(self, intervention: Intervention) -> float:
+        return (self.info.d_head**-0.5 if intervention.scale else 1.0) / intervention.temperature
+
+
+def _kept(record: AttentionRecord) -> Attention:
+    bias = None if record.bias is None else record.bias.numpy()
+    query, key, value = (each[0].numpy() for each in (record.query, record.key, record.value))
+    return Attention(query, key, value, record.scale, record.causal, bias=bias)
+
+
+def _mixed(attention: Attention) -> Tensor:
+    """softmax(QKᵀ·scale)·V of every head, (H, T, K), by the weights that are shown."""
+    return torch.from_numpy(layer_weights(attention) @ attention.value)

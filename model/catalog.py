@@ -95,9 +95,7 @@ def load(
     """
     entry = find(name, allowed, weights)
     if entry.source == BUILT_IN:
-        from model.builtin import BuiltinModel  # imports torch: only once a model is wanted
-
-        return BuiltinModel.load(weights / name)
+        return _class_of(entry)(Path(entry.where))
     with _LOADING:
         folder = _folder(entry, hub)
         if folder is None:
@@ -125,10 +123,40 @@ def _built_in(weights: Path) -> list[Entry]:
 
 
 def _title(folder: Path) -> str:
+    return str(_stated(folder / "card.json").get("title", folder.name))
+
+
+def architecture_of(entry: Entry) -> str | None:
+    """ "decoder", "encoder", "encoder-decoder" or "classifier"; None if it is not built in: loading it tells."""
+    if entry.source != BUILT_IN:
+        return None
+    stated = _stated(Path(entry.where) / "config.json")
+    return stated.get("architecture", "decoder" if stated.get("causal", True) else "encoder")
+
+
+def _stated(path: Path) -> dict:
+    """A JSON file; empty if it is damaged: loading the model says what is wrong."""
     try:
-        return str(json.loads((folder / "card.json").read_text(encoding="utf-8"))["title"])
-    except (OSError, ValueError, TypeError, KeyError):
-        return folder.name  # loading it says what is wrong
+        stated = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return stated if isinstance(stated, dict) else {}
+
+
+def _class_of(entry: Entry) -> Callable[[Path], LanguageModel]:
+    """What loads a built-in model from its folder. These import torch: only once a model is wanted."""
+    match architecture_of(entry):
+        case "encoder-decoder":
+            from model.translator import Translator
+
+            return Translator.load
+        case "classifier":
+            from model.classification import Classifier
+
+            return Classifier.load
+    from model.builtin import BuiltinModel
+
+    return BuiltinModel.load
 
 
 def _folder(entry: Entry, hub: Hub | None) -> Path | None:

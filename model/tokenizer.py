@@ -15,6 +15,7 @@ from tokenizers import decoders, models, pre_tokenizers, trainers
 from model.run import PromptError, Token
 
 END_OF_TEXT = "<|endoftext|>"
+MASK = "[MASK]"
 
 
 def byte_alphabet() -> dict[str, int]:
@@ -40,6 +41,7 @@ class Tokenizer:
         # a visitor who types "<|endoftext|>" means these 13 characters
         self._bpe.encode_special_tokens = True
         self.end_of_text: int = bpe.token_to_id(END_OF_TEXT)
+        self.mask: int | None = bpe.token_to_id(MASK)  # what hides a word, in an encoder's vocabulary
         merges = json.loads(bpe.to_str())["model"]["merges"]
         self._rank = {tuple(pair): rank for rank, pair in enumerate(merges)}
 

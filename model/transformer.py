@@ -227,11 +227,13 @@ class DecoderBlock(nn.Module):
         source: Tensor,
         visible: Tensor | None = None,
         cache: tuple[KeysValues, KeysValues] | None = None,
+        change: Change | None = None,
+        cross_change: Change | None = None,
     ) -> tuple[Tensor, AttentionRecord, AttentionRecord]:
         own, beyond = cache if cache is not None else (None, None)
-        attended, record = self.attention(self.attention_norm(x), cache=own)
+        attended, record = self.attention(self.attention_norm(x), change=change, cache=own)
         x = x + attended  # (B, T, D)
-        attended, cross = self.cross(self.cross_norm(x), source, visible=visible, cache=beyond)
+        attended, cross = self.cross(self.cross_norm(x), source, cross_change, visible, beyond)
         x = x + attended  # (B, T, D)
         x = x + self.mlp(self.mlp_norm(x))  # (B, T, D)
         return x, record, cross
@@ -256,38 +258,61 @@ class EncoderDecoder(nn.Module):
         self.final_norm = nn.LayerNorm(config.d_model)
         self.apply(lambda module: initialise(module, n_block=config.n_layer))
 
-    def forward(self, source: Tensor, target: Tensor, visible: Tensor | None = None) -> tuple[Tensor, Record]:
+    def forward(
+        self,
+        source: Tensor,
+        target: Tensor,
+        visible: Tensor | None = None,
+        changes: Sequence[Change] | None = None,
+        elsewhere: Change | None = None,
+        positions: bool = True,
+    ) -> tuple[Tensor, Record]:
         """Read ids (B, S) and (B, T); logits (B, T, V) of the token after each of the target, and what happened.
 
         `visible` (B, S): False where the source is padding. Padding at the end of a target needs no mask: nothing
-        before it looks there.
+        before it looks there. `changes`: L of them, of the decoder's attention to itself; `elsewhere`: of all others.
         """
-        memory, encoder = self.encode(source, visible)
-        logits, record = self.decode(target, memory, visible)
+        memory, encoder = self.encode(source, visible, elsewhere, positions)
+        logits, record = self.decode(
+            target, memory, visible, changes=changes, cross_change=elsewhere, positions=positions
+        )
         return logits, record._replace(encoder=encoder)
 
-    def encode(self, source: Tensor, visible: Tensor | None = None) -> tuple[Tensor, tuple[AttentionRecord, ...]]:
+    def encode(
+        self, source: Tensor, visible: Tensor | None = None, change: Change | None = None, positions: bool = True
+    ) -> tuple[Tensor, tuple[AttentionRecord, ...]]:
         """The source (B, S) as the decoder sees it: (B, S, D)."""
-        x = self.token_embedding(source) + self.source_position.weight[: source.shape[1]]  # (B, S, D)
+        x = self.token_embedding(source)  # (B, S, D)
+        if positions:
+            x = x + self.source_position.weight[: source.shape[1]]  # (B, S, D)
         records = []
         for block in self.encoder:
-            x, record = block(x, visible=visible)  # (B, S, D)
+            x, record = block(x, change, visible)  # (B, S, D)
             records.append(record)
         return self.encoder_norm(x), tuple(records)
 
     def decode(
-        self, target: Tensor, memory: Tensor, visible: Tensor | None = None, cache: "DecoderCache | None" = None
+        self,
+        target: Tensor,
+        memory: Tensor,
+        visible: Tensor | None = None,
+        cache: "DecoderCache | None" = None,
+        changes: Sequence[Change] | None = None,
+        cross_change: Change | None = None,
+        positions: bool = True,
     ) -> tuple[Tensor, Record]:
         """Logits (B, T, V) after each token of the target, given the encoded source `memory` (B, S, D).
 
         With a `cache`, `target` is one token (B, 1) and the cache holds those before it; the record is of it alone.
         """
         start = 0 if cache is None else cache.n_token
-        positions = self.target_position.weight[start : start + target.shape[1]]  # (T, D)
-        x = self.token_embedding(target) + positions  # (B, T, D)
+        x = self.token_embedding(target)  # (B, T, D)
+        if positions:
+            x = x + self.target_position.weight[start : start + target.shape[1]]  # (B, T, D)
         hidden, attention, cross = [x], [], []
         for layer, block in enumerate(self.decoder):
-            x, record, beyond = block(x, memory, visible, cache.layers[layer] if cache is not None else None)
+            kept = cache.layers[layer] if cache is not None else None
+            x, record, beyond = block(x, memory, visible, kept, changes[layer] if changes else None, cross_change)
             hidden.append(x)
             attention.append(record)
             cross.append(beyond)

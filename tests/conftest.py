@@ -16,7 +16,7 @@ from model import catalog, serving
 from model.builtin import BuiltinModel
 from model.run import LanguageModel, ModelRun
 from model.tokenizer import train
-from model.transformer import Config, Transformer
+from model.transformer import Config, EncoderDecoder, Transformer
 
 ROOT = Path(__file__).parent.parent
 REPEATED = "the cat saw the dog and the dog saw the cat"
@@ -24,18 +24,22 @@ REPEATED = "the cat saw the dog and the dog saw the cat"
 serving.load_torch()  # threads as the app sets them; tiny models are fastest so
 
 
-def write_tiny(folder: Path, *, seed: int = 0, n_context: int = 32, causal: bool = True) -> Path:
+def write_tiny(
+    folder: Path, *, seed: int = 0, n_context: int = 32, causal: bool = True, architecture: str | None = None
+) -> Path:
     """A model folder as training exports it: 3 layers of 4 heads, random weights large enough for clear attention."""
     tokenizer = train(iter([REPEATED, "a cat and a dog sat on the mat"] * 3), n_vocab=280)
     torch.manual_seed(seed)
     config = Config(tokenizer.n_vocab, n_context, n_layer=3, n_head=4, d_model=32, causal=causal)
-    transformer = Transformer(config)
+    transformer = (EncoderDecoder if architecture == "encoder-decoder" else Transformer)(config)
     for parameter in transformer.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     folder.mkdir(parents=True)
     save_file({k: v.half() for k, v in transformer.state_dict().items()}, folder / "weights.safetensors")
     tokenizer.save(folder / "tokenizer.json")
-    (folder / "config.json").write_text(json.dumps(asdict(config)))
+    (folder / "config.json").write_text(
+        json.dumps(asdict(config) | ({"architecture": architecture} if architecture else {}))
+    )
     (folder / "card.json").write_text(json.dumps({"title": "Tiny"}))
     return folder
 
@@ -56,6 +60,13 @@ def tiny(tmp_path_factory) -> BuiltinModel:
 def tiny_run(tiny) -> ModelRun:
     """The tiny model reading a text whose words come again."""
     return tiny.run(tiny.encode(REPEATED))
+
+
+@pytest.fixture(scope="session")
+def tiny_translator(tmp_path_factory) -> LanguageModel:
+    """An encoder-decoder, 3 + 3 layers, 4 heads, d_model 32, reads and writes at most 32 tokens."""
+    folder = write_tiny(tmp_path_factory.mktemp("weights") / "pair", architecture="encoder-decoder")
+    return catalog.load("pair", weights=folder.parent)
 
 
 @pytest.fixture(scope="session")

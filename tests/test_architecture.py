@@ -434,9 +434,9 @@ BUILT_IN = Config(n_vocab=61, n_context=40, n_layer=3, n_head=4, d_model=32)
 
 def test_the_built_in_model_is_described_by_its_own_config(tiny):
     a = tiny.architecture()
-    assert a == described(tiny._transformer.config) and a.known
+    assert a == described(tiny._transformer.config, "decoder") and a.known
     assert (a.family, a.norm, a.norm_kind, a.tied, a.head) == ("decoder", "pre", "LayerNorm", True, "tokens")
-    assert described(replace(BUILT_IN, causal=False)).family == "encoder"
+    assert described(replace(BUILT_IN, causal=False), "encoder").family == "encoder"
     parts = parameters_by_part(tiny.parameter_shapes())
     assert {part: n for part, n in parts.items() if part in ("attention", "MLP", "norms")} == parts_expected(a)
     assert parts["embeddings"] == tiny.info.n_vocab * 32 and parts["positions"] == 32 * 32
@@ -539,7 +539,7 @@ def test_a_drawing_has_a_cell_for_each_head_and_each_key_head():
         rects = [r for r in ElementTree.fromstring(block_drawing(a)).iter(f"{SVG}rect") if r.get("height") == "12"]
         return tuple(sum(rect.get("fill-opacity") == opacity for rect in rects) for opacity in ("0.8", "0.4"))
 
-    assert cells(described(BUILT_IN)) == (4, 4)
+    assert cells(described(BUILT_IN, "decoder")) == (4, 4)
     assert cells(describe(config_of("mistral"))) == (32, 8)
     assert cells(describe(config_of("falcon"))) == (71, 1)
 
