@@ -22,12 +22,13 @@ page = st.navigation(
         "Look deeper": [
             st.Page("viz/pages/head.py", title="Inside a head", icon=":material/zoom_in:"),
             st.Page("viz/pages/mechanism.py", title="Break the mechanism", icon=":material/construction:"),
-            st.Page("viz/pages/understanding.py", title="Fill the blank", icon=":material/select_check_box:"),
+            st.Page("viz/pages/understanding.py", title="Understanding", icon=":material/select_check_box:"),
             st.Page("viz/pages/model.py", title="The model", icon=":material/schema:"),
         ],
     },
     position="top",
 )
+session.enter(page.url_path)
 sidebar.choose()
 summary = st.sidebar.empty()
 notice = st.empty()

@@ -60,7 +60,7 @@ class Translator(BuiltinModel):
         return "encoder-decoder"
 
     def _positions(self) -> nn.Embedding:
-        return self._transformer.source_position
+        return self._transformer.target_position  # a run's hidden vectors are the decoder's
 
     def _blocks(self) -> Sequence[DecoderBlock]:
         return self._transformer.decoder

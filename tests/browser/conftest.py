@@ -35,13 +35,14 @@ def app_url():
     yield from serve("app.py")
 
 
-def serve(script: str):
+def serve(script: str, **environment: str):
     """Run a Streamlit script, yield its address once it answers, and stop it."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "streamlit", "run", script, f"--server.port={port}", "--server.headless=true"]
-    server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    server = subprocess.Popen(command, cwd=ROOT, env=os.environ | environment, **quiet)
     url = f"http://127.0.0.1:{port}"
     for _ in range(300):
         try:

@@ -21,6 +21,7 @@ st.markdown(
 lm = session.current_model()
 run = session.current_run()
 labels, n_layer, d_model = run.labels, run.info.n_layer, run.info.d_model
+whose = "the target" if run.source else "your text"  # an encoder-decoder writes what is looked at here
 token_vectors, position_vectors = lm.embeddings()  # (V, D), (n_context, D) or None
 
 
@@ -103,7 +104,7 @@ def neighbours() -> None:
     st.header("Tokens that are used alike lie close together", divider="gray")
     st.markdown(
         "Nobody told the model what a token means. In training, tokens that can stand in the same places were pushed "
-        "the same way. Here are the tokens of your text, among those of the whole vocabulary that point most nearly in "
+        f"the same way. Here are the tokens of {whose}, among those of the whole vocabulary that point most nearly in "
         "their direction."
     )
     left, right = st.columns(2)
@@ -127,7 +128,7 @@ def neighbours() -> None:
             points, seen.coordinates, seen.explained, chosen=chosen.id, mode=st.context.theme.type or "light"
         ),
         key="map",
-        how="Bold: the tokens of your text, the chosen one amber. Pale: their neighbours, joined to them by a line. "
+        how=f"Bold: the tokens of {whose}, the chosen one amber. Pale: their neighbours, joined to them by a line. "
         f"Of the {d_model} dimensions you see the {n_axis} along which these vectors (scaled to length 1) differ "
         f"most; together they hold {100 * seen.explained.sum():.0f} % of the variance, so what looks close may still "
         "be apart. " + ("Drag to turn it." if n_axis == 3 else "Drag to zoom in, double-click to see all."),
@@ -323,7 +324,7 @@ chips = st.container()
 token = controls.position("Token", "token", len(labels))
 with chips:
     token_chips(run.tokens, key="chips", selected=token, on_pick=lambda position: controls.select("token", position))
-    pictures.caption("The tokens of your text. Click one, or move the slider: the pictures below are about it.")
+    pictures.caption(f"The tokens of {whose}. Click one, or move the slider: the pictures below are about it.")
 entering()
 neighbours()
 similarity()

@@ -19,7 +19,7 @@ PACE = 0.12  # seconds between two tokens, so that the eye can follow; the model
 
 def belongs_here() -> bool:
     """A continuation belongs to one text read by one model."""
-    return st.session_state.get("generated_from") == (st.session_state.model, st.session_state.text)
+    return st.session_state.get("generated_from") == (session.model_name(), st.session_state.text)
 
 
 def forget_what_was_written_elsewhere() -> None:
@@ -31,7 +31,7 @@ def forget_what_was_written_elsewhere() -> None:
 
 
 def start_anew() -> None:
-    st.session_state.generated_from = (st.session_state.model, st.session_state.text)
+    st.session_state.generated_from = (session.model_name(), st.session_state.text)
     st.session_state.generated = []
     st.session_state.opened = None
     st.session_state.to_go = 0
@@ -67,7 +67,7 @@ def add_to_text() -> None:
     text = st.session_state.text + written(st.session_state.generated)
     session.read_next(text)
     start_anew()
-    st.session_state.generated_from = (st.session_state.model, text)
+    st.session_state.generated_from = (session.model_name(), text)
 
 
 def ids(steps: list[Step]) -> tuple[int, ...]:

@@ -11,6 +11,7 @@ import streamlit as st
 
 from model import catalog, serving, sources
 from model.attention import Overview, pooled_overview
+from model.beam import Beam
 from model.checkpoint import Cost
 from model.generation import placed, write_target
 from model.intervention import UNCHANGED, Intervention
@@ -27,6 +28,12 @@ EXAMPLES = (
     "When Mary and John went to the store, John gave a drink to",
     "The dog barked at the cat. The dog barked at the",
 )
+# pages that are about one family of models, and the built-in model that reads there if the chosen one is of another
+READ_BY = {
+    "generation": ("decoder", "story"),
+    "translation": ("encoder-decoder", "translator"),
+    "understanding": ("encoder", "encoder"),
+}
 MOST_WRITTEN = 40  # tokens of a target that a model writes itself
 READING = (
     "kind",
@@ -44,8 +51,9 @@ READING = (
     "panel",
 )
 CHANGED = ("mask_off", "scale_off", "softmax_temperature", "positions_off", "head_uniform", "head_off")
+TRANSLATION = ("across", "between", "aligned", "step", "width", "penalty", "reference")
 # what a link restores, besides the page
-LINKED = ("model", "text", "target", "chat", "layer", "head", "token", "key", *READING, *CHANGED)
+LINKED = ("model", "text", "target", "chat", "layer", "head", "token", "key", *READING, *CHANGED, *TRANSLATION)
 
 
 @st.cache_resource(show_spinner="Loading the model …", max_entries=4)
@@ -165,6 +173,13 @@ def reading_of(run_key: RunKey, rule: Rule) -> Reading:
     return read_attention(run.layers(rule.of), run.sides(rule.of)[1], units, rule, second, key_units)
 
 
+@st.cache_resource(show_spinner="Searching …", max_entries=32, hash_funcs={RunKey: repr})
+def beam_of(run_key: RunKey, width: int, length_penalty: float) -> Beam:
+    """What a beam search makes of a run's source, by a model that can search. Raises `PromptError`."""
+    lm = language_model(run_key.model)
+    return lm.beam_search(encoded(lm, run_key.text), width, length_penalty)
+
+
 # the texts that look and are looked at, for each kind of attention
 SIDES = {"self": ("text", "text"), "encoder": ("source", "source"), "cross": ("text", "source")}
 
@@ -191,8 +206,30 @@ def text_of(run_key: RunKey) -> str:
     return grown if run.source else run_key.text + grown
 
 
+def enter(page: str) -> None:
+    """Say which page is open, by its path, before anything of it is drawn."""
+    st.session_state.page = page
+
+
+def model_name() -> str:
+    """The model that reads on the page that is open. Raises `ModelNotAvailable` where only loading tells."""
+    chosen = st.session_state.model
+    family, ours = READ_BY.get(st.session_state.page, (None, chosen))
+    return chosen if family in (None, family_of(chosen)) else ours
+
+
+def family_of(name: str) -> str:
+    """One of `model.run.FAMILIES`, or "classifier"; without loading it, if the model is built in.
+
+    Raises `ModelNotAvailable`.
+    """
+    entry = next((entry for entry in models_here() if entry.name == name), None)
+    built_in = entry and catalog.architecture_of(entry)
+    return built_in or language_model(name).info.family
+
+
 def current_model() -> LanguageModel:
-    return language_model(st.session_state.model)
+    return language_model(model_name())
 
 
 def current_text() -> str:
@@ -215,7 +252,7 @@ def current_tokens() -> tuple[Token, ...]:
 def current_key(continuation: tuple[int, ...] = (), intervention: Intervention = UNCHANGED) -> RunKey:
     """Of the current model and text, and what was generated after it or changed in the model."""
     target = st.session_state.get("target", "") if current_model().info.family == "encoder-decoder" else ""
-    return RunKey(st.session_state.model, current_text(), continuation, target, intervention)
+    return RunKey(model_name(), current_text(), continuation, target, intervention)
 
 
 def current_run(continuation: tuple[int, ...] = (), intervention: Intervention = UNCHANGED) -> ModelRun:
@@ -237,6 +274,11 @@ def read_next(text: str) -> None:
     back.
     """
     st.session_state.next_text = text
+
+
+def read_target(text: str) -> None:
+    """The same for the target of an encoder-decoder; nothing: the model writes it."""
+    st.session_state.next_target = text
 
 
 def remember_link() -> None:

@@ -16,6 +16,8 @@ def choose() -> None:
     """Model and text, both restored from the URL."""
     if "next_text" in st.session_state:  # see session.read_next: a widget can only be set before it is drawn
         st.session_state.text = st.session_state.pop("next_text")
+    if "next_target" in st.session_state:
+        st.session_state.target = st.session_state.pop("next_target")
     if "next_model" in st.session_state:
         st.session_state.model = st.session_state.pop("next_model")
         st.session_state.own_model = ""
@@ -32,6 +34,9 @@ def choose() -> None:
         )
         if entry := models.get(st.session_state.model):  # else it was uninstalled a moment ago
             _describe(entry)
+        with contextlib.suppress(VisitorError):  # the page says what is wrong
+            if (reader := session.model_name()) != st.session_state.model:
+                _other_reader(models.get(reader))
         with st.expander("Use a model of your own", icon=":material/folder_open:"):
             _own_model()
         st.text_area(
@@ -42,8 +47,8 @@ def choose() -> None:
             height=110,
             help="Anything you like. Ctrl + Enter (⌘ + Enter on a Mac) reads it.",
         )
-        if models[st.session_state.model].source != catalog.BUILT_IN:  # ours need none of it, so the page need not wait
-            _how_it_is_read()
+        with contextlib.suppress(VisitorError):  # the page says what is wrong
+            _how_it_is_read(models)
         st.selectbox(
             "Examples",
             session.EXAMPLES,
@@ -66,30 +71,39 @@ def _describe(entry: Entry) -> None:
     st.caption(said)
 
 
-def _how_it_is_read() -> None:
-    """What only some models have: a target to write, a template for chats."""
-    try:
-        lm = session.current_model()
-        has_template = lm.chat_text("") is not None
-    except VisitorError:
-        return  # the page says what is wrong
-    if has_template:
+def _other_reader(entry: Entry | None) -> None:
+    """This page is about another family of models than the chosen one's."""
+    if entry is None:
+        return
+
+    def use() -> None:
+        st.session_state.next_model = entry.name
+
+    st.markdown(f":small[:material/swap_horiz: This page is read by **{_plain(entry.title)}**.]")
+    st.button("Use it on every page", key="use_reader", on_click=use, type="tertiary", icon=":material/done_all:")
+
+
+def _how_it_is_read(models: dict[str, Entry]) -> None:
+    """What only some models have: a template for chats, a target to write. Raises `VisitorError`."""
+    name = session.model_name()
+    # ours have no template, and their family is known beforehand: the page need not wait until they are loaded
+    ours = name in models and models[name].source == catalog.BUILT_IN
+    if not ours and session.current_model().chat_text("") is not None:
         st.toggle(
             "As a message of a chat",
             key="chat",
             bind="query-params",
             help="Puts the text into the template this model was tuned on: its tokens are shown like all others.",
         )
-    if lm.info.family != "encoder-decoder":
-        return
-    st.text_area(
-        "Target",
-        key="target",
-        bind="query-params",
-        height=80,
-        placeholder="nothing: the model writes it",
-        help="What the decoder is read with. Empty: the model writes it itself, the most probable token each time.",
-    )
+    if session.family_of(name) == "encoder-decoder":
+        st.text_area(
+            "Target",
+            key="target",
+            bind="query-params",
+            height=80,
+            placeholder="nothing: the model writes it",
+            help="What the decoder is read with. Empty: the model writes it itself, the most probable token each time.",
+        )
 
 
 @st.fragment

@@ -1,0 +1,68 @@
+"""A visitor loads a model of their own: the cost first, then the model, then its weights on the page."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from model.attention import attention_weights
+from model.huggingface import load
+from tests.browser.conftest import serve, settle
+from tests.browser.test_every_weight import trace
+from tests.test_any_model import TEXT, write_models
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    root = write_models(tmp_path_factory.mktemp("models"))
+    (root / "empty").mkdir()
+    return root
+
+
+@pytest.fixture(scope="module")
+def own_app(root):
+    yield from serve("app.py", REGARD_MODEL_ROOTS=str(root))
+
+
+@pytest.fixture
+def typed(page: Page, own_app):
+    """`typed("decoder")` opens the attention page and asks for that folder."""
+
+    def ask(folder: str) -> Page:
+        page.goto(f"{own_app}/attention?text={TEXT}&layer=1&head=2")
+        settle(page)
+        page.get_by_text("Use a model of your own").click()
+        box = page.locator(".st-key-own_model input")
+        box.fill(folder)
+        box.press("Enter")
+        return page
+
+    return ask
+
+
+def test_the_cost_the_model_and_its_weights(typed, root):
+    page = typed("decoder")
+    sidebar = page.get_by_test_id("stSidebar")
+    expect(
+        sidebar.get_by_text(re.compile("2 layers × 4 heads · reads up to 40 tokens · needs .* free"))
+    ).to_be_visible()
+    sidebar.get_by_role("button", name="Load").click()
+    expect(page).to_have_url(re.compile("model=folder%3A|model=folder:"))
+    expect(sidebar).to_contain_text("tokens × 2 layers × 4 heads")
+    expect(page.get_by_role("heading", name="Layer 1, head 2")).to_be_visible()
+    lm = load(root / "decoder", name="decoder", title="decoder")
+    run = lm.run(lm.encode(TEXT))
+    weights = attention_weights(run.attention[1], 2)
+    shown = trace(page, "head_map")["z"]
+    assert shown == [pytest.approx(row, abs=1e-5) for row in weights.tolist()]
+
+
+@pytest.mark.parametrize("folder, said", [("empty", "config.json"), ("../..", "outside|not allowed|may be opened")])
+def test_what_cannot_be_loaded_is_a_sentence_and_nothing_is_lost(typed, folder, said):
+    page = typed(folder)
+    warning = page.get_by_test_id("stSidebar").get_by_test_id("stAlert")
+    expect(warning).to_have_text(re.compile(said))
+    expect(page.get_by_role("heading", name="Layer 1, head 2")).to_be_visible()
+    assert "model=" not in page.url
