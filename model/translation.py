@@ -1,38 +1,16 @@
 """Writing a target, over the built-in encoder-decoder: greedily, or by beam search with the tree it grew.
 
-Both use the cache of keys and values. A target begins after the start token and ends with the end token; the built-in
-translator has one token for both. Scores are natural log-probabilities.
+Both searches use the cache of keys and values. A target begins after the start token and ends with the end token; the
+built-in translator has one token for both. Scores are natural log-probabilities.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from model.beam import Beam, Candidate
 from model.transformer import DecoderCache, EncoderDecoder
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """One node of the beam: a target so far."""
-
-    ids: tuple[int, ...]  # without the start token
-    log_prob: float  # the sum over them
-    parent: int  # which of the step before it grew from
-    finished: bool
-
-    def score(self, length_penalty: float) -> float:
-        """What candidates are ranked by: the sum over length ** penalty (Wu et al. 2016, simplified)."""
-        return self.log_prob / max(1, len(self.ids)) ** length_penalty
-
-
-@dataclass(frozen=True)
-class Beam:
-    """What a beam search did: the candidates kept after each step, and the finished ones, best first."""
-
-    steps: tuple[tuple[Candidate, ...], ...]
-    finished: tuple[Candidate, ...]
 
 
 def padded(rows: Sequence[Sequence[int]], fill: int) -> tuple[Tensor, Tensor]:
@@ -73,22 +51,21 @@ def beam_search(
     memory, _ = transformer.encode(torch.tensor([source]))
     cache = DecoderCache(transformer.config.n_layer)
     token = torch.tensor([[end]])
-    alive, finished, steps = [Candidate((), 0.0, -1, False)], [], []
+    alive, finished, steps, left = [Candidate((), 0.0, -1, False)], [], [], []
     for _ in range(most):
         logits, _ = transformer.decode(token, memory.expand(len(alive), -1, -1), cache=cache)
         log_prob = logits[:, -1].log_softmax(-1) + torch.tensor([[each.log_prob] for each in alive])  # (W, V)
         best = log_prob.flatten().topk(min(2 * width, log_prob.numel()))
-        kept = []
+        kept, dropped = [], []
         for value, place in zip(best.values.tolist(), best.indices.tolist(), strict=True):
             parent, id = divmod(place, log_prob.shape[1])
             ended = id == end
             ids = alive[parent].ids + (() if ended else (id,))
-            if ended and len(kept) >= width:
-                continue  # only what is among the best of its step may end
-            kept.append(Candidate(ids, value, parent, ended))
-            if sum(not each.finished for each in kept) == width:
-                break
+            full = sum(not each.finished for each in kept) == width
+            late = ended and len(kept) >= width  # only what is among the best of its step may end
+            (dropped if full or late else kept).append(Candidate(ids, value, parent, ended))
         steps.append(tuple(kept))
+        left.append(tuple(dropped))
         finished += [each for each in kept if each.finished]
         alive = [each for each in kept if not each.finished]
         if not alive:
@@ -99,4 +76,5 @@ def beam_search(
         cache.choose(torch.tensor([each.parent for each in alive]))
         token = torch.tensor([[each.ids[-1]] for each in alive])
     finished = finished or alive
-    return Beam(tuple(steps), tuple(sorted(finished, key=lambda each: -each.score(length_penalty))))
+    ranked = sorted(finished, key=lambda each: -each.score(length_penalty))
+    return Beam(tuple(steps), tuple(left), tuple(ranked))

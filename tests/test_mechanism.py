@@ -22,6 +22,8 @@ LINKS = {
     "softmax_temperature=0.4": Intervention(temperature=0.4),
     "head_uniform=true": Intervention(heads_uniform=HEAD),
     "head_off=true": Intervention(heads_off=HEAD),
+    "row_off=true&token=2": Intervention(rows_off=frozenset({(2, 3, 2)})),
+    "edge_off=true&token=4&key=2": Intervention(edges_off=frozenset({(2, 3, 4, 2)})),
     "mask_off=true&softmax_temperature=2&head_off=true": Intervention(HEAD, causal_mask=False, temperature=2.0),
 }
 
@@ -155,6 +157,23 @@ def test_the_button_opens_the_card_of_its_run(broken):
     app.button(key="open_as_trained").click().run()
     app.toggle(key="positions_off").set_value(False).run()
     assert app.session_state.cell.run_key.intervention == Intervention()
+
+
+def test_an_edge_that_is_off_has_no_weight(broken):
+    app = broken(edge_off="true", token=4, key=2)
+    assert "query 4 does not see key 2" in app.header[0].value
+    assert app.button(key="open_changed").label.endswith("with **0.0000**")
+    app.button(key="open_changed").click().run()
+    assert not app.exception and app.session_state.cell.keys == (2,)
+    app.slider(key="key").set_value(1).run()  # the edge follows the choice, and the open card with it
+    assert app.session_state.cell.run_key.intervention == Intervention(edges_off=frozenset({(2, 3, 4, 1)}))
+
+
+@pytest.mark.parametrize("link", [{"token": 0, "key": 0}, {"token": 1, "key": 3}])
+def test_an_edge_that_is_not_there_cannot_go(broken, link):
+    app = broken(edge_off="true", **link)  # the only key of its query, and one behind the mask
+    assert app.toggle(key="edge_off").disabled and app.header[0].value == "Nothing is changed yet"
+    assert "or sees nothing else: choose another key" in said(app)
 
 
 @pytest.mark.parametrize(

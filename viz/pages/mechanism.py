@@ -10,7 +10,7 @@ import streamlit as st
 from model.attention import attention_weights
 from model.generation import Sampling, next_token
 from model.intervention import UNCHANGED, Intervention
-from model.run import ModelInfo, ModelRun, VisitorError
+from model.run import ModelRun, VisitorError
 from viz.figures.attention import attention_heatmap, cells_pooled, is_clickable
 from viz.figures.mechanism import has_room_for_pairs, next_token_pairs, token_loss_changes, token_losses
 from viz.figures.numbers import percent
@@ -21,7 +21,7 @@ from viz.ui.prose import check, quoted
 
 # 1 is as trained; between neighbours lies the same factor, but for rounding
 TEMPERATURES = [0.1, 0.125, 0.16, 0.2, 0.25, 0.32, 0.4, 0.5, 0.63, 0.8, 1, 1.25, 1.6, 2, 2.5, 3.2, 4, 5, 6.3, 8, 10]
-TOGGLES = ("mask_off", "scale_off", "positions_off", "head_uniform", "head_off")
+TOGGLES = ("mask_off", "scale_off", "positions_off", "head_uniform", "head_off", "row_off", "edge_off")
 N_BEST = 6  # next tokens of each run
 
 
@@ -37,8 +37,8 @@ def main() -> None:
 
 @st.fragment(key="mechanism")
 def experiment() -> None:
-    change = choose_change(session.current_model().info)
     trained = session.current_run()
+    change = choose_change(trained)
     try:
         changed = session.current_run(intervention=change)
     except VisitorError as error:  # caught here: what a fragment raises on a rerun never reaches app.py
@@ -57,15 +57,24 @@ def predicts_next(run: ModelRun) -> bool:
     return run.predictions is not None and run.predictions.of_next
 
 
-def choose_change(info: ModelInfo) -> Intervention:
-    """The switches, each with what its part is for. Their state is in the link."""
-    rows = [st.columns(3, gap="small"), st.columns(3, gap="small")]
+def choose_change(run: ModelRun) -> Intervention:
+    """The switches, each with what its part is for, and the head, query and key that some are about.
+
+    All of it is in the link.
+    """
+    info = run.info
+    rows = [st.columns(4, gap="small"), st.columns(4, gap="small")]
     cards = [column.container(border=True, height="stretch", gap="xsmall") for row in rows for column in row]
-    columns = st.columns(2, gap="large")
+    columns = st.columns(4, gap="medium")
     with columns[0]:
         layer = controls.position("Layer", "layer", info.n_layer, on_change=change_again)
     with columns[1]:
         head = controls.position("Head", "head", info.n_head, on_change=change_again)
+    n = len(run.tokens)
+    with columns[2]:
+        token = controls.position("Query", "token", n, help="The token that looks.", on_change=change_again)
+    with columns[3]:
+        key = controls.position("Key", "key", n, help="The token looked at.", on_change=change_again)
     with cards[0]:
         switch("Without the causal mask", "mask_off", disabled=not info.causal)
         caption(
@@ -108,20 +117,43 @@ def choose_change(info: ModelInfo) -> Intervention:
             "A head writes what it finds for the later layers to use; switched off, it writes nothing, and the less "
             "that changes, the less it matters here."
         )
-    return chosen_change(info)
+    looks, seen = quoted(run.labels[token]), quoted(run.labels[key])
+    with cards[6]:
+        switch(f"Off for query {token} only", "row_off")
+        caption(
+            f"Layer {layer}, head {head} writes nothing at {looks}: does the model need there what this head finds?"
+        )
+    with cards[7]:
+        there = edge_can_go(run, token, key)
+        switch(f"Query {token} does not see key {key}", "edge_off", disabled=not there)
+        caption(
+            f"In layer {layer}, head {head}, {looks} cannot look at {seen}: its other weights share what that one had."
+            if there
+            else f"{looks} at {token} does not see {seen} at {key}, or sees nothing else: choose another key."
+        )
+    return chosen_change(run)
 
 
 def switch(label: str, key: str, **options) -> None:
     st.toggle(f"**{label}**", key=key, bind="query-params", on_change=change_again, **options)
 
 
-def chosen_change(info: ModelInfo) -> Intervention:
+def edge_can_go(run: ModelRun, query: int, key: int) -> bool:
+    """Whether there is such an edge, and another one that is left."""
+    visible = len(run.tokens) if st.session_state.mask_off or not run.info.causal else query + 1
+    return key < visible > 1
+
+
+def chosen_change(run: ModelRun) -> Intervention:
     """What the widgets say."""
-    state = st.session_state
-    head = frozenset({(state.layer, state.head)})
+    state, info = st.session_state, run.info
+    head, query, key = (state.layer, state.head), state.token, state.key
+    edge = state.edge_off and edge_can_go(run, query, key)
     return Intervention(
-        heads_off=head if state.head_off else frozenset(),
-        heads_uniform=head if state.head_uniform else frozenset(),
+        heads_off=frozenset({head} if state.head_off else ()),
+        heads_uniform=frozenset({head} if state.head_uniform else ()),
+        rows_off=frozenset({(*head, query)} if state.row_off else ()),
+        edges_off=frozenset({(*head, query, key)} if edge else ()),
         causal_mask=not (state.mask_off and info.causal),
         scale=not state.scale_off,
         temperature=float(state.softmax_temperature),
@@ -138,7 +170,7 @@ def change_again() -> None:
     """A card that is open on a weight of the changed model follows the change."""
     cell = provenance.pointed_at()
     if cell and cell.run_key.intervention != UNCHANGED:
-        change = chosen_change(session.current_model().info)
+        change = chosen_change(session.current_run())
         provenance.point_at(replace(cell, run_key=replace(cell.run_key, intervention=change)))
         st.rerun(["mechanism", "card"])
 
@@ -156,6 +188,11 @@ def name_of(change: Intervention) -> str:
         parts.append(f"softmax temperature {change.temperature:g}")
     parts += [f"layer {layer}, head {head} uniform" for layer, head in change.heads_uniform]
     parts += [f"layer {layer}, head {head} off" for layer, head in change.heads_off]
+    parts += [f"layer {layer}, head {head} off for query {query}" for layer, head, query in change.rows_off]
+    parts += [
+        f"in layer {layer}, head {head}, query {query} does not see key {key}"
+        for layer, head, query, key in change.edges_off
+    ]
     return "Changed: " + "; ".join(parts) if parts else "Nothing is changed yet"
 
 
@@ -184,18 +221,13 @@ def show_summary(trained: ModelRun, changed: ModelRun) -> None:
 
 
 def show_maps(trained: ModelRun, changed: ModelRun) -> None:
-    layer, head, n = st.session_state.layer, st.session_state.head, len(trained.tokens)
+    layer, head, token, key = (st.session_state[name] for name in ("layer", "head", "token", "key"))
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader(f"Where layer {layer}, head {head} looks", anchor=False, width="stretch")
         log, fitted = choose_colours()
     places = st.columns(2, gap="medium")
     if changed.intervention != UNCHANGED:
         difference = st.container()
-    columns = st.columns(2, gap="medium")
-    with columns[0]:
-        token = controls.position("Query", "token", n, help="The token that looks.")
-    with columns[1]:
-        key = controls.position("Key", "key", n, help="The token looked at.")
     before, after = (attention_weights(run.attention[layer], head) for run in (trained, changed))
     colours = colour_scale(np.stack([before, after]), log=log, fitted=fitted)  # one for both
     columns = st.columns(2, gap="medium")
@@ -257,9 +289,9 @@ def show_map(run: ModelRun, weights: np.ndarray, name: str, colours: ColourScale
         key=map_key,
         how=f"Each row adds up to 1{pooled}. "
         + (
-            "Click a cell, or choose one below, to see how its weight was made."
+            "Click a cell, or choose one above, to see how its weight was made."
             if clickable
-            else "Choose a cell below to see how its weight was made."
+            else "Choose query and key above to see how a weight was made."
         ),
         alt=f"Heatmap of this head {name}, {len(run.tokens)} by {len(run.tokens)} tokens; a row's largest weight is "
         f"{weights.max(axis=1).mean():.3f} on average.",
@@ -291,6 +323,8 @@ def pick_cell(map_key: str, change: Intervention) -> None:
 
 def open_cell(change: Intervention, query: int, key: int) -> None:
     state = st.session_state
+    if change != UNCHANGED:  # an edge or a row that is off goes along with a new choice
+        change = chosen_change(session.current_run())
     provenance.open_card(state.layer, state.head, query, key, intervention=change, also=["mechanism"])
 
 
@@ -299,7 +333,7 @@ def map_difference(trained: ModelRun, changed: ModelRun, before: np.ndarray, aft
     change = np.abs(after - before)
     if change.max() < 1e-6:
         same = "**This map has not changed.**"
-        if changed.intervention.heads_off:
+        if changed.intervention.heads_off or changed.intervention.rows_off:
             return f"{same} A head that is switched off still looks; what it finds is missing in the layers above."
         return same
     query, key = np.unravel_index(change.argmax(), change.shape)

@@ -50,7 +50,10 @@ READING = (
     "top",
     "panel",
 )
-CHANGED = ("mask_off", "scale_off", "softmax_temperature", "positions_off", "head_uniform", "head_off")
+CHANGED = (
+    *("mask_off", "scale_off", "softmax_temperature", "positions_off"),
+    *("head_uniform", "head_off", "row_off", "edge_off"),
+)
 TRANSLATION = ("across", "between", "aligned", "step", "width", "penalty", "reference")
 # what a link restores, besides the page
 LINKED = ("model", "text", "target", "chat", "layer", "head", "token", "key", *READING, *CHANGED, *TRANSLATION)
