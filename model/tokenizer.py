@@ -5,6 +5,7 @@ piece, where it lies in the text, and the merges of a word one by one.
 """
 
 import json
+import re
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -15,6 +16,9 @@ from tokenizers import decoders, models, pre_tokenizers, trainers
 from model.run import PromptError, Token
 
 END_OF_TEXT = "<|endoftext|>"
+MASK = "[MASK]"
+# a masked word's token holds the space before the word, so the space before a typed mask belongs to the mask
+_TYPED_MASK = re.compile(r" ?\[MASK\]")
 MASK = "[MASK]"
 
 
@@ -41,6 +45,7 @@ class Tokenizer:
         # a visitor who types "<|endoftext|>" means these 13 characters
         self._bpe.encode_special_tokens = True
         self.end_of_text: int = bpe.token_to_id(END_OF_TEXT)
+        self.mask: int | None = bpe.token_to_id(MASK)  # None: this vocabulary fills no blanks
         self.mask: int | None = bpe.token_to_id(MASK)  # what hides a word, in an encoder's vocabulary
         merges = json.loads(bpe.to_str())["model"]["merges"]
         self._rank = {tuple(pair): rank for rank, pair in enumerate(merges)}
@@ -50,7 +55,7 @@ class Tokenizer:
         return cls(tokenizers.Tokenizer.from_file(str(path)))
 
     def save(self, path: Path) -> None:
-        self._bpe.save(str(path))
+        self._bpe.save(str(path), pretty=False)
 
     @property
     def n_vocab(self) -> int:
@@ -59,19 +64,40 @@ class Tokenizer:
     def encode(self, text: str) -> tuple[Token, ...]:
         """Cut `text` into tokens; their bytes, joined, are exactly the text's.
 
+        If the vocabulary has a mask, a typed "[MASK]" is that one token, and takes the space before it along.
         Raises `PromptError` if the text holds half of a character (a lone surrogate), which no encoding can write.
         """
         check_encodable(text)
-        ids = self._bpe.encode(text, add_special_tokens=False).ids
-        tokens, byte_end = [], 0
-        # the character that each byte of the text belongs to, and one past the end
-        owner = [i for i, character in enumerate(text) for _ in character.encode()] + [len(text)]
-        for id in ids:
+        tokens = []
+        for start, part in self._parts(text):
+            if self._is_mask(part):
+                tokens.append(Token(self.mask, MASK.encode(), start, start + len(part), special=True))
+            else:
+                tokens += self._plain(part, start)
+        return tuple(tokens)
+
+    def _parts(self, text: str) -> Iterator[tuple[int, str]]:
+        """The typed masks of a text, if the vocabulary has one, and what lies between them: (where it begins, it)."""
+        reached = 0
+        for typed in _TYPED_MASK.finditer(text) if self.mask is not None else ():
+            yield reached, text[reached : typed.start()]
+            yield typed.start(), typed[0]
+            reached = typed.end()
+        yield reached, text[reached:]
+
+    def _is_mask(self, part: str) -> bool:
+        return self.mask is not None and _TYPED_MASK.fullmatch(part) is not None
+
+    def _plain(self, text: str, offset: int) -> Iterator[Token]:
+        """The tokens of a text without masks that begins `offset` characters after the whole does."""
+        byte_end = 0
+        # the character that each byte of the text belongs to
+        owner = [offset + i for i, character in enumerate(text) for _ in character.encode()]
+        for id in self._bpe.encode(text, add_special_tokens=False).ids:
             piece = piece_bytes(self._bpe.id_to_token(id))
             byte_start, byte_end = byte_end, byte_end + len(piece)
             # a piece that ends within a character covers that character
-            tokens.append(Token(id, piece, owner[byte_start], owner[byte_end - 1] + 1))
-        return tuple(tokens)
+            yield Token(id, piece, owner[byte_start], owner[byte_end - 1] + 1)
 
     def encode_ids(self, texts: list[str]) -> list[list[int]]:
         """Only the ids, of many texts at once; for training."""
@@ -79,21 +105,28 @@ class Tokenizer:
 
     def token(self, id: int) -> Token:
         """The vocabulary entry `id`, outside any text (its offsets are 0)."""
-        if id == self.end_of_text:
-            return Token(id, END_OF_TEXT.encode(), 0, 0, special=True)
+        if id in (self.end_of_text, self.mask):
+            return Token(id, self._bpe.id_to_token(id).encode(), 0, 0, special=True)
         return Token(id, piece_bytes(self._bpe.id_to_token(id)), 0, 0)
 
     def words(self, text: str) -> list[str]:
-        """The pieces that merges never cross: words with their leading space, runs of digits, of signs."""
+        """The pieces that merges never cross: words with their leading space, runs of digits, of signs; masks."""
         check_encodable(text)
-        return [text[start:end] for _, (start, end) in self._bpe.pre_tokenizer.pre_tokenize_str(text)]
+        words = []
+        for _, part in self._parts(text):
+            cuts = self._bpe.pre_tokenizer.pre_tokenize_str(part)
+            words += [part] if self._is_mask(part) else [part[start:end] for _, (start, end) in cuts]
+        return words
 
     def merge_steps(self, word: str) -> Iterator[list[bytes]]:
         """Yield the pieces of one of `words(text)` before the first merge, and after each.
 
         The first step is the single bytes, the last is how `encode` cuts the word. Each step joins the neighbours
-        whose merge was learned earliest, all occurrences from left to right.
+        whose merge was learned earliest, all occurrences from left to right. A mask is one piece from the start.
         """
+        if self._is_mask(word):
+            yield [MASK.encode()]
+            return
         characters = {byte: character for character, byte in _BYTE.items()}
         pieces = [characters[byte] for byte in word.encode()]
         yield [piece_bytes(piece) for piece in pieces]
@@ -130,14 +163,14 @@ def check_encodable(text: str) -> None:
             )
 
 
-def train(texts: Iterator[str], n_vocab: int) -> Tokenizer:
-    """Learn a vocabulary of `n_vocab` entries: end of text, the 256 bytes, and the merges found in `texts`."""
+def train(texts: Iterator[str], n_vocab: int, *, mask: bool = False) -> Tokenizer:
+    """Learn a vocabulary of `n_vocab` entries: end of text, perhaps a mask, the 256 bytes, merges found in `texts`."""
     bpe = tokenizers.Tokenizer(models.BPE())
     bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
     bpe.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=n_vocab,
-        special_tokens=[END_OF_TEXT],
+        special_tokens=[END_OF_TEXT, MASK] if mask else [END_OF_TEXT],
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )

@@ -186,13 +186,17 @@ class Transformer(nn.Module):
         self, ids: Tensor, changes: Sequence[Change] | None = None, positions: bool = True
     ) -> tuple[Tensor, Record]:
         """Read token ids (B, T); return logits (B, T, V) and what happened. `changes`: L of them, or as trained."""
-        x = self.embed(ids, positions)  # (B, T, D)
+        record = self.read(self.embed(ids, positions), changes)
+        return self.unembed(record.hidden[-1]), record
+
+    def read(self, x: Tensor, changes: Sequence[Change] | None = None, visible: Tensor | None = None) -> Record:
+        """What the blocks make of input vectors (B, T, D). `visible` (B, T): False hides a position, as padding is."""
         hidden, attention = [x], []
         for layer, block in enumerate(self.blocks):
-            x, record = block(x, changes[layer] if changes else None)  # (B, T, D)
+            x, record = block(x, changes[layer] if changes else None, visible)  # (B, T, D)
             hidden.append(x)
             attention.append(record)
-        return self.unembed(x), Record(tuple(attention), tuple(hidden))
+        return Record(tuple(attention), tuple(hidden))
 
     def embed(self, ids: Tensor, positions: bool = True) -> Tensor:
         """What each token is plus, unless told otherwise, where it stands: (B, T) -> (B, T, D)."""

@@ -184,3 +184,73 @@ def test_every_byte_has_a_character():
 def test_readable(piece, label):
     assert readable(piece) == label
     assert Token(7, piece, 0, 1).label == label
+
+
+# the mask of a vocabulary that fills blanks
+
+
+@pytest.fixture(scope="module")
+def masking() -> Tokenizer:
+    return train(iter(["The cat sat on the mat, and the (cat) sat."] * 5), n_vocab=300, mask=True)
+
+
+def test_only_a_vocabulary_trained_so_has_a_mask(tokenizer, masking):
+    assert tokenizer.mask is None
+    assert [token.label for token in tokenizer.encode("a [MASK]")][-1] != "[MASK]"
+    assert masking.token(masking.mask) == Token(masking.mask, b"[MASK]", 0, 0, special=True)
+    assert masking.end_of_text != masking.mask < 2
+
+
+@pytest.mark.parametrize("text", ["The cat sat on the mat.", "cat sat", "the (cat) sat", "sat\ncat", "on  the mat"])
+def test_a_typed_mask_is_what_training_makes_of_a_hidden_token(masking, text):
+    """Hide each token that is a whole word: typing [MASK] for it, the space before it kept, gives the same ids."""
+    tokens, tried = masking.encode(text), 0
+    for i, token in enumerate(tokens):
+        word = text[token.start : token.end]
+        if not word.strip().isalpha() or masking.words(text).count(word) == 0:
+            continue
+        typed = text[: token.start] + word.replace(word.strip(), "[MASK]") + text[token.end :]
+        hidden = [token.id for token in tokens]
+        hidden[i] = masking.mask
+        found = masking.encode(typed)
+        assert [token.id for token in found] == hidden
+        assert typed[found[i].start : found[i].end] == word.replace(word.strip(), "[MASK]")
+        tried += 1
+    assert tried >= 2
+
+
+def test_offsets_around_masks(masking):
+    text = "é [MASK] sat[MASK][MASK] 猫  [MASK]"
+    tokens = masking.encode(text)
+    special = [token for token in tokens if token.special]
+    assert [text[token.start : token.end] for token in special] == [" [MASK]", "[MASK]", "[MASK]", " [MASK]"]
+    assert all(token.label == "[MASK]" and token.id == masking.mask for token in special)
+    reached = 0
+    for token in tokens:
+        assert token.start <= reached <= token.end
+        reached = token.end
+    assert reached == len(text)
+    plain = b"".join(token.piece for token in tokens if not token.special)
+    assert plain == "é sat 猫 ".encode()
+
+
+def test_a_mask_is_a_word_that_no_merge_made(masking):
+    text = "The [MASK] sat on[MASK]."
+    words = masking.words(text)
+    assert words == ["The", " [MASK]", " sat", " on", "[MASK]", "."]
+    cut = [list(masking.merge_steps(word))[-1] for word in words]
+    assert [piece for pieces in cut for piece in pieces] == [token.piece for token in masking.encode(text)]
+    assert list(masking.merge_steps(" [MASK]")) == [[b"[MASK]"]]
+
+
+def test_other_special_words_stay_characters(masking):
+    tokens = masking.encode(f"{END_OF_TEXT} [mask] [MASK")
+    assert not any(token.special for token in tokens)
+    assert masking.encode("") == ()
+
+
+def test_a_saved_mask_is_the_same(masking, tmp_path):
+    masking.save(tmp_path / "tokenizer.json")
+    again = Tokenizer.load(tmp_path / "tokenizer.json")
+    assert again.encode("The [MASK] sat") == masking.encode("The [MASK] sat")
+    assert again.mask == masking.mask

@@ -107,6 +107,13 @@ def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(mix, trained, t
     assert resumed["history"][-1][3] == pytest.approx(whole["history"][-1][3], abs=1e-6)
 
 
+def test_another_rate_than_before_is_told(mix, trained):
+    again = story.Trainer(arguments(mix, trained[0], "--learning-rate", "0.001"), n_vocab=300)
+    assert again.resume()
+    first, _, second = again.command.partition(", then ")
+    assert first == checkpoint(trained[0])["command"] and second.endswith("--learning-rate 0.001")
+
+
 def test_another_shape_is_not_resumed(mix, trained):
     trainer = story.Trainer(arguments(mix, trained[0], "--layers", "3"), n_vocab=300)
     with pytest.raises(SystemExit, match=r"holds another shape, .*n_layer=2.*: choose another --work"):

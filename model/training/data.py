@@ -7,7 +7,7 @@ chosen by its own hash, is held out for validation and never trained on.
 import lzma
 import random
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,7 @@ class Source:
     name: str
     share: float  # of the rows that training draws
     sentences: bool = False  # one sentence a line, to be joined into documents of a few
+    every: int = 1  # only one document in so many is used
 
 
 # the shares follow from: simple stories three to four times each, everyday sentences about twice, books for the rest
@@ -38,20 +39,42 @@ def documents(folder: Path, source: Source, *, held_out: bool) -> Iterator[str]:
     """The documents of one source, either those for training or the held-out ones."""
     with lzma.open(folder / f"{source.name}.txt.xz", "rt", encoding="utf-8") as file:
         text = file.read()
-    texts = _sentence_groups(text) if source.sentences else text.split(END_OF_TEXT)
+    texts = _sentence_groups(text) if source.sentences else text.split(END_OF_TEXT)[:: source.every]
+    yield from _part(texts, held_out)
+
+
+def _part(texts: Iterable[str], held_out: bool) -> Iterator[str]:
     for document in texts:
         document = document.strip()
         if document and (zlib.crc32(document.encode()) % 100 == 0) == held_out:
             yield document
 
 
-def _sentence_groups(text: str) -> Iterator[str]:
+def _sentence_groups(text: str, most: int = 8) -> Iterator[str]:
     sentences = text.splitlines()
     rng = random.Random(0)
     rng.shuffle(sentences)  # neighbours in the file are near copies of each other
     while sentences:
-        group, sentences = sentences[: (n := rng.randint(1, 8))], sentences[n:]
+        group, sentences = sentences[: (n := rng.randint(1, most))], sentences[n:]
         yield " ".join(group)
+
+
+# the films among VADER's texts are the sentence polarity data again, its test sentences included: never read
+RATED = ("tweets", "amazon")
+
+
+def tab_separated(folder: Path, name: str) -> list[list[str]]:
+    """The rows of one file of reviews; the text is the last column."""
+    with lzma.open(folder / f"{name}.tsv.xz", "rt", encoding="utf-8") as file:
+        return [line.rstrip("\n").split("\t") for line in file]
+
+
+def review_documents(folder: Path, *, held_out: bool) -> Iterator[str]:
+    """The texts of all reviews that may be trained on, without what they say about themselves."""
+    films, remarks = (tab_separated(folder, name) for name in ("sentence_polarity.train", "pros_cons"))
+    rated = [row for row in tab_separated(folder, "vader_rated") if row[0] in RATED]
+    yield from _part((row[-1] for row in (*films, *rated)), held_out)
+    yield from _part(_sentence_groups("\n".join(row[-1] for row in remarks), most=3), held_out)
 
 
 @dataclass(frozen=True)
@@ -68,6 +91,18 @@ def encode_stream(tokenizer: Tokenizer, texts: list[str]) -> Stream:
     starts = np.cumsum([0] + [len(ids) + 1 for ids in encoded])[:-1]
     joined = np.fromiter((id for ids in encoded for id in (*ids, tokenizer.end_of_text)), dtype=np.uint16)
     return Stream(joined, starts, sum(len(text.encode()) for text in texts))
+
+
+def kept_stream(path: Path, tokenizer: Tokenizer, texts: Iterable[str]) -> Stream:
+    """The stream that is kept at `path`; encoded now, if there is none yet."""
+    if not path.exists():
+        print(f"encoding {path.stem} …")
+        texts = list(texts)
+        if not texts:
+            raise SystemExit(f"no {path.stem} documents: about one in a hundred is held out, add more text")
+        np.savez(path, **vars(encode_stream(tokenizer, texts)))
+    with np.load(path) as saved:
+        return Stream(saved["ids"], saved["starts"], int(saved["n_byte"]))
 
 
 def draw_rows(

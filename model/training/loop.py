@@ -15,7 +15,8 @@ from torch import nn
 from tqdm import tqdm
 
 CHECKPOINT = "checkpoint.pt"
-_OF_THIS_MACHINE = ("data", "work", "export", "device", "threads")  # options that the model does not depend on
+# options that the model does not depend on
+_OF_THIS_MACHINE = ("data", "work", "export", "encoder", "device", "threads")
 
 
 def options(program: str, description: str | None) -> argparse.ArgumentParser:
@@ -94,7 +95,9 @@ class Trainer:
         saved = torch.load(path, map_location=self.args.device, weights_only=True)
         if (config := type(self.config)(**saved["config"])) != self.config:
             raise SystemExit(f"{path} holds another shape, {config}: choose another --work")
-        self.command = saved.get("command", self.command)
+        first = saved.get("command", self.command)
+        # resumed with other options: the card names both
+        self.command = first if self.args.export or first == self.command else f"{first}, then {self.command}"
         self.transformer.load_state_dict(saved["transformer"])
         self.optimizer.load_state_dict(saved["optimizer"])
         self.step, self.seconds = saved["step"], saved["seconds"]

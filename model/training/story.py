@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from model.tokenizer import Tokenizer
 from model.tokenizer import train as train_tokenizer
 from model.training import loop
-from model.training.data import STORY_MIX, Stream, documents, draw_rows, encode_stream
+from model.training.data import STORY_MIX, Stream, documents, draw_rows, kept_stream
 from model.transformer import Config, Transformer
 
 # rows of several lengths, so that short texts and every position are learned: {tokens in a row: share of the steps}
@@ -63,21 +63,14 @@ def prepare_tokenizer(args: argparse.Namespace) -> Tokenizer:
 
 def prepare_streams(args: argparse.Namespace, tokenizer: Tokenizer) -> tuple[list[Stream], list[Stream]]:
     """(training, held-out) streams, one a source, encoded once and kept in the work folder."""
-    both = []
-    for held_out in (False, True):
-        streams = []
-        for source in STORY_MIX:
-            path = args.work / f"{source.name}.{'held_out' if held_out else 'train'}.npz"
-            if not path.exists():
-                print(f"encoding {path.stem} …")
-                texts = list(documents(args.data, source, held_out=held_out))
-                if not texts:
-                    raise SystemExit(f"no {path.stem} documents: about one in a hundred is held out, add more text")
-                np.savez(path, **vars(encode_stream(tokenizer, texts)))
-            with np.load(path) as saved:
-                streams.append(Stream(saved["ids"], saved["starts"], int(saved["n_byte"])))
-        both.append(streams)
-    return both[0], both[1]
+    trained, held_out = (
+        [
+            kept_stream(args.work / f"{source.name}.{part}.npz", tokenizer, documents(args.data, source, held_out=out))
+            for source in STORY_MIX
+        ]
+        for part, out in (("train", False), ("held_out", True))
+    )
+    return trained, held_out
 
 
 def row_lengths(n_context: int, streams: list[Stream]) -> list[int]:

@@ -126,9 +126,7 @@ with st.container(horizontal=True, gap="medium", key="elsewhere"):
     st.page_link("viz/pages/translation.py", label="Translate it", icon=":material/translate:", width="content")
     st.page_link("viz/pages/understanding.py", label="Hide a word", icon=":material/select_check_box:", width="content")
     st.page_link("viz/pages/head.py", label="Inside a head", icon=":material/zoom_in:", width="content")
-    st.page_link(
-        "viz/pages/mechanism.py", label="Break the mechanism", icon=":material/construction:", width="content"
-    )
+    st.page_link("viz/pages/mechanism.py", label="Break the mechanism", icon=":material/construction:", width="content")
 
 st.markdown(
     f"**{info.title}** · {info.n_layer} layers × {info.n_head} heads · vectors of {info.d_model:,} numbers · "

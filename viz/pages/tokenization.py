@@ -154,9 +154,13 @@ def merges(token: int, word: str, word_of: list[int]) -> None:
 
 def vocabulary() -> None:
     st.header("Why some text costs more", divider="gray")
+    marks = "one mark for the end of a text"
+    if tokenizer.mask is not None:
+        marks = "two marks, for the end of a text and for a hidden word"
+    n_merge = lm.info.n_vocab - 256 - (1 if tokenizer.mask is None else 2)
     st.markdown(
-        f"The vocabulary of {lm.info.title} has **{lm.info.n_vocab:,}** entries: the 256 possible bytes, one mark for "
-        f"the end of a text, and the {lm.info.n_vocab - 257:,} merges learned from the texts it was trained on. Any "
+        f"The vocabulary of {lm.info.title} has **{lm.info.n_vocab:,}** entries: the 256 possible bytes, {marks}, "
+        f"and the {n_merge:,} merges learned from the texts it was trained on. Any "
         "text can be written with the bytes alone, so nothing is ever unknown. But what those texts seldom held, a "
         "rare word, another alphabet, an emoji, finds few merges and falls apart, in the end into bytes."
     )
