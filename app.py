@@ -19,10 +19,13 @@ page = st.navigation(
             st.Page("viz/pages/attention.py", title="Attention", icon=":material/visibility:"),
             st.Page("viz/pages/generation.py", title="Generation", icon=":material/edit_note:"),
         ],
+        "More families": [
+            st.Page("viz/pages/translation.py", title="Translation", icon=":material/translate:"),
+            st.Page("viz/pages/understanding.py", title="Understanding", icon=":material/select_check_box:"),
+        ],
         "Look deeper": [
             st.Page("viz/pages/head.py", title="Inside a head", icon=":material/zoom_in:"),
             st.Page("viz/pages/mechanism.py", title="Break the mechanism", icon=":material/construction:"),
-            st.Page("viz/pages/understanding.py", title="Understanding", icon=":material/select_check_box:"),
             st.Page("viz/pages/model.py", title="The model", icon=":material/schema:"),
         ],
     },

@@ -94,7 +94,7 @@ def test_only_the_theme_names_colours(path):
 
 
 def test_what_is_selected_has_one_colour():
-    for name in ("token_chips.css", "head_grid.css", "token_graph.css"):
+    for name in ("token_chips.css", "head_grid.css", "sides.css"):
         assert "var(--regard-accent)" in (ROOT / "viz/components" / name).read_text(encoding="utf-8")
     assert "--regard-accent: {theme.ACCENT}" in (ROOT / "viz/components/__init__.py").read_text(encoding="utf-8")
 

@@ -19,8 +19,16 @@ function countSentence(shown, possible, kept, left, of) {
     (kept + left ? `, ${percent(kept, left)} of the weight` : "") + `, of ${of}`;
 }
 
+// In which words a picture speaks of a query, a key, and the two together, all quoted already.
+const LOOKS = {
+  query: (query) => `what ${query} looks at`,
+  key: (key) => `all that look at ${key}`,
+  both: (query, key) => `${query} looks at ${key}`,
+  most: (query, key) => `${query} looks most at ${key}`,
+};
+
 // The data of viz/components/lines.py. A focus is one query (a row of the map), one key (a column), or nothing.
-function readMap({ view, weights, edges }) {
+function readMap({ view, weights, edges }, says = LOOKS) {
   const { labels, queries, keys, most } = view;
   const w = weights.getChild("w").toArray(), q = edges.getChild("q").toArray(), k = edges.getChild("k").toArray();
   const weight = (query, key) => w[query * keys.length + key]; // below 0: there is no such weight
@@ -41,16 +49,16 @@ function readMap({ view, weights, edges }) {
       const kept = lines.reduce((sum, line) => sum + line.weight, 0), all = cells.reduce((sum, value) => sum + value, 0);
       const complete = lines.length === cells.filter((value) => value > 0).length;
       return countSentence(lines.length, cells.length, kept, complete ? 0 : all - kept, focus.query != null
-        ? `what ${quoted(named.query(focus.query))} looks at` : `all that look at ${quoted(named.key(focus.key))}`);
+        ? says.query(quoted(named.query(focus.query))) : says.key(quoted(named.key(focus.key))));
     },
     strongest(query) {
       const row = this.across({ query }), key = row.reduce((best, value, i) => (value > row[best] ? i : best), 0);
       return row[key] > 0
-        ? `${named.query(query)} looks most at ${named.key(key)}: ${row[key].toFixed(3)}`
+        ? `${says.most(named.query(query), named.key(key))}: ${row[key].toFixed(3)}`
         : `${named.query(query)} looks at nothing here`;
     },
     tell: (line, action) =>
-      `${quoted(named.query(line.query))} looks at ${quoted(named.key(line.key))}: ${line.weight.toFixed(4)}${action}`,
+      `${says.both(quoted(named.query(line.query)), quoted(named.key(line.key)))}: ${line.weight.toFixed(4)}${action}`,
   };
 }
 

@@ -24,8 +24,12 @@ def draw_lines(
     pinned: int | None,
     on_pick: Callable[[int], None] | None,
     on_open: Callable[[int, int], None] | None,
+    **more: object,
 ) -> None:
-    """Mount `component` on weights (Q, K); parameters as in `token_graph`. ValueError if the sizes do not fit."""
+    """Mount `component` on weights (Q, K); parameters as in `token_graph`. ValueError if the sizes do not fit.
+
+    `more`: what else its script wants to know, as JSON.
+    """
     everyone = range(len(labels))
     queries = list(map(int, everyone if queries is None else queries))
     keys = list(map(int, everyone if keys is None else keys))
@@ -59,6 +63,7 @@ def draw_lines(
                 "opens": on_open is not None,
                 "most": MOST_LINES,
                 "count": count_sentence(strongest(edges, MOST_LINES)),
+                **more,
             },
             # -1: no such weight; a column of pandas would turn NaN into nulls on its way
             "weights": pd.DataFrame({"w": np.where(np.isnan(weights), np.float32(-1), weights).ravel()}),

@@ -1,94 +1,18 @@
 const TALL = 440, LOWEST = 24, HIGHEST = 52; // px: the graph of a short text fills TALL, tokens stay readable
 
 export default function ({ data, parentElement, setTriggerValue }) {
-  const { queries, keys, pinned, picks, opens } = data.view, map = readMap(data);
-  const graph = parentElement.querySelector(".graph"), svg = graph.querySelector("svg"), tip = tipOf(graph);
-  const lists = { query: graph.querySelector(".q"), key: graph.querySelector(".k") };
+  const { queries, keys, pinned } = data.view, graph = parentElement.querySelector(".graph");
+  const svg = graph.querySelector("svg"), [left, right] = [".q", ".k"].map((side) => graph.querySelector(side));
   const height = Math.max(LOWEST, Math.min(HIGHEST, TALL / Math.max(queries.length, keys.length, 1)));
   graph.style.setProperty("--row", `${height}px`);
-  let lines = [], current = {};
-  let touched = -1; // a query touched with a finger stays until another place is touched
-
-  const row = (label, i, side) => {
-    const item = document.createElement("li"), button = document.createElement("button");
-    const text = document.createElement("span"), number = document.createElement("span");
-    text.className = "text"; text.textContent = label;
-    number.className = "number";
-    button.append(text, number);
-    button.dataset.i = i;
-    if (side === "query" && picks) button.setAttribute("aria-pressed", i === pinned);
-    item.append(button);
-    return item;
+  const shape = ({ query, key, weight }, alone) => {
+    const x1 = left.offsetWidth, x2 = svg.clientWidth - right.offsetWidth;
+    const y1 = (query + 0.5) * height, y2 = (key + 0.5) * height;
+    const look = { "stroke-opacity": strength(weight, alone), "stroke-width": thickness(weight) };
+    return { points: [x1, y1, x2, y2], element: svgElement("line", { x1, y1, x2, y2, ...look }) };
   };
-
-  const numbers = (list, values) => list.querySelectorAll("button").forEach((button, i) => {
-    const value = values ? values[i] : null;
-    button.querySelector(".number").textContent = shareText(value);
-    button.style.setProperty("--share", `${100 * Math.max(0, Math.min(1, value ?? 0))}%`);
-  });
-
-  const draw = (focus) => {
-    current = focus;
-    const left = lists.query.offsetWidth, right = svg.clientWidth - lists.key.offsetWidth;
-    const alone = focus.query != null || focus.key != null;
-    lines = map.shown(focus).map((line) => {
-      const points = [left, (line.query + 0.5) * height, right, (line.key + 0.5) * height];
-      const [x1, y1, x2, y2] = points, w = line.weight;
-      return { ...line, points, element: svgElement("line", {
-        x1, y1, x2, y2, "stroke-opacity": strength(w, alone), "stroke-width": thickness(w),
-      }) };
-    });
-    svg.replaceChildren(...lines.map((line) => line.element).reverse()); // the strongest on top
-    numbers(lists.key, focus.query != null ? map.across(focus) : null);
-    numbers(lists.query, focus.key != null ? map.across(focus) : null);
-    graph.querySelector(".count").textContent = map.count(focus);
-  };
-
-  const held = () => (pinned >= 0 ? pinned : touched);
-  const rest = () => { tip.hide(); draw(held() >= 0 ? { query: held() } : {}); };
-  const action = opens ? "\nClick to see where this number comes from" : "";
-  pointAtLines(svg, {
-    tip,
-    lines: () => lines,
-    tell: (line) => map.tell(line, action),
-    mark: (over) => lines.forEach((line) => line.element.classList.toggle("over", line === over)),
-    open: opens ? (line) => setTriggerValue("open", [line.query, line.key]) : null,
-  });
-
-  const index = (event) => { const button = event.target.closest("button"); return button ? +button.dataset.i : null; };
-  const pointQuery = (event) => {
-    const query = index(event);
-    if (query == null) return;
-    draw({ query });
-    graph.querySelector(".spoken").textContent = map.strongest(query);
-  };
-  const pointKey = (event) => {
-    const key = index(event);
-    if (key == null) return;
-    draw({ key });
-    if (!opens || held() < 0) return;
-    const weight = map.weight(held(), key), side = lists.query.getBoundingClientRect().right; // no key is hidden there
-    if (weight >= 0) tip.show(map.tell({ query: held(), key, weight }, action), side, event.target.getBoundingClientRect().top);
-  };
-  refill(lists.query, queries.map((_, i) => row(map.named.query(i), i, "query")), pointQuery, rest);
-  refill(lists.key, keys.map((_, i) => row(map.named.key(i), i, "key")), pointKey, rest);
-  graph.onpointerdown = (event) => {
-    if (event.pointerType !== "touch" || lists.key.contains(event.target)) return;
-    touched = lists.query.contains(event.target) ? index(event) ?? -1 : -1;
-  };
-  lists.query.onclick = (event) => {
-    const query = index(event);
-    if (query != null && picks) setTriggerValue("pick", query === pinned ? -1 : query);
-  };
-  lists.key.onclick = (event) => {
-    const key = index(event);
-    if (key != null && opens && held() >= 0 && map.weight(held(), key) >= 0) setTriggerValue("open", [held(), key]);
-  };
-  graph.toggleAttribute("data-picks", picks);
-  graph.toggleAttribute("data-opens", opens);
-  rest();
+  const beside = (button) => [left.getBoundingClientRect().right, button.getBoundingClientRect().top];
+  const end = joinSides({ data, graph, setTriggerValue, shape, beside });
   if (pinned >= 0) bringIntoSight(graph.querySelector(".scroll"), pinned * height, height);
-  const resized = new ResizeObserver(() => draw(current));
-  resized.observe(graph);
-  return () => resized.disconnect();
+  return end;
 }

@@ -21,11 +21,11 @@ def position(label: str, name: str, n: int, **options) -> int:
 
 
 def start(name: str, n: int) -> int:
-    """What is chosen at first: the last token looks, at the second; else the first thing.
+    """What is chosen at first: the last token looks, at the second; the last layer is compared; else the first thing.
 
     One rule for all pages: with another default on another page, a choice that a link brought would be lost there.
     """
-    return {"token": n - 1, "key": min(1, n - 1)}.get(name, 0)
+    return {"token": n - 1, "key": min(1, n - 1), "compared": n - 1}.get(name, 0)
 
 
 def select(name: str, value: int) -> None:

@@ -30,6 +30,7 @@ class Cell:
     queries: tuple[int, ...]  # units of the rule's kind
     keys: tuple[int, ...]
     over: str = "mean"  # several queries
+    beside: bool = False  # the run is not the current model's, but of one that the page shows beside it
 
     @property
     def plain(self) -> bool:
@@ -63,10 +64,11 @@ def open_value(
     also: Sequence[str] = (),
 ) -> NoReturn:
     """The same for a value that a rule makes, between units: the `over` of several queries, the sum of several keys."""
-    _open(Cell(session.current_key(continuation, intervention), rule, queries, keys, over), also)
+    open_cell(Cell(session.current_key(continuation, intervention), rule, queries, keys, over), also)
 
 
-def _open(cell: Cell, also: Sequence[str] = ()) -> NoReturn:
+def open_cell(cell: Cell, also: Sequence[str] = ()) -> NoReturn:
+    """The same for a value of any run."""
     point_at(cell)
     if cell.plain and cell.run_key == session.current_key():
         # chosen for all pages too, so that the card's link opens the inside of that head
@@ -158,7 +160,7 @@ def _open_part(cell: Cell, told: Explained) -> None:
         return
     st.session_state.card_part = None
     rule = Rule(((int(told.layer[i]), int(told.head[i])),), of=cell.rule.of)
-    _open(replace(cell, rule=rule, queries=(int(told.query[i]),), keys=(int(told.key[i]),), over="mean"))
+    open_cell(replace(cell, rule=rule, queries=(int(told.query[i]),), keys=(int(told.key[i]),), over="mean"))
 
 
 def _explained(cell: Cell, run: ModelRun) -> Explained:
@@ -181,17 +183,21 @@ def _shown(cell: Cell) -> float:
 def _still_there(cell: Cell) -> Cell | None:
     """The same place in the present text; None, with a word, if the text or the model changed and it is gone."""
     now = session.current_key()
+    if cell.beside:
+        now = replace(now, model=cell.run_key.model, target="")
     if (now.model, now.text) == (cell.run_key.model, cell.run_key.text):
         return cell
-    run = session.current_run()
+    run = session.run_of(now)
     moved = replace(cell, run_key=now)
+    queries, keys = run.sides(cell.rule.of) if cell.rule.of in run.kinds else ((), ())
     exists = (
         cell.plain
         and cell.run_key.continuation == ()
         and cell.run_key.intervention == UNCHANGED
         and cell.rule.heads[0][0] < run.info.n_layer
         and cell.rule.heads[0][1] < run.info.n_head
-        and max(cell.queries[0], cell.keys[0]) < len(run.tokens)
+        and cell.queries[0] < len(queries)
+        and cell.keys[0] < len(keys)
     )
     point_at(moved if exists else None)
     if not exists:

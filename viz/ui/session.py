@@ -55,11 +55,15 @@ CHANGED = (
     *("head_uniform", "head_off", "row_off", "edge_off"),
 )
 TRANSLATION = ("across", "between", "aligned", "step", "width", "penalty", "reference")
+UNDERSTANDING = ("section", "second", "compared", "maps", "decoder_layer", "decoder_head")
 # what a link restores, besides the page
-LINKED = ("model", "text", "target", "chat", "layer", "head", "token", "key", *READING, *CHANGED, *TRANSLATION)
+LINKED = (
+    *("model", "text", "target", "chat", "layer", "head", "token", "key"),
+    *(*READING, *CHANGED, *TRANSLATION, *UNDERSTANDING),
+)
 
 
-@st.cache_resource(show_spinner="Loading the model …", max_entries=4)
+@st.cache_resource(show_spinner="Loading the model …", max_entries=6)
 def language_model(name: str) -> LanguageModel:
     """Raises `ModelNotAvailable`. The least recently used model goes."""
     serving.load_torch()

@@ -1,0 +1,126 @@
+"""The page Translation in a browser: pointing, clicking, and the ways to other pages."""
+
+import re
+
+import numpy as np
+import pytest
+from playwright.sync_api import Page, expect
+
+from model.alignment import align
+from model.attention import layer_weights
+from model.units import units_of
+from tests.browser.conftest import settle
+from viz.ui import session
+
+pytestmark = pytest.mark.browser
+TEXT, TARGET = "The black cat saw the white cat.", "Le chat noir a vu le chat blanc."
+LINK = f"translation?text={TEXT.replace(' ', '+')}&target={TARGET.replace(' ', '+')}"
+
+
+@pytest.fixture(scope="module")
+def weights() -> np.ndarray:
+    """(Q, K) between words, the mean of all heads: by hand, from the run that the page shows."""
+    run = session.run_of(session.RunKey("translator", TEXT, target=TARGET))
+    written, source = units_of(run.tokens[1:], TARGET, "words"), units_of(run.source, TEXT, "words")
+    tokens = np.mean([layer_weights(layer) for layer in run.cross], axis=(0, 1))[:-1]
+    columns = np.add.reduceat(tokens, source.starts, axis=1)
+    return np.array([columns[list(written.tokens(unit))].mean(axis=0) for unit in range(len(written))])
+
+
+@pytest.fixture
+def lines(visit, page):
+    """The two lines of words, drawn; what is sent from now on is in `page.sent`."""
+    page.sent, page.complaints = [], []
+    page.on("websocket", lambda socket: socket.on("framesent", lambda frame: page.sent.append(frame)))
+    page.on("pageerror", lambda error: page.complaints.append(str(error)))
+    visit(LINK)
+    graph = page.locator(".st-key-cross_lines")
+    expect(graph.locator(".count")).to_contain_text("showing")
+    expect(page.locator(".st-key-beam_tree ol button").first).to_be_visible()
+    page.wait_for_timeout(500)  # whatever start-up still sends
+    page.sent.clear()
+    yield graph
+    assert page.complaints == []
+
+
+def rounded(values: np.ndarray) -> list[str]:
+    return [f"{value:.3f}" for value in values.tolist()]
+
+
+def test_pointing_shows_one_word_without_the_server(lines, page, weights):
+    row = 2
+    lines.locator(".q button").nth(row).hover()
+    expect(lines.locator("svg path")).to_have_count(int((weights[row] >= 0.3 / weights.shape[1]).sum()))
+    assert lines.locator(".k .number").all_text_contents() == rounded(weights[row])
+    lines.locator(".k button").nth(1).hover()
+    expect(lines.locator(".count")).to_contain_text("all that was written looking at “black”")
+    assert lines.locator(".q .number").all_text_contents() == rounded(weights[:, 1])
+    lines.locator(".q button").first.focus()  # by keyboard, too
+    expect(lines.locator(".spoken")).to_contain_text("to write Le, looked most at")
+    assert page.sent == []
+
+
+def test_the_aligned_lines_stand_out(lines, weights):
+    weights[:, -1] = 0  # the end token goes with nothing
+    n = int((align(weights).row_best & (weights >= 0.3 / weights.shape[1])).sum())
+    expect(lines.locator("svg path.aligned")).to_have_count(n)
+
+
+def test_a_line_ends_at_its_words(lines):
+    """Wherever the lines of words break: on a narrow screen, too."""
+    for width in (1280, 420):
+        lines.page.set_viewport_size({"width": width, "height": 900})
+        lines.page.wait_for_timeout(800)
+        lines.locator(".q button").nth(1).hover()
+        expect(lines.locator(".count")).to_contain_text("what was looked at to write “chat”")
+        word = lines.locator(".q button").nth(1).bounding_box()
+        ends = lines.locator("svg path").evaluate_all(
+            "paths => paths.map(p => { const e = p.getPointAtLength(p.getTotalLength()), m = p.getScreenCTM();"
+            " return [e.x * m.a + m.e, e.y * m.d + m.f]; })"
+        )
+        for x, y in ends:
+            assert x == pytest.approx(word["x"] + word["width"] / 2, abs=2)
+            assert y == pytest.approx(word["y"], abs=2)
+    lines.page.set_viewport_size({"width": 1280, "height": 900})
+
+
+def test_a_click_keeps_a_word_moves_to_its_step_and_opens_the_card(lines, page, weights):
+    lines.locator(".q button").nth(1).click()
+    settle(page)
+    expect(lines.locator(".q button").nth(1)).to_have_attribute("aria-pressed", "true")
+    expect(page.locator(".st-key-step input[type=range]")).to_have_value("1")
+    lines.locator(".k button").nth(2).click()
+    expect(page.locator(".st-key-card .weight-card")).to_contain_text(f"value{weights[1, 2]:.4f}")
+    expect(page.locator(".st-key-card .weight-card")).to_contain_text("✓")
+
+
+def test_a_tile_chooses_the_head(lines, page):
+    grid = page.locator(".st-key-cross_grid canvas")
+    expect(grid).to_have_attribute("data-drawn", re.compile("."))
+    pitch = page.locator(".st-key-cross_grid .chosen").bounding_box()["width"]
+    grid.click(position={"x": 58 + 4.5 * pitch, "y": 24 + 1.5 * pitch})
+    expect(page).to_have_url(re.compile("across=head"))
+    expect(page).to_have_url(re.compile("layer=1&head=4|head=4&layer=1"))
+    expect(page.get_by_text("by layer 1, head 4.")).to_be_visible()
+
+
+def test_a_candidate_of_the_beam_is_read(lines, page):
+    candidates = page.locator(".st-key-beam_tree ol button")
+    text = candidates.first.locator(".text").text_content()
+    candidates.first.hover()
+    expect(page.locator(".st-key-beam_tree svg[data-lit] .node.on").last).to_be_visible()
+    assert page.sent == []
+    candidates.first.click()
+    settle(page)
+    expect(page.locator(".st-key-own_target textarea")).to_have_value(text)
+    expect(page.locator(".st-key-target textarea")).to_have_value(text)
+    expect(candidates.first).to_have_attribute("aria-pressed", "true")
+    expect(page.get_by_text("candidate 0 is what is read above")).to_be_visible()
+
+
+@pytest.mark.parametrize(("kind", "said"), [("encoder", "encoder's own"), ("cross", "cross-attention")])
+def test_the_other_kinds_are_one_click_away(lines, page: Page, kind, said):
+    page.locator(f".st-key-open_{kind} button").click()
+    expect(page.get_by_role("heading", name=re.compile(said))).to_be_visible()
+    expect(page).to_have_url(re.compile(rf"/attention\?.*kind={kind}"))
+    expect(page).to_have_url(re.compile("model=translator"))

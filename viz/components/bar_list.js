@@ -1,0 +1,30 @@
+export default function ({ data, parentElement, setTriggerValue }) {
+  const list = parentElement.querySelector(".rows");
+  list.setAttribute("aria-label", data.name);
+  list.replaceChildren(...data.rows.map((row, i) => {
+    const item = document.createElement("div"), bar = document.createElement(row.picks ? "button" : "div");
+    item.setAttribute("role", "listitem");
+    bar.className = "bar";
+    bar.toggleAttribute("data-marked", row.marked);
+    const part = (name, text = "") => {
+      const span = document.createElement("span");
+      span.className = name;
+      span.textContent = text;
+      bar.append(span);
+      return span;
+    };
+    part("label", row.label);
+    const fill = document.createElement("span");
+    if (row.colour) fill.style.background = row.colour;
+    fill.style.width = `${100 * row.share}%`;
+    part("track").append(fill);
+    part("said", row.said);
+    if (row.note) bar.title = row.note;
+    if (row.picks) {
+      bar.setAttribute("aria-label", [row.label, row.said, row.note].filter(Boolean).join(", "));
+      bar.onclick = () => setTriggerValue("pick", i);
+    }
+    item.append(bar);
+    return item;
+  }));
+}

@@ -1,0 +1,57 @@
+"""A ranking as rows of bars, each with its label and its number; a click, or Enter, tells Python which."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import streamlit as st
+
+from viz.components import register
+
+_list = register("bar_list", html='<div class="rows" role="list"></div>')
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of the list."""
+
+    label: str
+    value: float  # how long the bar is, from 0 to the list's `full`
+    said: str  # the number as people read it
+    note: str = ""  # on hover and focus
+    marked: bool = False  # drawn in the accent colour
+    picks: bool = True  # whether a click on it means anything
+    colour: str = ""  # of the bar, as CSS; none: the theme's
+
+
+def bar_list(
+    rows: Sequence[Row], *, key: str, name: str, full: float, on_pick: Callable[[int], None] | None = None
+) -> None:
+    """Draw the rows in their order; `name` says to those who cannot see it what is listed.
+
+    A value of `full` fills the width. `on_pick(i)` is called when row i is chosen.
+    """
+
+    def picked() -> None:
+        row = st.session_state[key].pick
+        if on_pick and isinstance(row, int) and 0 <= row < len(rows) and rows[row].picks:
+            on_pick(row)
+
+    _list(
+        key=key,
+        on_pick_change=picked,
+        data={
+            "name": name,
+            "rows": [
+                {
+                    "label": row.label,
+                    "share": min(row.value / full, 1.0) if full > 0 else 0.0,
+                    "said": row.said,
+                    "note": row.note,
+                    "marked": row.marked,
+                    "picks": bool(on_pick) and row.picks,
+                    "colour": row.colour,
+                }
+                for row in rows
+            ],
+        },
+    )

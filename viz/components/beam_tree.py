@@ -1,0 +1,62 @@
+"""A beam search drawn as a tree, and its finished candidates as a list: pointing at either shows the other."""
+
+from collections.abc import Callable, Sequence
+
+import streamlit as st
+
+from viz.components import register
+from viz.figures.translation import Node
+
+_tree = register(
+    "beam_tree",
+    shared=["lines"],
+    html="""<div class="beam" role="group" aria-label="Beam search">
+<div class="scroll" tabindex="0" aria-label="the tree"><svg aria-hidden="true"></svg></div>
+<div class="head" aria-hidden="true"><span></span><span>finished candidates</span><span>score</span>
+<span>log-probability</span><span>tokens</span></div>
+<ol aria-label="finished candidates, the best first"></ol><div class="tip" hidden></div></div>""",
+)
+
+
+def beam_tree(
+    nodes: Sequence[Node],
+    ends: Sequence[int],
+    candidates: Sequence[dict],
+    *,
+    key: str,
+    chosen: int | None = None,
+    on_pick: Callable[[int], None] | None = None,
+) -> None:
+    """Draw what `viz.figures.translation` made of a search: `beam_tree` (nodes, ends) and `ranked` (candidates).
+
+    `chosen`: the candidate that is read now. `on_pick(i)` is called when candidate i is clicked, in the list or in the
+    tree.
+    """
+
+    def picked() -> None:
+        match st.session_state[key].pick:
+            case int(i) if on_pick and 0 <= i < len(candidates):
+                on_pick(i)
+
+    _tree(
+        key=key,
+        on_pick_change=picked,
+        data={
+            "nodes": [
+                [n.column, n.row, n.label, round(n.own, 4), round(n.log_prob, 4), n.parent, n.fate, n.lives]
+                for n in nodes
+            ],
+            "candidates": [
+                {
+                    "node": node,
+                    "text": each["text"],
+                    "score": each["score"],
+                    "sum": each["log-probability"],
+                    "tokens": each["tokens"],
+                }
+                for node, each in zip(ends, candidates, strict=True)
+            ],
+            "chosen": chosen,
+            "picks": on_pick is not None,
+        },
+    )

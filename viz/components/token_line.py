@@ -1,0 +1,45 @@
+"""A text as one line of tokens that stay text: shaded, blanked or changed; a click, or Enter, tells Python which."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+
+import streamlit as st
+
+from viz.components import register
+
+_line = register(
+    "token_line", html='<div class="line" role="group" dir="auto"></div><div class="tip" role="status"></div>'
+)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One token of the line."""
+
+    label: str
+    note: str = ""  # on hover and focus, line by line
+    colour: str = ""  # of its background, as CSS; none: the page's
+    look: str = ""  # "blank": an empty box with a guess in it; "changed": underlined; "mark": pale, belongs to no text
+    picks: bool = True  # whether a click on it means anything
+    under: str = ""  # a small number below it
+
+
+def token_line(pieces: Sequence[Piece], *, key: str, name: str, on_pick: Callable[[int], None] | None = None) -> None:
+    """Draw the line; `name` says to those who cannot see it what it is. `on_pick(i)` is called when token i is chosen.
+
+    One stop of the tabulator key, then the arrow keys.
+    """
+
+    def picked() -> None:
+        position = st.session_state[key].pick
+        if on_pick and isinstance(position, int) and 0 <= position < len(pieces) and pieces[position].picks:
+            on_pick(position)
+
+    _line(
+        key=key,
+        on_pick_change=picked,
+        data={
+            "name": name,
+            "pieces": [asdict(piece) | {"picks": piece.picks and on_pick is not None} for piece in pieces],
+        },
+    )

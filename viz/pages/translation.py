@@ -1,0 +1,220 @@
+"""The translation page: a source and what is written from it, and cross-attention between the two."""
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from model.alignment import Alignment, Crossing
+from model.run import ModelRun, VisitorError
+from viz.components.cross_lines import cross_lines
+from viz.components.head_grid import head_grid, outline_head
+from viz.figures.attention import is_clickable
+from viz.figures.translation import crossing_heatmap
+from viz.ui import beam, comparison, crossing, decoding, session
+from viz.ui.pictures import caption, clicked, picture
+from viz.ui.prose import quoted
+
+EXAMPLES = (
+    "The black cat is sleeping on the bed.",
+    "I would like a glass of red wine.",
+    "She gave him an old book.",
+    "Where is the nearest station?",
+)
+FAINT = 0.3  # of an even share: lines of less are left out
+
+
+def main() -> None:
+    st.title("Translation")
+    st.markdown(
+        "An **encoder** reads the whole source at once. A **decoder** then writes the translation, one token after the "
+        "other, and at each step looks at two things: at what it has written, and, by **cross-attention**, at the "
+        "source. Here you see where it looked to write each word."
+    )
+    type_both()
+    run = session.current_run()
+    if not run.cross:
+        raise VisitorError(f"{run.info.title} has no cross-attention: it reads one text and no other.")
+    st.subheader("What was looked at to write each word", anchor=False)
+    shown("crossing", show_crossing, run)
+    st.subheader("Step by step", anchor=False)
+    st.markdown(
+        "A decoder writes by choosing one token at a time. A translation that you typed is read the same way: each of "
+        "its tokens gets the probability with which the model would have written it there (*forced decoding*)."
+    )
+    shown("decoding", decoding.show, run)
+    st.subheader("Beam search", anchor=False)
+    st.markdown(
+        "The most probable token each time does not make the most probable text. A **beam** keeps several texts alive "
+        "and lets them compete."
+    )
+    shown("beam", beam.show, run)
+    st.subheader("Against a reference", anchor=False)
+    shown("comparison", lambda _: comparison.show(session.text_of(session.current_key())), run)
+    show_other_kinds()
+
+
+def shown(name: str, section, run: ModelRun) -> None:
+    """A section as a fragment; what it raises on a rerun would never reach app.py."""
+
+    def guarded() -> None:
+        try:
+            section(run)
+        except VisitorError as error:
+            st.warning(str(error), icon=":material/info:")
+
+    st.fragment(guarded, key=name)()
+
+
+def type_both() -> None:
+    """The source and the target, side by side; the sidebar holds the same two texts."""
+    state = st.session_state
+    state.own_source, state.own_target = state.text, state.get("target", "")
+    left, right = st.columns(2, gap="medium")
+    with left:
+        st.text_area("Source", key="own_source", height=90, on_change=lambda: session.read_next(state.own_source))
+    with right:
+        try:
+            written = "" if state.own_target else session.text_of(session.current_key())
+        except VisitorError:
+            written = ""  # the page says below what is wrong
+        st.text_area(
+            "Translation",
+            key="own_target",
+            height=90,
+            placeholder=written,
+            on_change=lambda: session.read_target(state.own_target),
+            help="Empty: the model writes it itself, the most probable token each time. Type one of your own to see "
+            "how probable the model finds it.",
+        )
+        if state.own_target:
+            st.button("Let the model write it", icon=":material/restart_alt:", on_click=session.read_target, args=("",))
+        else:
+            caption("Written by the model, greedily. Type a translation of your own to have that one read.")
+    st.pills("Try", EXAMPLES, key="try_source", label_visibility="collapsed", on_change=try_example)
+
+
+def try_example() -> None:
+    if st.session_state.try_source:
+        session.read_next(st.session_state.try_source)
+        session.read_target("")
+        st.session_state.try_source = None
+
+
+def show_crossing(run: ModelRun) -> None:
+    crossing.choose(run)
+    if len(run.tokens) < 2:
+        st.info("Nothing was written: the target is empty.")
+        return
+    read = crossing.current(run)
+    alignment = crossing.read_alignment(read, run)
+    marks = crossing.marked(alignment)
+    cross_lines(
+        read.weights,
+        read.written.labels,
+        read.source.labels,
+        key="cross_lines",
+        aligned=marks,
+        threshold=FAINT / len(read.source),
+        pinned=followed(read),
+        on_pick=follow,
+        on_open=crossing.open_pair,
+    )
+    caption(
+        f"Above the source, below what was written, by {crossing.said(run)}. Point at a word to see its lines alone; "
+        "click a written one to keep them, click a line to see how its number was made. To write a word, the decoder "
+        "looks from the token before it: a word's lines come from the rows that predict it."
+    )
+    show_alignment(read, alignment, marks)
+    left, right = st.columns([1.1, 1], gap="large")
+    with left:
+        show_map(read, alignment, marks)
+    with right:
+        head_grid(session.current_overview("cross"), key="cross_grid", on_pick=crossing.choose_on_grid)
+        heads = crossing.rule(run).heads
+        outline_head("cross_grid", *heads[0], heads if len(heads) > 1 else ())
+        caption(
+            "The cross-attention of every head, token by token: rows are the tokens that look, columns the source. "
+            "Click a tile to read that head above, the name of a layer for the mean of its heads."
+        )
+
+
+def show_alignment(read: Crossing, alignment: Alignment, marks: np.ndarray | None) -> None:
+    if marks is None:
+        return
+    pairs = [
+        f"{quoted(word)} ← " + (", ".join(quoted(read.source.labels[k]) for k in np.flatnonzero(row)) or "nothing")
+        for word, row in zip(read.written.labels, marks, strict=True)
+    ]
+    st.markdown(f"**Alignment:** {' · '.join(pairs)}")
+    directions = (alignment.both, alignment.row_best, alignment.column_best)
+    n_agreed, n_rows, n_columns = (int(part.sum()) for part in directions)
+    how = {
+        crossing.ARGMAX: "For each written word, the source word of its largest weight (argmax).",
+        crossing.GROW: "The pairs on which both directions agree, each row's largest weight and each column's; then "
+        "those of either that touch such a pair and fill an empty row or column (grow-diag, Koehn et al. 2003).",
+    }
+    caption(
+        f"{how[st.session_state.aligned]} The two directions have {n_rows} and {n_columns} pairs and agree on "
+        f"{n_agreed}; special tokens are left out. It is a reading of these weights, not a truth about the "
+        "translation: a head may look at a word for other reasons."
+    )
+
+
+def show_map(read: Crossing, alignment: Alignment, marks: np.ndarray | None) -> None:
+    weights, written, source = read.weights, read.written.labels, read.source.labels
+    row, column = np.unravel_index(weights.argmax(), weights.shape)
+    picture(
+        crossing_heatmap(weights, written, source, marked=marks, agreed=alignment.both),
+        key="crossing_map",
+        how="Each row is what was looked at while its word was written; rows add up to 1. "
+        + ("Filled marks: both directions agree; rings: only one. " if marks is not None else "")
+        + ("Click a cell to see how it was made." if is_clickable(max(weights.shape)) else ""),
+        alt=f"Heatmap of {len(written)} written by {len(source)} source {read.source.kind}. The largest weight is "
+        f"{weights[row, column]:.3f}, writing “{written[row]}” and looking at “{source[column]}”.",
+        table=lambda: pd.DataFrame(
+            weights, [f"{i} {word}" for i, word in enumerate(written)], [f"{i} {word}" for i, word in enumerate(source)]
+        ),
+        on_select=open_cell,
+        selection_mode="points",
+    )
+
+
+def show_other_kinds() -> None:
+    st.subheader("The other two kinds of attention", anchor=False)
+    st.markdown("With all the reading tools of the attention page, on these two texts.")
+    kinds = {
+        "encoder": "The source looks at itself",
+        "self": "The translation looks at itself",
+        "cross": "Cross-attention, by every rule",
+    }
+    with st.container(horizontal=True):
+        for kind, label in kinds.items():
+            if st.button(label, key=f"open_{kind}", icon=":material/visibility:"):
+                # in the state, or the choice of an earlier visit stays; in the address, or a reload would forget it
+                st.session_state.kind, st.session_state.next_model = kind, session.model_name()
+                st.switch_page("viz/pages/attention.py", query_params={"kind": kind})
+
+
+def follow(row: int) -> None:
+    """Keep a word's lines, and go to the step that wrote it; -1: let it go."""
+    read = crossing.current(session.current_run())
+    st.session_state.followed_word = (session.current_key(), read.written.kind, row)
+    if row >= 0:
+        st.session_state.step = read.queries(row)[0]
+    crossing.read_again()
+
+
+def followed(read: Crossing) -> int | None:
+    """The word whose lines are kept: a place in this translation, gone with it."""
+    match st.session_state.get("followed_word"):
+        case (key, kind, int(row)) if (key, kind) == (session.current_key(), read.written.kind) and row >= 0:
+            return row
+    return None
+
+
+def open_cell() -> None:
+    for row, column in clicked("crossing_map"):
+        crossing.open_pair(row, column)
+
+
+main()

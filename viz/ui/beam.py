@@ -1,0 +1,96 @@
+"""Beam search: how wide, how long, the tree that grew, and the candidates that ended."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from model.beam import Beam, Candidate
+from model.run import ModelRun
+from viz.components.beam_tree import beam_tree as draw_tree
+from viz.figures.translation import beam_tree, ranked
+from viz.ui import decoding, session
+from viz.ui.pictures import caption, twin
+from viz.ui.prose import check, quoted
+
+END = "end"
+
+
+def show(run: ModelRun) -> None:
+    if not hasattr(session.current_model(), "beam_search"):
+        st.info(
+            f"The beam search of this page is that of the built-in translator; {run.info.title} writes greedily, the "
+            "most probable token each time. Choose “translator” in the sidebar to see a beam.",
+            icon=":material/info:",
+        )
+        return
+    width, penalty = choose()
+    # whatever target is read now: the search writes its own
+    beam = session.beam_of(replace(session.current_key(), target=""), width, penalty)
+    nodes, ends = beam_tree(beam, lambda id: session.current_model().token(id).label, END)
+    candidates = ranked(beam, penalty, text_of)
+    written = tuple(token.id for token in run.tokens[1:])
+    chosen = next((i for i, each in enumerate(beam.finished) if each.ids == written), None)
+    draw_tree(nodes, ends, candidates, key="beam_tree", chosen=chosen, on_pick=lambda i: read(beam.finished[i]))
+    n_dropped = sum(map(len, beam.dropped))
+    caption(
+        f"Left to right, one token a step, with the log-probability so far. Of all ways to go on, the {width} best are "
+        f"kept{'' if width > 1 else ': greedy decoding'}; below, {n_dropped} that were looked at and dropped. Pale: "
+        "nothing that grew from it was kept. The thick path leads to the best score, log-probability ÷ length ^ "
+        "penalty. Point at a node or a candidate to see its path; click a finished one to read it."
+    )
+    if not any(each.finished for each in beam.finished):
+        st.warning("No candidate came to an end within the model's context: these are what was being written.")
+    twin(lambda: pd.DataFrame(candidates), key="beam")
+    checks(run, beam, chosen)
+
+
+def choose() -> tuple[int, float]:
+    left, right = st.columns(2, gap="large")
+    with left:
+        width = st.slider(
+            "Beam width", 1, 8, 4, key="width", bind="query-params", help="How many targets are kept. 1: greedy."
+        )
+    with right:
+        penalty = st.slider(
+            "Length penalty",
+            0.0,
+            2.0,
+            1.0,
+            0.1,
+            key="penalty",
+            bind="query-params",
+            help="A candidate's log-probability is divided by its length to this power. 0: short ones win, for each "
+            "token costs; more favours long ones.",
+        )
+    return width, penalty
+
+
+def checks(run: ModelRun, beam: Beam, chosen: int | None) -> None:
+    best = beam.finished[0]
+    greedy = session.current_key().target == ""
+    if chosen is None:
+        said = "What is read above" + (", written greedily," if greedy else "")
+        caption(f"{said} is not among these candidates. The best of them: {quoted(text_of(best))}.")
+        return
+    candidate = beam.finished[chosen]
+    if not candidate.finished:
+        return
+    _, log_prob, _ = decoding.chosen_tokens(run)
+    difference = abs(float(np.sum(log_prob)) - candidate.log_prob)
+    check(
+        difference < 1e-3,
+        f"candidate {chosen} is what is read above. The search found its log-probability token by token, with a cache "
+        f"of keys and values; read in one go, without it, it is the same; the difference is **{difference:.1e}**.",
+    )
+
+
+def read(candidate: Candidate) -> None:
+    session.read_target(text_of(candidate))
+    st.rerun()
+
+
+def text_of(candidate: Candidate) -> str:
+    token = session.current_model().token
+    return decoding.written_text([token(id) for id in candidate.ids])
