@@ -1,0 +1,311 @@
+"""On the page Understanding: a text judged by the fine-tuned encoder, and which tokens moved the judgement."""
+
+import json
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from model import catalog
+from model.blanks import masked
+from model.measures import attention_received
+from model.reading import Rule
+from model.run import Token, VisitorError
+from viz.components.bar_list import Row, bar_list
+from viz.components.token_line import Piece, token_line
+from viz.figures import theme
+from viz.figures.numbers import percent
+from viz.ui import provenance, session
+from viz.ui.pictures import caption, twin
+from viz.ui.prose import check, quoted
+from viz.ui.session import RunKey
+
+EXAMPLES = (
+    "A funny and touching film with a wonderful cast.",
+    "The plot is dull and the jokes fall flat.",
+    "The film is not good.",
+    "Not bad at all: I was never bored.",
+)
+MODEL = "sentiment"
+GRADIENT, OCCLUSION, ATTENTION = "gradient × input", "occlusion", "attention received"
+MEANINGS = {
+    GRADIENT: "which way, and how fast, the judgement would move if the token's vector grew a little, in logits "
+    "(Simonyan et al. 2013, Denil et al. 2014)",
+    OCCLUSION: "how much the judgement loses when the token is hidden behind the mask and the text is read again, in "
+    "logits (Zeiler & Fergus 2014)",
+    ATTENTION: "the mean weight that all tokens give it, over all heads of all layers: how much it is looked at, not "
+    "which way it moves anything; all of them add up to 1",
+}
+FEW = 3  # tokens: below this, an order says nothing
+TUNED = "fine-tuned"
+# what the card compares, and how it is called here
+TESTED = {
+    TUNED: TUNED,
+    "from scratch": "from scratch",
+    "bag of words": "bag of words",
+    "bag of words, films only": "bag, films only",
+}
+MOST_NUMBERS = 40  # tokens with their number below them
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """One text judged, and what each token counted for one label."""
+
+    tokens: tuple[Token, ...]
+    labels: tuple[str, ...]
+    probability: np.ndarray  # (C,)
+    label: int  # the one that is explained
+    margin: float  # its logit less the mean of the others'
+    carried: dict[str, np.ndarray]  # (T,) by each measure
+
+    @property
+    def against(self) -> str:
+        """What speaks against the label that is explained."""
+        return self.labels[1 - self.label] if len(self.labels) == 2 else "the others"
+
+
+@st.cache_resource(show_spinner="Hiding one token after another …", max_entries=64)
+def judgement(model: str, text: str) -> Judgement:
+    """Raises as `session.run_of` does."""
+    lm, run = session.language_model(model), session.run_of(RunKey(model, text))
+    found = lm.classify(run.tokens)
+    # of two labels, one scale says both: for the last, against the first
+    label = 1 if len(found.labels) == 2 else found.best
+    weights = session.reading_of(RunKey(model, text), all_heads(run.info.n_layer, run.info.n_head)).weights
+    carried = {
+        GRADIENT: lm.gradient_x_input(run.tokens, label),
+        OCCLUSION: lm.occlusion(run.tokens, label),
+        ATTENTION: attention_received(weights),
+    }
+    return Judgement(run.tokens, found.labels, np.exp(found.log_prob), label, margin(found.log_prob, label), carried)
+
+
+def margin(log_prob: np.ndarray, label: int) -> float:
+    """How far a label is ahead of the mean of the others, in logits (their differences are those of log-probs)."""
+    return float(log_prob[label] - np.delete(log_prob, label).mean())
+
+
+def all_heads(n_layer: int, n_head: int) -> Rule:
+    return Rule(tuple((layer, head) for layer in range(n_layer) for head in range(n_head)))
+
+
+@st.fragment(key="sentiment")
+def show() -> None:
+    try:
+        found = judgement(MODEL, session.current_text())
+    except VisitorError as error:  # what a fragment raises on a rerun never reaches app.py
+        st.warning(str(error), icon=":material/info:")
+        return
+    show_verdict(found)
+    show_tokens(found)
+    show_agreement(found)
+    show_stages()
+
+
+def show_verdict(found: Judgement) -> None:
+    best = int(found.probability.argmax())
+    left, right = st.columns([1.2, 1], gap="large", vertical_alignment="center")
+    with left:
+        bar_list(
+            [
+                Row(label, float(p), percent(float(p)), picks=False, colour=colour_of(found, i))
+                for i, (label, p) in enumerate(zip(found.labels, found.probability, strict=True))
+            ],
+            key="verdict",
+            name="The probability of each label",
+            full=1.0,
+        )
+    right.markdown(
+        f"**{found.labels[best].capitalize()}**, says {session.language_model(MODEL).info.title}. Before the softmax, "
+        f"the logit of “{found.labels[found.label]}” less that of {found.against} is **{signed(found.margin, 3)}**: "
+        "what is to be explained." + how_often_right()
+    )
+
+
+def how_often_right() -> str:
+    """How far to trust it, in the words of its card."""
+    films = card(MODEL).get("test", {}).get("films")
+    return f" On film reviews that it had never seen, it is right {percent(films[TUNED])} of the time." if films else ""
+
+
+def colour_of(found: Judgement, label: int) -> str:
+    return theme.signed_background(1.0 if label == found.label else -1.0, 1.0)
+
+
+def signed(value: float, digits: int) -> str:
+    """With its sign, as people write it."""
+    return f"{value:+.{digits}f}".replace("-", "−")
+
+
+def show_tokens(found: Judgement) -> None:
+    st.subheader("Which tokens carry it?", anchor=False)
+    st.markdown(
+        f"Three answers, token by token: :blue[**blue**] speaks for “{found.labels[found.label]}”, "
+        f":orange[**orange**] for {found.against}; each row has its own scale."
+    )
+    chosen = chosen_token(found)
+    for name, values in found.carried.items():
+        largest = float(np.abs(values).max())
+        st.markdown(f"**{name.capitalize()}** :small[· {MEANINGS[name]}]")
+        say = "{:.{}f}".format if name == ATTENTION else signed
+        under = 2 if len(found.tokens) <= MOST_NUMBERS else None
+        token_line(
+            [
+                Piece(
+                    token.label,
+                    f"token {i}\n{name} {say(value, 4)}",
+                    theme.signed_background(value, 1.6 * largest),
+                    "changed" if i == chosen else "",
+                    under=say(value, under) if under else "",
+                )
+                for i, (token, value) in enumerate(zip(found.tokens, values.tolist(), strict=True))
+            ],
+            key=f"carried_{name.split()[0]}",
+            name=f"The text, shaded by {name}; the largest is {largest:.4f}",
+            on_pick=partial(pick, name, len(found.tokens)),
+        )
+    caption(
+        "Point at a token for its number, click it for its arithmetic below; a click in the last row opens its card."
+    )
+    twin(
+        lambda: pd.DataFrame({"token": [token.label for token in found.tokens]} | found.carried),
+        key="carried_numbers",
+    )
+    show_arithmetic(found, chosen)
+
+
+def chosen_token(found: Judgement) -> int:
+    chosen = st.session_state.get("carrier")
+    if chosen is not None and chosen < len(found.tokens):
+        return chosen
+    return int(np.abs(found.carried[OCCLUSION]).argmax())
+
+
+def pick(name: str, n: int, i: int) -> None:
+    st.session_state.carrier = i
+    if name == ATTENTION:
+        key, info = RunKey(MODEL, session.current_text()), session.language_model(MODEL).info
+        rule = all_heads(info.n_layer, info.n_head)
+        provenance.open_cell(provenance.Cell(key, rule, tuple(range(n)), (i,), beside=True), also=["sentiment"])
+
+
+def show_arithmetic(found: Judgement, i: int) -> None:
+    """One token's occlusion, made again by a run in which it is hidden."""
+    lm, token = session.language_model(MODEL), found.tokens[i]
+    without = margin(lm.classify(masked(found.tokens, i, lm.mask_token())).log_prob, found.label)
+    difference = abs(found.margin - without - float(found.carried[OCCLUSION][i]))
+    check(
+        difference < 1e-4,
+        f"with {quoted(token.label)} (token {i}) hidden and the text read once more, it is {signed(without, 4)} "
+        f"instead of {signed(found.margin, 4)}: a difference of **{signed(found.margin - without, 4)}**, and the "
+        f"occlusion of this token above is {signed(float(found.carried[OCCLUSION][i]), 4)}.",
+    )
+
+
+def show_agreement(found: Judgement) -> None:
+    st.subheader("Attention is not explanation", anchor=False)
+    if len(found.tokens) < FEW:
+        st.markdown("A text of one or two tokens has no order to compare: type a longer one.")
+        return
+    ranks = pd.DataFrame(found.carried).abs().corr(method="spearman")
+    pairs = [(GRADIENT, OCCLUSION), (GRADIENT, ATTENTION), (OCCLUSION, ATTENTION)]
+    for column, (one, other) in zip(st.columns(3, gap="medium"), pairs, strict=True):
+        value = float(ranks.loc[one, other])
+        column.metric(f"{one.capitalize()} and {other}", "none" if np.isnan(value) else signed(value, 2))
+    caption(
+        f"Spearman's rank correlation of their sizes over the {len(found.tokens)} tokens, whatever their sign: +1, the "
+        "two order the tokens alike; 0, they have nothing to do with each other."
+    )
+    st.markdown(
+        "What is looked at is not therefore what decides. Jain & Wallace (2019) found that attention often disagrees "
+        "with gradients, and that very different weights can give the same answer; Wiegreffe & Pinter (2019) reply "
+        "that it depends on what one calls an explanation. Gradient and occlusion ask the model directly, one with a "
+        "very small change, the other with a large one, and need not agree either: compare before you believe."
+    )
+
+
+# where the judge came from, out of the cards that were written by its training
+
+
+def show_stages() -> None:
+    first, second = (card(name) for name in ("encoder", MODEL))
+    if "held_out" not in first or "test" not in second:
+        return  # not trained by us
+    st.subheader("How it learned this, in two stages", anchor=False)
+    left, right = st.columns(2, gap="large")
+    with left, st.container(border=True):
+        st.markdown(f"**1. Pre-training** · {first['title']}")
+        show_pretraining(first)
+    with right, st.container(border=True):
+        st.markdown(f"**2. Fine-tuning** · {second['title']}")
+        show_finetuning(second)
+
+
+def card(name: str) -> dict:
+    """What training wrote of a built-in model; nothing if it is not here."""
+    try:
+        return json.loads((catalog.WEIGHTS / name / "card.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+def show_pretraining(card: dict) -> None:
+    st.markdown(
+        f"From {card['start']}, in {card['hours']:.1f} hours: {card['steps']:,} steps over {card['tokens']:,} tokens "
+        "of stories, sentences and reviews. Nobody had judged these: some of their tokens were hidden, and it learned to "
+        "name them."
+    )
+    rows = list(card["held_out"].values())
+    hidden = sum(row["hidden_tokens"] for row in rows)
+    right, common = (
+        sum(row[key] * row["hidden_tokens"] for row in rows) / hidden for key in ("accuracy", "unigram_accuracy")
+    )
+    bar_list(
+        [
+            Row("encoder", right, percent(right), marked=True, picks=False),
+            Row("most frequent", common, percent(common), picks=False),
+        ],
+        key="named_right",
+        name="Share of hidden tokens named right",
+        full=1.0,
+    )
+    caption(
+        f"Share of {hidden:,} hidden tokens of held-out texts that its first guess names right; below, that of always "
+        "naming the most frequent token."
+    )
+
+
+def show_finetuning(card: dict) -> None:
+    texts = sum(row["texts"] for row in card["data"].values())
+    st.markdown(
+        f"The same weights, and one linear layer over the mean of a text's vectors, trained on {texts:,} short texts "
+        f"that people have judged: {' or '.join(card['labels'])}."
+    )
+    films = card["test"]["films"]
+    found = {label: films[name] for name, label in TESTED.items() if name in films}
+    bar_list(
+        [Row(label, value, percent(value), marked=label == TUNED, picks=False) for label, value in found.items()],
+        key="judged_right",
+        name="Share of test sentences judged right",
+        full=1.0,
+    )
+    caption(
+        f"Share of {films['texts']:,} film reviews judged right that none of them had ever seen; differences below "
+        f"± {100 * films['margin']:.1f} points may be chance. From scratch: the same network without stage 1. Bag of "
+        "words: a logistic regression that sees which words and pairs of words occur and not their order, trained on "
+        "the same texts, or on film reviews alone."
+    )
+    words = max(value for label, value in found.items() if label.startswith("bag"))
+    st.markdown(
+        f"Against the better bag of words, the encoder {ahead(found[TUNED] - words)}; against itself without "
+        f"pre-training, it {ahead(found[TUNED] - found['from scratch'])}."
+    )
+
+
+def ahead(share: float) -> str:
+    if abs(share) < 0.0005:
+        return "is **no better and no worse**"
+    return f"**{'wins' if share > 0 else 'loses'} by {abs(100 * share):.1f} points**"
