@@ -111,7 +111,7 @@ def test_another_rate_than_before_is_told(mix, trained):
     again = story.Trainer(arguments(mix, trained[0], "--learning-rate", "0.001"), n_vocab=300)
     assert again.resume()
     first, _, second = again.command.partition(", then ")
-    assert first == checkpoint(trained[0])["command"] and second.endswith("--learning-rate 0.001")
+    assert first == checkpoint(trained[0])["command"] and "--learning-rate 0.001" in second
 
 
 def test_another_shape_is_not_resumed(mix, trained):

@@ -255,8 +255,8 @@ def card(name: str) -> dict:
 def show_pretraining(card: dict) -> None:
     st.markdown(
         f"From {card['start']}, in {card['hours']:.1f} hours: {card['steps']:,} steps over {card['tokens']:,} tokens "
-        "of stories, sentences and reviews. Nobody had judged these: some of their tokens were hidden, and it learned to "
-        "name them."
+        "of stories, sentences and reviews. Nobody had judged these: some of their tokens were hidden, and it learned "
+        "to name them."
     )
     rows = list(card["held_out"].values())
     hidden = sum(row["hidden_tokens"] for row in rows)
