@@ -101,6 +101,10 @@ class BuiltinModel:
     def tokenizer(self) -> Tokenizer:
         return self._tokenizer
 
+    @property
+    def transformer(self) -> nn.Module:
+        return self._transformer
+
     def encode(self, text: str) -> tuple[Token, ...]:
         return self._tokenizer.encode(text)
 

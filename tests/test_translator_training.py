@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from model.tokenizer import Tokenizer
-from model.training import loop, translator
+from model.training import loop, pairs, translator
 from model.transformer import Config, EncoderDecoder
 from model.translation import greedy
 
@@ -86,21 +86,24 @@ def test_export_holds_the_weights_the_scores_and_the_command(data, trained, tmp_
     assert 0 <= test["greedy"]["BLEU"] <= 100 and "nrefs:var" in test["beam 4"]["signatures"]
     assert card["command"].startswith("python -m model.training.translator --data DATA --work WORK --steps 20")
     assert str(data) not in json.dumps(card)
+    capsys.readouterr()
+    pairs.main(["--data", str(data), "--weights", str(tmp_path), "--threads", "1"])  # what was shipped, measured again
+    assert json.loads(capsys.readouterr().out) == test
 
 
 def test_several_references_are_all_counted():
     wanted = [["un deux trois quatre", "cinq six sept huit"], ["neuf dix onze douze"]]
-    either = translator.scores(["cinq six sept huit", "neuf dix onze douze"], wanted)
+    either = pairs.scores(["cinq six sept huit", "neuf dix onze douze"], wanted)
     assert either["BLEU"] == pytest.approx(100) and either["chrF"] == pytest.approx(100)
-    assert translator.scores(["cinq six sept huit", "un deux trois quatre"], wanted)["BLEU"] < 80
+    assert pairs.scores(["cinq six sept huit", "un deux trois quatre"], wanted)["BLEU"] < 80
 
 
 def test_pairs_are_in_order_of_length_and_end(data, trained):
     tokenizer = Tokenizer.load(trained / "tokenizer.json")
-    pairs = translator.encode_pairs(tokenizer, translator.sentence_pairs(data, "fr", "train"), most=48)
-    lengths = [len(target) for _, target in pairs]
+    encoded = translator.encode_pairs(tokenizer, pairs.sentence_pairs(data, "fr", "train"), most=48)
+    lengths = [len(target) for _, target in encoded]
     assert lengths == sorted(lengths) and max(lengths) <= 48
-    assert all(source[-1] == target[-1] == tokenizer.end_of_text for source, target in pairs)
+    assert all(source[-1] == target[-1] == tokenizer.end_of_text for source, target in encoded)
 
 
 def test_padding_is_not_learned(data, tmp_path):

@@ -1,18 +1,15 @@
 """Train the translator: `python -m model.training.translator --data DIR --work DIR --hours 2`.
 
 From sentence pairs, English TAB another language. The same command resumes; `--export DIR` writes what the app ships,
-with BLEU and chrF on the test split (sacrebleu, all references of a sentence), and stops.
+with BLEU and chrF on the test split (see `model.training.pairs`), and stops.
 """
 
 import argparse
 import json
-import lzma
-from collections import defaultdict
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-import sacrebleu
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -21,11 +18,11 @@ from torch.nn import functional as F
 from model.tokenizer import Tokenizer
 from model.tokenizer import train as train_tokenizer
 from model.training import loop
+from model.training.pairs import on_the_test_split, sentence_pairs
 from model.transformer import Config, EncoderDecoder
-from model.translation import beam_search, greedy, padded
+from model.translation import padded
 
 IGNORED = -100  # a target position that is padding: no loss
-BEAM = 4
 Pairs = list[tuple[list[int], list[int]]]
 
 
@@ -56,20 +53,6 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--dropout", type=float, default=0.1, help="of what attention and MLPs write, in training only")
     parser.add_argument("--label-smoothing", type=float, default=0.1)
     return loop.parse(parser, argv)
-
-
-def sentence_pairs(folder: Path, to: str, split: str) -> list[tuple[str, str]]:
-    """(English, other) of one split."""
-    with lzma.open(folder / f"tatoeba.en-{to}.{split}.tsv.xz", "rt", encoding="utf-8") as file:
-        return [tuple(line.rstrip("\n").split("\t")[:2]) for line in file]
-
-
-def references(pairs: list[tuple[str, str]]) -> dict[str, list[str]]:
-    """All translations of each English sentence, in the order of the file."""
-    found = defaultdict(list)
-    for english, other in pairs:
-        found[english].append(other)
-    return dict(found)
 
 
 def prepare_tokenizer(args: argparse.Namespace) -> Tokenizer:
@@ -161,42 +144,13 @@ class Trainer(loop.Trainer):
             "data": {
                 split: len(sentence_pairs(self.args.data, self.args.to, split)) for split in ("train", "valid", "test")
             },
-            "test": self.test(),
+            "test": on_the_test_split(self.transformer, self.tokenizer, self.args.data, self.args.to),
             "history": {"columns": ["step", "tokens", "seconds", "valid nats per token"], "rows": self.history},
         }
         config = asdict(self.config) | {"architecture": "encoder-decoder"}
         (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
         (folder / "card.json").write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n")
         print(json.dumps(card["test"], indent=2))
-
-    def test(self) -> dict:
-        """BLEU and chrF (sacrebleu's defaults) of greedy and beam search on the test split, against all references."""
-        wanted = references(sentence_pairs(self.args.data, self.args.to, "test"))
-        sources = [[*ids, self.end] for ids in self.tokenizer.encode_ids(list(wanted))]
-        most = self.config.n_context - 1
-        found = {"greedy": [], f"beam {BEAM}": []}
-        for start in range(0, len(sources), 64):
-            found["greedy"] += greedy(self.transformer, sources[start : start + 64], self.end, most)
-        for source in sources:
-            found[f"beam {BEAM}"].append(beam_search(self.transformer, source, self.end, most, BEAM).finished[0].ids)
-        return {"sentences": len(wanted), "references": sum(map(len, wanted.values()))} | {
-            name: scores([self.text(ids) for ids in all_ids], list(wanted.values())) for name, all_ids in found.items()
-        }
-
-    def text(self, ids: list[int]) -> str:
-        return b"".join(self.tokenizer.token(id).piece for id in ids).decode(errors="replace")
-
-
-def scores(found: list[str], wanted: list[list[str]]) -> dict[str, float | str]:
-    """Corpus BLEU and chrF against several references a sentence; sacrebleu wants as many for each: None fills up."""
-    most = max(map(len, wanted))
-    columns = [[refs[i] if i < len(refs) else None for refs in wanted] for i in range(most)]
-    bleu, chrf = sacrebleu.BLEU(), sacrebleu.CHRF()
-    result = {
-        "BLEU": round(bleu.corpus_score(found, columns).score, 2),
-        "chrF": round(chrf.corpus_score(found, columns).score, 2),
-    }
-    return result | {"signatures": f"{bleu.get_signature()} {chrf.get_signature()}"}
 
 
 if __name__ == "__main__":
