@@ -11,15 +11,18 @@ import numpy as np
 
 from model.run import Attention, DenseAttention, Layer
 
-ROWS_AT_ONCE = 64  # of a layer's heads: small enough for the processor's cache, measured best between 64 and 128
+ROWS_AT_ONCE = 128  # measured best between 64 and 256
+_BLOCK = 1 << 18  # weights computed at a time: 1 MiB, what a processor keeps near
 
 
 def attention_scores(attention: Attention, head: int, rows: slice = slice(None)) -> np.ndarray:
     """Scores of some queries (all, unless told) before softmax: (R, S); -inf where the mask forbids to look.
 
-    IndexError if there is no such head, here and below.
+    Records in half precision are read in float32, here and below. IndexError if there is no such head, as below.
     """
-    return _scores(attention, [head], rows, attention.n_key)[0]
+    _check(attention, [head])
+    keys = _keys(attention.key, [head], attention.n_head).transpose(0, 2, 1)  # (1, K, S)
+    return scores_of(_queries(attention, [head], rows) @ keys, attention, [head], rows)[0]
 
 
 def attention_weights(attention: Layer, head: int, rows: slice = slice(None)) -> np.ndarray:
@@ -31,40 +34,71 @@ def layer_weights(attention: Layer, rows: slice = slice(None), heads: Sequence[i
     """The same for several heads of the layer (all, unless told): (H', R, S)."""
     heads = range(attention.n_head) if heads is None else heads
     _check(attention, heads)
-    positions = range(attention.n_query)[rows]
+    if isinstance(attention, DenseAttention):
+        return attention.weights[heads, rows]
+    positions = np.arange(attention.n_query)[rows]
     weights = np.zeros((len(heads), len(positions), attention.n_key), np.float32)
-    for first in range(0, len(positions), ROWS_AT_ONCE):
-        block = _seen_weights(attention, heads, positions[first : first + ROWS_AT_ONCE])
-        weights[:, first : first + ROWS_AT_ONCE, : block.shape[-1]] = block
+    n_row = min(len(positions), ROWS_AT_ONCE) or 1
+    n_head = max(1, _BLOCK // (n_row * attention.n_key))
+    for chosen in (slice(i, i + n_head) for i in range(0, len(heads), n_head)):
+        its = heads[chosen]
+        keys = _keys(attention.key, its, attention.n_head).transpose(0, 2, 1)  # (H', K, S)
+        for first in range(0, len(positions), n_row):
+            block = positions[first : first + n_row]
+            seen = _seen(attention, block)
+            products = _queries(attention, its, block) @ keys[..., seen]  # (H', R, S')
+            scores_of(products, attention, its, block, np.arange(seen.start, seen.stop))
+            weights[chosen, first : first + n_row, seen] = softmax(products)
     return weights
 
 
-def _seen_weights(attention: Layer, heads: Sequence[int], rows: range) -> np.ndarray:
-    """(H', R, S') for the first S' keys; after a causal block, all others weigh 0: half the work of a long text."""
-    block = slice(rows.start, rows.stop, rows.step)
-    if isinstance(attention, DenseAttention):
-        return attention.weights[heads, block]
-    return softmax(_scores(attention, heads, block, rows[-1] + 1 if attention.causal else attention.n_key))
+def attended(attention: Layer, value: np.ndarray) -> np.ndarray:
+    """What each head takes from values (G, S, K): weights·V, (H, T, K)."""
+    shared = attention.n_head // len(value)
+    mixed = [attention_weights(attention, head) @ value[head // shared] for head in range(attention.n_head)]
+    return np.stack(mixed)
 
 
-def scores_of(products: np.ndarray, attention: Attention, heads: Sequence[int], rows: slice | np.ndarray) -> np.ndarray:
-    """From q·k (H', R, S') of some heads and rows and the first S' keys to scores, in place and in their precision.
+def _seen(attention: Attention, rows: np.ndarray) -> slice:
+    """The keys that a block of queries can see: half the work of a long text under a causal mask, less in a window."""
+    reach = attention.window or attention.n_key
+    start, last = max(0, int(rows.min()) - reach + 1), int(rows.max())
+    return slice(start, last + 1 if attention.causal else min(attention.n_key, last + reach))
+
+
+def scores_of(
+    products: np.ndarray,
+    attention: Attention,
+    heads: Sequence[int],
+    rows: slice | np.ndarray,
+    keys: np.ndarray | None = None,
+) -> np.ndarray:
+    """From q·k (H', R, S') of some heads, rows and keys (all, unless told) to scores, in place, in their precision.
 
     Scaled, capped (Gemma 2), a position bias added (T5), -inf where the mask forbids to look.
     """
-    n_key = products.shape[-1]
     products *= products.dtype.type(attention.scale)
+    rows, keys = np.arange(attention.n_query)[rows], np.arange(attention.n_key) if keys is None else keys
+    return _masked(products, attention, heads, rows, keys)
+
+
+def _masked(
+    scores: np.ndarray, attention: Attention, heads: Sequence[int], rows: np.ndarray, keys: np.ndarray
+) -> np.ndarray:
+    """Scaled products (H', R, S') capped, with the bias, and -inf where the mask forbids to look; in place."""
     if attention.soft_cap:
-        products[:] = attention.soft_cap * np.tanh(products / products.dtype.type(attention.soft_cap))
+        cap = scores.dtype.type(attention.soft_cap)
+        scores /= cap
+        np.tanh(scores, out=scores)
+        scores *= cap
     if attention.bias is not None:
-        products += attention.bias[list(heads) if len(attention.bias) > 1 else [0]][:, rows, :n_key]
-    # how far before the query a key stands; negative: after it
-    distance = np.arange(attention.n_query)[rows, None] - np.arange(n_key)
-    if attention.causal:
-        products[:, distance < 0] = -np.inf
+        scores += attention.bias[np.ix_(list(heads) if len(attention.bias) > 1 else [0], rows, keys)]
+    if attention.causal and len(rows):
+        later = slice(int(np.searchsorted(keys, rows.min(), side="right")), None)  # all before are seen by all rows
+        np.copyto(scores[..., later], -np.inf, where=keys[later] > rows[:, None])
     if attention.window:
-        products[:, np.abs(distance) >= attention.window] = -np.inf
-    return products
+        np.copyto(scores, -np.inf, where=np.abs(rows[:, None] - keys) >= attention.window)
+    return scores
 
 
 @dataclass(frozen=True)
@@ -92,8 +126,8 @@ def cell_arithmetic(attention: Attention, head: int, query: int, key: int) -> Ce
     if not (0 <= query < attention.n_query and 0 <= key < attention.n_key):
         raise IndexError(f"no cell ({query}, {key}) in {attention.n_query} x {attention.n_key}")
     row_scores = attention_scores(attention, head, slice(query, query + 1))[0]
-    q = attention.query[head, query]
-    k = attention.key[key_head(attention, head), key]
+    q = attention.query[head, query].astype(np.float32)
+    k = attention.key[key_head(attention, head), key].astype(np.float32)
     exponentials = np.exp(row_scores - row_scores.max())
     denominator = exponentials.sum()
     weights = exponentials / denominator
@@ -133,22 +167,65 @@ class Overview:
 
 
 def pooled_overview(layers: Sequence[Layer], n: int = 64) -> Overview:
-    """Exact maps of all heads, pooled to at most `n` x `n`; never more than one layer's block of rows is held."""
+    """Exact maps of all heads, pooled to at most `n` x `n`; never more than a block of some heads' rows is held."""
     query_edges, key_edges = _edges(layers[0].n_query, n), _edges(layers[0].n_key, n)
     shape = (len(layers), layers[0].n_head, len(query_edges) - 1, len(key_edges) - 1)
     maximum, mean = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
-    n_cell = np.diff(query_edges)[:, None] * np.diff(key_edges)  # weights in each cell
     for layer, attention in enumerate(layers):
-        # a block of whole cells, of about ROWS_AT_ONCE queries
-        step = max(1, ROWS_AT_ONCE * (len(query_edges) - 1) // attention.n_query)
-        for first in range(0, len(query_edges) - 1, step):
-            edges = query_edges[first : first + step + 1]
-            weights = _seen_weights(attention, range(attention.n_head), range(edges[0], edges[-1]))  # (H, R, S')
-            seen = key_edges[:-1][key_edges[:-1] < weights.shape[-1]]  # the keys after a causal block weigh nothing
-            block = (layer, slice(None), slice(first, first + step), slice(0, len(seen)))
-            maximum[block] = _pool(np.maximum, weights, edges, seen)
-            mean[block] = _pool(np.add, weights, edges, seen) / n_cell[first : first + step, : len(seen)]
+        pool = _pool_weights if isinstance(attention, DenseAttention) else _pool_layer
+        pool(attention, query_edges, key_edges, maximum[layer], mean[layer])
+    mean /= np.diff(query_edges)[:, None] * np.diff(key_edges)  # weights in each cell
     return Overview(maximum, mean, query_edges, key_edges)
+
+
+def _pool_weights(
+    attention: DenseAttention, query_edges: np.ndarray, key_edges: np.ndarray, largest: np.ndarray, total: np.ndarray
+) -> None:
+    for by, pooled in ((np.maximum, largest), (np.add, total)):
+        for head, weights in enumerate(attention.weights):
+            over_keys = by.reduceat(weights, key_edges[:-1], axis=1)  # (T, n)
+            pooled[head] = by.reduceat(over_keys, query_edges[:-1], axis=0)
+
+
+def _pool_layer(
+    attention: Attention, query_edges: np.ndarray, key_edges: np.ndarray, largest: np.ndarray, total: np.ndarray
+) -> None:
+    """The largest weight and the sum of weights in each cell, written into `largest` and `total` (H, n, n).
+
+    A block is held keys first, (H', cells, G, R): to pool keys is then to reduce whole rows of memory. And the weights
+    themselves are never made: what is pooled are scores and exponentials, and n sums a row are divided, not S weights.
+    """
+    size = int(np.diff(key_edges).max())
+    # the keys of each cell, all as many as the largest has: what is missing in the others weighs nothing
+    slots = key_edges[:-1, None] + np.arange(size)  # (n, G)
+    empty = (slots >= key_edges[1:, None]).ravel()
+    slots = np.minimum(slots, key_edges[1:, None] - 1).ravel()
+    most_rows = max(1, np.diff(query_edges).max())
+    cells_at_once = max(1, ROWS_AT_ONCE // most_rows)  # of queries
+    heads_at_once = max(1, _BLOCK // (len(slots) * most_rows * cells_at_once))
+    for head in range(0, attention.n_head, heads_at_once):
+        heads = range(head, min(head + heads_at_once, attention.n_head))
+        keys = _keys(attention.key, heads, attention.n_head)[:, slots]  # (H', n·G, K)
+        for first in range(0, len(query_edges) - 1, cells_at_once):
+            edges = query_edges[first : first + cells_at_once + 1]
+            rows = np.arange(edges[0], edges[-1])
+            seen = _seen(attention, rows)
+            from_cell, to_cell = np.searchsorted(key_edges, (seen.start, seen.stop - 1), side="right") - (1, 0)
+            here = slice(from_cell * size, to_cell * size)  # of the slots
+            queries = _queries(attention, heads, rows) * np.float32(attention.scale)
+            block = keys[:, here] @ queries.transpose(0, 2, 1)  # (H', S', R)
+            _masked(block.transpose(0, 2, 1), attention, heads, rows, slots[here])
+            block[:, empty[here]] = -np.inf
+            block = block.reshape(len(heads), to_cell - from_cell, size, len(rows))
+            peak = block.max(axis=2)  # (H', cells, R)
+            top = peak.max(axis=1, keepdims=True)  # (H', 1, R)
+            block -= top[:, :, None]
+            mass = np.exp(block, out=block).sum(axis=2)  # (H', cells, R)
+            whole = mass.sum(axis=1, keepdims=True)  # (H', 1, R)
+            where = (slice(heads.start, heads.stop), slice(first, first + cells_at_once), slice(from_cell, to_cell))
+            for pooled, by, values in ((largest, np.maximum, np.exp(peak - top)), (total, np.add, mass)):
+                over_rows = by.reduceat(values / whole, edges[:-1] - edges[0], axis=2)  # (H', cells, n')
+                pooled[where] = over_rows.transpose(0, 2, 1)
 
 
 def strongest_in_cell(attention: Layer, head: int, overview: Overview, cell: tuple[int, int]) -> tuple[int, int]:
@@ -166,17 +243,17 @@ def _edges(length: int, n: int) -> np.ndarray:
     return np.arange(n + 1) * length // n
 
 
-def _pool(by: np.ufunc, weights: np.ndarray, query_edges: np.ndarray, key_starts: np.ndarray) -> np.ndarray:
-    over_keys = by.reduceat(weights, key_starts, axis=2)
-    return by.reduceat(over_keys, query_edges[:-1] - query_edges[0], axis=1)
+def _queries(attention: Attention, heads: Sequence[int], rows: slice | np.ndarray) -> np.ndarray:
+    """(H', R, K) in float32, whatever they are kept in: float16 is for keeping, never for computing."""
+    rows = np.arange(attention.n_query)[rows]
+    return attention.query[np.ix_(heads, rows)].astype(np.float32, copy=False)
 
 
-def _scores(attention: Attention, heads: Sequence[int], rows: slice, n_key: int) -> np.ndarray:
-    """(H', R, n_key) scores of some heads and rows, for the first keys."""
-    _check(attention, heads)
-    query = attention.query[heads, rows]  # (H', R, K)
-    key = attention.key[[key_head(attention, head) for head in heads], :n_key]  # (H', n_key, K)
-    return scores_of(query @ key.transpose(0, 2, 1), attention, heads, rows)
+def _keys(key: np.ndarray, heads: Sequence[int], n_head: int) -> np.ndarray:
+    """The keys (H', S, K) in float32 of some heads of `n_head` that share the keys (G, S, K)."""
+    its = [head * len(key) // n_head for head in heads]
+    in_a_row = its == list(range(its[0], its[0] + len(its)))
+    return (key[its[0] : its[-1] + 1] if in_a_row else key[its]).astype(np.float32, copy=False)  # in a row: no copy
 
 
 def _check(attention: Layer, heads: Sequence[int]) -> None:

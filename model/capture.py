@@ -3,11 +3,20 @@
 transformers hands every attention call of a model to a function chosen by name; ours, `attend`, does the same fast
 forward (`sdpa`) and writes queries, keys and values into the `Recorder` of its thread. Models are shared by visitors:
 all that one run wants is in its recorder, nothing is set on a model after it is loaded.
+
+What is kept is copied: a view of fused queries, keys and values keeps all of them alive. The copies of all layers lie
+in one piece of memory, taken before the first and outside the heap (`room_for`): small ones between a forward pass's
+large temporaries would keep the heap from shrinking, and cost two to four times as long. They are float32, exactly
+what the model used, up to `EXACT_BYTES` for all layers together. Of a longer text, queries and keys are kept in half
+precision and values not at all, a third of the memory; a layer where that would move a weight by more than
+`HALF_PRECISION` stays exact.
 Letters as in `model.run`: H heads, G key heads, T queries, S keys, K d_head.
 """
 
+import ctypes
+import mmap
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,16 +28,26 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
+from model.attention import layer_weights
 from model.intervention import UNCHANGED, Intervention
 from model.run import Attention, VisitorError
 
 NAME = "regard"  # the attn_implementation
 ROUNDING = 1e-3  # between two float32 ways to the same weights, in a deep model; a wrong mask or scale is off by more
+EXACT_BYTES = 128 << 20  # of queries, keys and values in float32: 1,213 tokens of GPT-2, with 12 layers of 12 heads
+HALF_PRECISION = 2e-3  # the most that it may move a weight, in the rows compared; trained models: 1e-3, some 2e-3
+_ROWS_COMPARED = 4  # of each head, in each layer of each run
+_LARGEST_HALF = 65504.0
+_LARGE = 4 << 20  # bytes
 _ROWS_AT_ONCE = 64  # of capped scores, which no fused kernel computes
 
 
 class NotCaptured(Exception):
     """The queries and keys alone would not give the weights that this model used; the message says why."""
+
+
+class Enough(Exception):
+    """The layer that was asked for has been read; what the model would do after it is not needed."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +56,8 @@ class Call:
 
     module: nn.Module
     record: Attention
-    output: np.ndarray | None  # (T, H, K) what the heads gave to the output projection; where it was asked for
+    output: np.ndarray | None  # (T, H, K) what the heads gave to the output projection; where it was asked for,
+    value: np.ndarray | None  # (G, S, K) and of what: the record may be without
 
 
 @dataclass
@@ -50,11 +70,14 @@ class Recorder:
     intervention: Intervention = UNCHANGED
     roles: Sequence[str] = ()  # of each call, in order: "self", "encoder" or "cross"; () while that is not known yet
     keep_output: bool = False
+    exact_bytes: int = EXACT_BYTES
+    until: int | None = None  # the self-attention layer after which the forward pass may end, with `Enough`
     calls: list[Call] = field(default_factory=list)
     hidden: Tensor | None = None  # (L + 1, T, D)
     n_block: int = 0  # blocks that have finished
     _n_call: Counter = field(default_factory=Counter)  # of each role
     _masks: dict[tuple[int, ...], tuple] = field(default_factory=dict)
+    _room: dict[tuple, Iterator[np.ndarray]] = field(default_factory=dict)  # for the calls still to come
 
     def __enter__(self) -> "Recorder":
         self._token = _active.set(self)
@@ -62,9 +85,11 @@ class Recorder:
 
     def __exit__(self, *_: object) -> None:
         _active.reset(self._token)
+        if not all(call.record.exact for call in self.calls):
+            _give_back_memory()
 
     def of(self, role: str) -> list[Call]:
-        return [call for call, its in zip(self.calls, self.roles, strict=True) if its == role]
+        return [call for call, its in zip(self.calls, self.roles, strict=self.until is None) if its == role]
 
     def next_role(self) -> tuple[str, int]:
         """The role of the call that comes now, and its layer."""
@@ -78,6 +103,44 @@ class Recorder:
         if key not in self._masks:
             self._masks[key] = (read_mask(*given, causal=causal, shape=shape), given)  # given: so that ids stay theirs
         return self._masks[key][0]
+
+    def record(self, role: str, query: Tensor, key: Tensor, value: Tensor, **rule: Any) -> Attention:
+        """What is kept of a call: its queries (H, T, K), keys and values (G, S, K), and the rest of an `Attention`."""
+        vectors = [query, key, value]
+        n_byte = 4 * sum(each.numel() for each in vectors)
+        if n_byte * len(self.roles) > self.exact_bytes and (halves := _halves(vectors, rule)):
+            return Attention(*self._own(role, halves), None, **rule)
+        return Attention(*self._own(role, vectors), **rule)
+
+    def _own(self, role: str, vectors: Sequence[Tensor]) -> list[np.ndarray]:
+        """Copies, half precision where they are so, in the room for all calls of this role that are of this size."""
+        size = sum(each.numel() for each in vectors)
+        dtype = np.float16 if vectors[0].dtype == torch.float16 else np.float32
+        room = self._room.get((role, size, dtype))
+        if room is None or (its := next(room, None)) is None:
+            room = iter(room_for((max(1, self.roles.count(role)), size), dtype))
+            self._room[role, size, dtype], its = room, next(room)
+        copies, start = [], 0
+        for each in vectors:
+            stop = start + each.numel()
+            copies.append(its[start:stop].reshape(each.shape))
+            torch.from_numpy(copies[-1]).copy_(each)
+            start = stop
+        return copies
+
+
+def room_for(shape: tuple[int, ...], dtype: type) -> np.ndarray:
+    """Memory for what a run keeps, not yet filled; a large piece lies outside the heap and is had in one go.
+
+    In the heap it would take the room that one forward pass after the other has for its temporaries, which then have
+    to be had from the system anew, page by page. Huge pages, which NumPy asks for, cost more than they save as soon as
+    memory is in pieces: the system first moves others' pages out of the way.
+    """
+    n_byte = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    if n_byte < _LARGE or not hasattr(mmap, "MAP_POPULATE"):
+        return np.empty(shape, dtype)
+    block = mmap.mmap(-1, n_byte, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_POPULATE)
+    return np.frombuffer(block, dtype).reshape(shape)
 
 
 _active: ContextVar[Recorder | None] = ContextVar("recorder", default=None)
@@ -201,17 +264,19 @@ def attend(
     if output_gain is not None:
         output = output * output_gain.transpose(1, 2)
     mask = recorder.mask(attention_mask, position_bias, causal=is_causal, shape=(n_query, n_key))
-    record = Attention(
-        _own(query[0]),
-        _own(key[0]),
-        _own(value[0]),
-        scale,
-        mask.causal,
+    record = recorder.record(
+        role,
+        *(query[0], key[0], value[0]),
+        scale=scale,
+        causal=mask.causal,
         window=mask.window,
         soft_cap=float(softcap or 0),
         bias=mask.bias,
     )
-    recorder.calls.append(Call(module, record, output[0].numpy().copy() if recorder.keep_output else None))
+    kept = [each[0].float().numpy().copy() if recorder.keep_output else None for each in (output, value)]
+    recorder.calls.append(Call(module, record, *kept))
+    if role == "self" and layer == recorder.until:
+        raise Enough
     return output, None
 
 
@@ -288,7 +353,21 @@ def _capped(
     return torch.cat(blocks, dim=2).transpose(1, 2)
 
 
-def _own(view: Tensor) -> np.ndarray:
-    """A copy, where the tensor is a view: a view of fused queries, keys and values keeps all of them alive."""
-    whole = view.is_contiguous() and view.untyped_storage().nbytes() == view.numel() * view.element_size()
-    return (view if whole else view.clone(memory_format=torch.contiguous_format)).float().numpy()
+def _halves(vectors: Sequence[Tensor], rule: dict[str, Any]) -> list[Tensor] | None:
+    """Queries and keys in half precision; None if some weights that are looked at would move too far."""
+    if not all(least > -_LARGEST_HALF and most < _LARGEST_HALF for least, most in map(torch.aminmax, vectors[:2])):
+        return None
+    halves = [each.half() for each in vectors[:2]]
+    exact = Attention(*(each.float().numpy() for each in vectors), **rule)
+    half = Attention(*(each.numpy() for each in halves), None, **rule)
+    rows = slice(None, None, -max(1, exact.n_query // _ROWS_COMPARED))  # the last, and others
+    moved = np.abs(layer_weights(half, rows) - layer_weights(exact, rows)).max()
+    return halves if moved <= HALF_PRECISION else None
+
+
+def _give_back_memory() -> None:
+    """What the forward pass freed, to the system: glibc keeps it otherwise, 128 MiB at 1,024 tokens of GPT-2."""
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (OSError, AttributeError, TypeError):  # another C library
+        return

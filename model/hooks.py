@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from model.capture import NotCaptured, active, head_gain
+from model.capture import NotCaptured, active, head_gain, room_for
 from model.run import VisitorError
 
 _OUTPUT_PROJECTIONS = {  # where the heads' outputs come together, in a block of a class that never calls `attend`
@@ -54,7 +55,8 @@ def watch_blocks(blocks: Sequence[nn.Module]) -> None:
         if recorder and recorder.hidden is None:
             stream = args[0] if args else kwargs["hidden_states"]  # (1, T, D); XLNet's (T, 1, D)
             d_model = stream.shape[-1]
-            recorder.hidden = stream.new_empty(len(blocks) + 1, stream.numel() // d_model, d_model)
+            hidden = room_for((len(blocks) + 1, stream.numel() // d_model, d_model), np.float32)  # (L + 1, T, D)
+            recorder.hidden = torch.from_numpy(hidden)
             recorder.hidden[0] = stream.reshape(-1, d_model)
 
     def after(_: nn.Module, args: tuple, output: Tensor | tuple) -> None:
@@ -63,8 +65,8 @@ def watch_blocks(blocks: Sequence[nn.Module]) -> None:
             recorder.n_block += 1
             recorder.hidden[recorder.n_block] = stream.reshape(-1, stream.shape[-1])
 
+    blocks[0].register_forward_pre_hook(before, with_kwargs=True)
     for block in dict.fromkeys(blocks):
-        block.register_forward_pre_hook(before, with_kwargs=True)
         block.register_forward_hook(after)
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from model import checkpoint, hooks
 from model.architecture import Architecture, describe
-from model.attention import layer_weights
+from model.attention import attended
 from model.capture import ROUNDING, Recorder
 from model.intervention import UNCHANGED, Intervention
 from model.opened import open_model
@@ -173,7 +173,7 @@ class HuggingFaceModel:
         return tokens, positions
 
     def recompute_layer(self, run: ModelRun, layer: int) -> float:
-        """Read the text again, keep what this layer's heads gave, and compare with weights·V from `model.attention`.
+        """Read the text again up to this layer, keep what its heads gave, and compare with weights·V of the run.
 
         Returns the largest difference. Raises `VisitorError` for a model that gives no values.
         """
@@ -183,17 +183,15 @@ class HuggingFaceModel:
                 "this layer cannot be computed again by hand."
             )
         ids, source = ([token.id for token in tokens] for tokens in (run.tokens, run.source))
-        recorder, _ = self._forward(ids, source, run.intervention, keep_output=True)
+        recorder, _ = self._forward(ids, source, run.intervention, keep_output=True, until=layer)
         return self._difference(run, layer, recorder)
 
     def _difference(self, run: ModelRun, layer: int, recorder: Recorder) -> float:
-        theirs = recorder.of("self")[layer].output  # (T, H, K)
-        attention = run.attention[layer]
-        group = attention.n_head // attention.value.shape[0]
-        ours = layer_weights(attention) @ attention.value.repeat(group, axis=0)  # (H, T, K)
+        call = recorder.of("self")[layer]
+        ours = attended(run.attention[layer], call.value)  # (H, T, K)
         if (gain := run.intervention.output_gain(layer, *ours.shape[:2])) is not None:
             ours *= gain[:, :, None]
-        return float(np.abs(ours.transpose(1, 0, 2) - theirs).max())
+        return float(np.abs(ours.transpose(1, 0, 2) - call.output).max())
 
     def layer_parameters(self, layer: int) -> LayerParameters | None:
         return None  # fused, rotated and grouped in ways that differ by class
@@ -207,7 +205,7 @@ class HuggingFaceModel:
         return {name: tuple(parameter.shape) for name, parameter in self.opened.transformer.named_parameters()}
 
     def _forward(
-        self, ids: Sequence[int], source: Sequence[int], intervention: Intervention = UNCHANGED, **options: bool
+        self, ids: Sequence[int], source: Sequence[int], intervention: Intervention = UNCHANGED, **options: Any
     ) -> tuple[Recorder, Any]:
         return self.opened.forward(ids, source, intervention, segments=self._segments(ids), **options)
 

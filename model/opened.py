@@ -5,6 +5,7 @@ changes afterwards, so visitors and threads share it. Letters as in `model.run`.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 
 from model import capture, hooks
 from model.attention import layer_weights
-from model.capture import ROUNDING, NotCaptured, Recorder
+from model.capture import ROUNDING, Enough, NotCaptured, Recorder
 from model.intervention import UNCHANGED, Intervention
 from model.pretrained import Build, short
 from model.run import Attention, DenseAttention, Layer, ModelNotAvailable
@@ -59,6 +60,7 @@ class Opened:
     attn_implementation: str
     can_switch = True  # whether single heads can be switched off
     roles: tuple[str, ...] = ()  # of the attention calls, in order
+    exact_bytes = capture.EXACT_BYTES  # of a run's queries, keys and values; a longer text's are kept in half precision
 
     def __init__(self, build: Build, *, not_captured: str):
         self.not_captured_because = not_captured
@@ -84,8 +86,12 @@ class Opened:
         segments: Sequence[int] | None = None,
         weights: bool = False,
         keep_output: bool = False,
+        until: int | None = None,
     ) -> tuple[Recorder, Any]:
-        """Read a text (and a source, if it reads pairs): what was taken down, and what transformers returns."""
+        """Read a text (and a source, if it reads pairs): what was taken down, and what transformers returns.
+
+        `until` this layer, if told, and then nothing is returned.
+        """
         given: dict[str, Any] = {"input_ids": torch.tensor([ids])}  # (1, T)
         if self.pair:
             given = {"input_ids": torch.tensor([source]), "decoder_input_ids": given["input_ids"]}
@@ -95,8 +101,9 @@ class Opened:
             given["output_attentions"] = True
         if getattr(self.config, "use_cache", None) is not None:
             given["use_cache"] = False
-        with Recorder(intervention, self.roles, keep_output) as recorder:
+        with Recorder(intervention, self.roles, keep_output, self.exact_bytes, until) as recorder, suppress(Enough):
             return recorder, self._body(**given)
+        return recorder, None
 
     def attention(self, recorder: Recorder, output: Any) -> dict[str, tuple[Layer, ...]]:
         """Of each of `KINDS`, what one forward showed."""

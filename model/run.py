@@ -84,6 +84,7 @@ def _visible(character: str) -> str:
     return character
 
 
+SINGLE, HALF = np.dtype(np.float32), np.dtype(np.float16)
 FAMILIES = ("decoder", "encoder", "encoder-decoder")
 
 
@@ -113,11 +114,14 @@ class ModelInfo:
 
 @dataclass(frozen=True)
 class Attention:
-    """One layer's attention, kept as queries and keys; `model.attention` reads weights, scores, arithmetic off it."""
+    """One layer's attention, kept as queries and keys; `model.attention` reads weights, scores, arithmetic off it.
 
-    query: np.ndarray  # (H, T, K)
-    key: np.ndarray  # (G, S, K), H a multiple of G
-    value: np.ndarray  # (G, S, K)
+    Of a long text, queries and keys may be kept in half precision, and then no values (`model.capture` says when).
+    """
+
+    query: np.ndarray  # (H, T, K) float32; float16 in half precision
+    key: np.ndarray  # (G, S, K) of the same type, H a multiple of G
+    value: np.ndarray | None  # (G, S, K) float32; None in half precision
     scale: float
     causal: bool  # whether query t sees only the keys 0 … t
     window: int = 0  # it sees only keys nearer than this, itself included (sliding window); 0: all
@@ -127,19 +131,31 @@ class Attention:
     def __post_init__(self):
         n_head, n_query, d_head = self.query.shape
         n_key_head, n_key, d_key = self.key.shape
-        if self.value.shape[:2] != (n_key_head, n_key) or d_key != d_head or n_head % n_key_head:
+        value_shape = self.key.shape if self.value is None else self.value.shape
+        if value_shape[:2] != (n_key_head, n_key) or d_key != d_head or n_head % n_key_head:
             raise ValueError(
-                f"query {self.query.shape}, key {self.key.shape} and value {self.value.shape} do not fit together"
+                f"query {self.query.shape}, key {self.key.shape} and value {value_shape} do not fit together"
             )
         if self.causal and n_query != n_key:
             raise ValueError(f"causal attention of {n_query} queries over {n_key} keys")
         if self.window < 0 or self.soft_cap < 0:
             raise ValueError(f"a window of {self.window} keys, a soft cap of {self.soft_cap}")
-        _seal(self.query, self.key, self.value)
-        if self.bias is not None:
-            if self.bias.shape not in ((n_head, n_query, n_key), (1, n_query, n_key)):
-                raise ValueError(f"a bias {self.bias.shape} for {n_head} heads, {n_query} queries, {n_key} keys")
-            _seal(self.bias)
+        if self.exact != (self.value is not None):
+            raise ValueError(f"queries in {self.query.dtype} {'without' if self.exact else 'with'} values")
+        _seal(self.query, self.key, dtype=SINGLE if self.exact else HALF)
+        _seal(*(array for array in (self.value, self.bias) if array is not None))
+        if self.bias is not None and self.bias.shape not in ((n_head, n_query, n_key), (1, n_query, n_key)):
+            raise ValueError(f"a bias {self.bias.shape} for {n_head} heads, {n_query} queries, {n_key} keys")
+
+    @property
+    def exact(self) -> bool:
+        """Whether queries and keys are as the model computed them; else rounded, and weights off by about 2e-3."""
+        return self.query.dtype != HALF
+
+    @property
+    def n_byte(self) -> int:
+        """What queries, keys and values take. (A bias is often shared by all layers, and not counted.)"""
+        return self.query.nbytes + self.key.nbytes + (0 if self.value is None else self.value.nbytes)
 
     @property
     def n_head(self) -> int:
@@ -164,6 +180,11 @@ class DenseAttention:
         if self.weights.ndim != 3:
             raise ValueError(f"weights {self.weights.shape}, expected heads x queries x keys")
         _seal(self.weights)
+
+    @property
+    def exact(self) -> bool:
+        """They are the model's own."""
+        return True
 
     @property
     def n_head(self) -> int:
@@ -200,7 +221,7 @@ class Predictions:
             if values.shape != (n_token,):
                 raise ValueError(f"{values.shape} values for {n_token} tokens")
         _seal(self.top_log_prob, self.next_log_prob, self.entropy)
-        _seal(self.top_id, self.next_rank, dtype=np.int64)
+        _seal(self.top_id, self.next_rank, dtype=np.dtype(np.int64))
 
     @property
     def loss(self) -> float:
@@ -346,9 +367,9 @@ class LanguageModel(Protocol):
         """The name and the shape of each trained tensor; one that is used in two places is there once."""
 
 
-def _seal(*arrays: np.ndarray, dtype: type = np.float32) -> None:
+def _seal(*arrays: np.ndarray, dtype: np.dtype = SINGLE) -> None:
     """Check the type and make the arrays read-only."""
     for array in arrays:
         if array.dtype != dtype:
-            raise ValueError(f"a run is kept in {np.dtype(dtype)}, not {array.dtype}")
+            raise ValueError(f"a run is kept in {dtype}, not {array.dtype}")
         array.setflags(write=False)

@@ -87,7 +87,8 @@ def test_weights_alone_are_read_the_same_way():
     assert np.array_equal(reading.attention_weights(dense, 2, slice(3, 5)), weights[2, 3:5])
     assert np.array_equal(reading.layer_weights(dense, heads=[1, 3]), weights[[1, 3]])
     whole, same = reading.pooled_overview([known], 4), reading.pooled_overview([dense], 4)
-    assert np.array_equal(whole.maximum, same.maximum)
+    np.testing.assert_allclose(whole.maximum, same.maximum, atol=1e-6)
+    np.testing.assert_allclose(whole.mean, same.mean, atol=1e-6)
     with pytest.raises(IndexError, match="no head 4 among 4"):
         reading.attention_weights(dense, 4)
 
@@ -209,7 +210,70 @@ def test_overview_of_a_short_text_is_exact():
     attention = random_attention()
     overview = reading.pooled_overview([attention], 64)
     np.testing.assert_array_equal(overview.maximum[0], overview.mean[0])
-    np.testing.assert_allclose(overview.maximum[0], reading.layer_weights(attention), atol=1e-7)
+    np.testing.assert_allclose(overview.maximum[0], reading.layer_weights(attention), atol=1e-6)
+
+
+@pytest.mark.parametrize("changes", [{"window": 5}, {"window": 40}, {"soft_cap": 2.0}, {"bias": True}])
+@pytest.mark.parametrize("causal", [True, False])
+def test_overview_of_other_rules_agrees_with_pooling_full_maps(changes, causal):
+    """A number of keys that cells cannot share evenly, so that some have one more."""
+    attention = random_attention(150, 150, n_key_head=2, causal=causal)
+    if "bias" in changes:
+        changes = {"bias": np.random.default_rng(1).normal(size=(4, 150, 150)).astype(np.float32)}
+    attention = replace(attention, **changes)
+    overview, dense = (
+        reading.pooled_overview([layer], 64) for layer in (attention, DenseAttention(reading.layer_weights(attention)))
+    )
+    np.testing.assert_allclose(overview.maximum, dense.maximum, atol=1e-6)
+    np.testing.assert_allclose(overview.mean, dense.mean, atol=1e-6)
+
+
+def test_a_query_that_sees_nothing_has_no_weights():
+    bias = np.zeros((1, 6, 6), np.float32)
+    bias[0, 2] = -np.inf
+    attention = replace(random_attention(6, 6, causal=False), bias=bias)
+    with np.errstate(invalid="ignore"):
+        weights, overview = reading.layer_weights(attention), reading.pooled_overview([attention], 3)
+    assert np.isnan(weights[:, 2]).all() and not np.isnan(weights[:, [0, 1, 3, 4, 5]]).any()
+    assert np.isnan(overview.maximum[0, :, 1]).all() and not np.isnan(overview.maximum[0, :, [0, 2]]).any()
+
+
+def half_precision(attention: Attention) -> Attention:
+    query, key = attention.query.astype(np.float16), attention.key.astype(np.float16)
+    return replace(attention, query=query, key=key, value=None)
+
+
+@pytest.mark.parametrize("sharpness", [0.3, 1, 3])
+@pytest.mark.parametrize("n_key_head", [4, 2])
+def test_half_precision_moves_a_weight_by_a_thousandth_or_two(sharpness, n_key_head):
+    rng = np.random.default_rng(0)
+    query = rng.normal(size=(4, 200, 64)).astype(np.float32) * np.float32(sharpness)
+    key, value = rng.normal(size=(2, n_key_head, 200, 64)).astype(np.float32)
+    exact = Attention(query, key, value, 64**-0.5, causal=True)
+    half = half_precision(exact)
+    assert exact.exact and not half.exact
+    assert half.n_byte == (4 + n_key_head) * 200 * 64 * 2 and exact.n_byte == (4 + 2 * n_key_head) * 200 * 64 * 4
+    weights = reading.layer_weights(half)
+    assert weights.dtype == np.float32 and np.abs(weights - naive_weights(exact)).max() < 2e-3
+    # never float16 arithmetic: what is read off is what these very float16 numbers give in float64
+    np.testing.assert_allclose(weights, naive_weights(half), atol=2e-6)
+    overview = reading.pooled_overview([half], 16)
+    dense = reading.pooled_overview([DenseAttention(weights)], 16)
+    np.testing.assert_allclose(overview.maximum, dense.maximum, atol=1e-6)
+    np.testing.assert_allclose(overview.mean, dense.mean, atol=1e-6)
+    scores = reading.attention_scores(half, 1, slice(9, 10))
+    cell = reading.cell_arithmetic(half, 1, 9, 4)
+    assert {each.dtype.name for each in (scores, cell.query, cell.key, cell.product, cell.row_scores)} == {"float32"}
+    assert cell.weight == pytest.approx(float(weights[1, 9, 4]), rel=1e-5)
+    assert cell.dot == pytest.approx(float(cell.product.sum()), rel=1e-4)
+
+
+def test_what_heads_take_from_values():
+    attention = random_attention(n_head=6, n_key_head=2)
+    expected = reading.layer_weights(attention) @ attention.value.repeat(3, axis=0)
+    np.testing.assert_allclose(reading.attended(attention, attention.value), expected, atol=1e-6)
+    dense = DenseAttention(reading.layer_weights(attention))
+    np.testing.assert_allclose(reading.attended(dense, attention.value), expected, atol=1e-6)
 
 
 def test_overview_never_holds_a_whole_layer():
@@ -220,6 +284,16 @@ def test_overview_never_holds_a_whole_layer():
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert most < one_layer / 2
+
+
+def test_overview_of_a_long_text_takes_little_memory():
+    """A layer of 12 heads and 4,096 tokens, whose maps would take 768 MiB; 12 layers' pictures are 4.3 MiB more."""
+    query, key = np.random.default_rng(0).normal(size=(2, 12, 4096, 64)).astype(np.float16)
+    tracemalloc.start()
+    reading.pooled_overview([Attention(query, key, None, 0.125, causal=False)])
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most / 2**20 + 4.3 < 64
 
 
 @pytest.mark.parametrize(("query", "key"), [(-1, 0), (2, 0), (0, -1), (0, 2)])

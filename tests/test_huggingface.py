@@ -12,11 +12,12 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 
 from model import huggingface
 from model.attention import layer_weights
-from model.capture import read_mask
+from model.capture import HALF_PRECISION, read_mask
 from model.huggingface import HuggingFaceModel
 from model.intervention import Intervention
 from model.run import ModelNotAvailable, PromptError, Token, VisitorError
 from tests.conftest import REPEATED
+from viz.ui import session
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
@@ -214,6 +215,91 @@ def test_an_encoder_decoder_reads_one_text_and_writes_another(tmp_path):
     assert run.predictions.of_next and lm.recompute_layer(run, 1) < 1e-5
     with pytest.raises(PromptError, match="reads one text and writes another"):
         lm.run(target)
+
+
+def attention_bytes(lm: HuggingFaceModel, n_token: int) -> int:
+    info = lm.info
+    return 4 * info.n_layer * n_token * info.d_head * (info.n_head + 2 * info.n_key_head)
+
+
+@pytest.mark.parametrize("kind", ["GPT2LMHeadModel", "LlamaForCausalLM"])
+def test_a_long_text_is_kept_in_half_precision(tmp_path, kind):
+    config = {"n_embd": 32, "n_layer": 3, "n_head": 4, "n_positions": 40}
+    if kind.startswith("Llama"):
+        config = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "num_key_value_heads": 2}
+    lm = load(save(tmp_path / kind, kind, byte_level(), config | {"bos_token_id": 0, "eos_token_id": 0}))
+    tokens = lm.encode(REPEATED)
+    exact = lm.run(tokens)
+    assert all(layer.exact for layer in exact.attention)
+    assert sum(layer.n_byte for layer in exact.attention) == attention_bytes(lm, len(tokens))
+    lm.opened.exact_bytes = attention_bytes(lm, len(tokens))
+    assert all(layer.exact for layer in lm.run(tokens).attention)  # it just fits
+
+    lm.opened.exact_bytes -= 1
+    half = lm.run(tokens)
+    assert not any(layer.exact for layer in half.attention)
+    for ours, theirs in zip(half.attention, exact.attention, strict=True):
+        assert ours.query.dtype == ours.key.dtype == np.float16 and ours.value is None
+        assert np.array_equal(ours.query, theirs.query.astype(np.float16))
+        moved = np.abs(layer_weights(ours) - layer_weights(theirs))
+        assert 0 < moved.max() < 2 * HALF_PRECISION
+    assert np.array_equal(half.hidden, exact.hidden) and half.predictions.loss == exact.predictions.loss
+    assert all(lm.recompute_layer(half, layer) < 1e-2 for layer in range(3))
+    without = lm.run(tokens, Intervention(heads_off=frozenset({(1, 2)})))
+    assert not without.attention[1].exact and lm.recompute_layer(without, 1) < 1e-2
+
+
+def test_a_layer_that_half_precision_would_falsify_stays_exact(gpt2_folder):
+    path = gpt2_folder / "model.safetensors"
+    weights = load_file(path)
+    for layer, factor in ((1, 300.0), (2, 1e6)):  # scores so far apart that roundings show; keys beyond 65,504
+        weights[f"transformer.h.{layer}.attn.c_attn.weight"][:, 32:64] *= factor
+    save_file(weights, path, {"format": "pt"})
+    lm = load(gpt2_folder)
+    lm.opened.exact_bytes = 0
+    run = lm.run(lm.encode(REPEATED))
+    assert [layer.exact for layer in run.attention] == [False, True, True]
+    assert run.attention[1].value is not None
+
+
+def test_what_is_kept_is_a_copy_in_one_piece(gpt2_folder):
+    """A view of the fused queries, keys and values would keep all of them alive, and more than once."""
+    lm = load(gpt2_folder)
+    for exact_bytes, arrays in ((1 << 20, ("query", "key", "value")), (0, ("query", "key"))):
+        lm.opened.exact_bytes = exact_bytes
+        run = lm.run(lm.encode(REPEATED))
+        kept = [getattr(layer, name) for layer in run.attention for name in arrays]
+        roots = {id(root): root for root in map(root_of, kept)}
+        assert len(roots) == 1 and sum(array.nbytes for array in kept) == next(iter(roots.values())).nbytes
+        assert all(array.flags.c_contiguous and not array.flags.writeable for array in kept)
+
+
+def test_a_layer_is_done_again_without_those_after_it(gpt2_folder):
+    lm = load(gpt2_folder)
+    tokens = lm.encode(REPEATED)
+    ids = [token.id for token in tokens]
+    run = lm.run(tokens)
+    for layer in range(3):
+        recorder, output = lm.opened.forward(ids, keep_output=True, until=layer)
+        assert output is None and len(recorder.of("self")) == layer + 1 and recorder.n_block == layer
+        assert np.array_equal(recorder.of("self")[layer].record.key, run.attention[layer].key)
+        assert lm.recompute_layer(run, layer) < 1e-5
+    assert np.array_equal(lm.run(tokens).hidden, run.hidden)  # nothing of it stays
+
+
+def test_the_attention_page_says_that_weights_are_rounded(gpt2_folder, monkeypatch, open_page):
+    monkeypatch.setenv("REGARD_MODEL_ROOTS", str(gpt2_folder.parent))
+    name = f"folder:{gpt2_folder}"
+    session.language_model(name).opened.exact_bytes = 0  # this test's own model: no other reads its folder
+    app = open_page("attention", model=name, text=REPEATED)
+    assert not app.exception
+    said = "\n".join(element.value for element in [*app.markdown, *app.caption])
+    assert "are kept in half precision, 16 bits a number: its weights are exact to about 0.002." in said
+    assert "softmax(Q·Kᵀ/√d)·V, gives what the model itself computed" in said and "**Check failed" not in said
+
+
+def root_of(array: np.ndarray) -> np.ndarray:
+    return array if array.base is None else root_of(array.base)
 
 
 def test_two_visitors_at_once(gpt2_folder):

@@ -34,12 +34,32 @@ def test_attention_that_does_not_fit(query, key, value, causal, sentence):
         Attention(zeros(*query), zeros(*key), zeros(*value), 0.5, causal)
 
 
-@pytest.mark.parametrize("wrong", [0, 1, 2])
-def test_attention_is_float32(wrong):
-    arrays = [zeros(4, 5, 8), zeros(4, 5, 8), zeros(4, 5, 8)]
-    arrays[wrong] = arrays[wrong].astype(np.float16)
-    with pytest.raises(ValueError, match="a run is kept in float32, not float16"):
+@pytest.mark.parametrize(
+    ("kinds", "sentence"),
+    [
+        ("fdd", "kept in float32, not float64"),
+        ("fef", "kept in float32, not float16"),
+        ("ffe", "kept in float32, not float16"),
+        ("ef-", "kept in float16, not float32"),
+        ("eee", "queries in float16 with values"),
+        ("eef", "queries in float16 with values"),
+        ("ff-", "queries in float32 without values"),
+    ],
+)
+def test_attention_is_float32_or_half_precision_without_values(kinds, sentence):
+    """One letter for each of query, key and value, as NumPy has them: e float16, f float32, d float64; -: none."""
+    arrays = [None if kind == "-" else zeros(4, 5, 8, dtype=np.dtype(kind)) for kind in kinds]
+    with pytest.raises(ValueError, match=sentence):
         Attention(*arrays, 0.5, causal=True)
+
+
+def test_half_precision_says_so():
+    query = zeros(4, 5, 8, dtype=np.float16)
+    half, exact = Attention(query, query.copy(), None, 0.5, True), Attention(*zeros(3, 4, 5, 8), 0.5, True)
+    assert (half.exact, exact.exact) == (False, True) and DenseAttention(zeros(4, 5, 5)).exact
+    assert (half.n_byte, exact.n_byte) == (2 * 160 * 2, 3 * 160 * 4)
+    with pytest.raises(ValueError, match="read-only"):
+        half.key[...] = 0
 
 
 def predictions(n_token: int = 5, **changes) -> Predictions:

@@ -9,8 +9,11 @@ from tests.benchmarks.timing import Measured, NotMeasurable, table
 SUBJECTS = {
     "peers": "bytes and time of the first picture of all heads, against BertViz's model_view",
     "capture": "a run with its record kept, against the same forward without",
-    "huggingface": "a transformers model with its attention kept, against the same forward without and against eager",
+    "huggingface": "a transformers model with its attention kept, against the forward without and against eager",
+    "memory": "what such a capture keeps, against eager with its weights and hidden states",
+    "lens": "such a capture against TransformerLens's run_with_cache",
     "reading": "units, sink and combined heads read off the record, against another run",
+    "translation": "100 sentences translated greedily with the cache of keys and values, against without",
     "start": "from `streamlit run` to the first painted page, and what is imported on the way",
     "interaction": "a step of the layer control to the new picture; a hover and its messages",
     "visitors": "25 visitors at once",
@@ -26,6 +29,8 @@ def main() -> None:
     )
     parser.add_argument("subjects", nargs="*", metavar="subject", help="all, unless named")
     parser.add_argument("--quick", action="store_true", help="few rounds: only to see that everything works")
+    parser.add_argument("--model", choices=("gpt2", "bert", "llama"), help="huggingface, memory: this one alone")
+    parser.add_argument("--tokens", type=int, metavar="N", help="huggingface, memory: this length alone")
     parser.add_argument(
         "--data", type=Path, help="the story mix, *.txt.xz; compression needs it and is skipped without"
     )

@@ -1,105 +1,128 @@
 """A transformers model read by Regard, against the same model run plainly (sdpa) and by the peers' way (eager).
 
-Models of GPT-2's size with random weights: time and memory do not depend on their values.
+Models of GPT-2's size with random weights: time and memory do not depend on their values. The three share one copy of
+the weights, so that none lies better in memory. `--model gpt2 --tokens 1024` measures one model at one length.
 """
 
 import argparse
+import os
 import tracemalloc
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import torch
 
+from model import serving
 from model.attention import layer_weights, pooled_overview
 from model.huggingface import HuggingFaceModel
-from tests.benchmarks.timing import Measured, at_most, interleaved, part_of
+from tests.benchmarks.timing import Measured, Rounds, at_most, interleaved, part_of
 
-# tokens: the most that a capture may cost, as a part of eager with its weights; rounds of at least 3 calls
-LENGTHS = {16: (1.0, 20), 128: (1.0, 20), 512: (0.9, 10), 1024: (0.75, 6), 2048: (0.5, 2), 4096: (0.3, 1)}
+# tokens: rounds; the most that a capture may cost, as a part of eager with its weights
+LENGTHS = {
+    16: (12, 1.0),
+    64: (10, 1.0),
+    128: (8, 1.0),
+    256: (6, 0.95),
+    512: (5, 0.9),
+    1024: (4, 0.75),
+    2048: (2, 0.5),
+    4096: (1, 0.3),
+}
 QUICK = (16, 64)
-KINDS = ("GPT2", "Bert", "Llama")
+KINDS = {"gpt2": "GPT2", "bert": "Bert", "llama": "Llama"}
 CAPTURE = 1.05  # of the same forward without
-OVERVIEW, OVERVIEW_MEMORY = 0.4, 64  # of the forward; MiB
-ONE_HEAD = 300  # times faster than an eager capture
+OVERVIEW, OVERVIEW_MEMORY = 0.4, 64  # of the forward, from 1,024 tokens on; MiB
+ONE_HEAD = 300  # times faster than an eager capture, from 256 tokens on
 
 
 def measure(args: argparse.Namespace) -> Iterator[Measured]:
-    torch.set_num_threads(1)  # as the app serves
-    for kind in KINDS:
-        build = builder(kind)
+    serving.load_torch()  # one thread, as the app serves, for all
+    yield Measured("setting, both sides", f"torch {torch.__version__}, 1 thread, {allocator()}")
+    lengths = [args.tokens] if args.tokens else QUICK if args.quick else list(LENGTHS)
+    for kind in [args.model] if args.model else KINDS:
+        build = builder(KINDS[kind])
         lm = HuggingFaceModel(build, None, name=kind, title=kind, fingerprint="")
-        for n_token in QUICK if args.quick else LENGTHS:
-            yield from at_length(kind, lm, (build("sdpa"), build("eager")), n_token, args)
+        peers = {name: twin(build(name), lm.opened.transformer) for name in ("sdpa", "eager")}
+        for n_token in lengths:
+            yield from at_length(kind, lm, peers, n_token, args.quick)
 
 
-def at_length(
-    kind: str, lm: HuggingFaceModel, peers: tuple[Any, Any], n_token: int, args: argparse.Namespace
-) -> Iterator[Measured]:
-    target, n_round = LENGTHS.get(n_token, (1.0, 2))
-    ids = [1 + i * 7 % 1000 for i in range(n_token)]
-    plain, eager = peers
+def at_length(kind: str, lm: HuggingFaceModel, peers: dict[str, Any], n_token: int, quick: bool) -> Iterator[Measured]:
+    n_round, of_eager = LENGTHS.get(n_token, (3, None))
+    ids = ids_of(n_token)
+    attention = capture(lm, ids)
     rounds = interleaved(
         {
-            "capture": lambda: capture(lm, ids),
-            "plain": lambda: forward(plain, ids),
-            "eager": lambda: forward(eager, ids, output_attentions=True),
+            "capture": partial(capture, lm, ids),
+            "plain": partial(forward, peers["sdpa"], ids),
+            "eager": partial(forward, peers["eager"], ids, output_attentions=True),
+            "head": partial(layer_weights, attention[5], heads=[3]),
+            "overview": partial(pooled_overview, attention),
         },
-        n_round=2 if args.quick else n_round,
+        n_round=2 if quick else n_round,
     )
-    seconds = {name: rounds.median(name) for name in ("capture", "plain", "eager")}
-    note = f"{seconds['capture']:.3f} s; others used {rounds.others:.2f} core"
-    what = f"{kind}, {n_token} tokens: forward + record"
-    yield at_most(f"{what} / forward", rounds.ratio("capture", "plain"), CAPTURE, "x", note)
-    yield at_most(f"{what} / eager with weights", rounds.ratio("capture", "eager"), target, "x", note)
-    yield from on_demand(kind, lm, ids, seconds, args)
-
-
-def on_demand(
-    kind: str, lm: HuggingFaceModel, ids: list[int], seconds: dict[str, float], args: argparse.Namespace
-) -> Iterator[Measured]:
-    """What is kept of a run, and what it costs to look at it; exact float32 throughout."""
-    attention = capture(lm, ids)
-    n_token, n_head = len(ids), attention[0].n_head
-    kept = sum(array.nbytes for layer in attention for array in (layer.query, layer.key, layer.value))
-    weights = 4 * len(attention) * n_head * n_token**2
-    yield Measured(
-        f"{kind}, {n_token} tokens: kept, queries, keys and values | the weights alone that eager keeps",
-        f"{kept / 2**20:,.1f} | {weights / 2**20:,.1f} MiB",
-    )
-    head = interleaved({"head": lambda: layer_weights(attention[5], heads=[3])}, n_round=2 if args.quick else 6)
-    note = f"{1000 * head.median('head'):.2f} ms"
-    what = f"{kind}, {n_token} tokens: one head opened, of eager's capture"
-    yield part_of(what, head.median("head"), seconds["eager"], ONE_HEAD if n_token >= 256 else None, note)
-    overview = interleaved({"overview": lambda: pooled_overview(attention)}, n_round=1 if n_token > 1024 else 2)
+    yield from of_time(f"{kind}, {n_token} tokens: ", rounds, n_token, of_eager)
     tracemalloc.start()
     pooled_overview(attention)
     peak = tracemalloc.get_traced_memory()[1] / 2**20
     tracemalloc.stop()
-    part = overview.median("overview") / seconds["plain"]
-    what = f"{kind}, {n_token} tokens: all heads, pooled to 64 x 64"
-    if n_token >= 1024:
-        yield at_most(f"{what} / forward", part, OVERVIEW, "x", f"{overview.median('overview'):.2f} s")
-    yield at_most(f"{what}, memory at most", peak, OVERVIEW_MEMORY, " MiB")
+    yield at_most(f"{kind}, {n_token} tokens: all heads pooled, memory at most", peak, OVERVIEW_MEMORY, " MiB")
 
 
-def builder(kind: str) -> Callable[[str], Any]:
+def of_time(what: str, rounds: Rounds, n_token: int, of_eager: float | None) -> Iterator[Measured]:
+    def by_processor(name: str, to: str) -> str:
+        return f"by processor time {rounds.processor_ratio(name, to):.3g}x"
+
+    note = ", ".join(f"{name} {rounds.median(name):.3g} s" for name in ("capture", "plain", "eager"))
+    yield Measured(f"{what}medians", f"{note}; others used {rounds.others:.2f} core")
+    for name, to, target in (("forward", "plain", CAPTURE), ("eager with weights", "eager", of_eager)):
+        name, ratio = f"{what}forward + record / {name}", rounds.ratio("capture", to)
+        note = by_processor("capture", to)
+        yield at_most(name, ratio, target, "x", note) if target else Measured(name, f"{ratio:.3g}x  ({note})")
+    head, eager = rounds.median("head"), rounds.median("eager")
+    target = ONE_HEAD if n_token >= 256 else None
+    yield part_of(f"{what}one head opened, of eager", head, eager, target, f"{1000 * head:.2f} ms")
+    ratio, name = rounds.ratio("overview", "plain"), f"{what}all heads, pooled to 64 x 64 / forward"
+    note = f"{rounds.median('overview'):.3g} s; {by_processor('overview', 'plain')}"
+    yield at_most(name, ratio, OVERVIEW, "x", note) if n_token >= 1024 else Measured(name, f"{ratio:.3g}x  ({note})")
+
+
+def allocator() -> str:
+    """How memory is had and given back; it matters as much as anything here."""
+    tuned = [f"{name}={value}" for name, value in os.environ.items() if name.startswith(("MALLOC_", "GLIBC_TUNABLES"))]
+    tuned += ["LD_PRELOAD=" + os.environ["LD_PRELOAD"]] if "LD_PRELOAD" in os.environ else []
+    return f"allocator: {', '.join(tuned) or 'the stock settings, as the app serves'}"
+
+
+def builder(kind: str, **changes: Any) -> Callable[[str], Any]:
     """12 layers of 12 heads, d_model 768, for 4,096 tokens."""
     import transformers
 
     sizes: dict[str, Any] = {"vocab_size": 2048, "max_position_embeddings": 4096}
-    if kind == "GPT2":
+    if kind.startswith("GPT2"):
         sizes = {"vocab_size": 2048, "n_positions": 4096, "bos_token_id": 0, "eos_token_id": 0}
-    if kind == "Llama":
+    if kind.startswith("Llama"):
         grouped = {"hidden_size": 768, "num_attention_heads": 12, "num_key_value_heads": 4, "num_hidden_layers": 12}
         sizes |= grouped | {"intermediate_size": 2048}
-    cls = getattr(transformers, f"{kind}Model")
+    cls = getattr(transformers, kind if kind.endswith("Model") else f"{kind}Model")
 
     def build(attn_implementation: str) -> Any:
-        config = cls.config_class(**sizes)  # not shared: it carries the attention's name
+        config = cls.config_class(**sizes | changes)  # not shared: it carries the attention's name
         torch.manual_seed(0)
         return cls._from_config(config, attn_implementation=attn_implementation).eval().requires_grad_(False)
 
     return build
+
+
+def twin(transformer: Any, other: Any) -> Any:
+    """The transformer with the other's very weights."""
+    transformer.load_state_dict(other.state_dict(), assign=True)
+    return transformer.requires_grad_(False)
+
+
+def ids_of(n_token: int) -> list[int]:
+    return [1 + i * 7 % 1000 for i in range(n_token)]
 
 
 def capture(lm: HuggingFaceModel, ids: list[int]) -> tuple:

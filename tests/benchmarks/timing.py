@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 _ROUND = 0.2  # seconds: the kernel counts processor time in hundredths
+_LONG = 3.0  # a round that has taken so long is over, even if nothing was called three times
 
 
 class NotMeasurable(Exception):
@@ -49,6 +50,7 @@ class Rounds:
     """Seconds of each variant in each of the quieter half of the rounds."""
 
     seconds: dict[str, np.ndarray]
+    processor: dict[str, np.ndarray]  # what this process itself used of them: it knows no waiting for a core
     others: float  # median share of one core that other processes used in these rounds; nan where it cannot be known
 
     def median(self, name: str) -> float:
@@ -58,33 +60,43 @@ class Rounds:
         """The median of the rounds' own ratios: a slow drift of the machine cancels out."""
         return float(np.median(self.seconds[name] / self.seconds[to]))
 
+    def processor_ratio(self, name: str, to: str) -> float:
+        """The same by processor time; says more where others use the cores, for work on one thread."""
+        return float(np.median(self.processor[name] / self.processor[to]))
+
 
 def interleaved(variants: dict[str, Callable[[], object]], n_round: int) -> Rounds:
     """Run all variants in turn, again and again, for `n_round` rounds of about 0.2 s; keep the quieter half.
+
+    A variant that takes seconds is called once a round, and warmed up once.
 
     A round's figure for a variant is the median of its calls in the round. What a call returns is let go only after the
     clock has stopped, so that keeping a result costs what it costs and freeing it does not count.
     """
     names = list(variants)
+    began = time.perf_counter()
     for name in names * 2:
+        if name == names[0] and time.perf_counter() - began > _LONG:
+            break
         variants[name]()
-    rounds, others = {name: [] for name in names}, []
+    rounds, others = {name: [] for name in names}, []  # (seconds, processor seconds)
     for _ in range(n_round):
         calls = {name: [] for name in names}
         busy, own, began = _busy_seconds(), time.process_time(), time.perf_counter()
-        while time.perf_counter() - began < _ROUND or len(calls[names[0]]) < 3:
+        while (passed := time.perf_counter() - began) < _ROUND or (passed < _LONG and len(calls[names[0]]) < 3):
             for name in names:
-                start = time.perf_counter()
+                start, used = time.perf_counter(), time.process_time()
                 kept = variants[name]()
-                calls[name].append(time.perf_counter() - start)
+                calls[name].append((time.perf_counter() - start, time.process_time() - used))
                 del kept
             names.reverse()  # nobody always comes first
         wall = time.perf_counter() - began
         others.append(np.maximum(0.0, _busy_seconds() - busy - (time.process_time() - own)) / wall)
         for name in names:
-            rounds[name].append(np.median(calls[name]))
+            rounds[name].append(np.median(calls[name], axis=0))
     quiet = np.argsort(others, kind="stable")[: max(1, n_round // 2)]
-    return Rounds({name: np.array(rounds[name])[quiet] for name in names}, float(np.median(np.array(others)[quiet])))
+    wall, processor = ({name: np.array(rounds[name])[quiet, clock] for name in names} for clock in (0, 1))
+    return Rounds(wall, processor, float(np.median(np.array(others)[quiet])))
 
 
 def _busy_seconds() -> float:

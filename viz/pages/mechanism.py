@@ -242,12 +242,12 @@ def show_maps(trained: ModelRun, changed: ModelRun) -> None:
         show_weight(changed, after, "changed", token, key)
     difference.markdown(map_difference(trained, changed, before, after))
     try:
-        error = session.current_model().recompute_layer(changed, layer)
+        error = session.recomputed(session.current_key(intervention=changed.intervention), layer)
     except VisitorError as unknown:
         caption(str(unknown))
         return
     check(
-        error < 1e-3,
+        error < (1e-3 if changed.attention[layer].exact else 0.03),
         f"layer {layer} of the changed model done again by hand from these weights gives what the model itself "
         f"computed; the largest difference is **{f'{error:.1e}' if error else 0}**.",
     )

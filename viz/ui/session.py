@@ -165,6 +165,15 @@ def _target(lm: LanguageModel, source: tuple[Token, ...], text: str) -> tuple[To
     return (start, *(token for token in lm.encode(text) if not token.special))
 
 
+@st.cache_resource(show_spinner=False, max_entries=128, hash_funcs={RunKey: repr})
+def recomputed(run_key: RunKey, layer: int) -> float:
+    """How far a layer done again by hand is from what the model computed: see `LanguageModel.recompute_layer`.
+
+    Raises `VisitorError` for a model that cannot be checked so.
+    """
+    return language_model(run_key.model).recompute_layer(run_of(run_key), layer)
+
+
 @st.cache_resource(show_spinner=False, max_entries=32, hash_funcs={RunKey: repr})
 def overview_of(run_key: RunKey, kind: str = "self") -> Overview:
     """All heads of one kind of attention of a run, pooled to at most 64 x 64 each."""
