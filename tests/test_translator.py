@@ -7,12 +7,14 @@ import pytest
 import torch
 
 from model import catalog
+from model.alignment import crossing
 from model.architecture import parameters_by_part
 from model.attention import attention_weights
 from model.generation import write_target
 from model.intervention import Intervention
 from model.run import ModelNotAvailable, PromptError
 from model.translation import greedy
+from model.units import units_of
 from tests.conftest import REPEATED, write_tiny
 from tests.test_architecture import parts_expected
 
@@ -126,3 +128,18 @@ def test_a_config_that_says_something_else_is_refused(tmp_path):
     (folder / "config.json").write_text(json.dumps(config | {"architecture": "decoder"}))
     with pytest.raises(ModelNotAvailable, match="damaged"):
         catalog.load("pair", weights=tmp_path)
+
+
+def test_the_shipped_translator_looks_at_the_noun_first_and_then_at_the_adjective():
+    lm = catalog.load("translator")
+    source = lm.encode("I would like a glass of red wine.")
+    start = lm.start_token()
+    run = lm.run((start, *lm.encode("Je voudrais un verre de vin rouge.")[:-1]), source=source)
+    heads = [(layer, head) for layer in range(lm.info.n_layer) for head in range(lm.info.n_head)]
+    words = [
+        units_of(tokens, b"".join(token.piece for token in tokens if not token.special).decode(), "words")
+        for tokens in (run.tokens[1:], run.source)
+    ]
+    read = crossing(run, heads, *words)
+    aligned = dict(zip(words[0].labels, [words[1].labels[k] for k in read.weights.argmax(axis=1)], strict=True))
+    assert (aligned["verre"], aligned["vin"], aligned["rouge"]) == ("glass", "wine", "red")

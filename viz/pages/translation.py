@@ -15,7 +15,7 @@ from viz.ui.pictures import caption, clicked, picture
 from viz.ui.prose import quoted
 
 EXAMPLES = (
-    "The black cat is sleeping on the bed.",
+    "I saw a black cat.",
     "I would like a glass of red wine.",
     "She gave him an old book.",
     "Where is the nearest station?",
