@@ -132,6 +132,25 @@ class Trainer:
         cosine = 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * self.progress()))
         return self.args.learning_rate * warm_up * cosine
 
+    def start(self) -> None:
+        """Before the first step of a training that is not resumed."""
+
+    def export(self, folder: Path) -> None:
+        """Write what the app ships."""
+        raise NotImplementedError
+
+    def carry_out(self) -> None:
+        """Do what the command says: go on, or begin, or write what there is."""
+        resumed = self.resume()
+        if self.args.export:
+            if not resumed:
+                raise SystemExit(f"nothing to export: there is no {CHECKPOINT} in {self.args.work}")
+            self.export(self.args.export)
+            return
+        if not resumed:
+            self.start()
+        self.train()
+
     def train(self) -> None:
         bar = tqdm(total=1000, bar_format="{l_bar}{bar}| {elapsed}<{remaining} {postfix}", mininterval=5)
         while self.progress() < 1:

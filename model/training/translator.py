@@ -31,14 +31,7 @@ def main(argv: list[str] | None = None) -> None:
     loop.keep_large_buffers()
     args.work.mkdir(parents=True, exist_ok=True)
     tokenizer = prepare_tokenizer(args)
-    trainer = Trainer(args, tokenizer)
-    resumed = trainer.resume()
-    if args.export:
-        if not resumed:
-            raise SystemExit(f"nothing to export: there is no {loop.CHECKPOINT} in {args.work}")
-        trainer.export(args.export)
-        return
-    trainer.train()
+    Trainer(args, tokenizer).carry_out()
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
