@@ -202,7 +202,7 @@ class HuggingFaceModel:
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         """Of every tensor of weights, by its name."""
-        return {name: tuple(parameter.shape) for name, parameter in self.opened.transformer.named_parameters()}
+        return self.opened.parameter_shapes
 
     def _forward(
         self, ids: Sequence[int], source: Sequence[int], intervention: Intervention = UNCHANGED, **options: Any

@@ -31,6 +31,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="few rounds: only to see that everything works")
     parser.add_argument("--model", choices=("gpt2", "bert", "llama"), help="huggingface, memory: this one alone")
     parser.add_argument("--tokens", type=int, metavar="N", help="huggingface, memory: this length alone")
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="huggingface, lens: of both sides")
     parser.add_argument(
         "--data", type=Path, help="the story mix, *.txt.xz; compression needs it and is skipped without"
     )

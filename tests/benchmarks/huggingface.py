@@ -1,7 +1,9 @@
 """A transformers model read by Regard, against the same model run plainly (sdpa) and by the peers' way (eager).
 
-Models of GPT-2's size with random weights: time and memory do not depend on their values. The three share one copy of
-the weights, so that none lies better in memory. `--model gpt2 --tokens 1024` measures one model at one length.
+Models of GPT-2's size with random weights: time and memory do not depend on their values. Regard lays the weights out
+for the processor when it loads a model (`model.prepacking`), so its forward is compared with two that keep nothing: the
+one of transformers as it is, and the one with the same weights laid out so. One thread, as the app serves, unless told
+otherwise. `--model gpt2 --tokens 1024 --threads 2` measures one model at one length on two.
 """
 
 import argparse
@@ -16,6 +18,7 @@ import torch
 from model import serving
 from model.attention import layer_weights, pooled_overview
 from model.huggingface import HuggingFaceModel
+from model.prepacking import prepack
 from tests.benchmarks.timing import Measured, Rounds, at_most, interleaved, part_of
 
 # tokens: rounds; the most that a capture may cost, as a part of eager with its weights
@@ -37,13 +40,18 @@ ONE_HEAD = 300  # times faster than an eager capture, from 256 tokens on
 
 
 def measure(args: argparse.Namespace) -> Iterator[Measured]:
-    serving.load_torch()  # one thread, as the app serves, for all
-    yield Measured("setting, both sides", f"torch {torch.__version__}, 1 thread, {allocator()}")
+    serving.load_torch()
+    torch.set_num_threads(args.threads)
+    threads = f"{args.threads} thread" + "s" * (args.threads > 1)
+    yield Measured("setting, both sides", f"torch {torch.__version__}, {threads}, {allocator()}")
     lengths = [args.tokens] if args.tokens else QUICK if args.quick else list(LENGTHS)
     for kind in [args.model] if args.model else KINDS:
         build = builder(KINDS[kind])
         lm = HuggingFaceModel(build, None, name=kind, title=kind, fingerprint="")
-        peers = {name: twin(build(name), lm.opened.transformer) for name in ("sdpa", "eager")}
+        peers = {name: build(name) for name in ("sdpa", "eager")}
+        peers["eager"].load_state_dict(peers["sdpa"].state_dict(), assign=True)  # so that neither lies better in memory
+        peers["prepacked"] = build("sdpa")
+        prepack(peers["prepacked"])
         for n_token in lengths:
             yield from at_length(kind, lm, peers, n_token, args.quick)
 
@@ -56,6 +64,7 @@ def at_length(kind: str, lm: HuggingFaceModel, peers: dict[str, Any], n_token: i
         {
             "capture": partial(capture, lm, ids),
             "plain": partial(forward, peers["sdpa"], ids),
+            "same": partial(forward, peers["prepacked"], ids),
             "eager": partial(forward, peers["eager"], ids, output_attentions=True),
             "head": partial(layer_weights, attention[5], heads=[3]),
             "overview": partial(pooled_overview, attention),
@@ -74,9 +83,14 @@ def of_time(what: str, rounds: Rounds, n_token: int, of_eager: float | None) -> 
     def by_processor(name: str, to: str) -> str:
         return f"by processor time {rounds.processor_ratio(name, to):.3g}x"
 
-    note = ", ".join(f"{name} {rounds.median(name):.3g} s" for name in ("capture", "plain", "eager"))
+    note = ", ".join(f"{name} {rounds.median(name):.3g} s" for name in ("capture", "same", "plain", "eager"))
     yield Measured(f"{what}medians", f"{note}; others used {rounds.others:.2f} core")
-    for name, to, target in (("forward", "plain", CAPTURE), ("eager with weights", "eager", of_eager)):
+    against = (
+        ("the same forward", "same", CAPTURE),
+        ("transformers' forward", "plain", CAPTURE),
+        ("eager with weights", "eager", of_eager),
+    )
+    for name, to, target in against:
         name, ratio = f"{what}forward + record / {name}", rounds.ratio("capture", to)
         note = by_processor("capture", to)
         yield at_most(name, ratio, target, "x", note) if target else Measured(name, f"{ratio:.3g}x  ({note})")
@@ -113,12 +127,6 @@ def builder(kind: str, **changes: Any) -> Callable[[str], Any]:
         return cls._from_config(config, attn_implementation=attn_implementation).eval().requires_grad_(False)
 
     return build
-
-
-def twin(transformer: Any, other: Any) -> Any:
-    """The transformer with the other's very weights."""
-    transformer.load_state_dict(other.state_dict(), assign=True)
-    return transformer.requires_grad_(False)
 
 
 def ids_of(n_token: int) -> list[int]:
