@@ -15,9 +15,10 @@ import torch
 from torch import Tensor
 
 from model import checkpoint, hooks
-from model.architecture import Architecture, describe
+from model.architecture import Architecture
 from model.attention import attended
 from model.capture import ROUNDING, Recorder
+from model.configurations.description import describe
 from model.intervention import UNCHANGED, Intervention
 from model.opened import open_model
 from model.pieces import token_of, tokens_of

@@ -8,15 +8,15 @@ import torch
 
 from model import catalog
 from model.alignment import crossing
-from model.architecture import parameters_by_part
 from model.attention import attention_weights
 from model.generation import write_target
 from model.intervention import Intervention
+from model.parameters import parameters_by_part
 from model.run import ModelNotAvailable, PromptError
 from model.translation import greedy
 from model.units import units_of
+from tests.architectures import parts_expected
 from tests.conftest import REPEATED, write_tiny
-from tests.test_architecture import parts_expected
 
 TARGET = "a dog sat on the mat"
 

@@ -8,10 +8,13 @@ import pandas as pd
 import streamlit as st
 
 from model import catalog
-from model.architecture import Architecture, parameters_by_part, record_bytes, weights_bytes
+from model.architecture import Architecture, record_bytes, weights_bytes
+from model.parameters import parameters_by_part
 from model.run import LanguageModel, PromptError
 from viz.components.drawing import drawing
-from viz.figures import architecture as figures
+from viz.figures.architecture import facts, facts_table, training_table
+from viz.figures.block import LEGEND, block_drawing
+from viz.figures.model_charts import loss_line, memory_lines, parameter_bars, size_in_words
 from viz.ui import session
 from viz.ui.pictures import caption, picture
 from viz.ui.prose import check, quoted
@@ -59,28 +62,28 @@ def show_block(lm: LanguageModel, architecture: Architecture) -> None:
             "drawing's own assumption.",
             icon=":material/help:",
         )
-    lines, title = figures.facts(architecture), f"{architecture.name}, in numbers"
+    lines, title = facts(architecture), f"{architecture.name}, in numbers"
     if len(architecture.stacks) > 1:  # twice as wide: a row of its own, and below it the numbers in two columns
         show_drawing(lm, architecture)
         half = (len(lines) + 1) // 2
         for place, some, above in zip(
             st.columns(2, gap="large"), (lines[:half], lines[half:]), (title, ""), strict=True
         ):
-            place.html(figures.facts_table(some, above))
+            place.html(facts_table(some, above))
         return
     left, right = st.columns([1.15, 1], gap="large")
     with left:
         show_drawing(lm, architecture)
-    right.html(figures.facts_table(lines, title))
+    right.html(facts_table(lines, title))
 
 
 def show_drawing(lm: LanguageModel, architecture: Architecture) -> None:
     mode = st.context.theme.type or "light"
-    drawing(figures.block_drawing(architecture, mode), key="block")
-    caption(figures.LEGEND)
+    drawing(block_drawing(architecture, mode), key="block")
+    caption(LEGEND)
     st.download_button(
         "Save the drawing",
-        figures.block_drawing(architecture, mode, alone=True),
+        block_drawing(architecture, mode, alone=True),
         file_name(lm.info.name),
         "image/svg+xml",
         icon=":material/download:",
@@ -97,7 +100,7 @@ def show_parameters(lm: LanguageModel) -> None:
     total, largest = sum(parts.values()), max(parts, key=parts.get)
     st.header(f"Where its {total:,} parameters are", divider="gray", anchor=False)
     picture(
-        figures.parameter_bars(parts, st.context.theme.type or "light"),
+        parameter_bars(parts, st.context.theme.type or "light"),
         key="parameters",
         how="One bar a part of the model, in the colours of the drawing: how many of the trained numbers it holds.",
         alt=f"Bars of parameters by part; {largest} hold{'s' * (largest[-1] != 's')} most: {parts[largest]:,}, "
@@ -132,10 +135,10 @@ def show_memory(lm: LanguageModel, architecture: Architecture) -> None:
     except PromptError:
         now = None
     both = " on both sides" if len(architecture.stacks) > 1 else ""
-    small, large = (figures.size_in_words(values[-1]) for values in (record, weights))
+    small, large = (size_in_words(values[-1]) for values in (record, weights))
     st.markdown(f"{how_it_keeps(lm)} At {longest:,} tokens{both} that is **{small}** against **{large}**.")
     picture(
-        figures.memory_lines(lengths, record, weights, now),
+        memory_lines(lengths, record, weights, now),
         key="memory",
         how="Both scales count in factors of ten. Where the dotted line lies above the solid one, it takes less memory "
         "to keep queries, keys and values than the weights themselves.",
@@ -189,7 +192,7 @@ def show_training(card: dict) -> None:
     with left:
         st.markdown("**What it read, and how well it predicts such texts**")
         st.html(
-            figures.training_table(
+            training_table(
                 [
                     (
                         TEXTS.get(name, name),
@@ -210,7 +213,7 @@ def show_training(card: dict) -> None:
         tokens, loss = [row[1] for row in rows], [row[3] for row in rows]
         st.markdown("**How it learned**")
         picture(
-            figures.loss_line(tokens, loss),
+            loss_line(tokens, loss),
             key="training_loss",
             how="While it was being trained: the loss on a sample of each kind of held-out text, by its share. "
             "Lower is better.",

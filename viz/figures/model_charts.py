@@ -1,0 +1,101 @@
+"""The charts of the page about the model: its parameters by part, its memory by length, its loss while it learned."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+
+from viz.figures import theme
+from viz.figures.architecture import PART_COLOUR
+
+_MARGIN = {"l": 0, "r": 12, "t": 8, "b": 0}
+
+
+def parameter_bars(parts: Mapping[str, int], mode: str) -> go.Figure:
+    """How many parameters each part holds, as one bar a part."""
+    total, colours = sum(parts.values()) or 1, theme.CATEGORICAL[mode]
+    names = list(parts)
+    own = {part: colours[i] for part, i in {**PART_COLOUR, "other": 9}.items()}
+    own |= {"positions": theme.ACCENT, "norms": theme.NEUTRAL}
+    fig = go.Figure(
+        go.Bar(
+            x=list(parts.values()),
+            y=names,
+            orientation="h",
+            marker_color=[own[name] for name in names],
+            text=[f"{n:,} · {n / total:.1%}" for n in parts.values()],
+            textposition="outside",
+            cliponaxis=False,
+            hovertemplate="%{y}: %{x:,} parameters<extra></extra>",
+        )
+    )
+    fig.update_layout(height=52 + 42 * len(names), margin=_MARGIN, dragmode=False, bargap=0.3, showlegend=False)
+    fig.update_xaxes(title="parameters", showgrid=True, zeroline=False, range=[0, max(parts.values()) * 1.3])
+    fig.update_yaxes(autorange="reversed", showgrid=False)
+    return fig
+
+
+def memory_lines(lengths: Sequence[int], record: Sequence[int], weights: Sequence[int], now: int | None) -> go.Figure:
+    """Bytes kept of a run by the number of its tokens: queries, keys and values, against all attention weights."""
+    fig = go.Figure()
+    for values, name, dash in ((record, "queries, keys, values", "solid"), (weights, "all attention weights", "dot")):
+        fig.add_scatter(
+            x=list(lengths),
+            y=list(values),
+            mode="lines",
+            name=name,
+            line={"width": 3, "dash": dash},
+            customdata=[size_in_words(value) for value in values],
+            hovertemplate=f"%{{x:,}} tokens<br>{name}: %{{customdata}}<extra></extra>",
+        )
+    if now:
+        fig.add_vline(x=now, line_color=theme.ACCENT, line_width=2)
+        # plotly places an annotation on a logarithmic axis by its exponent
+        where = {"x": np.log10(now), "y": 1, "yref": "paper", "xanchor": "left", "yanchor": "bottom"}
+        fig.add_annotation(text=f"your text: {now:,} token{'s' if now != 1 else ''}", showarrow=False, **where)
+    low, high = (pick(*record, *weights) for pick in (min, max))
+    decades = range(int(np.floor(np.log10(max(low, 1)))), int(np.ceil(np.log10(high))) + 1)
+    last = max(*lengths, now or 1, 2)
+    ticks = [n for n in (1, *(b * 10**p for p in range(7) for b in (1, 2, 5))) if n < last / 1.4] + [last]
+    fig.update_layout(height=340, margin=_MARGIN | {"t": 28}, dragmode=False, legend={"orientation": "h", "y": -0.24})
+    fig.update_xaxes(
+        title="tokens in the text",
+        type="log",
+        range=[0, np.log10(last) + 0.03],
+        tickvals=sorted(set(ticks)),
+        ticktext=[f"{n:,}" for n in sorted(set(ticks))],
+        showgrid=True,
+    )
+    fig.update_yaxes(
+        type="log",
+        tickvals=[10.0**p for p in decades],
+        ticktext=[size_in_words(10**p) for p in decades],
+        showgrid=True,
+    )
+    return fig
+
+
+def loss_line(tokens: Sequence[int], loss: Sequence[float]) -> go.Figure:
+    """The loss on texts held out, as training went on."""
+    fig = go.Figure(
+        go.Scatter(
+            x=list(tokens),
+            y=list(loss),
+            mode="lines+markers",
+            line_width=2.5,
+            hovertemplate="after %{x:,} tokens: %{y:.3f} nats a token<extra></extra>",
+        )
+    )
+    fig.update_layout(height=300, margin=_MARGIN, dragmode=False, showlegend=False)
+    fig.update_xaxes(title="tokens read in training")
+    fig.update_yaxes(title="held-out loss, nats a token")
+    return fig
+
+
+def size_in_words(n_byte: float) -> str:
+    """Bytes as people say them, in powers of 1,000."""
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if n_byte < 1000 or unit == "TB":
+            return f"{n_byte:.3g} {unit}"
+        n_byte /= 1000
+    raise AssertionError
