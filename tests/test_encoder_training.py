@@ -2,7 +2,6 @@
 
 import io
 import json
-import lzma
 import math
 import random
 from contextlib import redirect_stdout
@@ -18,16 +17,12 @@ from model.tokenizer import Tokenizer, train
 from model.training import encoder, loop, sentiment, word_vectors
 from model.training.data import Stream, encode_stream, review_documents
 from model.transformer import Config, Transformer
+from tests.trainings import assert_goes_on, write_xz
 
 SHAPE = "--vocab 320 --layers 2 --heads 2 --d-model 16 --context 48 --batch-tokens 384"
 OPTIONS = f"--learning-rate 0.02 --threads 1 --device cpu --check-every 10 --steps 20 {SHAPE}".split()
 TUNING = "--learning-rate 0.1 --threads 1 --device cpu --check-every 40 --steps 80 --batch 16".split()
 GOOD, BAD = "lovely", "dreadful"
-
-
-def write(path, lines: list[str]) -> None:
-    with lzma.open(path, "wt", encoding="utf-8", preset=0) as file:
-        file.write("\n".join(lines))
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +37,7 @@ def data(tmp_path_factory):
 
     for source in encoder.STORIES:
         tales = [tale(3 if source.sentences else 8) for _ in range(1200)]
-        write(folder / f"stories/{source.name}.txt.xz", tales if source.sentences else ["<|endoftext|>".join(tales)])
+        write_xz(folder / f"stories/{source.name}.txt.xz", tales if source.sentences else ["<|endoftext|>".join(tales)])
 
     def judged(n: int, *before: str, film: bool = False) -> list[str]:
         rows = []
@@ -53,12 +48,12 @@ def data(tmp_path_factory):
         return rows
 
     for part, n in {"train": 400, "valid": 60, "test": 40}.items():
-        write(folder / f"sentiment/sentence_polarity.{part}.tsv.xz", judged(n, film=True))
-    write(folder / "sentiment/pros_cons.tsv.xz", judged(600))
+        write_xz(folder / f"sentiment/sentence_polarity.{part}.tsv.xz", judged(n, film=True))
+    write_xz(folder / "sentiment/pros_cons.tsv.xz", judged(600))
     rated = [f"tweets\t{3 * (2 * (i % 2) - 1)}\ta {(BAD, GOOD)[i % 2]} day {i}" for i in range(200)]
     rated += [f"movie\t2.5\tSECRET {i}" for i in range(50)]
     rated += [f"amazon\t0.1\tneither good nor bad {i}" for i in range(50)]
-    write(folder / "sentiment/vader_rated.tsv.xz", rated)
+    write_xz(folder / "sentiment/vader_rated.tsv.xz", rated)
     return folder
 
 
@@ -121,24 +116,7 @@ def test_the_loss_by_hand(data, trained):
 
 
 def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(data, trained, tmp_path):
-    class Interrupted(encoder.Trainer):
-        def save(self):
-            super().save()
-            raise KeyboardInterrupt
-
-    args = encoder.parse(arguments(data, tmp_path))
-    with redirect_stdout(io.StringIO()):
-        tokenizer = encoder.prepare_tokenizer(args)
-        first = Interrupted(args, tokenizer)
-        first.start()
-        with pytest.raises(KeyboardInterrupt):
-            first.train()
-        again = encoder.Trainer(args, tokenizer)
-        assert again.resume() and again.step == 10
-        again.train()
-    whole = torch.load(trained / loop.CHECKPOINT, weights_only=True)["transformer"]
-    for name, weights in again.transformer.state_dict().items():
-        torch.testing.assert_close(weights, whole[name], rtol=0, atol=1e-5)
+    assert_goes_on(encoder, encoder.parse(arguments(data, tmp_path)), trained)
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 import io
 import json
-import lzma
 import random
 from contextlib import redirect_stdout
 
@@ -14,6 +13,7 @@ from model.tokenizer import Tokenizer
 from model.training import loop, pairs, translator
 from model.transformer import Config, EncoderDecoder
 from model.translation import greedy
+from tests.trainings import assert_goes_on, write_xz
 
 SHAPE = "--vocab 300 --layers 2 --heads 2 --d-model 16 --context 48 --batch-tokens 256 --dropout 0"
 OPTIONS = f"--learning-rate 0.05 --threads 1 --device cpu --check-every 10 --steps 20 {SHAPE}".split()
@@ -30,8 +30,7 @@ def data(tmp_path_factory):
             one, other = rng.sample(list(words), 2)
             lines.append(f"The {one} {other} {rng.randrange(50)}.\tLe {words[other]} {words[one]} {rng.randrange(50)}.")
         lines.append(lines[0].split("\t")[0] + "\tUn autre mot.")
-        with lzma.open(folder / f"tatoeba.en-fr.{split}.tsv.xz", "wt", encoding="utf-8", preset=0) as file:
-            file.write("\n".join(lines) + "\n")
+        write_xz(folder / f"tatoeba.en-fr.{split}.tsv.xz", lines)
     return folder
 
 
@@ -54,21 +53,7 @@ def test_the_loss_falls(trained):
 
 
 def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(data, trained, tmp_path):
-    class Interrupted(translator.Trainer):
-        def save(self):
-            super().save()
-            raise KeyboardInterrupt
-
-    args = translator.parse(arguments(data, tmp_path))
-    tokenizer = translator.prepare_tokenizer(args)
-    with pytest.raises(KeyboardInterrupt):
-        Interrupted(args, tokenizer).train()
-    again = translator.Trainer(args, tokenizer)
-    assert again.resume() and again.step == 10
-    again.train()
-    whole = torch.load(trained / loop.CHECKPOINT, weights_only=True)["transformer"]
-    for name, weights in again.transformer.state_dict().items():
-        torch.testing.assert_close(weights, whole[name], rtol=0, atol=1e-5)
+    assert_goes_on(translator, translator.parse(arguments(data, tmp_path)), trained)
 
 
 def test_export_holds_the_weights_the_scores_and_the_command(data, trained, tmp_path, capsys):

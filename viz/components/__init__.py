@@ -6,7 +6,7 @@ back; numbers travel as a typed column, labels as text that the script sets with
 come from Streamlit's CSS variables, so that a theme switch needs no server.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Container, Sequence
 from pathlib import Path
 
 import streamlit as st
@@ -31,6 +31,17 @@ def register(name: str, html: str, *, shared: Sequence[str] = ()):
         css=f":host {{ --regard-accent: {theme.ACCENT} }}\n{joined('css')}",
         js=joined("js"),
     )
+
+
+def pick_handler(key: str, among: Container[int], on_pick: Callable[[int], None] | None) -> Callable[[], None]:
+    """For `on_pick_change` of the component drawn with `key`: hands what was picked to `on_pick`, if it is `among`."""
+
+    def picked() -> None:
+        match st.session_state[key].pick:
+            case int(i) if on_pick and i in among:
+                on_pick(i)
+
+    return picked
 
 
 def css_variables(key: str, **values: object) -> None:

@@ -3,9 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import streamlit as st
-
-from viz.components import register
+from viz.components import pick_handler, register
 
 _list = register("bar_list", html='<div class="rows" role="list"></div>')
 
@@ -30,15 +28,9 @@ def bar_list(
 
     A value of `full` fills the width. `on_pick(i)` is called when row i is chosen.
     """
-
-    def picked() -> None:
-        row = st.session_state[key].pick
-        if on_pick and isinstance(row, int) and 0 <= row < len(rows) and rows[row].picks:
-            on_pick(row)
-
     _list(
         key=key,
-        on_pick_change=picked,
+        on_pick_change=pick_handler(key, [i for i, row in enumerate(rows) if row.picks], on_pick),
         data={
             "name": name,
             "rows": [

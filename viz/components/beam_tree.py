@@ -2,9 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-import streamlit as st
-
-from viz.components import register
+from viz.components import pick_handler, register
 from viz.figures.translation import Node
 
 _tree = register(
@@ -32,15 +30,9 @@ def beam_tree(
     `chosen`: the candidate that is read now. `on_pick(i)` is called when candidate i is clicked, in the list or in the
     tree.
     """
-
-    def picked() -> None:
-        match st.session_state[key].pick:
-            case int(i) if on_pick and 0 <= i < len(candidates):
-                on_pick(i)
-
     _tree(
         key=key,
-        on_pick_change=picked,
+        on_pick_change=pick_handler(key, range(len(candidates)), on_pick),
         data={
             "nodes": [
                 [n.column, n.row, n.label, round(n.own, 4), round(n.log_prob, 4), n.parent, n.fate, n.lives]

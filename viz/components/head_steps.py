@@ -7,10 +7,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
-import streamlit as st
 
 from model.head import HeadSteps
-from viz.components import register
+from viz.components import pick_handler, register
 from viz.figures import theme
 from viz.figures.head import HUES, Step, drawn_rows
 
@@ -32,15 +31,9 @@ def head_pictures(
     `on_pick(key)` is called when a score or a weight is clicked. Of a long text only some keys are drawn.
     """
     rows = drawn_rows(steps.weights, (chosen, steps.query))
-
-    def picked() -> None:
-        token = st.session_state[key].pick
-        if on_pick and isinstance(token, int) and 0 <= token < len(labels):
-            on_pick(token)
-
     _steps(
         key=key,
-        on_pick_change=picked,
+        on_pick_change=pick_handler(key, range(len(labels)), on_pick),
         data={
             "view": {
                 "steps": [{"title": step.title, "sentence": step.sentence} for step in sentences],

@@ -2,10 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
-import streamlit as st
-
 from model.run import Token
-from viz.components import register
+from viz.components import pick_handler, register
 
 _chips = register("token_chips", html='<div class="chips" role="list"></div>')
 
@@ -25,15 +23,9 @@ def token_chips(
     `on_pick(i)` is called when token i is clicked. `notes`: one more line for each hover. `shades`: 0 … 1 for each
     chip, coloured by the sequential scale (a probability, a weight) instead of by turns.
     """
-
-    def picked() -> None:
-        position = st.session_state[key].pick
-        if on_pick and isinstance(position, int) and 0 <= position < len(tokens):
-            on_pick(position)
-
     _chips(
         key=key,
-        on_pick_change=picked,
+        on_pick_change=pick_handler(key, range(len(tokens)), on_pick),
         data={
             "chips": [
                 {

@@ -3,9 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
-import streamlit as st
-
-from viz.components import register
+from viz.components import pick_handler, register
 
 _line = register(
     "token_line", html='<div class="line" role="group" dir="auto"></div><div class="tip" role="status"></div>'
@@ -29,15 +27,9 @@ def token_line(pieces: Sequence[Piece], *, key: str, name: str, on_pick: Callabl
 
     One stop of the tabulator key, then the arrow keys.
     """
-
-    def picked() -> None:
-        position = st.session_state[key].pick
-        if on_pick and isinstance(position, int) and 0 <= position < len(pieces) and pieces[position].picks:
-            on_pick(position)
-
     _line(
         key=key,
-        on_pick_change=picked,
+        on_pick_change=pick_handler(key, [i for i, piece in enumerate(pieces) if piece.picks], on_pick),
         data={
             "name": name,
             "pieces": [asdict(piece) | {"picks": piece.picks and on_pick is not None} for piece in pieces],

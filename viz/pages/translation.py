@@ -13,6 +13,7 @@ from viz.figures.translation import crossing_heatmap
 from viz.ui import beam, comparison, crossing, decoding, session
 from viz.ui.pictures import caption, clicked, picture
 from viz.ui.prose import quoted
+from viz.ui.sections import section
 
 EXAMPLES = (
     "I saw a black cat.",
@@ -35,34 +36,22 @@ def main() -> None:
     if not run.cross:
         raise VisitorError(f"{run.info.title} has no cross-attention: it reads one text and no other.")
     st.subheader("What was looked at to write each word", anchor=False)
-    shown("crossing", show_crossing, run)
+    show_crossing(run)
     st.subheader("Step by step", anchor=False)
     st.markdown(
         "A decoder writes by choosing one token at a time. A translation that you typed is read the same way: each of "
         "its tokens gets the probability with which the model would have written it there (*forced decoding*)."
     )
-    shown("decoding", decoding.show, run)
+    decoding.show(run)
     st.subheader("Beam search", anchor=False)
     st.markdown(
         "The most probable token each time does not make the most probable text. A **beam** keeps several texts alive "
         "and lets them compete."
     )
-    shown("beam", beam.show, run)
+    beam.show(run)
     st.subheader("Against a reference", anchor=False)
-    shown("comparison", lambda _: comparison.show(session.text_of(session.current_key())), run)
+    comparison.show()
     show_other_kinds()
-
-
-def shown(name: str, section, run: ModelRun) -> None:
-    """A section as a fragment; what it raises on a rerun would never reach app.py."""
-
-    def guarded() -> None:
-        try:
-            section(run)
-        except VisitorError as error:
-            st.warning(str(error), icon=":material/info:")
-
-    st.fragment(guarded, key=name)()
 
 
 def type_both() -> None:
@@ -100,6 +89,7 @@ def try_example() -> None:
         st.session_state.try_source = None
 
 
+@section("crossing")
 def show_crossing(run: ModelRun) -> None:
     crossing.choose(run)
     if len(run.tokens) < 2:

@@ -13,10 +13,12 @@ from viz.figures.translation import beam_tree, ranked
 from viz.ui import decoding, session
 from viz.ui.pictures import caption, twin
 from viz.ui.prose import check, quoted
+from viz.ui.sections import section
 
 END = "end"
 
 
+@section("beam")
 def show(run: ModelRun) -> None:
     if not hasattr(session.current_model(), "beam_search"):
         st.info(

@@ -8,7 +8,7 @@ import streamlit as st
 
 from model import catalog
 from model.reading import Rule
-from model.run import ModelRun, VisitorError
+from model.run import ModelRun
 from viz.components.token_line import Piece, token_line
 from viz.figures import theme
 from viz.figures.attention import is_clickable
@@ -18,6 +18,7 @@ from viz.figures.understanding import seen_heatmap
 from viz.ui import controls, provenance, reading, session
 from viz.ui.pictures import clicked, picture, square_table
 from viz.ui.prose import check, quoted
+from viz.ui.sections import section
 from viz.ui.session import RunKey
 
 EXAMPLES = (
@@ -48,15 +49,8 @@ class Side:
         return np.flatnonzero(self.weights[self.position] > 0)
 
 
-@st.fragment(key="both")
+@section("both")
 def show() -> None:
-    try:
-        compare()
-    except VisitorError as error:  # what a fragment raises on a rerun never reaches app.py
-        st.warning(str(error), icon=":material/info:")
-
-
-def compare() -> None:
     square_key = session.current_key()
     triangle_key = RunKey(decoder(), session.current_text())
     square_run, triangle_run = session.run_of(square_key), session.run_of(triangle_key)

@@ -4,11 +4,15 @@ import pandas as pd
 import streamlit as st
 
 from model.comparison import Comparison, Matches, compare
+from viz.ui import session
 from viz.ui.pictures import caption
 from viz.ui.prose import check
+from viz.ui.sections import section
 
 
-def show(text: str) -> None:
+@section("comparison")
+def show() -> None:
+    text = session.text_of(session.current_key())
     reference = st.text_input(
         "Reference",
         key="reference",

@@ -14,6 +14,7 @@ from viz.figures.numbers import percent
 from viz.ui import controls, crossing, provenance, session
 from viz.ui.pictures import caption, clicked, picture, twin
 from viz.ui.prose import quoted
+from viz.ui.sections import section
 
 N_BEST = 8  # candidates of a step
 
@@ -33,6 +34,7 @@ def chosen_tokens(run: ModelRun) -> tuple[list[Token], np.ndarray, list[int]]:
     return [*tokens, end], np.append(log_prob, last), [*rank, int((logits > logits[end.id]).sum())]
 
 
+@section("decoding")
 def show(run: ModelRun) -> None:
     tokens, log_prob, rank = chosen_tokens(run)
     if not tokens:

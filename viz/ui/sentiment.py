@@ -12,7 +12,7 @@ from model import catalog
 from model.blanks import masked
 from model.measures import attention_received
 from model.reading import Rule
-from model.run import Token, VisitorError
+from model.run import Token
 from viz.components.bar_list import Row, bar_list
 from viz.components.token_line import Piece, token_line
 from viz.figures import theme
@@ -20,6 +20,7 @@ from viz.figures.numbers import percent
 from viz.ui import provenance, session
 from viz.ui.pictures import caption, twin
 from viz.ui.prose import check, quoted
+from viz.ui.sections import section
 from viz.ui.session import RunKey
 
 EXAMPLES = (
@@ -92,13 +93,9 @@ def all_heads(n_layer: int, n_head: int) -> Rule:
     return Rule(tuple((layer, head) for layer in range(n_layer) for head in range(n_head)))
 
 
-@st.fragment(key="sentiment")
+@section("sentiment")
 def show() -> None:
-    try:
-        found = judgement(MODEL, session.current_text())
-    except VisitorError as error:  # what a fragment raises on a rerun never reaches app.py
-        st.warning(str(error), icon=":material/info:")
-        return
+    found = judgement(MODEL, session.current_text())
     show_verdict(found)
     show_tokens(found)
     show_agreement(found)

