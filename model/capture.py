@@ -38,7 +38,7 @@ ROUNDING = 1e-3  # between two float32 ways to the same weights, in a deep model
 EXACT_BYTES = 128 << 20  # of queries, keys and values in float32: 1,213 tokens of GPT-2, with 12 layers of 12 heads
 HALF_PRECISION = 2e-3  # the most that it may move a weight, in the rows compared; trained models: 1e-3, some 2e-3
 _ROWS_COMPARED = 4  # of each head, in each layer of each run
-_LARGE = 4 << 20  # bytes
+_LARGE = 32 << 20  # bytes; what glibc takes from outside of the heap whatever came before (M_MMAP_THRESHOLD's maximum)
 _ROWS_AT_ONCE = 64  # of capped scores, which no fused kernel computes
 
 
@@ -107,7 +107,7 @@ class Recorder:
     def record(self, role: str, query: Tensor, key: Tensor, value: Tensor, **rule: Any) -> Attention:
         """What is kept of a call: its queries (H, T, K), keys and values (G, S, K), and the rest of an `Attention`."""
         vectors = [query, key, value]
-        n_byte = 4 * sum(each.numel() for each in vectors)
+        n_byte = 4 * (query.numel() + key.numel() + value.numel())
         if n_byte * len(self.roles) > self.exact_bytes and (halves := _halves(vectors, rule)):
             return Attention(*self._own(role, halves), None, **rule)
         return Attention(*self._own(role, vectors), **rule)
@@ -220,16 +220,16 @@ def attend(
     recorder = _active.get() or Recorder()
     if s_aux is not None:
         raise NotCaptured("its heads have attention sinks, so the weights of a row do not sum to 1")
-    if len(query) != 1:
-        raise NotCaptured(f"it reads {len(query)} texts at once")
-    (n_head, n_query), n_key = query.shape[1:3], key.shape[2]
+    (n_text, n_head, n_query, _), n_key = query.shape, key.shape[2]
+    if n_text != 1:
+        raise NotCaptured(f"it reads {n_text} texts at once")
     scale = query.shape[-1] ** -0.5 if scaling is None else float(scaling)
     is_causal = getattr(module, "is_causal", True) if is_causal is None else is_causal
     is_causal = bool(is_causal) and n_query == n_key and attention_mask is None
 
     change, (role, layer) = recorder.intervention, recorder.next_role()
     output_gain = None
-    if change != UNCHANGED:
+    if change is not UNCHANGED and change != UNCHANGED:
         if not change.scale:
             # OPT scales its queries beforehand, and passes 1
             before = getattr(module, "scaling", 1.0) if scale == 1 else 1.0
@@ -273,7 +273,7 @@ def attend(
         soft_cap=float(softcap or 0),
         bias=mask.bias,
     )
-    kept = [each[0].float().numpy().copy() if recorder.keep_output else None for each in (output, value)]
+    kept = [each[0].float().numpy().copy() for each in (output, value)] if recorder.keep_output else (None, None)
     recorder.calls.append(Call(module, record, *kept))
     if role == "self" and layer == recorder.until:
         raise Enough
