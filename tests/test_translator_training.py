@@ -100,3 +100,10 @@ def test_padding_is_not_learned(data, tmp_path):
     n = [len(target) for _, target in (short, long)]
     alone = [trainer.loss(trainer._tensors([pair])) for pair in (short, long)]
     torch.testing.assert_close(together, (alone[0] * n[0] + alone[1] * n[1]) / sum(n), rtol=1e-2, atol=1e-2)
+
+
+def test_some_pairs_come_again_without_their_end_mark():
+    told = [("Go!", "Va !"), ("Who knows?", "Qui sait\u202f?"), ("A list", "Une liste."), ("Wait...", "Attends…")]
+    assert translator.bare(told, 1.0) == [("Go", "Va"), ("Who knows", "Qui sait"), ("Wait", "Attends")]
+    assert translator.bare(told, 0.5) == [("Go", "Va")]
+    assert translator.bare(told, 0.0) == []

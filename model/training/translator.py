@@ -23,6 +23,8 @@ from model.transformer import Config, EncoderDecoder
 from model.translation import padded
 
 IGNORED = -100  # a target position that is padding: no loss
+_END_MARKS = (".", "!", "?", "…")
+_SPACES = " \u00a0\u202f"  # French puts one before some of them
 Pairs = list[tuple[list[int], list[int]]]
 
 
@@ -45,6 +47,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--batch-tokens", type=int, default=4096, help="target tokens a step")
     parser.add_argument("--dropout", type=float, default=0.1, help="of what attention and MLPs write, in training only")
     parser.add_argument("--label-smoothing", type=float, default=0.1)
+    parser.add_argument(
+        "--bare", type=float, default=0.0, help="share of the pairs that come a second time, without their end mark"
+    )
     return loop.parse(parser, argv)
 
 
@@ -67,6 +72,13 @@ def encode_pairs(tokenizer: Tokenizer, pairs: list[tuple[str, str]], most: int) 
     )
 
 
+def bare(pairs: list[tuple[str, str]], share: float) -> list[tuple[str, str]]:
+    """A share of the pairs, evenly drawn, without the mark at the end of both sides, as visitors often type them."""
+    chosen = pairs[:: round(1 / share)] if share else []
+    marked = [pair for pair in chosen if all(side.endswith(_END_MARKS) for side in pair)]
+    return [tuple(side.rstrip("".join(_END_MARKS) + _SPACES) for side in pair) for pair in marked]
+
+
 class Trainer(loop.Trainer):
     """Batches of sentence pairs of like length; the loss is that of the next target token, with smoothed labels."""
 
@@ -75,10 +87,9 @@ class Trainer(loop.Trainer):
         config = Config(tokenizer.n_vocab, args.context, args.layers, args.heads, args.d_model)
         super().__init__(args, config, EncoderDecoder(config))
         self.tokenizer, self.end = tokenizer, tokenizer.end_of_text
-        self.trained, self.valid = (
-            encode_pairs(tokenizer, sentence_pairs(args.data, args.to, split), args.context)
-            for split in ("train", "valid")
-        )
+        train, valid = (sentence_pairs(args.data, args.to, split) for split in ("train", "valid"))
+        train += bare(train, args.bare)
+        self.trained, self.valid = (encode_pairs(tokenizer, pairs, args.context) for pairs in (train, valid))
         self.ends = np.cumsum([len(target) for _, target in self.trained])
         for name, module in self.transformer.named_modules():
             if isinstance(module, nn.Embedding) or name.endswith((".output", ".down")):
