@@ -5,7 +5,7 @@ forward (`sdpa`) and writes queries, keys and values into the `Recorder` of its 
 all that one run wants is in its recorder, nothing is set on a model after it is loaded.
 
 What is kept is copied: a view of fused queries, keys and values keeps all of them alive. The copies of all layers lie
-in one piece of memory, taken before the first and outside the heap (`room_for`): small ones between a forward pass's
+in one piece of memory, taken before the first and, if large, outside the heap (`room_for`): small ones between a forward pass's
 large temporaries would keep the heap from shrinking, and cost two to four times as long. They are float32, exactly
 what the model used, up to `EXACT_BYTES` for all layers together. Of a longer text, queries and keys are kept in half
 precision and values not at all, a third of the memory; a layer where that would move a weight by more than
@@ -13,9 +13,7 @@ precision and values not at all, a third of the memory; a layer where that would
 Letters as in `model.run`: H heads, G key heads, T queries, S keys, K d_head.
 """
 
-import ctypes
 import math
-import mmap
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
@@ -31,6 +29,7 @@ from transformers.masking_utils import sdpa_mask
 
 from model.attention import layer_weights
 from model.intervention import UNCHANGED, Intervention
+from model.memory import give_back, room_for
 from model.run import Attention, VisitorError
 
 NAME = "regard"  # the attn_implementation
@@ -38,7 +37,6 @@ ROUNDING = 1e-3  # between two float32 ways to the same weights, in a deep model
 EXACT_BYTES = 128 << 20  # of queries, keys and values in float32: 1,213 tokens of GPT-2, with 12 layers of 12 heads
 HALF_PRECISION = 2e-3  # the most that it may move a weight, in the rows compared; trained models: 1e-3, some 2e-3
 _ROWS_COMPARED = 4  # of each head, in each layer of each run
-_LARGE = 32 << 20  # bytes; what glibc takes from outside of the heap whatever came before (M_MMAP_THRESHOLD's maximum)
 _ROWS_AT_ONCE = 64  # of capped scores, which no fused kernel computes
 
 
@@ -86,7 +84,7 @@ class Recorder:
     def __exit__(self, *_: object) -> None:
         _active.reset(self._token)
         if not all(call.record.exact for call in self.calls):
-            _give_back_memory()
+            give_back()
 
     def of(self, role: str) -> list[Call]:
         return [call for call, its in zip(self.calls, self.roles, strict=self.until is None) if its == role]
@@ -127,20 +125,6 @@ class Recorder:
             torch.from_numpy(copies[-1]).copy_(each)
             start = stop
         return copies
-
-
-def room_for(shape: tuple[int, ...], dtype: type) -> np.ndarray:
-    """Memory for what a run keeps, not yet filled; a large piece lies outside the heap and is had in one go.
-
-    In the heap it would take the room that one forward pass after the other has for its temporaries, which then have
-    to be had from the system anew, page by page. Huge pages, which NumPy asks for, cost more than they save as soon as
-    memory is in pieces: the system first moves others' pages out of the way.
-    """
-    n_byte = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    if n_byte < _LARGE or not hasattr(mmap, "MAP_POPULATE"):
-        return np.empty(shape, dtype)
-    block = mmap.mmap(-1, n_byte, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_POPULATE)
-    return np.frombuffer(block, dtype).reshape(shape)
 
 
 _active: ContextVar[Recorder | None] = ContextVar("recorder", default=None)
@@ -368,11 +352,3 @@ def _halves(vectors: Sequence[Tensor], rule: dict[str, Any]) -> list[Tensor] | N
     rows = slice(None, None, -max(1, exact.n_query // _ROWS_COMPARED))  # the last, and others
     moved = np.abs(layer_weights(half, rows) - layer_weights(exact, rows)).max()
     return halves if moved <= HALF_PRECISION else None
-
-
-def _give_back_memory() -> None:
-    """What the forward pass freed, to the system: glibc keeps it otherwise, 128 MiB at 1,024 tokens of GPT-2."""
-    try:
-        ctypes.CDLL(None).malloc_trim(0)
-    except (OSError, AttributeError, TypeError):  # another C library
-        return

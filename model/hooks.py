@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from model.capture import NotCaptured, active, head_gain, room_for
+from model.capture import NotCaptured, active, head_gain
+from model.memory import room_for
 from model.run import VisitorError
 
 _OUTPUT_PROJECTIONS = {  # where the heads' outputs come together, in a block of a class that never calls `attend`

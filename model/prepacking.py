@@ -17,7 +17,10 @@ from torch import Tensor, nn
 from transformers.activations import FastGELUActivation, NewGELUActivation
 from transformers.pytorch_utils import Conv1D
 
+from model.memory import give_back
+
 _SMALLEST = 1 << 16  # numbers of a weight matrix; the products of smaller ones are over at once
+_AT_ONCE = 64 << 20  # bytes laid out anew before the old ones are given back: a large model never stands there twice
 
 
 def prepack(transformer: nn.Module) -> list[nn.Module]:
@@ -30,7 +33,7 @@ def prepack(transformer: nn.Module) -> list[nn.Module]:
     if not _here():
         return []
     users = Counter(id(weight) for module in transformer.modules() for weight in module.parameters(recurse=False))
-    prepared = []
+    prepared, n_byte = [], 0
     for module in transformer.modules():
         # one operation instead of eight that each write a tensor
         if isinstance(module, NewGELUActivation | FastGELUActivation):
@@ -42,9 +45,14 @@ def prepack(transformer: nn.Module) -> list[nn.Module]:
             packed = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), None)
             module.weight = nn.Parameter(packed, requires_grad=False)
             module.forward = partial(_linear, module.weight, module.bias)
+            if (n_byte := n_byte + 4 * weight.numel()) > _AT_ONCE:
+                del weight
+                give_back()
+                n_byte = 0
         else:
             continue
         prepared.append(module)
+    give_back()
     return prepared
 
 

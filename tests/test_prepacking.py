@@ -1,5 +1,9 @@
 """Weights laid out for the processor: the same numbers, whatever the model; and undone where they would not be."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
@@ -97,3 +101,38 @@ def test_shapes_are_told_as_the_checkpoint_has_them(monkeypatch):
     theirs = builder("GPT2LMHeadModel")("sdpa")
     assert lm.parameter_shapes() == {name: tuple(weight.shape) for name, weight in theirs.named_parameters()}
     assert lm.info.n_parameter == sum(weight.numel() for weight in theirs.parameters())
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="this system does not say what a process holds")
+def test_a_large_model_is_never_there_twice():
+    """Weights that another thread read, as transformers' do, lie where this thread's memory is not taken from."""
+    done = subprocess.run([sys.executable, "-c", TWICE], capture_output=True, text=True, check=True)
+    held, peak, weights = map(int, done.stdout.split())
+    assert weights == 64 * 4096
+    assert held < weights / 4 and peak < weights / 2, (held, peak)  # KiB above what the model took before
+
+
+TWICE = """
+import re, threading, torch
+from pathlib import Path
+from model import prepacking
+
+def status(name):
+    return int(re.search(name + r":\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
+
+prepacking._here = lambda: True
+layers = []
+
+def read():
+    torch.empty(7 << 20)  # 28 MiB: glibc then takes smaller pieces from the thread's own heap
+    layers.extend(torch.nn.Linear(1024, 1024, bias=False) for _ in range(64))
+
+reader = threading.Thread(target=read)
+reader.start(); reader.join()
+network = torch.nn.Sequential(*layers)
+prepacking.prepack(torch.nn.Sequential(torch.nn.Linear(1024, 1024)))  # what the first use loads does not count
+layers.clear(); Path("/proc/self/clear_refs").write_text("5")
+before = status("VmRSS")
+prepacking.prepack(network)
+print(status("VmRSS") - before, status("VmHWM") - before, sum(w.numel() * 4 for w in network.parameters()) // 1024)
+"""
