@@ -5,10 +5,10 @@ forward (`sdpa`) and writes queries, keys and values into the `Recorder` of its 
 all that one run wants is in its recorder, nothing is set on a model after it is loaded.
 
 What is kept is copied: a view of fused queries, keys and values keeps all of them alive. The copies of all layers lie
-in one piece of memory, taken before the first and, if large, outside the heap (`room_for`): small ones between a forward pass's
-large temporaries would keep the heap from shrinking, and cost two to four times as long. They are float32, exactly
-what the model used, up to `EXACT_BYTES` for all layers together. Of a longer text, queries and keys are kept in half
-precision and values not at all, a third of the memory; a layer where that would move a weight by more than
+in one piece of memory, taken before the first and, if large, outside the heap (`room_for`): pieces between a forward
+pass's large temporaries would keep the heap from shrinking, and cost two to four times as long. They are float32,
+exactly what the model used, up to `EXACT_BYTES` for all layers together. Of a longer text, queries and keys are kept in
+half precision and values not at all, a third of the memory; a layer where that would move a weight by more than
 `HALF_PRECISION` stays exact.
 Letters as in `model.run`: H heads, G key heads, T queries, S keys, K d_head.
 """
