@@ -95,14 +95,13 @@ def test_a_click_on_a_cell_opens_its_card_and_the_next_one_refills_it(visit, pag
 
 def test_a_line_opens_its_card(visit, page):
     visit("attention?layer=2&head=3&top=1")
-    graph = page.locator(".st-key-token_graph")
-    graph.scroll_into_view_if_needed()  # the lines themselves are drawn anew whenever its width changes
-    line = graph.locator("svg line").nth(3)
-    x, y = line.evaluate(
-        "l => { const b = l.getBoundingClientRect(), up = +l.getAttribute('y2') < +l.getAttribute('y1');"
-        " return [b.x + b.width / 2, b.y + b.height / 2]; }"
-    )
-    page.mouse.click(x, y)
+    line = page.locator(".st-key-token_graph svg line").nth(3)
+    page.locator(".st-key-token_graph").scroll_into_view_if_needed()
+    middle = "l => { const b = l.getBoundingClientRect(); return [b.x + b.width / 2, b.y + b.height / 2]; }"
+    place = None
+    while place != (place := line.evaluate(middle)):  # what is above it is still being drawn
+        page.wait_for_timeout(300)
+    page.mouse.click(*place)
     expect(card(page)).to_contain_text("layer 2, head 3")
 
 
