@@ -4,6 +4,7 @@ No test depends on what the shipped weights predict; what only a real tokenizer 
 """
 
 import json
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 
@@ -88,3 +89,14 @@ def open_page():
         return at.run()
 
     return open
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Tell by which way the classes of transformers were read, which depends on its version (see test_zoo.py)."""
+    reports = [report for report in terminalreporter.getreports("passed") if report.when == "call"]
+    ways = Counter(way for report in reports for name, way in report.user_properties if name == "shown from")
+    if ways:
+        import transformers
+
+        said = ", ".join(f"{n} {way if way == 'refused' else f'from {way}'}" for way, n in ways.items())
+        terminalreporter.write_line(f"classes of transformers {transformers.__version__}: {said}")

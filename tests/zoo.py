@@ -23,6 +23,7 @@ class Animal:
     options: dict[str, Any] = field(default_factory=dict)
     output: str = ""  # the module that the heads' outputs enter in layer 1; "" where there is none
     cannot: str = ""  # why the class cannot be shown
+    refusal: str = ""  # a pattern of the true reason, of a class that may be refused when it is loaded
 
 
 def _sizes(d_model: str, n_layer: str, n_head: str, **more: Any) -> dict[str, Any]:
@@ -125,9 +126,17 @@ ZOO: dict[str, Animal] = {
         | {"first_k_dense_replace": 1, "moe_intermediate_size": 16},
         "model.layers.1.self_attn.o_proj",
     ),
-    "GptOssForCausalLM": Animal("decoder", "GptOssConfig", _rotary(head_dim=8, sliding_window=5, **_MOE)),
+    "GptOssForCausalLM": Animal(
+        "decoder",
+        "GptOssConfig",
+        _rotary(head_dim=8, sliding_window=5, **_MOE),
+        refusal="attention sinks, so the weights of a row do not sum to 1",
+    ),
     "MambaForCausalLM": Animal(
-        "decoder", "MambaConfig", {"vocab_size": _VOCABULARY, "hidden_size": 32, "num_hidden_layers": 2}
+        "decoder",
+        "MambaConfig",
+        {"vocab_size": _VOCABULARY, "hidden_size": 32, "num_hidden_layers": 2},
+        refusal="never calls transformers' attention interface",
     ),
     "XLNetLMHeadModel": Animal("encoder", "XLNetConfig", _sizes("d_model", "n_layer", "n_head", d_inner=48)),
     "BertForMaskedLM": Animal("encoder", "BertConfig", _encoder(), "bert.encoder.layer.1.attention.output.dense"),

@@ -1,6 +1,13 @@
-"""`python -m tests.zoo_table` writes the table of model classes into the README, from the zoo's own measurements."""
+"""`python -m tests.zoo_table` measures every class of the zoo, and writes the table in the README that says so.
 
+With ``--print`` it is shown instead, as for other versions than the pinned ones.
+"""
+
+import argparse
 import re
+from collections import Counter
+from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +19,7 @@ from model.run import ModelNotAvailable
 from tests.zoo import N_SOURCE, N_TOKEN, ZOO, builder, tokens
 
 README = Path(__file__).parent.parent / "README.md"
+SAME = 1e-5  # the largest difference of two computations of the same weights in single precision
 HEAD = (
     "| class | family | shown from | heads / key heads | largest difference to transformers' own weights |",
     "| --- | --- | --- | --- | --- |",
@@ -19,22 +27,48 @@ HEAD = (
 _MARKED = re.compile(r"(<!-- zoo -->\n)(.*)(<!-- /zoo -->)", re.DOTALL)
 
 
-def table_in(readme: str) -> list[str]:
-    """The rows of the README's table, without the outer bars."""
+@dataclass(frozen=True)
+class Measured:
+    """What became of one class: "not text", "refused", "exact", "wrong" or "crashed", and its row of the table."""
+
+    outcome: str
+    row: str
+
+
+def versions() -> str:
+    """With which the zoo is measured now. Builds of one release (``2.13.0+cpu``) compute alike."""
+    releases = {name: version(name).split("+")[0] for name in ("transformers", "torch")}
+    return "Measured with " + " and ".join(f"{name} {release}" for name, release in releases.items())
+
+
+def table_in(readme: str) -> tuple[str, list[str]]:
+    """The README's table: the versions it was measured with, and its rows without the outer bars."""
     lines = _MARKED.search(readme)[2].strip().splitlines()
-    return [line.strip("| ") for line in lines if line.startswith("|")][2:]
+    return lines[0].split(":")[0], [line.strip("| ") for line in lines if line.startswith("|")][2:]
 
 
-def row(name: str) -> str:
-    """One class, measured now: how far Regard's weights are from those that transformers' ``eager`` gives."""
+def measured(name: str) -> Measured:
+    """One class, now: how far Regard's weights are from those that transformers' ``eager`` gives."""
     animal = ZOO[name]
     if animal.cannot:
-        return f"{name} | {animal.family} | not shown: {animal.cannot} | – | –"
+        return Measured("not text", f"{name} | {animal.family} | not shown: {animal.cannot} | – | –")
     try:
         lm = HuggingFaceModel(builder(name), None, name=name, title=name, fingerprint="")
+        difference = _difference(name, lm)
     except ModelNotAvailable as refusal:
-        reason = re.search(r"queries and keys: (.*?)\. Asked", str(refusal))[1]
-        return f"{name} | {animal.family} | refused: {reason} | – | –"
+        asked = re.search(r"queries and keys: (.*?)\. Asked", str(refusal))
+        reason = asked[1] if asked else str(refusal)
+        return Measured("refused", f"{name} | {animal.family} | refused: {reason} | – | –")
+    except Exception as error:
+        return Measured("crashed", f"{name} | {animal.family} | crashed: {type(error).__name__} | – | –")
+    shown = f"{difference:.0e}" if difference else "0"
+    heads = f"{lm.info.n_head} / {lm.info.n_key_head}"
+    outcome = "exact" if difference < SAME else "wrong"
+    return Measured(outcome, f"{name} | {lm.info.family} | {lm.captured} | {heads} | {shown}")
+
+
+def _difference(name: str, lm: HuggingFaceModel) -> float:
+    """The largest, of all heads of all layers and kinds."""
     pair = lm.info.family == "encoder-decoder"
     run = lm.run(tokens(N_TOKEN), source=tokens(N_SOURCE) if pair else ())
     ids, source = (torch.tensor([[token.id for token in text]]) for text in (run.tokens, run.source))
@@ -42,23 +76,28 @@ def row(name: str) -> str:
     with torch.inference_mode():
         said = builder(name)("eager")(**inputs, output_attentions=True)
     fields = ("decoder_attentions", "encoder_attentions", "cross_attentions") if pair else ("attentions",)
-    difference = max(
+    return max(
         float(np.abs(layer_weights(ours) - theirs[0].numpy()).max())
         for kind, field in zip(run.kinds, fields, strict=True)
         for ours, theirs in zip(run.layers(kind), getattr(said, field), strict=True)
     )
-    shown = f"{difference:.0e}" if difference else "0"
-    heads = f"{lm.info.n_head} / {lm.info.n_key_head}"
-    return f"{name} | {lm.info.family} | {lm.captured} | {heads} | {shown}"
 
 
 def main() -> None:
-    rows = [f"| {row(name)} |" for name in ZOO]
-    readme = README.read_text()
+    parser = argparse.ArgumentParser(prog="python -m tests.zoo_table", description=__doc__)
+    parser.add_argument("--print", action="store_true", help="show the table, and leave the README as it is")
+    only_print = parser.parse_args().print
+    zoo = [measured(name) for name in ZOO]
+    counts = Counter(each.outcome for each in zoo)
+    said = ", ".join(f"{counts[outcome]} {outcome}" for outcome in ("exact", "refused", "wrong", "crashed", "not text"))
+    text = "\n".join([f"{versions()}: {said}.", "", *HEAD, *(f"| {each.row} |" for each in zoo)]) + "\n"
+    if only_print:
+        print(text, end="")
+        return
+    readme = README.read_text(encoding="utf-8")
     if not _MARKED.search(readme):
         raise SystemExit("README.md has no <!-- zoo --> … <!-- /zoo --> to write into")
-    text = "\n".join([*HEAD, *rows]) + "\n"
-    README.write_text(_MARKED.sub(lambda found: found[1] + text + found[3], readme))
+    README.write_text(_MARKED.sub(lambda found: found[1] + text + found[3], readme), encoding="utf-8")
 
 
 if __name__ == "__main__":
