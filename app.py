@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from model.run import VisitorError
+from viz import guard
 from viz.components.theme_watch import theme_watch
 from viz.ui import provenance, session, sidebar
 
@@ -32,19 +32,20 @@ page = st.navigation(
     position="top",
 )
 session.enter(page.url_path)
-sidebar.choose()
-summary = st.sidebar.empty()
-notice = st.empty()
 # each in a container of its own: a fragment that grows would otherwise write over what follows it
-content, card = st.container(), st.container()
-try:
+notice, content, card = st.container(), st.container(), st.container()
+with notice:
+    guard.tell_untold()
+with guard.part():
+    sidebar.choose()
+summary = st.sidebar.empty()
+with guard.part():
     with content:
         page.run()
     with card:
         provenance.card(page.url_path)
-except VisitorError as error:
-    st.warning(str(error), icon=":material/info:")
-sidebar.summarise(summary)
-if sentences := session.dropped_from_link():
-    notice.info("  \n".join(sentences))
+with guard.part():
+    sidebar.summarise(summary)
+    if sentences := session.dropped_from_link():
+        notice.info("  \n".join(sentences))
 theme_watch()

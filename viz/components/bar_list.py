@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from viz.components import pick_handler, register
+from viz.guard import handler
 
 _list = register("bar_list", html='<div class="rows" role="list"></div>')
 
@@ -30,7 +31,7 @@ def bar_list(
     """
     _list(
         key=key,
-        on_pick_change=pick_handler(key, [i for i, row in enumerate(rows) if row.picks], on_pick),
+        on_pick_change=handler(pick_handler(key, [i for i, row in enumerate(rows) if row.picks], on_pick)),
         data={
             "name": name,
             "rows": [

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from viz.components import pick_handler, register
 from viz.figures.translation import Node
+from viz.guard import handler
 
 _tree = register(
     "beam_tree",
@@ -32,7 +33,7 @@ def beam_tree(
     """
     _tree(
         key=key,
-        on_pick_change=pick_handler(key, range(len(candidates)), on_pick),
+        on_pick_change=handler(pick_handler(key, range(len(candidates)), on_pick)),
         data={
             "nodes": [
                 [n.column, n.row, n.label, round(n.own, 4), round(n.log_prob, 4), n.parent, n.fate, n.lives]

@@ -9,6 +9,7 @@ import streamlit as st
 from model.attention import Overview
 from viz.components import css_variables, register
 from viz.figures.scale import weights_as_bytes
+from viz.guard import handler
 
 _grid = register(
     "head_grid",
@@ -71,7 +72,7 @@ def head_grid(
     shape = {"layers": n_layer, "heads": n_head, "queries": n_query, "keys": n_key, "compact": compact_height}
     _grid(
         key=key,
-        on_pick_change=picked,
+        on_pick_change=handler(picked),
         data={"shape": shape, "maps": packed},
     )
 

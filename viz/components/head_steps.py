@@ -12,6 +12,7 @@ from model.head import HeadSteps
 from viz.components import pick_handler, register
 from viz.figures import theme
 from viz.figures.head import HUES, Step, drawn_rows
+from viz.guard import handler
 
 _steps = register("head_steps", html='<div class="frame"><div class="path" role="group"></div></div>')
 _ENDS = [theme.DIVERGING[0][1], theme.DIVERGING[-1][1]]  # negative, positive
@@ -33,7 +34,7 @@ def head_pictures(
     rows = drawn_rows(steps.weights, (chosen, steps.query))
     _steps(
         key=key,
-        on_pick_change=pick_handler(key, range(len(labels)), on_pick),
+        on_pick_change=handler(pick_handler(key, range(len(labels)), on_pick)),
         data={
             "view": {
                 "steps": [{"title": step.title, "sentence": step.sentence} for step in sentences],

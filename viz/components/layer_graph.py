@@ -8,6 +8,7 @@ import streamlit as st
 
 from viz.components import register
 from viz.figures.edges import choose_edges, count_sentence
+from viz.guard import handler
 
 _graph = register(
     "layer_graph",
@@ -63,8 +64,8 @@ def layer_graph(
 
     _graph(
         key=key,
-        on_pick_change=picked,
-        on_open_change=opened,
+        on_pick_change=handler(picked),
+        on_open_change=handler(opened),
         data={
             "view": {
                 "labels": list(labels),

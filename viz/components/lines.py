@@ -7,6 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from viz.figures.edges import choose_edges, count_sentence, strongest
+from viz.guard import handler
 
 MOST_LINES = 3000  # drawn while nothing is pointed at; one token's lines are always complete
 
@@ -51,8 +52,8 @@ def draw_lines(
 
     component(
         key=key,
-        on_pick_change=picked,
-        on_open_change=opened,
+        on_pick_change=handler(picked),
+        on_open_change=handler(opened),
         data={
             "view": {
                 "labels": list(labels),

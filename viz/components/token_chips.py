@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from model.run import Token
 from viz.components import pick_handler, register
+from viz.guard import handler
 
 _chips = register("token_chips", html='<div class="chips" role="list"></div>')
 
@@ -25,7 +26,7 @@ def token_chips(
     """
     _chips(
         key=key,
-        on_pick_change=pick_handler(key, range(len(tokens)), on_pick),
+        on_pick_change=handler(pick_handler(key, range(len(tokens)), on_pick)),
         data={
             "chips": [
                 {

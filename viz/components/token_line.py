@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
 from viz.components import pick_handler, register
+from viz.guard import handler
 
 _line = register(
     "token_line", html='<div class="line" role="group" dir="auto"></div><div class="tip" role="status"></div>'
@@ -29,7 +30,7 @@ def token_line(pieces: Sequence[Piece], *, key: str, name: str, on_pick: Callabl
     """
     _line(
         key=key,
-        on_pick_change=pick_handler(key, [i for i, piece in enumerate(pieces) if piece.picks], on_pick),
+        on_pick_change=handler(pick_handler(key, [i for i, piece in enumerate(pieces) if piece.picks], on_pick)),
         data={
             "name": name,
             "pieces": [asdict(piece) | {"picks": piece.picks and on_pick is not None} for piece in pieces],

@@ -15,6 +15,7 @@ from viz.components.layer_graph import layer_graph
 from viz.components.token_arcs import token_arcs
 from viz.components.token_graph import token_graph
 from viz.figures.attention import attention_heatmap, cells_pooled, is_clickable
+from viz.guard import handler, section
 from viz.ui import controls, provenance, reading, session, token_numbers
 from viz.ui.pictures import caption, clicked, picture
 from viz.ui.prose import check
@@ -51,7 +52,7 @@ def show_grid(run: ModelRun) -> None:
     caption(f"Each tile is one head: rows are the tokens that look, columns the tokens looked at, {cells}.")
 
 
-@st.fragment(key="read")
+@section("read")
 def read(run: ModelRun) -> None:
     try:
         rule = reading.rule(run)
@@ -80,16 +81,18 @@ def read(run: ModelRun) -> None:
 def choose_cell(n_query: int, n_key: int) -> tuple[int, int]:
     left, right = st.columns(2, gap="medium")
     with left:
-        token = controls.position("Query", "token", n_query, help="The token that looks.", on_change=reading.read_again)
+        token = controls.position(
+            "Query", "token", n_query, help="The token that looks.", on_change=handler(reading.read_again)
+        )
     with right:
-        key = controls.position("Key", "key", n_key, help="The token looked at.", on_change=reading.read_again)
+        key = controls.position("Key", "key", n_key, help="The token looked at.", on_change=handler(reading.read_again))
     return token, key
 
 
 def show_map(read_now: Reading, rule: Rule, token: int, key: int) -> None:
     weights, units, key_units = read_now.weights, read_now.units, read_now.key_units
     rows, columns = [units.labels[i] for i in read_now.queries], [key_units.labels[i] for i in read_now.keys]
-    clicks = {"on_select": pick_cell, "selection_mode": "points"} if is_clickable(max(weights.shape)) else {}
+    clicks = {"on_select": handler(pick_cell), "selection_mode": "points"} if is_clickable(max(weights.shape)) else {}
     selected = units.of(token), key_units.of(key)
     inside = selected[0] in read_now.queries and selected[1] in read_now.keys
     step = cells_pooled(max(weights.shape))
@@ -116,7 +119,7 @@ def show_map(read_now: Reading, rule: Rule, token: int, key: int) -> None:
             **clicks,
         )
         if not clicks:
-            st.button("How was the outlined weight made?", on_click=open_outlined, disabled=not inside)
+            st.button("How was the outlined weight made?", on_click=handler(open_outlined), disabled=not inside)
     for sentence in reading.statements(read_now, rule):
         st.markdown(f":small[{sentence}]")
 
@@ -212,7 +215,7 @@ def show_checks(run: ModelRun, read_now: Reading, rule: Rule) -> None:
         return
     try:
         difference = session.recomputed(session.current_key(), layer)
-    except VisitorError as error:  # caught here: what a fragment raises on a rerun never reaches app.py
+    except VisitorError as error:
         caption(str(error))
         return
     check(

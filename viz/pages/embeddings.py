@@ -7,6 +7,7 @@ import streamlit as st
 from model import measures
 from viz.components.token_chips import token_chips
 from viz.figures import embeddings as figures
+from viz.guard import section
 from viz.ui import controls, pictures, session
 from viz.ui.prose import check, quoted
 
@@ -99,7 +100,7 @@ def entering_as_a_sum(difference: float) -> None:
     )
 
 
-@st.fragment
+@section("neighbours")
 def neighbours() -> None:
     st.header("Tokens that are used alike lie close together", divider="gray")
     st.markdown(
@@ -179,7 +180,7 @@ def map_points(k: int) -> list[figures.MapPoint]:
     ]
 
 
-@st.fragment
+@section("similarity")
 def similarity() -> None:
     st.header("How alike are the tokens of this text?", divider="gray")
     st.markdown(

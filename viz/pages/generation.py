@@ -5,6 +5,7 @@ import streamlit as st
 from model.generation import Step, generate
 from model.run import ModelInfo, VisitorError
 from viz.figures.generation import growing_text
+from viz.guard import handler, section
 from viz.ui import behind_choice, continuation, sampling, session
 
 PACE = 0.12  # seconds between two tokens, so that the eye can follow; the model itself is faster
@@ -24,13 +25,14 @@ def main() -> None:
         )
     continuation.forget_what_was_written_elsewhere()
     st.session_state.clock_runs = st.session_state.to_go > 0
-    st.fragment(generation, run_every=PACE if st.session_state.clock_runs else None)()
+    section("generation", run_every=PACE if st.session_state.clock_runs else None)(generation)()
 
 
 def generation() -> None:
     info, steps = session.current_model().info, st.session_state.generated
     if st.session_state.to_go:
-        write_next()
+        if not finished(info, steps):
+            write_next()
         st.session_state.to_go = 0 if finished(info, steps) else st.session_state.to_go - 1
     # the clock of a fragment is set, and the sidebar is drawn, when the whole page runs
     if bool(st.session_state.to_go) != st.session_state.clock_runs or not continuation.belongs_here():
@@ -58,24 +60,37 @@ def offer_to_write(steps: list[Step], writing: bool, end: str | None) -> None:
             key="next_one",
             icon=":material/play_arrow:",
             type="primary",
-            on_click=write_next,
+            on_click=handler(write_next),
             disabled=blocked,
         )
         n = st.number_input("Tokens", 1, 200, 20, key="n_generate", persist_state="session", width=110)
         if writing:
             st.button(
-                f"Stop ({st.session_state.to_go} to go)", key="stop", icon=":material/stop:", on_click=continuation.stop
+                f"Stop ({st.session_state.to_go} to go)",
+                key="stop",
+                icon=":material/stop:",
+                on_click=handler(continuation.stop),
             )
         else:
             st.button(
-                f"Generate {n}", key="next_many", icon=":material/fast_forward:", on_click=write_many, disabled=blocked
+                f"Generate {n}",
+                key="next_many",
+                icon=":material/fast_forward:",
+                on_click=handler(write_many),
+                disabled=blocked,
             )
-        st.button("Clear", key="clear", icon=":material/delete:", on_click=continuation.start_anew, disabled=not steps)
+        st.button(
+            "Clear",
+            key="clear",
+            icon=":material/delete:",
+            on_click=handler(continuation.start_anew),
+            disabled=not steps,
+        )
         st.button(
             "Add to the text",
             key="add",
             icon=":material/subdirectory_arrow_left:",
-            on_click=continuation.add_to_text,
+            on_click=handler(continuation.add_to_text),
             disabled=writing or not continuation.written(steps),
             help="Puts what was written into the sidebar's text, to look into it on the other pages.",
         )
@@ -91,7 +106,7 @@ def finished(info: ModelInfo, steps: list[Step]) -> str | None:
             f"The context is full: {info.title} reads at most {info.n_context:,} tokens, and the text now has "
             f"{n_token:,}. Clear what was written, or shorten the text."
         )
-    return None
+    return sampling.cannot_draw(continuation.run_after(steps))
 
 
 def write_next() -> None:

@@ -7,6 +7,7 @@ from model.head import HeadSteps, head_steps
 from model.run import ModelRun
 from viz.components.head_steps import head_pictures
 from viz.figures.head import head_formula, head_sentences
+from viz.guard import section
 from viz.ui import controls, provenance, session
 from viz.ui.pictures import caption
 from viz.ui.prose import check
@@ -32,7 +33,7 @@ def main() -> None:
     read(session.current_run())
 
 
-@st.fragment(key="head_page")
+@section("head_page")
 def read(run: ModelRun) -> None:
     layer, head, token, key = choose(run)
     lm = session.current_model()

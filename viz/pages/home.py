@@ -6,6 +6,7 @@ import streamlit as st
 from model.attention import strongest_in_cell
 from viz.components.head_grid import Pick, head_grid
 from viz.figures import home as figures
+from viz.guard import handler
 from viz.ui import provenance, session
 
 
@@ -117,7 +118,7 @@ for number, (column, (title, picture, sentence, label, page)) in enumerate(
         if not label:
             continue
         if page is None:
-            st.button(label, key=f"go_{number}", width="stretch", on_click=another_example)
+            st.button(label, key=f"go_{number}", width="stretch", on_click=handler(another_example))
         elif st.button(label, key=f"go_{number}", width="stretch", icon=":material/arrow_forward:"):
             # without query_params={} it refuses as soon as the URL holds a bound widget's value
             st.switch_page(page, query_params={})

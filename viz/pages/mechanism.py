@@ -12,6 +12,7 @@ from model.run import ModelRun, VisitorError
 from viz.figures.attention import attention_heatmap, cells_pooled, is_clickable
 from viz.figures.numbers import percent
 from viz.figures.scale import ColourScale, colour_scale
+from viz.guard import handler, part, section
 from viz.ui import controls, effect, provenance, reading, session
 from viz.ui.pictures import caption, clicked, picture, square_table
 from viz.ui.prose import check, quoted
@@ -31,19 +32,20 @@ def main() -> None:
     experiment()
 
 
-@st.fragment(key="mechanism")
+@section("mechanism")
 def experiment() -> None:
     trained = session.current_run()
     change = choose_change(trained)
     try:
         changed = session.current_run(intervention=change)
-    except VisitorError as error:  # caught here: what a fragment raises on a rerun never reaches app.py
+    except VisitorError as error:
         st.warning(f"{error} Flip that switch back.", icon=":material/info:")
         return
     show_summary(trained, changed)
     show_maps(trained, changed)
     if effect.predicts_next(trained):
-        effect.show_next_token(trained, changed)
+        with part():  # some models' last vectors cannot be read as tokens: the losses can be told all the same
+            effect.show_next_token(trained, changed)
         effect.show_loss(trained, changed)
     else:
         caption("This model does not predict next tokens, so there is no loss to compare.")
@@ -59,14 +61,14 @@ def choose_change(run: ModelRun) -> Intervention:
     cards = [column.container(border=True, height="stretch", gap="xsmall") for row in rows for column in row]
     columns = st.columns(4, gap="medium")
     with columns[0]:
-        layer = controls.position("Layer", "layer", info.n_layer, on_change=change_again)
+        layer = controls.position("Layer", "layer", info.n_layer, on_change=handler(change_again))
     with columns[1]:
-        head = controls.position("Head", "head", info.n_head, on_change=change_again)
+        head = controls.position("Head", "head", info.n_head, on_change=handler(change_again))
     n = len(run.tokens)
     with columns[2]:
-        token = controls.position("Query", "token", n, help="The token that looks.", on_change=change_again)
+        token = controls.position("Query", "token", n, help="The token that looks.", on_change=handler(change_again))
     with columns[3]:
-        key = controls.position("Key", "key", n, help="The token looked at.", on_change=change_again)
+        key = controls.position("Key", "key", n, help="The token looked at.", on_change=handler(change_again))
     with cards[0]:
         switch("Without the causal mask", "mask_off", disabled=not info.causal)
         caption(
@@ -88,7 +90,7 @@ def choose_change(run: ModelRun) -> Intervention:
             1,
             key="softmax_temperature",
             bind="query-params",
-            on_change=change_again,
+            on_change=handler(change_again),
         )
         caption("The scores are divided by it: below 1, each row sharpens; above 1, it flattens; 1 is as trained.")
     with cards[3]:
@@ -127,7 +129,7 @@ def choose_change(run: ModelRun) -> Intervention:
 
 
 def switch(label: str, key: str, **options) -> None:
-    st.toggle(f"**{label}**", key=key, bind="query-params", on_change=change_again, **options)
+    st.toggle(f"**{label}**", key=key, bind="query-params", on_change=handler(change_again), **options)
 
 
 def edge_can_go(run: ModelRun, query: int, key: int) -> bool:
@@ -196,7 +198,7 @@ def show_summary(trained: ModelRun, changed: ModelRun) -> None:
             "Back to as trained",
             key="as_trained",
             icon=":material/restart_alt:",
-            on_click=as_trained_again,
+            on_click=handler(as_trained_again),
             disabled=change == UNCHANGED,
         )
     if change != UNCHANGED and len(trained.tokens) > 1 and effect.predicts_next(trained):
@@ -272,7 +274,7 @@ def choose_colours() -> list[bool]:
 
 def show_map(run: ModelRun, weights: np.ndarray, name: str, colours: ColourScale, token: int, key: int) -> None:
     clickable, map_key = is_clickable(len(run.tokens)), f"map_{name}".replace(" ", "_")
-    clicks = {"on_select": partial(pick_cell, map_key, run.intervention), "selection_mode": "points"}
+    clicks = {"on_select": handler(partial(pick_cell, map_key, run.intervention)), "selection_mode": "points"}
     step = cells_pooled(len(run.tokens))
     pooled = f"; a cell is the largest of {step} × {step} weights" if step > 1 else ""
     st.markdown(f"**{name.capitalize()}**")
@@ -299,7 +301,7 @@ def show_weight(run: ModelRun, weights: np.ndarray, name: str, token: int, key: 
         f"**{weights[token, key]:.4f}**",
         key=f"open_{name}".replace(" ", "_"),
         icon=":material/calculate:",
-        on_click=open_cell,
+        on_click=handler(open_cell),
         args=(run.intervention, token, key),
         width="stretch",
     )

@@ -5,6 +5,7 @@ import streamlit as st
 
 from viz.components.token_chips import token_chips
 from viz.figures import tokenization as figures
+from viz.guard import handler, section
 from viz.ui import controls, pictures, session
 from viz.ui.prose import check, quoted
 
@@ -52,7 +53,7 @@ def counts() -> None:
             st.metric(name, value, help=meaning)
 
 
-@st.fragment
+@section("cut")
 def cut() -> None:
     """The chips, and all that hangs on the chosen token: only this runs again when another is chosen."""
     chips = st.container()
@@ -80,7 +81,7 @@ def cut() -> None:
         range(len(words)),
         format_func=lambda i: f"{figures.word_name(words[i])}  (word {i})",
         key="word",
-        on_change=lambda: controls.select("token", word_of.index(st.session_state.word)),
+        on_change=handler(lambda: controls.select("token", word_of.index(st.session_state.word))),
         help="Merges never cross from one of these to the next: words with the space before them, numbers, signs.",
     )
     st.markdown(describe(token))

@@ -10,10 +10,10 @@ from viz.components.cross_lines import cross_lines
 from viz.components.head_grid import head_grid, outline_head
 from viz.figures.attention import is_clickable
 from viz.figures.translation import crossing_heatmap
+from viz.guard import handler, section
 from viz.ui import beam, comparison, crossing, decoding, session
 from viz.ui.pictures import caption, clicked, picture
 from viz.ui.prose import quoted
-from viz.ui.sections import section
 
 EXAMPLES = (
     "I saw a black cat.",
@@ -60,7 +60,9 @@ def type_both() -> None:
     state.own_source, state.own_target = state.text, state.get("target", "")
     left, right = st.columns(2, gap="medium")
     with left:
-        st.text_area("Source", key="own_source", height=90, on_change=lambda: session.read_next(state.own_source))
+        st.text_area(
+            "Source", key="own_source", height=90, on_change=handler(lambda: session.read_next(state.own_source))
+        )
     with right:
         try:
             written = "" if state.own_target else session.text_of(session.current_key())
@@ -71,15 +73,20 @@ def type_both() -> None:
             key="own_target",
             height=90,
             placeholder=written,
-            on_change=lambda: session.read_target(state.own_target),
+            on_change=handler(lambda: session.read_target(state.own_target)),
             help="Empty: the model writes it itself, the most probable token each time. Type one of your own to see "
             "how probable the model finds it.",
         )
         if state.own_target:
-            st.button("Let the model write it", icon=":material/restart_alt:", on_click=session.read_target, args=("",))
+            st.button(
+                "Let the model write it",
+                icon=":material/restart_alt:",
+                on_click=handler(session.read_target),
+                args=("",),
+            )
         else:
             caption("Written by the model, greedily. Type a translation of your own to have that one read.")
-    st.pills("Try", EXAMPLES, key="try_source", label_visibility="collapsed", on_change=try_example)
+    st.pills("Try", EXAMPLES, key="try_source", label_visibility="collapsed", on_change=handler(try_example))
 
 
 def try_example() -> None:
@@ -164,7 +171,7 @@ def show_map(read: Crossing, alignment: Alignment, marks: np.ndarray | None) -> 
         table=lambda: pd.DataFrame(
             weights, [f"{i} {word}" for i, word in enumerate(written)], [f"{i} {word}" for i, word in enumerate(source)]
         ),
-        on_select=open_cell,
+        on_select=handler(open_cell),
         selection_mode="points",
     )
 

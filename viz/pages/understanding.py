@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from viz.guard import handler
 from viz.ui import blanks, both_ways, sentiment, session, similarity
 
 BLANK, BOTH, SENTIMENT, SIMILARITY = SECTIONS = ("blank", "both", "sentiment", "similarity")
@@ -54,7 +55,7 @@ def offer(texts: tuple[str, ...]) -> None:
     st.html("<style>.st-key-offered button { min-height: 0; padding: 0.1rem 0.6rem; }</style>")
     with st.container(horizontal=True, gap="small", key="offered"):
         for text in texts:
-            st.button(f":small[{text}]", key=f"offer_{text}", on_click=session.read_next, args=(text,))
+            st.button(f":small[{text}]", key=f"offer_{text}", on_click=handler(session.read_next), args=(text,))
 
 
 main()

@@ -10,10 +10,10 @@ from model.beam import Beam, Candidate
 from model.run import ModelRun
 from viz.components.beam_tree import beam_tree as draw_tree
 from viz.figures.translation import beam_tree, ranked
+from viz.guard import section
 from viz.ui import decoding, session
 from viz.ui.pictures import caption, twin
 from viz.ui.prose import check, quoted
-from viz.ui.sections import section
 
 END = "end"
 

@@ -9,12 +9,13 @@ from model.reading import Rule
 from model.run import ModelRun
 from viz.components.token_chips import token_chips
 from viz.figures.attention import Bars, token_bars
+from viz.guard import handler, section
 from viz.ui import continuation, controls, provenance, sampling, session
 from viz.ui.pictures import clicked, picture
 from viz.ui.prose import quoted
 
 
-@st.fragment
+@section("behind_choice")
 def show(ended: bool) -> None:
     steps, opened = st.session_state.generated, st.session_state.opened
     if opened is None and ended:
@@ -107,6 +108,6 @@ def what_it_looked_at(written: tuple[int, ...]) -> None:
         f"sum to {weights.sum():.4f}; the chips are shaded relative to the largest. Click one to see how it was made.",
         alt=f"Bars over {len(weights)} tokens, {where}; the highest is “{run.tokens[most].label}”, {strongest}.",
         table=lambda: pd.DataFrame({"position": range(len(weights)), "token": run.labels, "weight": weights}),
-        on_select=open_bar,
+        on_select=handler(open_bar),
         selection_mode="points",
     )

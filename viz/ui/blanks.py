@@ -10,6 +10,7 @@ from viz.components.bar_list import Row, bar_list
 from viz.components.token_line import Piece, token_line
 from viz.figures import theme
 from viz.figures.numbers import percent
+from viz.guard import handler
 from viz.ui import session
 from viz.ui.pictures import caption, twin
 from viz.ui.prose import check, quoted
@@ -40,7 +41,7 @@ def show() -> None:
             "Undo all changes",
             key="undo_blanks",
             icon=":material/undo:",
-            on_click=undo,
+            on_click=handler(undo),
             disabled=not present().places,
             help="Your text as it was before you hid or put in anything here.",
         )

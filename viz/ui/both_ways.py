@@ -15,10 +15,10 @@ from viz.figures.attention import is_clickable
 from viz.figures.numbers import percent
 from viz.figures.scale import ColourScale, colour_scale
 from viz.figures.understanding import seen_heatmap
+from viz.guard import handler, section
 from viz.ui import controls, provenance, reading, session
 from viz.ui.pictures import clicked, picture, square_table
 from viz.ui.prose import check, quoted
-from viz.ui.sections import section
 from viz.ui.session import RunKey
 
 EXAMPLES = (
@@ -163,7 +163,7 @@ def show_side(side: Side, scale: ColourScale) -> None:
         name=f"What token {i} sees in {run.info.title}",
         on_pick=partial(open_weight, side, i),
     )
-    clicks = {"on_select": partial(pick_cell, side), "selection_mode": "points"} if is_clickable(n) else {}
+    clicks = {"on_select": handler(partial(pick_cell, side)), "selection_mode": "points"} if is_clickable(n) else {}
     n_seen = int((side.weights > 0).sum())
     picture(
         seen_heatmap(side.weights, run.labels, i, scale=scale),

@@ -4,10 +4,10 @@ import pandas as pd
 import streamlit as st
 
 from model.comparison import Comparison, Matches, compare
+from viz.guard import section
 from viz.ui import session
 from viz.ui.pictures import caption
 from viz.ui.prose import check
-from viz.ui.sections import section
 
 
 @section("comparison")

@@ -10,6 +10,7 @@ from model.reading import Rule
 from model.run import ModelRun
 from model.units import units_of
 from viz.components.head_grid import Pick
+from viz.guard import handler
 from viz.ui import controls, provenance, session
 
 ALL, LAYER, HEAD = ACROSS = ("all", "layer", "head")
@@ -21,8 +22,12 @@ def choose(run: ModelRun) -> None:
     """All controls, in one line where there is room."""
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom", key="choose_crossing"):
         chosen = _choice("Read", ACROSS, "across", help="the mean of all heads · of one layer's heads · one head")
-        controls.position("Layer", "layer", len(run.cross), disabled=chosen == ALL, on_change=read_again, width=115)
-        controls.position("Head", "head", run.info.n_head, disabled=chosen != HEAD, on_change=read_again, width=115)
+        controls.position(
+            "Layer", "layer", len(run.cross), disabled=chosen == ALL, on_change=handler(read_again), width=115
+        )
+        controls.position(
+            "Head", "head", run.info.n_head, disabled=chosen != HEAD, on_change=handler(read_again), width=115
+        )
         _choice(
             "between",
             BETWEEN,
@@ -99,7 +104,7 @@ def read_again() -> NoReturn:
 
 
 def _choice(label: str, options: tuple[str, ...], key: str, **more) -> str:
-    standard = {"default": options[0], "required": True, "bind": "query-params", "on_change": read_again}
+    standard = {"default": options[0], "required": True, "bind": "query-params", "on_change": handler(read_again)}
     if key in st.session_state:  # said again, as in `controls.position`: what a click on the grid chose
         st.session_state[key] = st.session_state[key]
     return st.segmented_control(label, options, key=key, **(standard | more))

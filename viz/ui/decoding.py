@@ -11,10 +11,10 @@ from viz.figures.attention import Bars, token_bars
 from viz.figures.generation import growing_text
 from viz.figures.mechanism import next_token_pairs
 from viz.figures.numbers import percent
+from viz.guard import handler, section
 from viz.ui import controls, crossing, provenance, session
 from viz.ui.pictures import caption, clicked, picture, twin
 from viz.ui.prose import quoted
-from viz.ui.sections import section
 
 N_BEST = 8  # candidates of a step
 
@@ -173,7 +173,7 @@ def looked_at(run: ModelRun, step: int) -> None:
         "it was made.",
         alt=f"Bars over {len(labels)} source tokens; the highest is “{labels[most]}”, {weights[most]:.3f}.",
         table=lambda: pd.DataFrame({"source token": labels, "weight": weights}),
-        on_select=open_bar,
+        on_select=handler(open_bar),
         selection_mode="points",
     )
 

@@ -16,6 +16,7 @@ from model.intervention import UNCHANGED, Intervention
 from model.reading import Explained, Rule, explain
 from model.run import DenseAttention, ModelRun
 from viz.figures.provenance import Check, given_card, sum_card, weight_card
+from viz.guard import handler, section
 from viz.ui import controls, session
 
 MOST_PARTS = 5  # weights of a sum that can be opened from its card
@@ -90,7 +91,7 @@ def pointed_at() -> Cell | None:
     return st.session_state.get("cell")
 
 
-@st.fragment(key="card")
+@section("card")
 def card(page: str) -> None:
     """Draw the card, if one is open; a change of page closes it."""
     if st.session_state.get("card_page") != page:
@@ -101,7 +102,7 @@ def card(page: str) -> None:
         return
     st.html(f"<style>{_CSS}</style>")
     with st.container(key="card", border=True):
-        st.button("✕", key="card_close", help="Close", on_click=point_at, args=(None,), type="tertiary")
+        st.button("✕", key="card_close", help="Close", on_click=handler(point_at), args=(None,), type="tertiary")
         run = session.run_of(cell.run_key)
         if cell.plain:
             _one_weight(cell, run)
@@ -150,7 +151,7 @@ def _several_weights(cell: Cell, run: ModelRun) -> None:
         format_func=names.get,
         placeholder="choose …",
         key="card_part",
-        on_change=_open_part,
+        on_change=handler(_open_part),
         args=(cell, told),
     )
 

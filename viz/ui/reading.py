@@ -14,6 +14,7 @@ from model.reading import COMBINE, SEGMENTS, SINK, Reading, Rule, parse_heads, w
 from model.run import ModelRun, VisitorError
 from model.units import KINDS
 from viz.figures.scale import ColourScale, colour_scale
+from viz.guard import handler
 from viz.ui import controls, provenance, session
 
 ONE, LAYER, ALL, CHOSEN = SHOW = ("head", "layer", "all", "chosen")
@@ -37,12 +38,14 @@ def choose_heads(run: ModelRun) -> None:
     """One head, the heads of its layer, all of them, or any that are written or clicked together."""
     if len(run.kinds) > 1:
         said = " · ".join(f"{name}: {KINDS_SAID[name]}" for name in run.kinds)
-        _choice("Attention", run.kinds, "kind", on_change=follow, help=said)
+        _choice("Attention", run.kinds, "kind", on_change=handler(follow), help=said)
     n_layer, n_head = _shape(run)
     # the controls below it change too: not only the map is drawn again
-    show = _choice("Read", SHOW, "show", on_change=follow, help="one head · all of a layer · all · those you choose")
-    controls.position("Layer", "layer", n_layer, on_change=read_again)
-    controls.position("Head", "head", n_head, on_change=read_again)
+    show = _choice(
+        "Read", SHOW, "show", on_change=handler(follow), help="one head · all of a layer · all · those you choose"
+    )
+    controls.position("Layer", "layer", n_layer, on_change=handler(read_again))
+    controls.position("Head", "head", n_head, on_change=handler(read_again))
     # always there, so that what a click on the grid chose reaches the address at once
     st.text_input(
         "Heads read together",
@@ -51,7 +54,7 @@ def choose_heads(run: ModelRun) -> None:
         placeholder="2.3, 4.*, *.1",
         disabled=show != CHOSEN,
         help="layer.head, with * for every one: 4.* is all of layer 4, *.1 is head 1 of every layer.",
-        on_change=read_again,
+        on_change=handler(read_again),
     )
     _choice("Combine them by", COMBINE, "combine", disabled=show == ONE, help="cell by cell")
 
@@ -96,7 +99,7 @@ def choose_colours(weights: np.ndarray) -> ColourScale:
 
 
 def _choice(label: str, options: tuple[str, ...], key: str, **more) -> str:
-    standard = {"default": options[0], "required": True, "bind": "query-params", "on_change": read_again}
+    standard = {"default": options[0], "required": True, "bind": "query-params", "on_change": handler(read_again)}
     return st.segmented_control(label, options, key=key, **(standard | more))
 
 

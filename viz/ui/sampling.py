@@ -5,16 +5,22 @@ import pandas as pd
 import streamlit as st
 
 from model.generation import NextToken, Sampling, entropy, next_token
-from model.run import ModelRun
+from model.run import ModelRun, VisitorError
 from viz.figures.generation import next_token_bars
+from viz.figures.mechanism import next_token_pairs
 from viz.figures.numbers import percent
+from viz.guard import section
 from viz.ui import continuation, session
 from viz.ui.pictures import picture
 
 
-@st.fragment  # of its own inside the page's: a slider redraws nothing but this
+@section("sampling")  # of its own inside the page's: a slider redraws nothing but this
 def show(ended: bool) -> None:
     st.subheader("What may come next")
+    run = continuation.run_after(st.session_state.generated)
+    if cannot_draw(run):  # the page has said why
+        the_best(run)
+        return
     left, right = st.columns([2, 5], gap="large")
     with left:
         choose()
@@ -23,7 +29,30 @@ def show(ended: bool) -> None:
         if ended:
             st.write("The text is at its end, and nothing comes next. Open its last token to see that choice.")
         else:
-            what_comes_next()
+            what_comes_next(run)
+
+
+def cannot_draw(run: ModelRun) -> str | None:
+    """Why no token can be drawn after a run, if none can: the head of some classes cannot be repeated."""
+    try:
+        session.current_model().unembed(run.hidden[-1, -1])
+    except VisitorError as error:
+        return str(error)
+    return None
+
+
+def the_best(run: ModelRun) -> None:
+    """Of a model that tells only its most probable tokens."""
+    ids, lm = run.predictions.top_id[-1].tolist(), session.current_model()
+    labels, probability = [lm.token(id).label for id in ids], np.exp(run.predictions.top_log_prob[-1])
+    picture(
+        next_token_pairs(labels, {"probability": probability}),
+        key="best_only",
+        how=f"The {len(ids)} most probable of {run.info.n_vocab:,} tokens, as the run itself gave them; they hold "
+        f"{percent(float(probability.sum()))}. To draw one, the probabilities of all would be needed.",
+        alt=f"Bars of {len(ids)} tokens; “{labels[0]}” leads with {percent(float(probability[0]))}.",
+        table=lambda: pd.DataFrame({"token": labels, "id": ids, "probability": probability}),
+    )
 
 
 def choose() -> None:
@@ -98,8 +127,8 @@ def explain(sampling: Sampling) -> str:
     return " ".join(parts) or "Nothing is changed: each token is drawn with exactly the probability the model gave it."
 
 
-def what_comes_next() -> None:
-    choice = following(continuation.run_after(st.session_state.generated), chosen())
+def what_comes_next(run: ModelRun) -> None:
+    choice = following(run, chosen())
     candidates(choice, "next", st.session_state.n_shown)
     st.html("<style>.st-key-measures [data-testid=stMetricValue] { font-size: 1.35rem }</style>")
     with st.container(horizontal=True, gap="large", key="measures"):

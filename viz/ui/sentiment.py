@@ -17,10 +17,10 @@ from viz.components.bar_list import Row, bar_list
 from viz.components.token_line import Piece, token_line
 from viz.figures import theme
 from viz.figures.numbers import percent
+from viz.guard import section
 from viz.ui import provenance, session
 from viz.ui.pictures import caption, twin
 from viz.ui.prose import check, quoted
-from viz.ui.sections import section
 from viz.ui.session import RunKey
 
 EXAMPLES = (

@@ -9,6 +9,7 @@ from model import catalog, sources
 from model.checkpoint import size
 from model.run import ModelNotAvailable, VisitorError
 from model.sources import Entry, HuggingFaceHub
+from viz.guard import handler, section
 from viz.ui import session
 
 
@@ -56,7 +57,7 @@ def choose() -> None:
             key="example",
             placeholder="or choose an example …",
             label_visibility="collapsed",
-            on_change=_use_example,
+            on_change=handler(_use_example),
         )
 
 
@@ -80,7 +81,9 @@ def _other_reader(entry: Entry | None) -> None:
         st.session_state.next_model = entry.name
 
     st.markdown(f":small[:material/swap_horiz: This page is read by **{_plain(entry.title)}**.]")
-    st.button("Use it on every page", key="use_reader", on_click=use, type="tertiary", icon=":material/done_all:")
+    st.button(
+        "Use it on every page", key="use_reader", on_click=handler(use), type="tertiary", icon=":material/done_all:"
+    )
 
 
 def _how_it_is_read(models: dict[str, Entry]) -> None:
@@ -106,7 +109,7 @@ def _how_it_is_read(models: dict[str, Entry]) -> None:
         )
 
 
-@st.fragment
+@section("own_model")
 def _own_model() -> None:
     """A folder or a hub id, typed; what it takes; and only then, loading it."""
     allowed = session.allowed()

@@ -13,10 +13,10 @@ from model.similarity import Comparison, compare, share_above
 from viz.components.bar_list import Row, bar_list
 from viz.figures.attention import is_clickable
 from viz.figures.understanding import cosine_strip, token_cosines
+from viz.guard import handler, section
 from viz.ui import controls, session
 from viz.ui.pictures import caption, clicked, picture
 from viz.ui.prose import check, quoted
-from viz.ui.sections import section
 from viz.ui.session import RunKey
 
 EXAMPLES = (
@@ -111,7 +111,7 @@ def show_tokens(run: ModelRun, other: ModelRun, found: Comparison) -> None:
     pairs = [tuple(map(int, np.unravel_index(i, ranked.shape))) for i in best if np.isfinite(ranked.flat[i])]
     pair = chosen_pair(cosines.shape, pairs[0] if pairs else (0, 0))
     left, right = st.columns([1.5, 1], gap="large")
-    clicks = {"on_select": pick_cell, "selection_mode": "points"} if is_clickable(max(cosines.shape)) else {}
+    clicks = {"on_select": handler(pick_cell), "selection_mode": "points"} if is_clickable(max(cosines.shape)) else {}
     with left:
         picture(
             token_cosines(cosines, run.labels, other.labels, selected=pair, clickable=bool(clicks)),

@@ -7,6 +7,7 @@ import streamlit as st
 from model.measures import attention_entropy, attention_received
 from model.reading import Reading, Rule
 from viz.figures.attention import Bars, token_bars
+from viz.guard import handler
 from viz.ui import provenance, reading, session
 from viz.ui.pictures import clicked, picture
 
@@ -72,7 +73,7 @@ def show_received_and_given(read_now: Reading, rule: Rule) -> None:
                 "sink": pd.Series(read_now.removed, [f"{i} {names[i]}" for i in read_now.queries]),
             }
         ),
-        on_select=open_received,
+        on_select=handler(open_received),
         selection_mode="points",
     )
 
@@ -124,7 +125,7 @@ def show_sums(read_now: Reading, rule: Rule) -> None:
         "Click a bar to see what went into it.",
         alt=f"Bars over {len(names)} {rule.kind}, which sum to {np.nansum(sums):.3f}.",
         table=lambda: pd.DataFrame({"sum": sums}, [f"{i} {others[i]}" for i in over]),
-        on_select=open_sum,
+        on_select=handler(open_sum),
         selection_mode="points",
     )
 
