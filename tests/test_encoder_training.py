@@ -20,8 +20,8 @@ from model.transformer import Config, Transformer
 from tests.trainings import assert_goes_on, write_xz
 
 SHAPE = "--vocab 320 --layers 2 --heads 2 --d-model 16 --context 48 --batch-tokens 384"
-OPTIONS = f"--learning-rate 0.02 --threads 1 --device cpu --check-every 10 --steps 20 {SHAPE}".split()
-TUNING = "--learning-rate 0.1 --threads 1 --device cpu --check-every 40 --steps 80 --batch 16".split()
+OPTIONS = f"--learning-rate 0.02 --warm-up 2 --threads 1 --device cpu --check-every 10 --steps 20 {SHAPE}".split()
+TUNING = "--learning-rate 0.1 --warm-up 2 --threads 1 --device cpu --check-every 40 --steps 80 --batch 16".split()
 GOOD, BAD = "lovely", "dreadful"
 
 

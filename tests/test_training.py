@@ -19,11 +19,13 @@ from model import catalog
 from model.tokenizer import END_OF_TEXT, Tokenizer
 from model.training import loop, story
 from model.training.data import STORY_MIX, Source, Stream, documents, draw_rows, encode_stream
+from model.training.lessons import lesson_words
 from model.transformer import Config, Transformer
 from tests.conftest import ROOT
+from tests.trainings import assert_goes_on
 
 SHAPE = "--vocab 300 --layers 2 --heads 2 --d-model 16 --context 128 --batch-tokens 512"
-REST = "--learning-rate 0.1 --threads 1 --device cpu --check-every 5 --steps 12"
+REST = "--learning-rate 0.1 --warm-up 2 --threads 1 --device cpu --check-every 5 --steps 12"
 OPTIONS = f"{SHAPE} {REST}".split()
 
 
@@ -66,58 +68,43 @@ def arguments(mix, work, *more: str):
     return story.parse(["--data", str(mix), "--work", str(work), *OPTIONS, *more])
 
 
-def prepared(mix, work, kind=story.Trainer):
-    """(trainer, training streams, held-out streams)"""
-    args = arguments(mix, work)
+def trainer(mix, work, *more: str, kind=story.Trainer) -> story.Trainer:
+    args = arguments(mix, work, *more)
     work.mkdir(exist_ok=True)
-    tokenizer = story.prepare_tokenizer(args)
-    return kind(args, tokenizer.n_vocab), *story.prepare_streams(args, tokenizer)
+    return kind(args, story.prepare_tokenizer(args))
 
 
-def test_the_loss_falls_from_the_logarithm_of_the_vocabulary(mix, trained, tmp_path):
+def test_the_loss_falls_from_the_logarithm_of_the_vocabulary(mix, trained):
     work, printed = trained
-    trainer, _, held_out = prepared(mix, work)
-    before = sum(
-        s.share * story.held_out_loss(trainer.transformer, h)[0] for s, h in zip(STORY_MIX, held_out, strict=True)
-    )
-    assert before == pytest.approx(math.log(trainer.config.n_vocab), abs=0.1)
+    untrained = trainer(mix, work)
+    for stream in untrained.held_out:
+        assert story.held_out_loss(untrained.transformer, stream)[0] == pytest.approx(math.log(300), abs=0.1)
+    before = untrained.check()[0]
     history = checkpoint(work)["history"]
     assert [row[0] for row in history] == [5, 10, 12]
     assert before - 0.1 > history[0][3] > history[1][3] > history[2][3]
     assert f"held-out {history[2][3]:.4f}" in printed
+    assert all(len(row) == 4 + len(STORY_MIX) for row in history)
 
 
 def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(mix, trained, tmp_path):
-    class Interrupted(story.Trainer):
-        def save(self):
-            super().save()
-            raise KeyboardInterrupt
-
-    trainer, streams, held_out = prepared(mix, tmp_path / "work", Interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        trainer.train(streams, held_out)
-    assert checkpoint(tmp_path / "work")["step"] == 5
-    again, *_ = prepared(mix, tmp_path / "work")
-    assert again.resume()
-    again.train(streams, held_out)
-    resumed, whole = checkpoint(tmp_path / "work"), checkpoint(trained[0])
+    assert_goes_on(story, arguments(mix, tmp_path), whole=trained[0])
+    resumed, whole = checkpoint(tmp_path), checkpoint(trained[0])
     assert (resumed["step"], resumed["n_token"]) == (whole["step"], whole["n_token"])
-    for name, weights in whole["transformer"].items():
-        torch.testing.assert_close(resumed["transformer"][name], weights, rtol=0, atol=1e-6)
     assert resumed["history"][-1][3] == pytest.approx(whole["history"][-1][3], abs=1e-6)
 
 
 def test_another_rate_than_before_is_told(mix, trained):
-    again = story.Trainer(arguments(mix, trained[0], "--learning-rate", "0.001"), n_vocab=300)
+    again = trainer(mix, trained[0], "--learning-rate", "0.001")
     assert again.resume()
     first, _, second = again.command.partition(", then ")
     assert first == checkpoint(trained[0])["command"] and "--learning-rate 0.001" in second
 
 
 def test_another_shape_is_not_resumed(mix, trained):
-    trainer = story.Trainer(arguments(mix, trained[0], "--layers", "3"), n_vocab=300)
+    other = trainer(mix, trained[0], "--layers", "3")
     with pytest.raises(SystemExit, match=r"holds another shape, .*n_layer=2.*: choose another --work"):
-        trainer.resume()
+        other.resume()
 
 
 def test_export_can_be_loaded(mix, trained, tmp_path, capsys):
@@ -134,13 +121,16 @@ def test_export_can_be_loaded(mix, trained, tmp_path, capsys):
     card = json.loads((tmp_path / "tiny-story/card.json").read_text())
     assert card["steps"] == 12
     assert card["command"] == (
-        f"python -m model.training.story --data DATA --work WORK --steps 12 --learning-rate 0.1 --check-every 5 {SHAPE}"
+        "python -m model.training.story --data DATA --work WORK --steps 12 "
+        f"--learning-rate 0.1 --warm-up 2 --check-every 5 {SHAPE}"
     )
     assert str(mix) not in json.dumps(card)
-    parts = [card["held_out"][source.name] for source in STORY_MIX]
+    parts = [card["held_out"][source.name] for source in STORY_MIX if source.counted]
     total = card["held_out"]["all"]
-    assert total["tokens"] == sum(part["tokens"] for part in parts)
-    nats = sum(part["nats_per_token"] * part["tokens"] for part in parts) / total["tokens"]
+    weights = np.array([len(story.kept_stream(work / f"{s.name}.held_out.npz", None, ()).ids) for s in STORY_MIX])
+    weights = weights[[source.counted for source in STORY_MIX]]
+    assert total["tokens"] == weights.sum()
+    nats = np.average([part["nats_per_token"] for part in parts], weights=weights)
     assert total["nats_per_token"] == pytest.approx(nats, abs=1e-3)
     assert total["perplexity"] == pytest.approx(math.exp(nats), rel=1e-2)
 
@@ -184,6 +174,7 @@ def test_every_sentence_is_in_one_document(mix):
 
 def test_the_mix_is_whole():
     assert sum(source.share for source in STORY_MIX) == pytest.approx(1)
+    assert sum(source.late for source in STORY_MIX) == pytest.approx(1)
     assert sum(story.ROW_LENGTHS.values()) == pytest.approx(1)
 
 
@@ -246,7 +237,7 @@ def test_a_source_with_nothing_to_hold_out(mix, tmp_path):
             file.write("only this")
     assert not list(documents(tmp_path, Source(STORY_MIX[0].name, 1.0), held_out=True))
     with pytest.raises(SystemExit, match=f"no {STORY_MIX[0].name}.held_out documents: about one in a hundred"):
-        prepared(tmp_path, tmp_path / "work")
+        trainer(tmp_path, tmp_path / "work")
 
 
 def test_held_out_loss_by_hand():
@@ -267,21 +258,101 @@ def test_held_out_loss_by_hand():
     assert story.held_out_loss(transformer, stream, most=9)[1] == 8
 
 
-def test_learning_rate_warms_up_and_cools_down(mix, tmp_path):
-    trainer = story.Trainer(arguments(mix, tmp_path, "--steps", "1000", "--learning-rate", "1"), n_vocab=300)
-    rates = []
-    for trainer.step in range(1001):
-        rates.append(trainer.learning_rate())
-    assert rates[0] == pytest.approx(1 / 200)
-    assert max(rates) == pytest.approx(0.91, abs=0.01) and rates.index(max(rates)) == 199
-    assert rates[-1] == pytest.approx(0.02)
-    assert (np.diff(rates[:200]) > 0).all() and (np.diff(rates[199:]) < 0).all()
+def test_learning_rates_warm_up_stay_and_fall_to_zero(mix, trained):
+    planned = trainer(mix, trained[0], "--steps", "1000", "--warm-up", "100")
+    factors = []
+    for planned.step in range(1001):
+        factors.append(planned.schedule())
+    np.testing.assert_allclose(factors[:100], np.arange(1, 101) / 100)
+    assert set(factors[100:601]) == {1.0}
+    np.testing.assert_allclose(factors[600:], np.linspace(1, 0, 401), atol=1e-12)
+
+
+def test_batches_grow_after_a_third(mix, trained):
+    planned = trainer(mix, trained[0], "--steps", "1000", "--batch-growth", "2")
+    sizes = []
+    for planned.step in (0, 333, 334):
+        rows, n_token = planned.draw(np.random.default_rng(0))
+        sizes.append(n_token)
+        assert rows[:, 1:].numel() == n_token
+    assert sizes == [512, 512, 1024]
+
+
+def test_the_mix_moves_while_the_rates_fall(mix, trained, monkeypatch):
+    planned = trainer(mix, trained[0], "--steps", "1000")
+    planned.trained = [counting_stream(500, [0], first=1000 * i) for i in range(len(STORY_MIX))]
+    for step, name in ((0, "share"), (599, "share"), (601, "late")):
+        planned.step = step
+        rows = np.concatenate([planned.draw(np.random.default_rng([step, i]))[0][:, 0] for i in range(400)])
+        drawn = np.bincount(rows // 1000, minlength=len(STORY_MIX)) / len(rows)
+        np.testing.assert_allclose(drawn, [getattr(source, name) for source in STORY_MIX], atol=0.04)
+
+
+def test_what_muon_and_what_adamw_teaches(mix, trained):
+    both = trainer(mix, trained[0])
+    adamw, muon = both.optimizers
+    names = {id(p): name for name, p in both.transformer.named_parameters()}
+    matrices, tables, vectors = (
+        {names[id(p)] for p in group["params"]} for group in (*muon.param_groups, *adamw.param_groups)
+    )
+    assert tables == {"token_embedding.weight", "position_embedding.weight"}
+    assert len(matrices) == 2 * 6 and all(name.startswith("blocks.") for name in matrices)
+    assert matrices | tables | vectors == set(names.values())
+    assert [group["weight_decay"] for group in adamw.param_groups] == [0.1, 0.0]
+    (alone,) = trainer(mix, trained[0], "--optimizer", "adamw").optimizers
+    assert {names[id(p)] for p in both.transformer.parameters()} == set(names.values())
+    assert sum(len(group["params"]) for group in alone.param_groups) == len(names)
+
+
+def test_a_prolonged_run_goes_on_from_before_the_decay(mix, tmp_path):
+    """12 steps, of which the last 5 decay: the last checkpoint before is kept, and is that of a longer run."""
+    short = tmp_path / "short"
+    trainer(mix, short).carry_out()
+    kept = torch.load(short / loop.BEFORE_DECAY, weights_only=True)
+    assert kept["step"] == 5 and checkpoint(short)["step"] == 12
+    (short / loop.BEFORE_DECAY).replace(short / loop.CHECKPOINT)
+    trainer(mix, short, "--steps", "15").carry_out()
+    long = tmp_path / "long"
+    trainer(mix, long, "--steps", "15").carry_out()
+    for name, weights in checkpoint(long)["transformer"].items():
+        torch.testing.assert_close(checkpoint(short)["transformer"][name], weights, rtol=0, atol=1e-6)
+
+
+def test_the_mean_of_the_last_checkpoints_is_exported(mix, tmp_path):
+    work, out = tmp_path / "work", tmp_path / "out"
+    trainer(mix, work, "--mean", "2").carry_out()
+    kept = sorted(work.glob("weights-*.pt"))
+    assert [path.stem for path in kept] == ["weights-0000010", "weights-0000012"]
+    first, second = (torch.load(path, weights_only=True) for path in kept)
+    trainer(mix, work, "--mean", "2", "--export", str(out)).carry_out()
+    for name, stored in load_file(out / "weights.safetensors").items():
+        torch.testing.assert_close(stored, ((first[name] + second[name]) / 2).half())
+    with pytest.raises(SystemExit, match=r"--mean 3: .* holds the weights of 2 checkpoints"):
+        trainer(mix, work, "--mean", "3", "--export", str(out)).carry_out()
+
+
+def test_dropout_only_while_training(mix, trained):
+    dropping = trainer(mix, trained[0], "--dropout", "0.5").transformer
+    ids = torch.arange(20)[None]
+    assert not torch.equal(dropping(ids)[0], dropping(ids)[0])
+    dropping.eval()
+    plain = trainer(mix, trained[0]).transformer
+    torch.testing.assert_close(dropping(ids)[0], plain(ids)[0], rtol=0, atol=0)
+
+
+def test_the_words_of_lessons_are_whole(mix, trained):
+    """Though the stories hold none of them: they were learned from the list."""
+    words = lesson_words()
+    assert {"cat", "Once", "visualization", "didn"} <= set(words) and "t" not in words
+    texts = list(story.tokenizer_texts(mix))
+    for word in ("visualization", "Data"):
+        assert texts.count(word) == texts.count(f"a {word}") == 400
 
 
 def test_a_budget_is_needed(capsys):
     with pytest.raises(SystemExit):
         story.parse(["--data", "x", "--work", "y"])
-    assert "say how long: --steps or --hours" in capsys.readouterr().err
+    assert "say how long: --steps, --tokens or --hours" in capsys.readouterr().err
 
 
 def test_it_is_a_command():

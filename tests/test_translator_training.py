@@ -16,7 +16,7 @@ from model.translation import greedy
 from tests.trainings import assert_goes_on, write_xz
 
 SHAPE = "--vocab 300 --layers 2 --heads 2 --d-model 16 --context 48 --batch-tokens 256 --dropout 0"
-OPTIONS = f"--learning-rate 0.05 --threads 1 --device cpu --check-every 10 --steps 20 {SHAPE}".split()
+OPTIONS = f"--learning-rate 0.05 --warm-up 2 --threads 1 --device cpu --check-every 10 --steps 20 {SHAPE}".split()
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,6 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional as F
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from model.tokenizer import Tokenizer
 from model.tokenizer import train as train_tokenizer
@@ -133,7 +132,7 @@ class Trainer(loop.Trainer):
         # short rows make up for the texts that long rows leave out
         short = np.array([source.name in SHORT for source in MIX])
         shares = np.array([source.share for source in MIX]) * np.where(short, 2 * (length == min(ROW_LENGTHS)), 1)
-        n_row = max(self.args.batch_tokens // n_token, 1)
+        n_row = max(self.grown(self.args.batch_tokens) // n_token, 1)
         drawn = draw_rows(self.trained, list(shares / shares.sum()), n_row=n_row, n_token=n_token, rng=rng)
         rows, visible = whole_rows(drawn, self.tokenizer.end_of_text)
         shown, chosen = hide(rows, visible, self.args.hidden, self.tokenizer, rng)
@@ -143,8 +142,7 @@ class Trainer(loop.Trainer):
     def loss(self, batch: tuple[Tensor, ...]) -> Tensor:
         """Mean cross-entropy in nats per hidden token; logits are computed for these alone."""
         rows, shown, visible, chosen = batch
-        # the plain formula: the fused kernel's backward pass is five times slower on these short rows
-        with self.autocast(), sdpa_kernel(SDPBackend.MATH):
+        with self.autocast():
             x = self.transformer.read(self.transformer.embed(shown), visible=visible).hidden[-1]  # (B, T, D)
             logits = self.transformer.unembed(x[chosen])  # (hidden tokens, V)
         return F.cross_entropy(logits.float(), rows[chosen])

@@ -2,19 +2,22 @@
 
 import argparse
 import ctypes
-import math
 import platform
 import time
-from contextlib import nullcontext, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional as F
 from tqdm import tqdm
 
+from model.training.written_out import WrittenOut
+
 CHECKPOINT = "checkpoint.pt"
+BEFORE_DECAY = "before-decay.pt"  # the last checkpoint at the full learning rate: from here a run can be prolonged
 # options that the model does not depend on
 _OF_THIS_MACHINE = ("data", "work", "export", "encoder", "device", "threads")
 
@@ -27,9 +30,19 @@ def options(program: str, description: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--export", type=Path, help="write weights, config, tokenizer and model card here, and stop")
     budget = parser.add_mutually_exclusive_group()
     budget.add_argument("--steps", type=int, help="train for this many steps")
+    budget.add_argument("--tokens", type=float, help="train on this many tokens")
     budget.add_argument("--hours", type=float, help="train for this long: the learning rate then follows the clock")
-    parser.add_argument("--learning-rate", type=float, default=2e-3, help="the highest, after warm-up")
+    parser.add_argument("--optimizer", choices=("muon", "adamw"), default="muon", help="of the blocks' matrices")
+    parser.add_argument("--matrix-rate", type=float, default=0.02, help="the highest learning rate of Muon")
+    parser.add_argument("--learning-rate", type=float, default=3e-3, help="the highest of AdamW")
+    parser.add_argument("--warm-up", type=int, default=100, help="steps until the learning rates are at their highest")
+    parser.add_argument("--decay", type=float, default=0.4, help="last part of the budget, in which they fall to zero")
+    parser.add_argument(
+        "--batch-growth", type=int, default=1, help="so many times larger batches after a third of the budget"
+    )
+    parser.add_argument("--dropout", type=float, default=0.0, help="of what attention and MLPs write, in training only")
     parser.add_argument("--weight-decay", type=float, default=0.1)
+    parser.add_argument("--mean", type=int, default=1, help="export the mean of so many last checkpoints")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
@@ -41,8 +54,8 @@ def options(program: str, description: str | None) -> argparse.ArgumentParser:
 def parse(parser: argparse.ArgumentParser, argv: list[str] | None) -> argparse.Namespace:
     """The arguments, with `command`: what to type to train the same model again, without this machine's folders."""
     args = parser.parse_args(argv)
-    if not (args.export or args.steps or args.hours):
-        parser.error("say how long: --steps or --hours")
+    if not (args.export or args.steps or args.tokens or args.hours):
+        parser.error("say how long: --steps, --tokens or --hours")
     words = [f"{parser.prog} --data DATA --work WORK"]
     for name, value in vars(args).items():
         if name not in _OF_THIS_MACHINE and value != parser.get_default(name):
@@ -60,26 +73,33 @@ def keep_large_buffers() -> None:
 
 
 class Trainer:
-    """A transformer, its optimizer, and how far they are; a training adds what it draws, minimises and checks."""
+    """A transformer, its optimizers, and how far they are; a training adds what it draws, minimises and checks.
+
+    The matrices of the blocks learn by Muon (Jordan et al. 2024, kellerjordan.github.io/posts/muon): the momentum of a
+    matrix, made orthogonal, is its step. Embeddings, norms and biases learn by AdamW. Learning rates warm up, stay, and
+    fall to zero over the last part of the budget (MiniCPM, arXiv 2404.06395): until they fall, a run can be prolonged
+    or ended by the same command with another budget.
+    """
 
     def __init__(self, args: argparse.Namespace, config, transformer: nn.Module):
         torch.set_num_threads(args.threads)
         self.args, self.command, self.config = args, args.command, config
         self.transformer = transformer.to(args.device)
-        matrices = [p for p in transformer.parameters() if p.ndim > 1]
-        vectors = [p for p in transformer.parameters() if p.ndim == 1]
-        self.optimizer = torch.optim.AdamW(
-            [{"params": matrices, "weight_decay": args.weight_decay}, {"params": vectors, "weight_decay": 0.0}],
-            betas=(0.9, 0.95),
-            fused=True,
-        )
+        self.optimizers = optimizers(args, transformer)
+        for name, module in transformer.named_modules():
+            if args.dropout and (isinstance(module, nn.Embedding) or name.endswith((".output", ".down"))):
+                module.register_forward_hook(self._drop)
         self.step, self.seconds, self.n_token, self.history = 0, 0.0, 0, []
+
+    def _drop(self, module: nn.Module, _inputs, output: Tensor) -> Tensor:
+        """Dropout where something is written to the residual stream; a hook, so that the transformer stays readable."""
+        return F.dropout(output, self.args.dropout, module.training)
 
     def draw(self, rng: np.random.Generator):
         """The next batch, and how many tokens are predicted in it."""
         raise NotImplementedError
 
-    def loss(self, batch) -> torch.Tensor:
+    def loss(self, batch) -> Tensor:
         """What is made smaller."""
         raise NotImplementedError
 
@@ -99,38 +119,65 @@ class Trainer:
         # resumed with other options: the card names both
         self.command = first if self.args.export or first == self.command else f"{first}, then {self.command}"
         self.transformer.load_state_dict(saved["transformer"])
-        self.optimizer.load_state_dict(saved["optimizer"])
+        for optimizer, state in zip(self.optimizers, saved["optimizers"], strict=True):
+            optimizer.load_state_dict(state)
         self.step, self.seconds = saved["step"], saved["seconds"]
         self.n_token, self.history = saved["n_token"], saved["history"]
         print(f"resumed at step {self.step:,}, {self.n_token:,} tokens")
         return True
 
     def save(self) -> None:
-        path = self.args.work / CHECKPOINT
+        """Write a checkpoint, never half of one, and keep the weights of those whose mean is exported."""
         state = {
             "config": asdict(self.config),
             "command": self.command,
             "transformer": self.transformer.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "step": self.step,
             "seconds": self.seconds,
             "n_token": self.n_token,
             "history": self.history,
         }
-        torch.save(state, path.with_suffix(".new"))
-        path.with_suffix(".new").replace(path)  # never half a checkpoint
+        new = self.args.work / "checkpoint.new"
+        names = [CHECKPOINT] if self.progress() > 1 - self.args.decay else [CHECKPOINT, BEFORE_DECAY]
+        for name in names:
+            torch.save(state, new)
+            new.replace(self.args.work / name)
+        weights = {name: t.clone() for name, t in self.transformer.state_dict().items()}
+        torch.save(weights, self.args.work / f"weights-{self.step:07}.pt")
+        for old in self.last_weights()[: -max(self.args.mean, 1)]:
+            old.unlink()
+
+    def last_weights(self) -> list[Path]:
+        """The weights of the last checkpoints, the newest last."""
+        return sorted(self.args.work.glob("weights-*.pt"))
+
+    def take_mean(self) -> None:
+        """Put the mean of the last checkpoints' weights in place of the last ones (Vaswani et al. 2017, §6.1)."""
+        kept = self.last_weights()
+        if len(kept) < self.args.mean:
+            raise SystemExit(f"--mean {self.args.mean}: {self.args.work} holds the weights of {len(kept)} checkpoints")
+        states = [
+            torch.load(path, map_location=self.args.device, weights_only=True) for path in kept[-self.args.mean :]
+        ]
+        self.transformer.load_state_dict({name: sum(s[name] for s in states) / len(states) for name in states[0]})
 
     def progress(self) -> float:
         """How much of the budget is used: 0 to 1."""
-        if self.args.hours:
-            return min(self.seconds / (self.args.hours * 3600), 1.0)
-        return min(self.step / self.args.steps, 1.0)
+        args = self.args
+        if args.hours:
+            return min(self.seconds / (args.hours * 3600), 1.0)
+        return min(self.n_token / args.tokens if args.tokens else self.step / args.steps, 1.0)
 
-    def learning_rate(self) -> float:
-        """Linear warm-up over 200 steps, then half a cosine down to a fiftieth."""
-        warm_up = min((self.step + 1) / 200, 1.0)
-        cosine = 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * self.progress()))
-        return self.args.learning_rate * warm_up * cosine
+    def schedule(self) -> float:
+        """What part of the highest learning rates is in force: warm-up, constant, linear to zero."""
+        warm_up = (self.step + 1) / self.args.warm_up if self.args.warm_up else 1.0
+        left = (1 - self.progress()) / self.args.decay if self.args.decay else 1.0
+        return min(warm_up, left, 1.0)
+
+    def grown(self, size: int) -> int:
+        """A batch's size by now: small batches learn faster at first, large ones learn more later."""
+        return size * (self.args.batch_growth if self.progress() >= 1 / 3 else 1)
 
     def start(self) -> None:
         """Before the first step of a training that is not resumed."""
@@ -145,6 +192,8 @@ class Trainer:
         if self.args.export:
             if not resumed:
                 raise SystemExit(f"nothing to export: there is no {CHECKPOINT} in {self.args.work}")
+            if self.args.mean > 1:
+                self.take_mean()
             self.export(self.args.export)
             return
         if not resumed:
@@ -173,17 +222,25 @@ class Trainer:
 
     def update(self, batch) -> float:
         """One step; the loss before it."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rate()
         loss = self.loss(batch)
-        self.optimizer.zero_grad(set_to_none=True)
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.transformer.parameters(), 1.0)
-        self.optimizer.step()
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = group["highest"] * self.schedule()
+            optimizer.step()
         return loss.item()
 
-    def autocast(self):
-        return nullcontext() if self.args.float32 else torch.autocast(self.args.device, torch.bfloat16)
+    def autocast(self) -> ExitStack:
+        """How a forward pass is computed while training: in bfloat16 and, on a CPU, with attention written out."""
+        stack = ExitStack()
+        if not self.args.float32:
+            stack.enter_context(torch.autocast(self.args.device, torch.bfloat16))
+            if self.args.device == "cpu":
+                stack.enter_context(WrittenOut())
+        return stack
 
     def half(self) -> dict[str, torch.Tensor]:
         """The weights in float16, as they are shipped; the transformer takes them over, so that cards tell of these."""
@@ -202,3 +259,29 @@ class Trainer:
             "seed": self.args.seed,
             "machine": f"{platform.machine()}, {self.args.threads} threads, {self.args.device}",
         }
+
+
+def optimizers(args: argparse.Namespace, transformer: nn.Module) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices inside blocks unless told otherwise, AdamW for the rest; vectors are never decayed.
+
+    Each group holds its `highest` learning rate; the schedule says what part of it a step takes.
+    """
+    named = dict(transformer.named_parameters())
+    blocks = [name for name, p in named.items() if p.ndim == 2 and name.startswith(("blocks.", "encoder.", "decoder."))]
+    inside = [named.pop(name) for name in blocks] if args.optimizer == "muon" else []
+    tables = [p for p in named.values() if p.ndim > 1]
+    vectors = [p for p in named.values() if p.ndim == 1]
+    rate, decay = args.learning_rate, args.weight_decay
+    adamw = torch.optim.AdamW(
+        [
+            {"params": tables, "weight_decay": decay, "highest": rate},
+            {"params": vectors, "weight_decay": 0.0, "highest": rate},
+        ],
+        betas=(0.9, 0.95),
+        fused=True,
+    )
+    if not inside:
+        return [adamw]
+    matrices = {"params": inside, "weight_decay": decay, "highest": args.matrix_rate}
+    # "original": steps of a matrix are larger where it has more rows than columns, by the root of their ratio
+    return [adamw, torch.optim.Muon([matrices], momentum=0.95, nesterov=True, adjust_lr_fn="original")]

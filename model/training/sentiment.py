@@ -22,9 +22,8 @@ from safetensors.torch import load_file, save_file
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from model.classification import TextClassifier
 from model.tokenizer import Tokenizer
@@ -70,9 +69,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     shipped = Path(__file__).parents[1] / "weights/encoder"
     parser.add_argument("--encoder", type=Path, default=shipped, help="folder that model.training.encoder exported")
     parser.add_argument("--batch", type=int, default=64, help="texts a step")
-    parser.add_argument("--dropout", type=float, default=0.1, help="of what attention and MLPs write, in training only")
     parser.add_argument("--hide", type=float, default=0.1, help="share of the tokens masked in training, to generalise")
-    parser.set_defaults(learning_rate=5e-4, check_every=100)
+    parser.set_defaults(optimizer="adamw", learning_rate=5e-4, dropout=0.1, check_every=100)
     return loop.parse(parser, argv)
 
 
@@ -113,9 +111,6 @@ class Trainer(loop.Trainer):
         self.trained = {name: self._encode(texts[name]["train"]) for name in SHARES}
         self.valid = texts["films"]["valid"]
         self.best = 0.0
-        for name, module in network.named_modules():
-            if isinstance(module, nn.Embedding) or name.endswith((".output", ".down")):
-                module.register_forward_hook(self._drop)
 
     def _encode(self, texts: Sequence[Judged]) -> list[tuple[list[int], list[int], int]]:
         """(ids, ids of the text with a capital letter, label): the film sentences are all in small letters."""
@@ -125,10 +120,6 @@ class Trainer(loop.Trainer):
 
     def _ids(self, texts: list[str]) -> list[list[int]]:
         return [ids[: self.config.n_context] for ids in self.tokenizer.encode_ids(texts)]
-
-    def _drop(self, module: nn.Module, _inputs, output: Tensor) -> Tensor:
-        """Dropout where something is written to the residual stream; a hook, so that the transformer stays readable."""
-        return F.dropout(output, self.args.dropout, module.training)
 
     def draw(self, rng: np.random.Generator) -> tuple[tuple[Tensor, Tensor, Tensor], int]:
         """Of four batches of texts, a quarter whose lengths are near to each other: little padding."""
@@ -147,7 +138,7 @@ class Trainer(loop.Trainer):
 
     def loss(self, batch: tuple[Tensor, Tensor, Tensor]) -> Tensor:
         ids, visible, labels = batch
-        with self.autocast(), sdpa_kernel(SDPBackend.MATH):  # its backward pass is the faster one here
+        with self.autocast():
             logits = self._logits(ids, visible)
         return F.cross_entropy(logits.float(), labels)
 

@@ -1,4 +1,4 @@
-"""Train the story model: `python -m model.training.story --data DIR --work DIR --hours 2`.
+"""Train the story model: `python -m model.training.story --data DIR --work DIR --tokens 200e6`.
 
 Everything needed to go on after an interruption is in `--work`; the same command resumes. `--export DIR` writes what
 the app ships (weights in float16, config, tokenizer, model card) from the newest checkpoint and stops.
@@ -7,7 +7,9 @@ the app ships (weights in float16, config, tokenizer, model card) from the newes
 import argparse
 import json
 import math
+from collections.abc import Iterator
 from dataclasses import asdict
+from itertools import chain, islice, repeat
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,7 @@ from model.tokenizer import Tokenizer
 from model.tokenizer import train as train_tokenizer
 from model.training import loop
 from model.training.data import STORY_MIX, Stream, documents, draw_rows, kept_stream
+from model.training.lessons import lesson_words
 from model.transformer import Config, Transformer
 
 # rows of several lengths, so that short texts and every position are learned: {tokens in a row: share of the steps}
@@ -29,21 +32,12 @@ def main(argv: list[str] | None = None) -> None:
     args = parse(argv)
     loop.keep_large_buffers()
     args.work.mkdir(parents=True, exist_ok=True)
-    tokenizer = prepare_tokenizer(args)
-    trained, held_out = prepare_streams(args, tokenizer)
-    trainer = Trainer(args, tokenizer.n_vocab)
-    resumed = trainer.resume()
-    if args.export:
-        if not resumed:
-            raise SystemExit(f"nothing to export: there is no {loop.CHECKPOINT} in {args.work}")
-        trainer.export(args.export, tokenizer, trained, held_out)
-        return
-    trainer.train(trained, held_out)
+    Trainer(args, prepare_tokenizer(args)).carry_out()
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = loop.options("model.training.story", __doc__)
-    parser.add_argument("--vocab", type=int, default=4096, help="entries of the tokenizer, if the texts yield so many")
+    parser.add_argument("--vocab", type=int, default=8192, help="entries of the tokenizer, if the texts yield so many")
     parser.add_argument("--layers", type=int, default=6)
     parser.add_argument("--heads", type=int, default=6)
     parser.add_argument("--d-model", type=int, default=192)
@@ -56,9 +50,21 @@ def prepare_tokenizer(args: argparse.Namespace) -> Tokenizer:
     path = args.work / "tokenizer.json"
     if not path.exists():
         print("training the tokenizer …")
-        texts = (text for source in STORY_MIX for text in documents(args.data, source, held_out=False))
-        train_tokenizer(texts, args.vocab).save(path)
+        train_tokenizer(tokenizer_texts(args.data), args.vocab).save(path)
     return Tokenizer.load(path)
+
+
+def tokenizer_texts(folder: Path) -> Iterator[str]:
+    """What the vocabulary is learned from: a part of the books, the small sources whole, and the words of lessons.
+
+    Sources of everyday language count for more here than by their size, since visitors type such texts; and a word that
+    teachers use is one token with and without a space before it, however rare it is in children's books.
+    """
+    for source in STORY_MIX:
+        every = 5 if source.name == "gutenberg_children" else 20 if source.name == "gutenberg_simple" else 1
+        yield from islice(documents(folder, source, held_out=False), 0, None, every)
+    for word in lesson_words():
+        yield from chain.from_iterable(repeat((word, f"a {word}"), 400))
 
 
 def prepare_streams(args: argparse.Namespace, tokenizer: Tokenizer) -> tuple[list[Stream], list[Stream]]:
@@ -87,23 +93,20 @@ def row_lengths(n_context: int, streams: list[Stream]) -> list[int]:
 class Trainer(loop.Trainer):
     """Rows of several lengths from all sources; the loss is that of the next token."""
 
-    def __init__(self, args: argparse.Namespace, n_vocab: int):
+    def __init__(self, args: argparse.Namespace, tokenizer: Tokenizer):
         torch.manual_seed(args.seed)
-        config = Config(n_vocab, args.context, args.layers, args.heads, args.d_model)
+        config = Config(tokenizer.n_vocab, args.context, args.layers, args.heads, args.d_model)
         super().__init__(args, config, Transformer(config))
-        self.trained: list[Stream] = []
-        self.held_out: list[Stream] = []
-
-    def train(self, trained: list[Stream], held_out: list[Stream]) -> None:
-        self.trained, self.held_out = trained, held_out
-        self.lengths = row_lengths(self.config.n_context, trained)
-        super().train()
+        self.tokenizer = tokenizer
+        self.trained, self.held_out = prepare_streams(args, tokenizer)
+        self.lengths = row_lengths(args.context, self.trained)
 
     def draw(self, rng: np.random.Generator) -> tuple[torch.Tensor, int]:
         odds = np.array([ROW_LENGTHS[length] for length in self.lengths])
         n_token = int(rng.choice(self.lengths, p=odds / odds.sum()))
-        shares = [source.share for source in STORY_MIX]
-        n_row = max(self.args.batch_tokens // n_token, 1)
+        late = self.progress() > 1 - self.args.decay
+        shares = [source.late if late else source.share for source in STORY_MIX]
+        n_row = max(self.grown(self.args.batch_tokens) // n_token, 1)
         rows = draw_rows(self.trained, shares, n_row=n_row, n_token=n_token, rng=rng)
         return torch.from_numpy(rows).to(self.args.device), rows[:, 1:].size
 
@@ -114,40 +117,53 @@ class Trainer(loop.Trainer):
         return F.cross_entropy(logits.float().flatten(0, 1), rows[:, 1:].flatten())
 
     def check(self) -> list[float]:
-        losses = (held_out_loss(self.transformer, stream, most=16_384)[0] for stream in self.held_out)
-        return [sum(source.share * loss for source, loss in zip(STORY_MIX, losses, strict=True))]
+        """Bits per byte over all that is counted, and of each source, on a sample."""
+        rows = held_out_rows(self.transformer, self.held_out, most=8_192)
+        return [rows["all"]["bits_per_byte"], *(rows[source.name]["bits_per_byte"] for source in STORY_MIX)]
 
-    def export(self, folder: Path, tokenizer: Tokenizer, trained: list[Stream], held_out: list[Stream]) -> None:
+    def export(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         save_file(self.half(), folder / "weights.safetensors")
-        tokenizer.save(folder / "tokenizer.json")
+        self.tokenizer.save(folder / "tokenizer.json")
         card = {
             "title": "Story",
             "architecture": "decoder",
             **self.card(),
+            "lesson_words": len(lesson_words()),
             "data": {
-                source.name: {"share": source.share, "tokens": len(stream.ids)}
-                for source, stream in zip(STORY_MIX, trained, strict=True)
+                source.name: {"share": source.share, "late_share": source.late, "tokens": len(stream.ids)}
+                for source, stream in zip(STORY_MIX, self.trained, strict=True)
             },
-            "held_out": {},
-            "history": {"columns": ["step", "tokens", "seconds", "held-out nats per token"], "rows": self.history},
+            "held_out": held_out_rows(self.transformer, self.held_out),
+            "history": {
+                "columns": ["step", "tokens", "seconds", "all", *(source.name for source in STORY_MIX)],
+                "unit": "bits per byte",
+                "rows": self.history,
+            },
         }
-        total_nats = total_tokens = total_bytes = 0
-        for source, stream in zip(STORY_MIX, held_out, strict=True):
-            nats, n_token = held_out_loss(self.transformer, stream)
-            n_byte = stream.n_byte * n_token / len(stream.ids)
-            card["held_out"][source.name] = _loss_row(nats * n_token, n_token, n_byte)
-            total_nats, total_tokens = total_nats + nats * n_token, total_tokens + n_token
-            total_bytes += n_byte
-        card["held_out"]["all"] = _loss_row(total_nats, total_tokens, total_bytes)
         (folder / "config.json").write_text(json.dumps(asdict(self.config), indent=2) + "\n")
         (folder / "card.json").write_text(json.dumps(card, indent=2) + "\n")
         print(json.dumps(card["held_out"], indent=2))
 
 
-def _loss_row(nats: float, n_token: int, n_byte: float) -> dict[str, float]:
+def held_out_rows(transformer: Transformer, streams: list[Stream], most: int | None = None) -> dict[str, dict]:
+    """How well each source's held-out stream is predicted, and all that are counted together, weighted by their size.
+
+    `most`: after about this many tokens of each.
+    """
+    rows, nats, tokens, n_bytes = {}, 0.0, 0.0, 0.0
+    for source, stream in zip(STORY_MIX, streams, strict=True):
+        mean, n_token = held_out_loss(transformer, stream, most)
+        whole = len(stream.ids)
+        rows[source.name] = _loss_row(mean * n_token, n_token, stream.n_byte * n_token / whole)
+        if source.counted:
+            nats, tokens, n_bytes = nats + mean * whole, tokens + whole, n_bytes + stream.n_byte
+    return rows | {"all": _loss_row(nats, tokens, n_bytes)}
+
+
+def _loss_row(nats: float, n_token: float, n_byte: float) -> dict[str, float]:
     return {
-        "tokens": n_token,
+        "tokens": round(n_token),
         "nats_per_token": round(nats / n_token, 4),
         "perplexity": round(math.exp(nats / n_token), 2),
         "bits_per_byte": round(nats / math.log(2) / n_byte, 4),

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from model.tokenizer import Tokenizer
@@ -45,11 +45,11 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--d-model", type=int, default=256)
     parser.add_argument("--context", type=int, default=128)
     parser.add_argument("--batch-tokens", type=int, default=4096, help="target tokens a step")
-    parser.add_argument("--dropout", type=float, default=0.1, help="of what attention and MLPs write, in training only")
     parser.add_argument("--label-smoothing", type=float, default=0.1)
     parser.add_argument(
         "--bare", type=float, default=0.0, help="share of the pairs that come a second time, without their end mark"
     )
+    parser.set_defaults(dropout=0.1)
     return loop.parse(parser, argv)
 
 
@@ -91,19 +91,12 @@ class Trainer(loop.Trainer):
         train += bare(train, args.bare)
         self.trained, self.valid = (encode_pairs(tokenizer, pairs, args.context) for pairs in (train, valid))
         self.ends = np.cumsum([len(target) for _, target in self.trained])
-        for name, module in self.transformer.named_modules():
-            if isinstance(module, nn.Embedding) or name.endswith((".output", ".down")):
-                module.register_forward_hook(self._drop)
-
-    def _drop(self, module: nn.Module, _inputs, output: Tensor) -> Tensor:
-        """Dropout where something is written to the residual stream; a hook, so that the transformer stays readable."""
-        return F.dropout(output, self.args.dropout, module.training)
 
     def draw(self, rng: np.random.Generator) -> tuple[tuple[Tensor, Tensor, Tensor, Tensor], int]:
         """Neighbours in the order of length, from anywhere: about --batch-tokens target tokens, with little padding."""
         first = int(rng.integers(len(self.trained)))
         before = self.ends[first - 1] if first else 0
-        last = int(np.searchsorted(self.ends, before + self.args.batch_tokens))
+        last = int(np.searchsorted(self.ends, before + self.grown(self.args.batch_tokens)))
         batch = self.trained[first : max(last, first + 1)]
         return self._tensors(batch), sum(len(target) for _, target in batch)
 
