@@ -12,13 +12,14 @@ from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
-from model import gguf
+from model import foreign, gguf
 from model.run import ModelNotAvailable
 
 ROOM_TO_RUN = 256 * 2**20  # bytes that a run, and the app beside it, need besides the weights
 
 _INDEX = "model.safetensors.index.json"
-_PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.msgpack", "*.h5")
+_PLAIN = ("F64", "F32", "F16", "BF16")
+_POINTER = b"version https://git-lfs.github.com/spec/"
 _VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model")
 # the names of the token embedding in transformers' models
 _EMBEDDING = re.compile(r"(wte|embed_tokens|word_embeddings?|tokens_embed|embed_in|tok_embeddings|shared)\.weight$")
@@ -70,15 +71,23 @@ def size(n_byte: int) -> str:
     return f"{n_byte} bytes"
 
 
-def gguf_file(folder: Path) -> Path | None:
-    """The one GGUF file of a folder that is no transformers checkpoint."""
-    files = sorted(folder.glob("*.gguf"))
-    return files[0] if len(files) == 1 and not (folder / "config.json").exists() else None
+def gguf_file(place: Path) -> Path | None:
+    """The GGUF file that is meant: the one named, or the only one in a folder without safetensors."""
+    if place.is_file():
+        return place
+    # an "mmproj" is what shows pictures to the model beside it
+    files = [file for file in sorted(place.glob("*.gguf")) if not file.name.startswith("mmproj")]
+    return files[0] if len(files) == 1 and not any(place.glob("*.safetensors")) else None
 
 
 def cost_of(folder: Path) -> Cost:
-    """What the model in `folder` takes. Raises `ModelNotAvailable` if it cannot be read, and says why."""
+    """What the model in `folder`, or in a GGUF file, takes.
+
+    Raises `ModelNotAvailable` if it cannot be read, and says why.
+    """
     if file := gguf_file(folder):
+        if foreign.is_piece(file.name):
+            raise ModelNotAvailable(foreign.sentence(f"“{file.parent}”", foreign.names_in(file.parent), {}))
         header = gguf.read_header(file)
         return Cost(
             header.n_parameter,
@@ -89,11 +98,14 @@ def cost_of(folder: Path) -> Cost:
             memory_available(),
         )
     if not (folder / "config.json").is_file():
-        raise ModelNotAvailable(
-            f"“{folder}” is not a model folder: it holds no config.json. Give the folder that holds config.json, "
-            "model.safetensors and the tokenizer's files, as save_pretrained writes them."
-        )
+        adapter = _json(folder / "adapter_config.json")
+        raise ModelNotAvailable(foreign.sentence(f"“{folder}”", foreign.names_in(folder), adapter))
     shapes, on_disk = _shapes(folder)
+    if (folder / "adapter_config.json").exists():
+        raise ModelNotAvailable(
+            f"“{folder}” holds a model and an adapter, which changes it. Move adapter_config.json elsewhere to read "
+            "the model as it is, or merge the two with peft (merge_and_unload) and save the whole."
+        )
     text = _config(folder).get_text_config()
     _check_tokenizer(folder, text, shapes)
     return Cost(
@@ -112,13 +124,24 @@ def cost_of_built_in(folder: Path) -> Cost:
     """The same for a folder that `model.training` wrote. Raises `ModelNotAvailable`."""
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        shapes, on_disk = _headers([folder / "weights.safetensors"])
+        tensors, on_disk = _headers([folder / "weights.safetensors"])
         n_layer, n_head, n_context = (config[name] for name in ("n_layer", "n_head", "n_context"))
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise ModelNotAvailable(
             f"The files in “{folder}” are damaged ({_reason(error)}). Install Regard again."
         ) from error
-    return Cost(sum(map(prod, shapes.values())), n_layer, n_head, n_context, on_disk, memory_available())
+    return Cost(
+        sum(prod(shape) for shape, _ in tensors.values()), n_layer, n_head, n_context, on_disk, memory_available()
+    )
+
+
+def _json(path: Path) -> dict:
+    """What a file states; nothing if it is not there, or is damaged."""
+    try:
+        stated = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return stated if isinstance(stated, dict) else {}
 
 
 def _number(config: object, *names: str) -> int:
@@ -135,11 +158,8 @@ def _config(folder: Path):
         raise ModelNotAvailable(
             f"The config.json in “{folder}” is damaged ({_reason(error)}). Download the model again."
         ) from error
-    if kind := (stated.get("quantization_config") or {}).get("quant_method"):
-        raise ModelNotAvailable(
-            f"The weights in “{folder}” are packed ({kind}), and Regard reads plain ones only: take the checkpoint "
-            "that they were made from, or a GGUF file of it."
-        )
+    if packing := stated.get("quantization_config"):
+        raise _packed(folder, str(packing.get("quant_method") or "in a way that it does not name"))
     from transformers import CONFIG_MAPPING, AutoConfig, __version__  # seconds: only once there is something to read
 
     if family not in CONFIG_MAPPING:
@@ -158,6 +178,13 @@ def _config(folder: Path):
         ) from error
 
 
+def _packed(folder: Path, how: str) -> ModelNotAvailable:
+    return ModelNotAvailable(
+        f"The weights in “{folder}” are packed ({how[:80]}), and Regard reads plain ones only: take the checkpoint "
+        "that they were made from, or a GGUF file of it."
+    )
+
+
 def weight_files(folder: Path) -> list[Path]:
     """The safetensors files that make up the model, whether they are there or not. Raises `ModelNotAvailable`."""
     whole = folder / "model.safetensors"
@@ -174,37 +201,47 @@ def _shapes(folder: Path) -> tuple[dict[str, tuple[int, ...]], int]:
     """The shape of every tensor in the folder's safetensors files, and their bytes."""
     files = weight_files(folder)
     if missing := [file.name for file in files if not file.is_file()]:
-        raise ModelNotAvailable(_no_weights(folder, missing))
-    return _headers(files)
+        said = f"“{folder}” holds no {', '.join(missing)}. Download the model again, or choose another folder."
+        if len(files) == 1:
+            stated = _json(folder / "config.json") | _json(folder / "adapter_config.json")
+            said = foreign.sentence(f"“{folder}”", foreign.names_in(folder), stated)
+        raise ModelNotAvailable(said)
+    _check_fetched(*files, *(file for pattern in _VOCABULARIES for file in folder.glob(pattern)))
+    shapes, on_disk = _headers(files)
+    # packed: whole numbers, or eight bits and a scale elsewhere, in the place of a matrix
+    for name, (_, dtype) in shapes.items():
+        if name.endswith(("weight", "weight_packed")) and dtype not in _PLAIN:
+            by_mlx = "quantization" in _json(folder / "config.json")
+            raise _packed(folder, "by MLX" if by_mlx else f"{name} is {dtype}")
+    return {name: shape for name, (shape, _) in shapes.items()}, on_disk
 
 
-def _headers(files: list[Path]) -> tuple[dict[str, tuple[int, ...]], int]:
-    shapes = {}
+def _check_fetched(*files: Path) -> None:
+    """Raises `ModelNotAvailable` if one is what git leaves in the place of a large file."""
+    for file in files:
+        with file.open("rb") as opened:
+            if opened.read(len(_POINTER)) == _POINTER:
+                raise ModelNotAvailable(
+                    f"The file {file.name} in “{file.parent}” is a pointer of Git LFS: the file itself was not "
+                    "fetched. Fetch it with: git lfs pull"
+                )
+
+
+def _headers(files: list[Path]) -> tuple[dict[str, tuple[tuple[int, ...], str]], int]:
+    """The shape and the type of every tensor, and the bytes of all files."""
+    tensors = {}
     for file in files:
         try:
-            with safe_open(file, framework="numpy") as tensors:
-                shapes |= {name: tuple(tensors.get_slice(name).get_shape()) for name in tensors.keys()}  # noqa: SIM118
+            with safe_open(file, framework="numpy") as opened:
+                for name in opened.keys():  # noqa: SIM118
+                    its = opened.get_slice(name)
+                    tensors[name] = tuple(its.get_shape()), its.get_dtype()
         except (SafetensorError, OSError) as error:
             raise ModelNotAvailable(
                 f"The file {file.name} in “{file.parent}” is damaged or cut short: its header does not fit its "
                 f"{file.stat().st_size if file.exists() else 0:,} bytes ({_reason(error)}). Download it again."
             ) from error
-    return shapes, sum(file.stat().st_size for file in files)
-
-
-def _no_weights(folder: Path, missing: list[str]) -> str:
-    if pickled := sorted(file.name for pattern in _PICKLED for file in folder.glob(pattern)):
-        return (
-            f"“{folder}” holds its weights as {pickled[0]}, a format that can run any code when it is opened, so "
-            "Regard never does. If you trust it, convert it: AutoModel.from_pretrained(old).save_pretrained(new) "
-            "writes model.safetensors."
-        )
-    if (folder / "adapter_config.json").exists():
-        return (
-            f"“{folder}” holds an adapter, which is a change to another model. Merge the two with peft "
-            "(merge_and_unload) and save the whole."
-        )
-    return f"“{folder}” holds no {', '.join(missing)}. Download the model again, or choose another folder."
+    return tensors, sum(file.stat().st_size for file in files)
 
 
 def _check_tokenizer(folder: Path, config, shapes: dict[str, tuple[int, ...]]) -> None:

@@ -17,6 +17,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Protocol
 
+from model import foreign
 from model.checkpoint import ROOM_TO_RUN, memory_available, size, weight_files
 from model.run import ModelNotAvailable
 
@@ -110,8 +111,7 @@ def folder(typed: str, allowed: Allowed) -> Entry:
         places = [place.resolve() for place in tries]
         inside = [place for place in places if _within(place, allowed)]
         found = next((place for place in inside if place.is_dir()), None)
-        if found is None and inside and inside[0].suffix == ".gguf" and inside[0].is_file():
-            found = inside[0].parent
+        file = next((place for place in inside if place.is_file()), None)
     except (OSError, ValueError, RuntimeError) as error:  # a null character, a name too long, links in a circle
         shown, reason = ascii(typed[:80])[1:-1], getattr(error, "strerror", None) or str(error)[:80]
         raise ModelNotAvailable(f"“{shown}” is not a path ({reason}). Type the path of a folder.") from error
@@ -121,14 +121,18 @@ def folder(typed: str, allowed: Allowed) -> Entry:
             f"The folder “{typed[:200]}” lies outside of what this server may open: {roots}. Put the model there, or "
             "start with regard --models FOLDER"
         )
-    if found is None:
+    if file and file.suffix != ".gguf":
+        raise ModelNotAvailable(f"“{typed[:200]}” is a file. Give the folder that it is in, or a GGUF file.")
+    if found is None and file is None:
         raise ModelNotAvailable(f"There is no folder “{typed[:200]}”. Check the path.")
-    for file in found.iterdir():
-        if file.is_symlink() and file.is_file() and not _within(file.resolve(), allowed):
+    for beside in (found or file.parent).iterdir():
+        if beside.is_symlink() and beside.is_file() and not _within(beside.resolve(), allowed):
             raise ModelNotAvailable(
-                f"The file {file.name} in “{found}” is a link to a place outside of what this server may open. "
-                "Put a copy there."
+                f"The file {beside.name} in “{beside.parent}” is a link to a place outside of what this server may "
+                "open. Put a copy there."
             )
+    if found is None:
+        return Entry(f"folder:{file}", file.stem, "a GGUF file on this machine", str(file))
     return Entry(f"folder:{found}", found.name, "a folder on this machine", str(found))
 
 
@@ -190,12 +194,7 @@ def hub_listing(id: str, hub: Hub) -> Listing:
     wanted = {name: n_byte for name, n_byte in files.items() if any(fnmatch(name, w) for w in _WANTED)}
     wanted = {name: n_byte for name, n_byte in wanted.items() if "/" not in name}
     if "config.json" not in wanted or not any(name.endswith(".safetensors") for name in wanted):
-        if any(name.endswith((".bin", ".pt", ".ckpt")) for name in files):
-            raise ModelNotAvailable(
-                f"“{id}” has no safetensors on the hub, only pickled weights, which can run any code when they are "
-                "opened. Regard never does. Look for a conversion of it, or choose another model."
-            )
-        raise ModelNotAvailable(f"“{id}” has no model.safetensors and config.json on the hub. Choose another model.")
+        raise ModelNotAvailable(foreign.sentence(f"“{id}” on the hub", files, {}))
     return Listing(wanted, n_parameter)
 
 

@@ -66,7 +66,7 @@ def test_the_cost_first_and_then_the_model(open_page, roots):
         ("../..", "lies outside of what this server may open"),
         ("/etc", "lies outside of what this server may open"),
         ("door", "lies outside of what this server may open"),
-        (".", "is not a model folder: it holds no config.json"),
+        (".", "holds no model itself; there are some below (mine)"),
         ("org/name", "this server does not allow it"),
         ("<script>alert(1)</script> **x**", "“<script>alert(1)</script> **x**”"),
     ],

@@ -206,8 +206,9 @@ def no_tokenizer(folder: Path) -> None:
 BROKEN = {
     "no config": (
         lambda folder: (folder / "config.json").unlink(),
-        "“{folder}” is not a model folder: it holds no config.json. Give the folder that holds config.json, "
-        "model.safetensors and the tokenizer's files, as save_pretrained writes them.",
+        "“{folder}” is not a model: it holds generation_config.json, model.safetensors, tokenizer.json and 1 more, but "
+        "no config.json. Give the folder that holds config.json, model.safetensors and the tokenizer's files, as "
+        "save_pretrained writes them.",
     ),
     "config cut": (
         lambda folder: (folder / "config.json").write_text('{"model_type": '),
@@ -228,7 +229,8 @@ BROKEN = {
     ),
     "no weights": (
         lambda folder: (folder / "model.safetensors").unlink(),
-        "“{folder}” holds no model.safetensors. Download the model again, or choose another folder.",
+        "“{folder}” holds no weights, only config.json, generation_config.json, tokenizer.json and 1 more. Download "
+        "the model again, or choose another folder.",
     ),
     "weights cut": (cut, "The file model.safetensors in “{folder}” is damaged or cut short: its header does not fit"),
     "weights empty": (
@@ -240,7 +242,10 @@ BROKEN = {
         "“{folder}” holds its weights as pytorch_model.bin, a format that can run any code when it is opened, so "
         "Regard never does.",
     ),
-    "adapter": (adapter, "“{folder}” holds an adapter, which is a change to another model."),
+    "adapter": (
+        adapter,
+        "“{folder}” holds an adapter (LoRA or its like), which is a change to another model. Merge the",
+    ),
     "packed": (
         lambda folder: change_config(folder, quantization_config={"quant_method": "gptq"}),
         "The weights in “{folder}” are packed (gptq), and Regard reads plain ones only",
@@ -428,7 +433,110 @@ def test_a_gguf_file_that_promises_too_much(tmp_path):
 
 def test_a_file_can_be_typed(tmp_path):
     file = write_gguf(tmp_path / "x.gguf")
-    assert sources.folder(str(file), Allowed((tmp_path.resolve(),))).where == str(tmp_path)
+    entry = sources.folder(str(file), Allowed((tmp_path.resolve(),)))
+    assert (entry.name, entry.title) == (f"folder:{file}", "x")
+    assert catalog.cost(entry).n_parameter == 32 and catalog.is_slow_once(entry)
+
+
+def test_one_of_two_gguf_files_is_chosen_by_its_path(tmp_path):
+    small, large = write_gguf(tmp_path / "small.gguf"), write_gguf(tmp_path / "large.gguf", rows=64)
+    allowed = Allowed((tmp_path.resolve(),))
+    assert refused(cost_of, tmp_path) == (
+        f"“{tmp_path}” holds 2 GGUF files (large.gguf, small.gguf). Regard reads one: give its path on this machine."
+    )
+    assert catalog.cost(catalog.find(f"folder:{small}", allowed)).n_parameter == 32
+    assert catalog.cost(catalog.find_typed(str(large), allowed)).n_parameter == 64 * 8
+    assert "is a file. Give the folder that it is in" in refused(sources.folder, str(make(tmp_path / "x.txt")), allowed)
+
+
+def test_a_gguf_file_with_its_configuration_or_its_eyes_beside_it_is_read(tmp_path):
+    write_gguf(tmp_path / "x.gguf")
+    write_gguf(tmp_path / "mmproj-x.gguf")
+    make(tmp_path / "config.json")
+    assert cost_of(tmp_path).n_parameter == 32
+
+
+def test_a_gguf_file_in_pieces(tmp_path):
+    first = write_gguf(tmp_path / "x-00001-of-00002.gguf")
+    assert f"in pieces ({first.name})" in refused(cost_of, tmp_path) == refused(cost_of, first)
+    assert f"llama-gguf-split --merge {first.name} whole.gguf" in refused(cost_of, first)
+
+
+def make(path: Path, text: str = "{}") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+CONFIG = '{"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"]}'
+ADAPTER = '{"peft_type": "LORA", "base_model_name_or_path": "someone/base"}'
+OTHERS = {  # the files of folders that people have, and what is said of them
+    "": "is empty. Choose another",
+    "README.md": "is not a model: it holds README.md, but no config.json. ",
+    "config.json model.safetensors.incomplete": "a download that was not finished (model.safetensors.incomplete). ",
+    "config.json .cache/huggingface/download/abc.incomplete": "a download that was not finished (abc.incomplete). ",
+    "snapshots/abc/config.json snapshots/abc/model.safetensors blobs/1": "files are in a folder below: give snapshots/",
+    "adapter_config.json adapter_model.safetensors": "an adapter (LoRA or its like), which is a change to another "
+    "model, someone/base. Merge the two with peft",
+    "config.json pytorch_model.bin onnx/model.onnx": "its weights as pytorch_model.bin, a format that can run any code "
+    "when it is opened, so Regard never does. If you trust it, convert it: GPT2LMHeadModel.from_pretrained(old)",
+    "config.json pytorch_model.bin.index.json pytorch_model-00001-of-00002.bin pytorch_model-00002-of-00002.bin": "its "
+    "weights as pytorch_model-00001-of-00002.bin, pytorch_model-00002-of-00002.bin, a format that can run any code",
+    "config.json tf_model.h5": "weights of TensorFlow (tf_model.h5), and Regard reads safetensors and GGUF. With a "
+    "transformers below 5, GPT2LMHeadModel.from_pretrained(old, from_tf=True)",
+    "config.json flax_model.msgpack": "weights of Flax (flax_model.msgpack)",
+    "config.json onnx/model.onnx": "a graph for ONNX, which keeps its queries and keys to itself (onnx/model.onnx)",
+    "config.json openvino_model.bin openvino_model.xml": "a model for OpenVINO (openvino_model.bin, ",
+    "config.json model.bin shared_vocabulary.json": "a model converted for CTranslate2",
+    "model_index.json unet/config.json unet/model.safetensors": "a pipeline of diffusers, several models that make",
+    "consolidated.00.pth params.json": "weights in their maker's own layout (consolidated.00.pth)",
+    "config.json pytorch_model_fsdp_0/__0_0.distcp": "the pieces of a training on several machines",
+    "modules.json 0_Transformer/config.json 0_Transformer/model.safetensors": "some below (0_Transformer). Give",
+    "checkpoint-5/config.json checkpoint-5/model.safetensors runs/x": "there are some below (checkpoint-5). Give the",
+    "config.json model-00001-of-00002.safetensors": "weights in pieces (model-00001-of-00002.safetensors) without the",
+    "config.json model.fp16.safetensors": "no model.safetensors, but model.fp16.safetensors. If that is the",
+    "gguf/x.gguf": "a GGUF file (gguf/x.gguf). Give its path",
+}
+
+
+@pytest.mark.parametrize("names", OTHERS)
+def test_what_lies_in_a_folder_is_named(names, tmp_path):
+    for name in names.split():
+        make(tmp_path / name, CONFIG if name.endswith("/config.json") or name == "config.json" else ADAPTER)
+    said = refused(cost_of, tmp_path)
+    assert said.startswith(f"“{tmp_path}” ") and OTHERS[names] in said and said.endswith(".") and len(said) < 700
+
+
+@pytest.mark.parametrize("names", [names for names in OTHERS if " " in names and ".safetensors" not in names])
+def test_what_lies_in_a_repository_is_named(names, tmp_path):
+    """As in a folder; without a configuration that could be read, so the class that saved it is not known."""
+    hub = FakeHub({"org/name": dict.fromkeys(names.split(), 7)}, tmp_path)
+    said = refused(sources.hub_listing, "org/name", hub)
+    assert said.startswith("“org/name” on the hub holds ")
+    assert OTHERS[names].replace("GPT2LMHeadModel", "AutoModel") in said
+
+
+def test_what_git_leaves_in_the_place_of_a_large_file(roots):
+    for name in ("tokenizer.json", "model.safetensors"):
+        (roots / "mine" / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+        said = refused(cost_of, roots / "mine")
+        assert f"The file {name} in “{roots / 'mine'}” is a pointer of Git LFS" in said and "git lfs pull" in said
+
+
+@pytest.mark.parametrize("dtype", [torch.int32, torch.uint8, torch.float8_e4m3fn])
+def test_packed_weights_without_a_word_in_the_configuration(dtype, roots):
+    file, name = roots / "mine/model.safetensors", "transformer.h.0.mlp.c_fc.weight"
+    weights = load_file(file)
+    save_file(weights | {name: torch.zeros(8, 8).to(dtype)}, file)
+    said = refused(cost_of, roots / "mine")
+    assert said.startswith(f"The weights in “{roots / 'mine'}” are packed ({name} is ") and "plain ones only" in said
+    change_config(roots / "mine", quantization={"group_size": 64, "bits": 4})
+    assert "are packed (by MLX)" in refused(cost_of, roots / "mine")
+
+
+def test_a_model_with_an_adapter_beside_it(roots):
+    make(roots / "mine/adapter_config.json", ADAPTER)
+    assert "holds a model and an adapter, which changes it" in refused(cost_of, roots / "mine")
 
 
 @pytest.fixture(scope="session")
@@ -611,8 +719,10 @@ def test_a_download_goes_on_when_its_visitor_turns_away(tmp_path):
 def test_only_pickled_on_the_hub(tmp_path):
     files = {name: n for name, n in REPOSITORY.items() if name != "model.safetensors"}
     hub = FakeHub({"org/old": files, "org/empty": {"README.md": 7}}, tmp_path)
-    assert "has no safetensors on the hub, only pickled weights" in refused(sources.hub_listing, "org/old", hub)
-    assert "has no model.safetensors and config.json" in refused(sources.hub_listing, "org/empty", hub)
+    assert refused(sources.hub_listing, "org/old", hub).startswith(
+        "“org/old” on the hub holds its weights as pytorch_model.bin, a format that can run any code when it is opened"
+    )
+    assert "is not a model: it holds README.md, but no config.json" in refused(sources.hub_listing, "org/empty", hub)
 
 
 def test_a_download_that_does_not_fit(tmp_path):
