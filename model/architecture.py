@@ -113,7 +113,7 @@ def described(config: Any, family: str) -> Architecture:
         activation="gelu",
         n_expert=0,
         n_expert_used=0,
-        n_distinct_layer=config.n_layer,
+        n_distinct_layer=config.n_layer * (2 if two else 1),
         head="tokens",
         tied=True,
         biases=BIASES,

@@ -45,8 +45,7 @@ class Tokenizer:
         # a visitor who types "<|endoftext|>" means these 13 characters
         self._bpe.encode_special_tokens = True
         self.end_of_text: int = bpe.token_to_id(END_OF_TEXT)
-        self.mask: int | None = bpe.token_to_id(MASK)  # None: this vocabulary fills no blanks
-        self.mask: int | None = bpe.token_to_id(MASK)  # what hides a word, in an encoder's vocabulary
+        self.mask: int | None = bpe.token_to_id(MASK)  # what hides a word; None: this vocabulary fills no blanks
         merges = json.loads(bpe.to_str())["model"]["merges"]
         self._rank = {tuple(pair): rank for rank, pair in enumerate(merges)}
 
@@ -60,6 +59,11 @@ class Tokenizer:
     @property
     def n_vocab(self) -> int:
         return self._bpe.get_vocab_size()
+
+    @property
+    def n_merge(self) -> int:
+        """How many merges were learned."""
+        return len(self._rank)
 
     def encode(self, text: str) -> tuple[Token, ...]:
         """Cut `text` into tokens; their bytes, joined, are exactly the text's.

@@ -1,4 +1,5 @@
-"""Every page with a model of each family that was never ours: tiny random checkpoints in a folder of the visitor's."""
+"""Every page with every built-in model, and with one of each family that was never ours: tiny random checkpoints in a
+folder of the visitor's. Pages and built-in models are listed from where they lie, so that none is forgotten."""
 
 import base64
 import json
@@ -11,6 +12,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
 from transformers import (
     BertConfig,
     BertForMaskedLM,
+    BertForSequenceClassification,
     BertModel,
     BloomConfig,
     BloomForCausalLM,
@@ -21,7 +23,9 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
+from model import catalog
 from model.attention import layer_weights
+from tests.conftest import ROOT
 from viz.ui import session
 
 SHAPE = {
@@ -31,8 +35,10 @@ SHAPE = {
     "num_attention_heads": 4,
     "intermediate_size": 48,
 }
-PAGES = ["home", "tokenization", "embeddings", "attention", "head", "mechanism", "model"]
-PAGES += ["understanding", "generation", "translation"]
+PAGES = sorted(path.stem for path in (ROOT / "viz/pages").glob("*.py") if path.stem != "__init__")
+BUILT_IN = [entry.name for entry in catalog.available() if entry.source == catalog.BUILT_IN]
+KINDS = ["decoder", "encoder", "headless", "classifier", "encoder-decoder", "weights"]
+SECTIONS = ["blank", "both", "sentiment", "similarity"]  # of the page Understanding
 TEXT = "the cat saw the dog"
 
 
@@ -70,18 +76,20 @@ def built(kind: str):
             vocab_size=120, d_model=32, d_kv=8, d_ff=48, num_layers=2, num_heads=4, decoder_start_token_id=0
         )
         return T5ForConditionalGeneration(config)
-    config = BertConfig(**SHAPE, max_position_embeddings=40)
-    return BertForMaskedLM(config) if kind == "encoder" else BertModel(config)
+    config = BertConfig(**SHAPE, max_position_embeddings=40, num_labels=3)
+    return {"encoder": BertForMaskedLM, "classifier": BertForSequenceClassification, "headless": BertModel}[kind](
+        config
+    )
 
 
 def write_models(root: Path) -> Path:
     """One folder for each kind of model."""
-    for kind in ("decoder", "encoder", "headless", "encoder-decoder", "weights"):
+    for kind in KINDS:
         transformer = built(kind)
         for parameter in transformer.parameters():
             torch.nn.init.normal_(parameter, std=0.2)
         transformer.save_pretrained(root / kind)
-        words = tokenizer("encoder" if kind == "headless" else kind)
+        words = tokenizer("encoder" if kind in ("headless", "classifier") else kind)
         if kind == "decoder":
             words.chat_template = "{% for m in messages %}</s>{{ m.role }} {{ m.content }}{% endfor %}</s>assistant "
         words.save_pretrained(root / kind)
@@ -117,22 +125,58 @@ def values_of(app) -> np.ndarray:
     return np.frombuffer(base64.b64decode(z["bdata"]), z["dtype"]).reshape([int(n) for n in z["shape"].split(",")])
 
 
-@pytest.mark.parametrize("page", PAGES)
-@pytest.mark.parametrize("kind", ["decoder", "encoder", "headless", "encoder-decoder", "weights"])
-def test_every_page_opens_or_says_why_not(open_with, kind, page):
-    app = open_with(kind, page)
-    assert not app.exception
+def content(app) -> int:
+    """How much a page shows: pictures, components and tables; without the watcher of the theme, on every page."""
+    return sum(len(app.get(kind)) for kind in ("plotly_chart", "bidi_component", "dataframe")) - 1
+
+
+def check_page(app, name: str, model: str, family: str, caplog) -> None:
+    assert not app.exception and not app.error
+    assert [record.message for record in caplog.records if record.name == "regard"] == []
     assert "**Check failed" not in said(app) and "cannot be read" not in said(app)
-    assert app.session_state.model.endswith(kind)
+    assert app.title
+    assert content(app) or (model not in BUILT_IN and (app.warning or app.info))
+    assert app.session_state.model == model
     # a page about one family of models is read by the built-in one where the chosen one is of another
-    family = {"weights": "decoder", "headless": "encoder"}.get(kind, kind)
-    wanted, ours = session.READ_BY.get(page, (family, None))
-    read_by = ours if family != wanted else None
+    wanted, ours = session.READ_BY.get(name, (family, None))
+    read_by = ours if family != wanted and ours != model else None
     assert ("This page is read by" in said(app)) == (read_by is not None)
     if read_by:
         assert session.language_model(read_by).info.title in said(app).replace("\\", "")
-    if page == "understanding" and kind == "headless":
+
+
+@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("model", BUILT_IN)
+def test_every_page_opens_with_every_built_in_model(open_page, model, name, caplog):
+    family = catalog.architecture_of(catalog.find(model))
+    check_page(open_page(name, model=model), name, model, family, caplog)
+
+
+@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_page_opens_or_says_why_not(open_with, root, kind, name, caplog):
+    app = open_with(kind, name)
+    family = {"weights": "decoder", "headless": "encoder", "classifier": "encoder"}.get(kind, kind)
+    check_page(app, name, f"folder:{root / kind}", family, caplog)
+    if name == "understanding" and kind in ("headless", "classifier"):
         assert "without the head" in said(app)
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+@pytest.mark.parametrize("kind", [*BUILT_IN, *KINDS])
+def test_every_part_of_understanding_opens_with_every_model(open_with, open_page, kind, section, caplog):
+    if kind in BUILT_IN:
+        app = open_page("understanding", model=kind, section=section, text=TEXT)
+    else:
+        app = open_with(kind, "understanding", section=section)
+    assert not app.exception and not app.error
+    assert [record.message for record in caplog.records if record.name == "regard"] == []
+    assert "**Check failed" not in said(app)
+    assert app.segmented_control(key="section").value == section
+
+
+def test_the_sections_tested_are_those_there_are(open_page):
+    assert open_page("understanding").segmented_control(key="section").options == SECTIONS
 
 
 def test_a_model_that_gives_only_weights_says_what_cannot_be_checked(open_with):

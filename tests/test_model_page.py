@@ -1,14 +1,114 @@
 """The page about the model: its charts by their numbers, and the page as a visitor sees it."""
 
+import html
+import json
+
 import pytest
 
-from viz.figures.model_charts import memory_lines, parameter_bars, size_in_words
+from model import catalog
+from viz.figures.architecture import facts
+from viz.figures.block import block_drawing
+from viz.figures.model_charts import learning_lines, memory_lines, parameter_bars, size_in_words
+from viz.figures.numbers import percent
+from viz.figures.training import how_trained, how_well, learning_curves, training_table, what_it_read
+
+TRAINED = {"hours": 1.5, "machine": "x86_64, 2 threads, cpu", "steps": 1200, "tokens": 3_000_000, "seed": 7}
+# cards as each training writes them
+CARDS = {
+    "decoder": TRAINED
+    | {
+        "data": {"tinystories_5k": {"share": 0.75, "tokens": 1000}, "<b>new</b>": {"share": 0.25, "tokens": 500}},
+        "held_out": {"tinystories_5k": {"tokens": 99, "nats_per_token": 2.5, "perplexity": 12.18}},
+        "history": {
+            "columns": ["step", "tokens", "seconds", "all", "tinystories_5k"],
+            "unit": "bits per byte",
+            "rows": [[1, 10, 1, 3.0, 4.0], [2, 20, 2, 2.0, 2.5]],
+        },
+    },
+    "encoder": TRAINED
+    | {
+        "start": "word vectors",
+        "data": {"reviews": {"share": 1.0, "tokens": 1000}},
+        "held_out": {"reviews": {"hidden_tokens": 1639, "accuracy": 0.2575, "unigram_accuracy": 0.0554}},
+        "history": {"columns": ["step", "tokens", "seconds", "nats", "named right"], "rows": [[1, 10, 1, 3.0, 0.1]]},
+    },
+    "encoder-decoder": TRAINED
+    | {
+        "data": {"train": 161172, "valid": 2959, "test": 1411},
+        "test": {"sentences": 1000, "greedy": {"BLEU": 41.11, "chrF": 58.45, "signatures": "…"}},
+        "history": {"columns": ["step", "tokens", "seconds", "valid nats"], "rows": [[1, 10, 1, 3.0]]},
+    },
+    "classifier": TRAINED
+    | {
+        "data": {"films": {"share": 1.0, "texts": 8662}},
+        "test": {"films": {"texts": 500, "margin": 0.044, "fine-tuned": 0.702, "bag of words": 0.75}},
+        "history": {
+            "columns": ["step", "tokens", "seconds", "valid nats", "valid accuracy"],
+            "fine-tuned": [[1, 10, 1, 0.7, 0.5], [2, 20, 2, 0.6, 0.6]],
+            "from scratch": [[1, 10, 1, 0.9, 0.4]],
+        },
+    },
+}
+CELLS = {  # what the tables of each must say
+    "decoder": ["TinyStories, a sample", "75.0 %", "&lt;b&gt;new&lt;/b&gt;", "99", "2.50", "12.2"],
+    "encoder": ["Reviews", "100.0 %", "1,639", "25.8 %", "5.5 %"],
+    "encoder-decoder": ["trained on", "161,172", "2,959", "1,411", "greedy", "41.1", "58.5"],
+    "classifier": ["Film reviews", "8,662", "500", "4.4 %", "fine-tuned", "70.2 %", "bag of words", "75.0 %"],
+}
+LINES = {  # unit, and each line's values
+    "decoder": ("bits per byte", {"all": [3.0, 2.0], "tinystories_5k": [4.0, 2.5]}),
+    "encoder": ("nats", {"nats": [3.0]}),
+    "encoder-decoder": ("valid nats", {"valid nats": [3.0]}),
+    "classifier": ("valid nats", {"fine-tuned": [0.7, 0.6], "from scratch": [0.9]}),
+}
+
+
+@pytest.mark.parametrize("family", CARDS)
+def test_a_card_is_told_by_what_it_states(family):
+    card = CARDS[family]
+    assert "**1.50 hours**" in how_trained(card) and ("from word vectors" in how_trained(card)) == ("start" in card)
+    tables = training_table(what_it_read(card)) + training_table(how_well(card))
+    for cell in CELLS[family]:
+        assert f">{cell}<" in tables, cell
+    assert "<b>" not in tables and "…" not in tables
+    curves = learning_curves(card)
+    assert (curves.unit, dict(curves.values)) == LINES[family]
+    fig = learning_lines(curves)
+    assert [list(line.y) for line in fig.data] == list(LINES[family][1].values())
+    assert [list(line.x) for line in fig.data] == [curves.tokens[name] for name in curves.values]
+
+
+def test_what_a_card_does_not_state_is_left_out():
+    assert how_well(TRAINED) is None and learning_curves(TRAINED) is None
+    assert what_it_read(TRAINED).rows == ()
+
+
+@pytest.mark.parametrize("name", [entry.name for entry in catalog.available() if entry.source == catalog.BUILT_IN])
+def test_every_built_in_model_shows_where_its_weights_came_from(open_page, name):
+    at = open_page("model", model=name)
+    card = json.loads((catalog.WEIGHTS / name / "card.json").read_text(encoding="utf-8"))
+    assert not at.exception and not at.error
+    assert f"**{card['hours']:.2f} hours**" in page_words(at)
+    drawn = html.unescape("".join(element.proto.body for element in at.get("html")))
+    for rows in (card["data"], card.get("held_out", {}), card.get("test", {})):
+        for row in rows.values():
+            if isinstance(row, dict):
+                shares = [value for key, value in row.items() if key in ("share", "accuracy", "fine-tuned", "margin")]
+                assert all(f">{percent(share)}<" in drawn for share in shares)
+    assert at.get("plotly_chart")[-1].proto.alt.startswith("A line from")
+
+
+def test_no_stack_of_an_encoder_decoder_is_said_to_share_layers(tiny_translator):
+    a = tiny_translator.architecture()
+    assert a.n_distinct_layer == sum(stack.n_layer for stack in a.stacks) == 6
+    assert "sets of parameters" not in block_drawing(a)
+    assert "Different layers" not in [fact.name for fact in facts(a)]
 
 
 def test_bars_and_lines_hold_the_numbers():
     bar = parameter_bars({"attention": 30, "norms": 10}, "light").data[0]
     assert list(bar.x) == [30, 10] and list(bar.y) == ["attention", "norms"]
-    assert list(bar.text) == ["30 · 75.0%", "10 · 25.0%"]
+    assert list(bar.text) == ["30 · 75.0 %", "10 · 25.0 %"]
     fig = memory_lines([1, 10, 100], [8, 80, 800], [4, 400, 40_000], now=7)
     assert [list(line.y) for line in fig.data] == [[8, 80, 800], [4, 400, 40_000]]
     assert fig.layout.shapes[0].x0 == 7
@@ -31,7 +131,6 @@ def test_the_page_shows_the_model_that_is_chosen(open_page, story):
     words = page_words(at)
     assert f"Where its {story.info.n_parameter:,} parameters are" in words
     assert "Check:** the parts add up" in words and "Check failed" not in words
-    assert "1.91 hours" in words and "Project Gutenberg" in words
     assert [chart.proto.alt for chart in at.get("plotly_chart")] != []
 
 

@@ -59,6 +59,9 @@ def test_the_ladder_of_a_stretch_ends_as_encode_cuts_it(story, text):
 def test_words_of_tokens():
     tokens = [Token(0, b"a", 0, 1), Token(1, b"\xe7", 1, 2), Token(2, b"\x8c\xab", 1, 2), Token(3, b" b", 2, 4)]
     assert figures.words_of_tokens(["a猫", " b"], tokens) == [0, 0, 0, 1]
+    # a mask that was typed is a word; an end mark stands for nothing
+    mask, end = Token(4, b"[MASK]", 4, 11, special=True), Token(5, b"<end>", 11, 11, special=True)
+    assert figures.words_of_tokens(["a猫", " b", " [MASK]"], [*tokens, mask, end]) == [0, 0, 0, 1, 2, None]
 
 
 def test_a_stretch_grows_on_both_sides_to_its_limit(story):
@@ -122,6 +125,42 @@ def test_word_and_token_follow_each_other(open_page):
     assert any("Token **1** is “␣cat”" in markdown.value for markdown in at.markdown)
 
 
+def words_of(at) -> str:
+    return "\n".join(element.value for element in (*at.markdown, *at.caption))
+
+
+@pytest.mark.parametrize("token", range(6))
+def test_an_end_mark_belongs_to_no_word(open_page, token):
+    """The translator puts one behind every text: it has no merges, and is no part of the last word's."""
+    at = open_page("tokenization", model="translator", text="a . a", token=token)
+    end = len(at.dataframe[-1].value) - 1
+    assert at.dataframe[-1].value.special.tolist() == [False] * end + [True]
+    assert not at.exception and not at.error and "Check failed" not in words_of(at)
+    shown = at.session_state.token
+    assert ("Check:" in words_of(at)) == (shown != end)
+    assert ("stands for nothing in your text" in words_of(at)) == (shown == end)
+    assert (at.selectbox(key="word").value is None) == (shown == end)
+
+
+@pytest.mark.parametrize(
+    ("model", "text", "said"),
+    [
+        ("story", "a cat", "None of these is a special token."),
+        ("translator", "a cat", "Typed, such a name is cut like any other text."),
+        ("encoder", "a [MASK]", "read as special too."),
+    ],
+)
+def test_which_special_tokens_can_be_typed_is_tried_out(open_page, model, text, said):
+    assert said in words_of(open_page("tokenization", model=model, text=text))
+
+
+def test_the_vocabulary_adds_up(open_page, story):
+    at = open_page("tokenization")
+    n_merge = story.tokenizer.n_merge
+    assert f"{n_merge:,} merges" in words_of(at)
+    assert f"{story.info.n_vocab - 256 - n_merge} mark" in words_of(at)
+
+
 def test_the_table_keeps_both_rows_of_a_repeated_word(open_page):
     table = open_page("tokenization", text="the cat and the dog").dataframe[-1].value
     assert list(table.columns) == ["position", "token", "id", "bytes", "start", "end", "special"]
@@ -129,9 +168,9 @@ def test_the_table_keeps_both_rows_of_a_repeated_word(open_page):
     assert table.iloc[3][["bytes", "start", "end"]].tolist() == ["20 74 68 65", 11, 15]
 
 
-def test_the_vocabulary_and_what_it_has_no_merges_for(open_page):
+def test_the_vocabulary_and_what_it_has_no_merges_for(open_page, story):
     at = open_page("tokenization")
-    assert any("**4,096** entries" in markdown.value for markdown in at.markdown)
+    assert any(f"**{story.info.n_vocab:,}** entries" in markdown.value for markdown in at.markdown)
     samples = at.dataframe[-2].value.set_index("what")
     assert samples.loc["a common word", "tokens"] == 1
     assert samples.loc["an emoji", "bytes per token"] == 1

@@ -1,4 +1,4 @@
-"""An architecture in words: its numbers as a table, its drawing told, its training as a table; the colour of each part.
+"""An architecture in words: its numbers as a table, its drawing told; the colour of each part.
 
 What a configuration says is escaped before it becomes HTML.
 """
@@ -96,7 +96,9 @@ def facts(architecture: Architecture) -> list[Fact]:
     if stacks[0].reads != "patches":
         lines.append(Fact("Vocabulary", said(a.n_vocab), "different tokens"))
     if a.d_embedding != a.d_model:
-        lines.append(Fact("Width of token vectors", said(a.d_embedding), "widened before the first block"))
+        lines.append(
+            Fact("Width of token vectors", said(a.d_embedding), "projected to the width before the first block")
+        )
     unlimited = a.known and all(s.n_context is None for s in stacks)
     lines += [
         Fact(
@@ -120,7 +122,7 @@ def facts(architecture: Architecture) -> list[Fact]:
         Fact(
             "MLP",
             f"{a.mlp}, {activation_name(a)}" if a.mlp != UNKNOWN else activation_name(a),
-            {"gated": "a second product decides how much passes", "plain": "wider, a bend, and back"}.get(
+            {"gated": "a second product decides how much passes", "plain": "to another width, a bend, and back"}.get(
                 a.mlp, "the configuration does not say its form"
             ),
         ),
@@ -166,22 +168,3 @@ def facts_table(lines: Sequence[Fact], title: str) -> str:
     above = "text-align:left;font-size:.9rem;opacity:.8;padding:0 .6rem .3rem"
     caption = f'<caption style="{above}">{html.escape(title) or "&nbsp;"}</caption>'
     return f'<table style="border-collapse:collapse;width:100%">{caption}<tbody>{rows}</tbody></table>'
-
-
-def training_table(rows: Sequence[tuple[str, float | None, float, float]]) -> str:
-    """Texts with their share of the training, held-out loss in nats a token, and perplexity, as an HTML table."""
-    heads = ("", "share", "loss", "perplexity")
-    right = f"{_CELL};text-align:right;font-variant-numeric:tabular-nums"
-    top = "".join(f'<th scope="col" style="{right};font-weight:600">{head}</th>' for head in heads)
-    body = "".join(
-        f'<tr><th scope="row" style="{_CELL};text-align:left;font-weight:400">{html.escape(name)}</th>'
-        + "".join(
-            f'<td style="{right}">{value}</td>'
-            for value in ("" if share is None else f"{share:.0%}", f"{loss:.2f}", f"{perplexity:.1f}")
-        )
-        + "</tr>"
-        for name, share, loss, perplexity in rows
-    )
-    return (
-        f'<table style="border-collapse:collapse;width:100%"><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>'
-    )

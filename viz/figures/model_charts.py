@@ -5,8 +5,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from viz.figures import theme
+from viz.figures import axes, theme
 from viz.figures.architecture import PART_COLOUR
+from viz.figures.numbers import percent
+from viz.figures.training import Curves
 
 _MARGIN = {"l": 0, "r": 12, "t": 8, "b": 0}
 
@@ -23,7 +25,7 @@ def parameter_bars(parts: Mapping[str, int], mode: str) -> go.Figure:
             y=names,
             orientation="h",
             marker_color=[own[name] for name in names],
-            text=[f"{n:,} · {n / total:.1%}" for n in parts.values()],
+            text=[f"{n:,} · {percent(n / total)}" for n in parts.values()],
             textposition="outside",
             cliponaxis=False,
             hovertemplate="%{y}: %{x:,} parameters<extra></extra>",
@@ -75,20 +77,23 @@ def memory_lines(lengths: Sequence[int], record: Sequence[int], weights: Sequenc
     return fig
 
 
-def loss_line(tokens: Sequence[int], loss: Sequence[float]) -> go.Figure:
-    """The loss on texts held out, as training went on."""
-    fig = go.Figure(
-        go.Scatter(
-            x=list(tokens),
-            y=list(loss),
-            mode="lines+markers",
-            line_width=2.5,
-            hovertemplate="after %{x:,} tokens: %{y:.3f} nats a token<extra></extra>",
+def learning_lines(curves: Curves) -> go.Figure:
+    """A measure on texts held out, as training went on: the first line strong, others, if any, thin."""
+    fig = go.Figure()
+    for i, (name, values) in enumerate(curves.values.items()):
+        fig.add_scatter(
+            x=list(curves.tokens[name]),
+            y=list(values),
+            mode="lines" if i else "lines+markers",
+            line_width=1.5 if i else 2.5,
+            name=name,
+            hovertemplate=f"after %{{x:,}} tokens: %{{y:.3f}}<extra>{axes.escape(name)}</extra>",
         )
-    )
-    fig.update_layout(height=300, margin=_MARGIN, dragmode=False, showlegend=False)
+    several = len(curves.values) > 1
+    fig.update_layout(height=330 if several else 300, margin=_MARGIN, dragmode=False, showlegend=several)
+    fig.update_layout(legend={"orientation": "h", "y": -0.25})
     fig.update_xaxes(title="tokens read in training")
-    fig.update_yaxes(title="held-out loss, nats a token")
+    fig.update_yaxes(title=axes.escape(curves.unit))
     return fig
 
 

@@ -35,19 +35,25 @@ def word_name(word: str) -> str:
     return shown if len(shown) <= _LONGEST_NAME else shown[: _LONGEST_NAME - 1] + "…"
 
 
-def words_of_tokens(words: Sequence[str], tokens: Sequence[Token]) -> list[int]:
-    """The place in `words`, which joined are the text, that each token belongs to."""
+def words_of_tokens(words: Sequence[str], tokens: Sequence[Token]) -> list[int | None]:
+    """The place in `words`, which joined are the text, that each token belongs to.
+
+    None for a special token that stands for nothing in the text, such as an end mark.
+    """
     starts = list(accumulate(map(len, words), initial=0))[:-1]
-    return [bisect_right(starts, token.start) - 1 for token in tokens]
+    return [
+        None if token.special and token.start == token.end else bisect_right(starts, token.start) - 1
+        for token in tokens
+    ]
 
 
-def tokens_per_word(words: Sequence[str], counts: Sequence[int], chosen: int) -> go.Figure:
-    """One bar a word, as high as the word has tokens; the chosen word in the accent colour."""
+def tokens_per_word(words: Sequence[str], counts: Sequence[int], chosen: int | None) -> go.Figure:
+    """One bar a word, as high as the word has tokens; the chosen word, if one is, in the accent colour."""
     names = [axes.escape(word_name(word)) for word in words]
     every = list(range(len(words)))
     others = [i for i in every if i != chosen]
     fig = go.Figure()
-    for positions, colour in ((others, None), ([chosen], theme.ACCENT)):
+    for positions, colour in ((others, None), ([] if chosen is None else [chosen], theme.ACCENT)):
         fig.add_bar(
             x=positions,
             y=[counts[i] for i in positions],

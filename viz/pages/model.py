@@ -12,9 +12,19 @@ from model.architecture import Architecture, record_bytes, weights_bytes
 from model.parameters import parameters_by_part
 from model.run import LanguageModel, PromptError
 from viz.components.drawing import drawing
-from viz.figures.architecture import facts, facts_table, training_table
+from viz.figures.architecture import facts, facts_table
 from viz.figures.block import LEGEND, block_drawing
-from viz.figures.model_charts import loss_line, memory_lines, parameter_bars, size_in_words
+from viz.figures.model_charts import learning_lines, memory_lines, parameter_bars, size_in_words
+from viz.figures.numbers import percent
+from viz.figures.training import (
+    Curves,
+    Table,
+    how_trained,
+    how_well,
+    learning_curves,
+    training_table,
+    what_it_read,
+)
 from viz.ui import session
 from viz.ui.pictures import caption, picture
 from viz.ui.prose import check, quoted
@@ -23,17 +33,10 @@ PART_MEANINGS = {
     "embeddings": "a vector for each token",
     "positions": "what says where a token stands",
     "attention": "queries, keys, values and what is written back",
-    "MLP": "the larger part of each block",
+    "MLP": "what each block does with one token's vector at a time",
     "norms": "a gain, and often a shift, for each number",
     "head": "from the last vector to the answer",
     "other": "what fits none of these, such as a pooler",
-}
-TEXTS = {
-    "gutenberg_children": "Children's books from Project Gutenberg",
-    "tinystories_5k": "TinyStories, a sample",
-    "tatoeba_en_sentences": "English sentences from Tatoeba",
-    "storybooks_ccby": "StoryWeaver and African Storybook",
-    "all": "All together",
 }
 UNLIMITED = 4096  # tokens on the chart of a model whose positions set no limit
 MOST_TOKENS = 131_072
@@ -104,7 +107,7 @@ def show_parameters(lm: LanguageModel) -> None:
         key="parameters",
         how="One bar a part of the model, in the colours of the drawing: how many of the trained numbers it holds.",
         alt=f"Bars of parameters by part; {largest} hold{'s' * (largest[-1] != 's')} most: {parts[largest]:,}, "
-        f"{parts[largest] / total:.0%} of all.",
+        f"{percent(parts[largest] / total)} of all.",
         table=lambda: pd.DataFrame(
             {
                 "parameters": parts,
@@ -169,12 +172,13 @@ def show_origin(lm: LanguageModel) -> None:
     folder = catalog.WEIGHTS / lm.info.name
     if not (folder / "card.json").is_file():
         st.markdown(
-            f"The weights of {quoted(lm.info.title)}, with the fingerprint {quoted(lm.info.fingerprint)}, were trained "
-            "by others; who, and on which texts, their own model card tells. Regard reads them as they are."
+            f"The weights of {quoted(lm.info.title)}, with the fingerprint {quoted(lm.info.fingerprint)}, did not come "
+            "with Regard: who trained them, and on which texts, only their own model card can tell. Regard reads them "
+            "as they are."
         )
         return
     card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
-    if "data" in card:
+    if "hours" in card:
         show_training(card)
     if (folder / "NOTICE.md").is_file():
         with st.expander("Whose texts these are: the notice", icon=":material/article:"):
@@ -183,44 +187,40 @@ def show_origin(lm: LanguageModel) -> None:
 
 
 def show_training(card: dict) -> None:
-    st.markdown(
-        f"We trained them ourselves, from random numbers, in **{card['hours']:.2f} hours** on one machine "
-        f"({card['machine']}): {card['steps']:,} steps over {card['tokens']:,} tokens, the random seed {card['seed']}."
-    )
+    st.markdown(how_trained(card))
     left, right = st.columns(2, gap="large")
-    held_out = card["held_out"]
     with left:
-        st.markdown("**What it read, and how well it predicts such texts**")
-        st.html(
-            training_table(
-                [
-                    (
-                        TEXTS.get(name, name),
-                        card["data"].get(name, {}).get("share"),
-                        held_out[name]["nats_per_token"],
-                        held_out[name]["perplexity"],
-                    )
-                    for name in held_out
-                ]
-            )
-        )
-        caption(
-            "Share: of what it read. Loss and perplexity: on texts of the same kind that were held out of training; "
-            "a perplexity of 20 is as unsure as a fair choice among 20 tokens."
-        )
+        show_table("What it read", what_it_read(card))
     with right:
-        rows = card["history"]["rows"]
-        tokens, loss = [row[1] for row in rows], [row[3] for row in rows]
-        st.markdown("**How it learned**")
-        picture(
-            loss_line(tokens, loss),
-            key="training_loss",
-            how="While it was being trained: the loss on a sample of each kind of held-out text, by its share. "
-            "Lower is better.",
-            alt=f"A line from {loss[0]:.2f} nats a token, after {tokens[0]:,} tokens, to {loss[-1]:.2f}, after "
-            f"{tokens[-1]:,}.",
-            table=lambda: pd.DataFrame(rows, columns=card["history"]["columns"]),
-        )
+        show_curves(learning_curves(card))
+    if tested := how_well(card):
+        show_table("How well it does, on texts that it did not learn from", tested)
+
+
+def show_curves(curves: Curves | None) -> None:
+    if curves is None:
+        return
+    first = next(iter(curves.values))
+    tokens, values = curves.tokens[first], curves.values[first]
+    st.markdown("**How it learned**")
+    picture(
+        learning_lines(curves),
+        key="training_loss",
+        how=f"While it was being trained: {curves.unit}, on texts that it did not learn from. Lower is better.",
+        alt=f"A line from {values[0]:.2f} {curves.unit}, after {tokens[0]:,} tokens, to {values[-1]:.2f}, after "
+        f"{tokens[-1]:,}.",
+        table=lambda: pd.concat(
+            pd.DataFrame({"line": name, "tokens": curves.tokens[name], curves.unit: curves.values[name]})
+            for name in curves.values
+        ),
+    )
+
+
+def show_table(title: str, table: Table) -> None:
+    st.markdown(f"**{title}**")
+    st.html(training_table(table))
+    if table.said:
+        caption(table.said)
 
 
 main()

@@ -3,6 +3,7 @@ from collections import Counter
 import pandas as pd
 import streamlit as st
 
+from model.run import Token
 from viz.components.token_chips import token_chips
 from viz.figures import tokenization as figures
 from viz.guard import handler, section
@@ -79,16 +80,19 @@ def cut() -> None:
     right.selectbox(
         "Word",
         range(len(words)),
+        index=None,
+        placeholder="none: this token stands for nothing in the text",
         format_func=lambda i: f"{figures.word_name(words[i])}  (word {i})",
         key="word",
-        on_change=handler(lambda: controls.select("token", word_of.index(st.session_state.word))),
+        on_change=handler(lambda: choose_word(word_of)),
         help="Merges never cross from one of these to the next: words with the space before them, numbers, signs.",
     )
     st.markdown(describe(token))
-    merges(token, words[chosen], word_of)
+    if chosen is not None:
+        merges(token, words[chosen], word_of)
 
     st.subheader("Which words fall apart")
-    per_word = Counter(word_of)
+    per_word = Counter(place for place in word_of if place is not None)
     n_token = [per_word[i] for i in range(len(words))]
     most = n_token.index(max(n_token))
     pictures.picture(
@@ -102,6 +106,11 @@ def cut() -> None:
             {"word": map(figures.word_name, words), "tokens": n_token, "bytes": [len(word.encode()) for word in words]}
         ),
     )
+
+
+def choose_word(word_of: list[int | None]) -> None:
+    if st.session_state.word is not None:
+        controls.select("token", word_of.index(st.session_state.word))
 
 
 def draw_chips(place, token: int) -> None:
@@ -123,13 +132,18 @@ def draw_chips(place, token: int) -> None:
 
 def describe(position: int) -> str:
     token = tokens[position]
+    if token.special and token.start == token.end:
+        return (
+            f"Token **{position}** is {quoted(token.label)}: id **{token.id}**, a special token. It stands for nothing "
+            "in your text: it was put there for the model, and no merges made it."
+        )
     return (
         f"Token **{position}** is {quoted(token.label)}: id **{token.id}**, bytes `{token.piece.hex(' ').upper()}`, "
         f"characters {token.start} to {token.end} of the text."
     )
 
 
-def merges(token: int, word: str, word_of: list[int]) -> None:
+def merges(token: int, word: str, word_of: list[int | None]) -> None:
     own = [i for i, place in enumerate(word_of) if place == word_of[token]]
     first, last = figures.stretch_around(tokens, token, own[0], own[-1], MOST_BYTES)
     part = text[tokens[first].start : tokens[last].end]
@@ -155,15 +169,13 @@ def merges(token: int, word: str, word_of: list[int]) -> None:
 
 def vocabulary() -> None:
     st.header("Why some text costs more", divider="gray")
-    marks = "one mark for the end of a text"
-    if tokenizer.mask is not None:
-        marks = "two marks, for the end of a text and for a hidden word"
-    n_merge = lm.info.n_vocab - 256 - (1 if tokenizer.mask is None else 2)
+    n_mark = lm.info.n_vocab - 256 - tokenizer.n_merge
+    marks = f"{n_mark} mark{'s' * (n_mark != 1)} that stand{'s' * (n_mark == 1)} for no text"
     st.markdown(
         f"The vocabulary of {lm.info.title} has **{lm.info.n_vocab:,}** entries: the 256 possible bytes, {marks}, "
-        f"and the {n_merge:,} merges learned from the texts it was trained on. Any "
-        "text can be written with the bytes alone, so nothing is ever unknown. But what those texts seldom held, a "
-        "rare word, another alphabet, an emoji, finds few merges and falls apart, in the end into bytes."
+        f"and the {tokenizer.n_merge:,} merges learned from the texts it was trained on. Any text can be written with "
+        "the bytes alone, so nothing is ever unknown. But what those texts seldom held, a rare word, another alphabet, "
+        "an emoji, finds few merges and falls apart, in the end into bytes."
     )
     rows = []
     for kind, sample in SAMPLES.items():
@@ -211,8 +223,27 @@ def every_token() -> None:
     )
     pictures.caption(
         "Start and end count the characters of the text from 0, the end not included; tokens that share a character "
-        "share its place. Special tokens, such as the mark for the end of a text, cannot be typed."
+        f"share its place. {special_tokens()}"
     )
+
+
+def special_tokens() -> str:
+    """Which of these tokens are special, and whether their names, typed, are read as them: tried out just now."""
+    special = {token.id: token for token in tokens if token.special}
+    if not special:
+        return "None of these is a special token."
+    typed = [quoted(token.label) for token in special.values() if can_be_typed(token)]
+    said = f"Special here: {', '.join(quoted(token.label) for token in special.values())}. "
+    if not typed:
+        return said + "Typed, such a name is cut like any other text."
+    return said + f"Typed in a text, {' and '.join(typed)} {'is' if len(typed) == 1 else 'are'} read as special too."
+
+
+def can_be_typed(token: Token) -> bool:
+    """Whether its name in a text becomes this special token, besides those that are put around every text."""
+    name = token.piece.decode(errors="replace")
+    with_name, without = ([each.id for each in lm.encode(text)].count(token.id) for text in (f"a {name} a", "a a"))
+    return with_name > without
 
 
 st.html(f"<style>{figures.MERGE_LADDER_CSS}</style>")

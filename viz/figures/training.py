@@ -1,0 +1,164 @@
+"""What the card of a model's training says, as tables and a learning curve. Cards differ by what the model is for: what
+one does not state is left out, and what it states under a name that is not known here is shown under that name.
+"""
+
+import html
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from viz.figures.numbers import percent
+
+Card = Mapping[str, Any]
+
+_TEXTS = {
+    "gutenberg_children": "Children's books from Project Gutenberg",
+    "gutenberg_simple": "Simple fiction from Project Gutenberg",
+    "tinystories_5k": "TinyStories, a sample",
+    "tatoeba_en_sentences": "English sentences from Tatoeba",
+    "storybooks_ccby": "StoryWeaver and African Storybook",
+    "reviews": "Reviews",
+    "films": "Film reviews",
+    "films, valid": "Film reviews by which the best moment of training was chosen",
+    "remarks": "Remarks on products",
+    "rated": "Tweets and product reviews",
+    "all": "All together",
+    "train": "trained on",
+    "valid": "for the learning curve",
+    "test": "for the test",
+}
+
+
+@dataclass(frozen=True)
+class _Measure:
+    head: str
+    form: str  # of str.format, or percent
+    meaning: str = ""
+
+    def said(self, value: float) -> str:
+        return percent(value) if self.form == "percent" else self.form.format(value)
+
+
+_MEASURES = {
+    "share": _Measure("share", "percent", "share: of what it read"),
+    "late_share": _Measure("late share", "percent", "late share: of what it read towards the end"),
+    "tokens": _Measure("tokens", "{:,}"),
+    "texts": _Measure("texts", "{:,}"),
+    "hidden_tokens": _Measure("hidden", "{:,}", "hidden: the tokens that it had to name"),
+    "nats_per_token": _Measure("loss", "{:.2f}", "loss: in nats a token"),
+    "bits_per_byte": _Measure("bits per byte", "{:.3f}", "bits per byte: the loss by the length of the text"),
+    "accuracy": _Measure("named right", "percent"),
+    "unigram_accuracy": _Measure("most frequent", "percent", "most frequent: always naming the commonest token"),
+    "perplexity": _Measure(
+        "perplexity", "{:.1f}", "a perplexity of 20 is as unsure as a fair choice among 20 equally likely tokens"
+    ),
+    "unigram_perplexity": _Measure(
+        "by frequency", "{:.1f}", "by frequency: the perplexity of knowing only how common each token is"
+    ),
+    "BLEU": _Measure("BLEU", "{:.1f}"),
+    "chrF": _Measure("chrF", "{:.1f}", "BLEU and chrF: by sacrebleu, from 0 to 100"),
+    "margin": _Measure("±", "percent", "±: what may be chance in a share of so many texts, 19 times of 20"),
+}
+_SHARE = _Measure("", "percent")  # the judges of a classifier, each under its own name: how often it is right
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows with a name and a cell for each head; `said` tells what the columns mean."""
+
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[str, ...]], ...]
+    said: str
+
+
+@dataclass(frozen=True)
+class Curves:
+    """A measure on texts that were held out, as training went on."""
+
+    unit: str
+    tokens: Mapping[str, Sequence[float]]  # of each line: how many had been read
+    values: Mapping[str, Sequence[float]]
+
+
+def how_trained(card: Card) -> str:
+    """From what, for how long, on which machine."""
+    start = f", from {card['start']}," if card.get("start") else ""
+    return (
+        f"We trained them ourselves{start} in **{card['hours']:.2f} hours** on one machine ({card['machine']}): "
+        f"{card['steps']:,} steps over {card['tokens']:,} tokens, the random seed {card['seed']}."
+    )
+
+
+def what_it_read(card: Card) -> Table:
+    data = card.get("data", {})
+    if all(isinstance(n, int) for n in data.values()):  # pairs of sentences, by what they were used for
+        rows = tuple((_TEXTS.get(name, name), (f"{n:,}",)) for name, n in data.items())
+        return Table(("pairs of sentences",), rows, "")
+    return _table(data)
+
+
+def how_well(card: Card) -> Table | None:
+    """On texts that it did not learn from; None if the card tells nothing of the kind."""
+    tested = card.get("held_out") or card.get("test") or {}
+    rows = {name: row for name, row in tested.items() if isinstance(row, Mapping)}
+    if not rows:
+        return None
+    counts = [f"{n:,} {name}" for name, n in tested.items() if isinstance(n, int)]
+    return _table(rows, f"On {' and '.join(counts)}" if counts else "")
+
+
+def _table(rows: Mapping[str, Mapping[str, Any]], first: str = "") -> Table:
+    names = dict.fromkeys(name for row in rows.values() for name, value in row.items() if not isinstance(value, str))
+    measures = {name: _MEASURES.get(name, _SHARE) for name in names}
+    cells = (
+        (
+            _TEXTS.get(row_name, row_name),
+            tuple(m.said(row[name]) if name in row else "" for name, m in measures.items()),
+        )
+        for row_name, row in rows.items()
+    )
+    meanings = [first, *(measure.meaning for measure in measures.values())]
+    said = "; ".join(meaning for meaning in meanings if meaning)
+    heads = tuple(measure.head or name for name, measure in measures.items())
+    return Table(heads, tuple(cells), f"{said[:1].upper()}{said[1:]}." if said else "")
+
+
+def learning_curves(card: Card) -> Curves | None:
+    """None if the card holds no history."""
+    history = card.get("history", {})
+    columns = list(history.get("columns", ()))
+    lines = {name: rows for name, rows in history.items() if isinstance(rows, list) and name != "columns" and rows}
+    if len(columns) < 4 or not lines:
+        return None
+    at, first = columns.index("tokens"), 3  # after step, tokens, seconds
+    unit = history.get("unit")
+    last = len(columns) if unit else first + 1  # without one for all, the measures have units of their own
+    chosen = {
+        (columns[column] if len(lines) == 1 else name): (rows, column)
+        for name, rows in lines.items()
+        for column in range(first, last)
+    }
+    return Curves(
+        unit or columns[first],
+        {name: [row[at] for row in rows] for name, (rows, _) in chosen.items()},
+        {name: [row[column] for row in rows] for name, (rows, column) in chosen.items()},
+    )
+
+
+def training_table(table: Table) -> str:
+    """As HTML."""
+    cell = "padding:.42rem .6rem;border-bottom:1px solid color-mix(in srgb, currentColor 14%, transparent)"
+    right = f"{cell};text-align:right;font-variant-numeric:tabular-nums"
+    top = "".join(
+        f'<th scope="col" style="{right};font-weight:600">{html.escape(head)}</th>' for head in ("", *table.heads)
+    )
+    body = "".join(
+        f'<tr><th scope="row" style="{cell};text-align:left;font-weight:400">{html.escape(name)}</th>'
+        + "".join(f'<td style="{right};white-space:nowrap">{html.escape(value)}</td>' for value in values)
+        + "</tr>"
+        for name, values in table.rows
+    )
+    return (
+        '<div style="overflow-x:auto"><table style="border-collapse:collapse;width:100%">'
+        f"<thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
