@@ -63,7 +63,7 @@ def test_labels_can_be_read(tokenizer, text):
 
 
 def test_every_entry_has_a_label_and_encodes_to_itself(tokenizer):
-    assert tokenizer.n_vocab == 4096
+    assert tokenizer.n_vocab > 1 + 256  # more than the end of a text and bytes
     for id in range(tokenizer.n_vocab):
         token = tokenizer.token(id)
         assert (token.id, token.start, token.end, token.special) == (id, 0, 0, id == tokenizer.end_of_text)
