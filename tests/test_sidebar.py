@@ -7,6 +7,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests.test_sources import tiny_gpt2  # noqa: F401 (a fixture)
+from tests.words import seen
 
 
 @pytest.fixture
@@ -20,7 +21,7 @@ def roots(tmp_path, tiny_gpt2, monkeypatch) -> Path:  # noqa: F811
 def said(at: AppTest) -> str:
     """All words of the sidebar."""
     kinds = (at.sidebar.caption, at.sidebar.markdown, at.sidebar.warning)
-    return "\n".join(element.value for elements in kinds for element in elements).replace("\\", "")
+    return seen("\n".join(element.value for elements in kinds for element in elements))
 
 
 def typed(at: AppTest, text: str) -> AppTest:
@@ -94,11 +95,47 @@ def test_a_link_to_a_folder(open_page, roots):
     assert "× **2** layers × **2** heads" in said(at) and not at.exception
 
 
-@pytest.mark.parametrize("name", ["folder:/etc", "folder:{roots}/../models/mine", "hub:org/name", "package:x", "gpt5"])
-def test_a_link_to_a_model_that_is_not_allowed(open_page, roots, name):
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("folder:/etc", "The folder “/etc” lies outside of what this server may open"),
+        ("folder:{roots}/../elsewhere", "lies outside of what this server may open"),
+        ("folder:{roots}/none", "There is no folder"),
+        ("hub:org/name", "this server does not allow it"),
+        ("package:x", "No package “x” with a model is installed here."),
+        ("gpt5", "There is no model “gpt5” here."),
+    ],
+)
+def test_a_link_to_a_model_that_cannot_be_shown_says_why(open_page, roots, name, why):
     name = name.format(roots=roots)
     at = open_page("tokenization", model=name)
     assert at.session_state.model == "story"
-    assert [info.value for info in at.info if name[:80] in info.value] == [
-        f"The link asked for model “{name[:80]}”, which does not exist here: showing story."
+    short = name if len(name) <= 80 else f"{name[:80]}…"
+    (told,) = [seen(info.value) for info in at.info if "The link asked" in info.value]
+    assert told.startswith(f"The link asked for model “{short}”, which cannot be shown here: showing story. ")
+    assert why in told
+
+
+def test_a_link_to_a_damaged_folder_says_what_is_damaged(open_page, roots):
+    weights = roots / "mine" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    at = open_page("tokenization", model=f"folder:{roots / 'mine'}")
+    (told,) = [seen(info.value) for info in at.info]
+    assert "is damaged or cut short" in told and "does not exist" not in told and not at.exception
+
+
+def test_a_link_that_is_too_long_is_refused_with_a_sentence(open_page):
+    at = open_page("tokenization", text="a b " * 250_000)
+    assert [info.value for info in at.info] == [
+        "The link was not read: it has 1,000,005 characters (choices: 1), and at most 524,288 characters and 1,000 "
+        "choices can be. Paste a long text into the sidebar instead."
     ]
+    assert at.session_state.text == "The cat sat on the mat" and not at.exception
+    assert not at.run().info  # told once
+
+
+def test_what_a_link_asked_for_is_shown_as_text(open_page):
+    at = open_page("attention", range="[text](http://e.org) ![a](http://e.org/i.png)", units="http://e.org")
+    (told,) = [info.value for info in at.info]
+    assert "](" not in told and "://" not in told
+    assert "“[text](http://e.org) ![a](http://e.org/i.png)”, which does not exist here" in seen(told)

@@ -14,6 +14,7 @@ from functools import wraps
 import streamlit as st
 
 from model.run import VisitorError
+from viz.plain import plain
 
 _UNTOLD = "untold"  # in the session's state: what callbacks raised, until something is drawn
 _LOG = logging.getLogger("regard")
@@ -67,7 +68,7 @@ def tell_untold() -> None:
 
 def _tell(error: Exception) -> None:
     if isinstance(error, VisitorError):
-        st.warning(str(error), icon=":material/info:")
+        st.warning(plain(error), icon=":material/info:")
         return
     _LOG.error("an error of the program, told to the visitor in one sentence", exc_info=error)
     st.error(

@@ -163,7 +163,7 @@ def token_bars(panels: Sequence[Bars], *, panel_height: int = 130) -> go.Figure:
         }
         layout["annotations"].append(
             {
-                "text": bars.title,
+                "text": escape(bars.title),
                 "x": 0,
                 "y": top,
                 "xref": "paper",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from viz.figures.numbers import percent
+from viz.plain import plain
 
 Card = Mapping[str, Any]
 
@@ -82,10 +83,10 @@ class Curves:
 
 def how_trained(card: Card) -> str:
     """From what, for how long, on which machine."""
-    start = f", from {card['start']}," if card.get("start") else ""
+    start = f", from {plain(card['start'])}," if card.get("start") else ""
     return (
-        f"We trained them ourselves{start} in **{card['hours']:.2f} hours** on one machine ({card['machine']}): "
-        f"{card['steps']:,} steps over {card['tokens']:,} tokens, the random seed {card['seed']}."
+        f"We trained them ourselves{start} in **{card['hours']:.2f} hours** on one machine ({plain(card['machine'])}): "
+        f"{card['steps']:,} steps over {card['tokens']:,} tokens, the random seed {plain(card['seed'])}."
     )
 
 

@@ -16,6 +16,7 @@ from viz.components.token_arcs import token_arcs
 from viz.components.token_graph import token_graph
 from viz.figures.attention import attention_heatmap, cells_pooled, is_clickable
 from viz.guard import handler, section
+from viz.plain import plain
 from viz.ui import controls, provenance, reading, session, token_numbers
 from viz.ui.pictures import caption, clicked, picture
 from viz.ui.prose import check
@@ -58,7 +59,7 @@ def read(run: ModelRun) -> None:
         rule = reading.rule(run)
     except VisitorError as error:
         outline_head("head_grid", st.session_state.layer, st.session_state.head)
-        st.warning(str(error), icon=":material/info:")
+        st.warning(plain(error), icon=":material/info:")
         return
     outline_head("head_grid", st.session_state.layer, st.session_state.head, rule.heads if len(rule.heads) > 1 else ())
     heading = st.container()
@@ -216,7 +217,7 @@ def show_checks(run: ModelRun, read_now: Reading, rule: Rule) -> None:
     try:
         difference = session.recomputed(session.current_key(), layer)
     except VisitorError as error:
-        caption(str(error))
+        caption(plain(error))
         return
     check(
         difference < (1e-3 if exact else 0.03),

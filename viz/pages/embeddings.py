@@ -8,6 +8,7 @@ from model import measures
 from viz.components.token_chips import token_chips
 from viz.figures import embeddings as figures
 from viz.guard import section
+from viz.plain import plain
 from viz.ui import controls, pictures, session
 from viz.ui.prose import check, quoted
 
@@ -288,7 +289,7 @@ def positions() -> None:
     table = measures.cosine_similarity(position_vectors)  # (P, P)
     far = n_context // 2
     st.markdown(
-        f"{run.info.title} learned one vector for each of the {n_context} positions it can read; that is why it "
+        f"{plain(run.info.title)} learned one vector for each of the {n_context} positions it can read; that is why it "
         "cannot read more. They do not depend on your text."
     )
     left, right = st.columns(2)

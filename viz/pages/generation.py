@@ -6,6 +6,7 @@ from model.generation import Step, generate
 from model.run import ModelInfo, VisitorError
 from viz.figures.generation import growing_text
 from viz.guard import handler, section
+from viz.plain import plain
 from viz.ui import behind_choice, continuation, sampling, session
 
 PACE = 0.12  # seconds between two tokens, so that the eye can follow; the model itself is faster
@@ -103,7 +104,7 @@ def finished(info: ModelInfo, steps: list[Step]) -> str | None:
     n_token = len(session.current_tokens()) + len(steps)
     if n_token >= info.n_context:
         return (
-            f"The context is full: {info.title} reads at most {info.n_context:,} tokens, and the text now has "
+            f"The context is full: {plain(info.title)} reads at most {info.n_context:,} tokens, and the text now has "
             f"{n_token:,}. Clear what was written, or shorten the text."
         )
     return sampling.cannot_draw(continuation.run_after(steps))

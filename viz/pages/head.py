@@ -8,6 +8,7 @@ from model.run import ModelRun
 from viz.components.head_steps import head_pictures
 from viz.figures.head import head_formula, head_sentences
 from viz.guard import section
+from viz.plain import plain
 from viz.ui import controls, provenance, session
 from viz.ui.pictures import caption
 from viz.ui.prose import check
@@ -40,8 +41,8 @@ def read(run: ModelRun) -> None:
     parameters = lm.layer_parameters(layer)
     if parameters is None:
         st.info(
-            f"{lm.info.title} does not give the parameters of its layers in a form that this page can follow, so the "
-            "steps cannot be done again here. The attention page reads this model all the same."
+            f"{plain(lm.info.title)} does not give the parameters of its layers in a form that this page can follow, "
+            "so the steps cannot be done again here. The attention page reads this model all the same."
         )
         return
     steps = head_steps(run, parameters, layer, head, token)

@@ -7,6 +7,7 @@ from model.attention import strongest_in_cell
 from viz.components.head_grid import Pick, head_grid
 from viz.figures import home as figures
 from viz.guard import handler
+from viz.plain import plain
 from viz.ui import provenance, session
 
 
@@ -130,7 +131,7 @@ with st.container(horizontal=True, gap="medium", key="elsewhere"):
     st.page_link("viz/pages/mechanism.py", label="Break the mechanism", icon=":material/construction:", width="content")
 
 st.markdown(
-    f"**{info.title}** · {info.n_layer} layers × {info.n_head} heads · vectors of {info.d_model:,} numbers · "
+    f"**{plain(info.title)}** · {info.n_layer} layers × {info.n_head} heads · vectors of {info.d_model:,} numbers · "
     f"{info.n_parameter / 1e6:.1f} M parameters · vocabulary of {info.n_vocab:,} tokens · "
     f"reads up to {info.n_context:,} tokens"
 )

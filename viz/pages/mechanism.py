@@ -13,6 +13,7 @@ from viz.figures.attention import attention_heatmap, cells_pooled, is_clickable
 from viz.figures.numbers import percent
 from viz.figures.scale import ColourScale, colour_scale
 from viz.guard import handler, part, section
+from viz.plain import plain
 from viz.ui import controls, effect, provenance, reading, session
 from viz.ui.pictures import caption, clicked, picture, square_table
 from viz.ui.prose import check, quoted
@@ -39,7 +40,7 @@ def experiment() -> None:
     try:
         changed = session.current_run(intervention=change)
     except VisitorError as error:
-        st.warning(f"{error} Flip that switch back.", icon=":material/info:")
+        st.warning(f"{plain(error)} Flip that switch back.", icon=":material/info:")
         return
     show_summary(trained, changed)
     show_maps(trained, changed)
@@ -246,7 +247,7 @@ def show_maps(trained: ModelRun, changed: ModelRun) -> None:
     try:
         error = session.recomputed(session.current_key(intervention=changed.intervention), layer)
     except VisitorError as unknown:
-        caption(str(unknown))
+        caption(plain(unknown))
         return
     check(
         error < (1e-3 if changed.attention[layer].exact else 0.03),

@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -25,6 +26,7 @@ from viz.figures.training import (
     training_table,
     what_it_read,
 )
+from viz.plain import plain
 from viz.ui import session
 from viz.ui.pictures import caption, picture
 from viz.ui.prose import check, quoted
@@ -57,7 +59,7 @@ def main() -> None:
 
 
 def show_block(lm: LanguageModel, architecture: Architecture) -> None:
-    st.header(f"How {lm.info.title} is built", divider="gray", anchor=False)
+    st.header(f"How {plain(lm.info.title)} is built", divider="gray", anchor=False)
     if not architecture.known:
         st.info(
             f"Models of the type {quoted(architecture.model_type)} are not known to Regard. What their configuration "
@@ -169,8 +171,10 @@ def how_it_keeps(lm: LanguageModel) -> str:
 
 def show_origin(lm: LanguageModel) -> None:
     st.header("Where its weights came from", divider="gray", anchor=False)
-    folder = catalog.WEIGHTS / lm.info.name
-    if not (folder / "card.json").is_file():
+    # by the catalogue, not by the name alone, which may be a stranger's path
+    ours = next((e for e in session.models_here() if e.name == lm.info.name and e.source == catalog.BUILT_IN), None)
+    folder = Path(ours.where) if ours else None
+    if not (folder and (folder / "card.json").is_file()):
         st.markdown(
             f"The weights of {quoted(lm.info.title)}, with the fingerprint {quoted(lm.info.fingerprint)}, did not come "
             "with Regard: who trained them, and on which texts, only their own model card can tell. Regard reads them "

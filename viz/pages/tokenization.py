@@ -7,6 +7,7 @@ from model.run import Token
 from viz.components.token_chips import token_chips
 from viz.figures import tokenization as figures
 from viz.guard import handler, section
+from viz.plain import plain
 from viz.ui import controls, pictures, session
 from viz.ui.prose import check, quoted
 
@@ -37,8 +38,8 @@ tokenizer = getattr(lm, "tokenizer", None)
 def counts() -> None:
     if len(tokens) > lm.info.n_context:
         st.info(
-            f"This text is {len(tokens):,} tokens long. It can be cut, as you see here, but {lm.info.title} reads at "
-            f"most {lm.info.n_context:,} at a time: the other pages will ask for a shorter one.",
+            f"This text is {len(tokens):,} tokens long. It can be cut, as you see here, but {plain(lm.info.title)} "
+            f"reads at most {lm.info.n_context:,} at a time: the other pages will ask for a shorter one.",
             icon=":material/info:",
         )
     n_byte = len(text.encode())
@@ -61,7 +62,7 @@ def cut() -> None:
     if tokenizer is None:
         draw_chips(chips, token := controls.position("Token", "token", len(tokens)))
         st.markdown(describe(token))
-        st.info(f"How a word is put together can be shown for built-in models, not for {lm.info.title}.")
+        st.info(f"How a word is put together can be shown for built-in models, not for {plain(lm.info.title)}.")
         return
     words = tokenizer.words(text)
     word_of = figures.words_of_tokens(words, tokens)
@@ -172,10 +173,10 @@ def vocabulary() -> None:
     n_mark = lm.info.n_vocab - 256 - tokenizer.n_merge
     marks = f"{n_mark} mark{'s' * (n_mark != 1)} that stand{'s' * (n_mark == 1)} for no text"
     st.markdown(
-        f"The vocabulary of {lm.info.title} has **{lm.info.n_vocab:,}** entries: the 256 possible bytes, {marks}, "
-        f"and the {tokenizer.n_merge:,} merges learned from the texts it was trained on. Any text can be written with "
-        "the bytes alone, so nothing is ever unknown. But what those texts seldom held, a rare word, another alphabet, "
-        "an emoji, finds few merges and falls apart, in the end into bytes."
+        f"The vocabulary of {plain(lm.info.title)} has **{lm.info.n_vocab:,}** entries: the 256 possible bytes, "
+        f"{marks}, and the {tokenizer.n_merge:,} merges learned from the texts it was trained on. Any text can be "
+        "written with the bytes alone, so nothing is ever unknown. But what those texts seldom held, a rare word, "
+        "another alphabet, an emoji, finds few merges and falls apart, in the end into bytes."
     )
     rows = []
     for kind, sample in SAMPLES.items():

@@ -11,6 +11,7 @@ from model.run import ModelRun
 from viz.components.beam_tree import beam_tree as draw_tree
 from viz.figures.translation import beam_tree, ranked
 from viz.guard import section
+from viz.plain import plain
 from viz.ui import decoding, session
 from viz.ui.pictures import caption, twin
 from viz.ui.prose import check, quoted
@@ -22,8 +23,8 @@ END = "end"
 def show(run: ModelRun) -> None:
     if not hasattr(session.current_model(), "beam_search"):
         st.info(
-            f"The beam search of this page is that of the built-in translator; {run.info.title} writes greedily, the "
-            "most probable token each time. Choose “translator” in the sidebar to see a beam.",
+            f"The beam search of this page is that of the built-in translator; {plain(run.info.title)} writes "
+            "greedily, the most probable token each time. Choose “translator” in the sidebar to see a beam.",
             icon=":material/info:",
         )
         return

@@ -11,6 +11,7 @@ from viz.components.token_line import Piece, token_line
 from viz.figures import theme
 from viz.figures.numbers import percent
 from viz.guard import handler
+from viz.plain import plain
 from viz.ui import session
 from viz.ui.pictures import caption, twin
 from viz.ui.prose import check, quoted
@@ -166,7 +167,7 @@ def ask_in_turn(run: ModelRun, blanks: list[int]) -> InTurn | None:
     try:
         return in_turn_of(session.current_key())
     except VisitorError as error:
-        caption(str(error))
+        caption(plain(error))
         return None
 
 

@@ -16,6 +16,7 @@ from viz.figures.numbers import percent
 from viz.figures.scale import ColourScale, colour_scale
 from viz.figures.understanding import seen_heatmap
 from viz.guard import handler, section
+from viz.plain import plain
 from viz.ui import controls, provenance, reading, session
 from viz.ui.pictures import clicked, picture, square_table
 from viz.ui.prose import check, quoted
@@ -84,7 +85,7 @@ def show() -> None:
         (columns[1], "triangle", triangle_key, triangle_run, same_place(square_run, token, triangle_run)),
     ):
         with column:
-            st.subheader(f"{'A square' if name == 'square' else 'A triangle'}: {run.info.title}", anchor=False)
+            st.subheader(f"{'A square' if name == 'square' else 'A triangle'}: {plain(run.info.title)}", anchor=False)
             rule = choose_rule(run, name, maps)
             sides.append(Side(name, key, rule, session.reading_of(key, rule).weights, position))
     scale = colour_scale(np.concatenate([side.weights.ravel() for side in sides]), log=colours == "log", fitted=True)
@@ -113,7 +114,7 @@ def choose_token(run: ModelRun) -> int:
         there,
         key="asked_token",
         persist_state="session",
-        format_func=lambda i: f"{i} {run.labels[i]}",
+        format_func=lambda i: f"{i} {plain(run.labels[i])}",
     )
 
 
@@ -192,14 +193,15 @@ def say_difference(square: Side, triangle: Side) -> None:
     n, m = len(square.weights), len(triangle.weights)
     st.markdown(
         f"Of all the weight in the square, **{percent(ahead[0])}** lies on tokens that come later; in the triangle, "
-        f"**{percent(ahead[1])}**. {triangle.run.info.title} learned to write, one token after the other: what comes "
-        "later is what it must guess, so a mask hides it. An encoder guesses what was hidden in the middle, so it may "
-        "look at both sides."
+        f"**{percent(ahead[1])}**. {plain(triangle.run.info.title)} learned to write, one token after the other: what "
+        "comes later is what it must guess, so a mask hides it. An encoder guesses what was hidden in the middle, so "
+        "it may look at both sides."
     )
     st.markdown(
-        f"The two models do not cut the text alike: it is **{n} tokens** for {square.run.info.title} and **{m}** for "
-        f"{triangle.run.info.title}, each by the vocabulary that it was trained with. So a row on the left and the row "
-        "at the same height on the right may stand for different pieces; the outlined rows begin at the same character."
+        f"The two models do not cut the text alike: it is **{n} tokens** for {plain(square.run.info.title)} and "
+        f"**{m}** for {plain(triangle.run.info.title)}, each by the vocabulary that it was trained with. So a row on "
+        "the left and the row at the same height on the right may stand for different pieces; the outlined rows begin "
+        "at the same character."
         + (
             f" What reads {quoted(mask)} as a blank on the left is plain text on the right."
             if (mask := typed_mask())

@@ -2,10 +2,12 @@
 
 import streamlit as st
 
+from viz.plain import plain
+
 
 def quoted(label: str) -> str:
-    """A token's label within markdown: every sign that markdown could obey is written as an entity."""
-    return "“" + "".join(c if c.isalnum() or c in " ␣" else f"&#{ord(c)};" for c in label) + "”"
+    """A token's label, or a title, within Markdown."""
+    return f"“{plain(label)}”"
 
 
 def check(passed: bool, sentence: str) -> None:

@@ -10,6 +10,7 @@ from viz.figures.generation import next_token_bars
 from viz.figures.mechanism import next_token_pairs
 from viz.figures.numbers import percent
 from viz.guard import section
+from viz.plain import plain
 from viz.ui import continuation, session
 from viz.ui.pictures import picture
 
@@ -37,7 +38,7 @@ def cannot_draw(run: ModelRun) -> str | None:
     try:
         session.current_model().unembed(run.hidden[-1, -1])
     except VisitorError as error:
-        return str(error)
+        return plain(error)
     return None
 
 

@@ -18,6 +18,7 @@ from viz.components.token_line import Piece, token_line
 from viz.figures import theme
 from viz.figures.numbers import percent
 from viz.guard import section
+from viz.plain import plain
 from viz.ui import provenance, session
 from viz.ui.pictures import caption, twin
 from viz.ui.prose import check, quoted
@@ -115,9 +116,10 @@ def show_verdict(found: Judgement) -> None:
             name="The probability of each label",
             full=1.0,
         )
+    judge = plain(session.language_model(MODEL).info.title)
     right.markdown(
-        f"**{found.labels[best].capitalize()}**, says {session.language_model(MODEL).info.title}. Before the softmax, "
-        f"the logit of “{found.labels[found.label]}” less that of {found.against} is **{signed(found.margin, 3)}**: "
+        f"**{plain(found.labels[best].capitalize())}**, says {judge}. Before the softmax, the logit of "
+        f"{quoted(found.labels[found.label])} less that of {plain(found.against)} is **{signed(found.margin, 3)}**: "
         "what is to be explained." + how_often_right()
     )
 
@@ -140,8 +142,8 @@ def signed(value: float, digits: int) -> str:
 def show_tokens(found: Judgement) -> None:
     st.subheader("Which tokens carry it?", anchor=False)
     st.markdown(
-        f"Three answers, token by token: :blue[**blue**] speaks for “{found.labels[found.label]}”, "
-        f":orange[**orange**] for {found.against}; each row has its own scale."
+        f"Three answers, token by token: :blue[**blue**] speaks for {quoted(found.labels[found.label])}, "
+        f":orange[**orange**] for {plain(found.against)}; each row has its own scale."
     )
     chosen = chosen_token(found)
     for name, values in found.carried.items():
@@ -234,10 +236,10 @@ def show_stages() -> None:
     st.subheader("How it learned this, in two stages", anchor=False)
     left, right = st.columns(2, gap="large")
     with left, st.container(border=True):
-        st.markdown(f"**1. Pre-training** · {first['title']}")
+        st.markdown(f"**1. Pre-training** · {plain(first['title'])}")
         show_pretraining(first)
     with right, st.container(border=True):
-        st.markdown(f"**2. Fine-tuning** · {second['title']}")
+        st.markdown(f"**2. Fine-tuning** · {plain(second['title'])}")
         show_finetuning(second)
 
 
@@ -251,9 +253,9 @@ def card(name: str) -> dict:
 
 def show_pretraining(card: dict) -> None:
     st.markdown(
-        f"From {card['start']}, in {card['hours']:.1f} hours: {card['steps']:,} steps over {card['tokens']:,} tokens "
-        "of stories, sentences and reviews. Nobody had judged these: some of their tokens were hidden, and it learned "
-        "to name them."
+        f"From {plain(card['start'])}, in {card['hours']:.1f} hours: {card['steps']:,} steps over {card['tokens']:,} "
+        "tokens of stories, sentences and reviews. Nobody had judged these: some of their tokens were hidden, and it "
+        "learned to name them."
     )
     rows = list(card["held_out"].values())
     hidden = sum(row["hidden_tokens"] for row in rows)
@@ -279,7 +281,7 @@ def show_finetuning(card: dict) -> None:
     texts = sum(row["texts"] for row in card["data"].values())
     st.markdown(
         f"The same weights, and one linear layer over the mean of a text's vectors, trained on {texts:,} short texts "
-        f"that people have judged: {' or '.join(card['labels'])}."
+        f"that people have judged: {' or '.join(map(plain, card['labels']))}."
     )
     films = card["test"]["films"]
     found = {label: films[name] for name, label in TESTED.items() if name in films}

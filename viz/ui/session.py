@@ -4,10 +4,10 @@ Runs are shared by all visitors, read-only, and found again by a `RunKey`.
 The visitor's own choices live in st.session_state under the names in `LINKED`, each bound to the URL by its widget.
 """
 
-import contextlib
 from dataclasses import dataclass, replace
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from model import catalog, serving, sources
 from model.attention import Overview, pooled_overview
@@ -20,6 +20,8 @@ from model.reading import Reading, Rule, read_attention
 from model.run import LanguageModel, ModelNotAvailable, ModelRun, PromptError, Token, VisitorError
 from model.sources import Allowed, Entry, HuggingFaceHub, Listing
 from model.units import Units, second_text, text_gap, units_of
+from viz.plain import plain
+from viz.ui.prose import quoted
 
 EXAMPLES = (
     "The cat sat on the mat",
@@ -28,6 +30,8 @@ EXAMPLES = (
     "When Mary and John went to the store, John gave a drink to",
     "The dog barked at the cat. The dog barked at the",
 )
+# of a link, in characters and choices: Streamlit ignores all of a longer one, and says nothing
+LONGEST_LINK, MOST_CHOICES = 512 * 1024, 1000
 # pages that are about one family of models, and the built-in model that reads there if the chosen one is of another
 READ_BY = {
     "generation": ("decoder", "story"),
@@ -88,11 +92,12 @@ def models_offered() -> list[Entry]:
     own: list[Entry] = st.session_state.setdefault("own_models", [])
     asked = st.session_state.asked.get("model")
     if asked and asked not in {entry.name for entry in (*models_here(), *own)}:
-        # else the link's model is dropped, with a sentence
-        with contextlib.suppress(VisitorError):
+        try:
             entry = catalog.find(asked, allowed())
             cost_of(entry.name).check(entry.title)
             own.append(entry)
+        except VisitorError as error:
+            st.session_state.refused = str(error)  # said where the link's model is dropped
     return [*models_here(), *(entry for entry in own if entry not in models_here())]
 
 
@@ -302,16 +307,30 @@ def remember_link() -> None:
     if "asked" not in st.session_state:
         st.session_state.asked = {name: st.query_params[name] for name in LINKED if name in st.query_params}
         st.session_state.pinned = "token" in st.session_state.asked  # in the token graph
+        query = get_script_run_ctx().query_string
+        st.session_state.link_size = (len(query), query.count("&") + 1)
 
 
 def dropped_from_link() -> list[str]:
-    """One sentence for each value of the link that the first page's widgets refused; told once."""
-    asked, st.session_state.asked = st.session_state.asked, {}
-    return [
-        f"The link asked for {name} “{wanted[:80]}”, which does not exist here: showing {st.session_state[name]}."
-        for name, wanted in asked.items()
-        if name in st.session_state and not _same(st.session_state[name], wanted)
-    ]
+    """One sentence, as Markdown, for each value of the link that the first page's widgets refused; told once."""
+    state = st.session_state
+    asked, state.asked = state.asked, {}
+    (length, n_choice), state.link_size = state.link_size, (0, 0)
+    said = []
+    if (length > LONGEST_LINK or n_choice > MOST_CHOICES) and not st.query_params:
+        said.append(
+            f"The link was not read: it has {length:,} characters (choices: {n_choice:,}), and at most "
+            f"{LONGEST_LINK:,} characters and {MOST_CHOICES:,} choices can be. Paste a long text into the sidebar "
+            "instead."
+        )
+    for name, wanted in asked.items():
+        if name not in state or _same(state[name], wanted):
+            continue
+        why = "does not exist here" if name != "model" or "refused" not in state else "cannot be shown here"
+        because = f" {plain(state.refused)}" if why == "cannot be shown here" else ""
+        short = wanted if len(wanted) <= 80 else f"{wanted[:80]}…"
+        said.append(f"The link asked for {name} {quoted(short)}, which {why}: showing {plain(state[name])}.{because}")
+    return said
 
 
 def _same(value: object, wanted: str) -> bool:

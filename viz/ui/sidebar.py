@@ -1,7 +1,6 @@
 """The sidebar that every page shares: which model, which text, and what the current run is."""
 
 import contextlib
-import re
 
 import streamlit as st
 
@@ -10,6 +9,7 @@ from model.checkpoint import size
 from model.run import ModelNotAvailable, VisitorError
 from model.sources import Entry, HuggingFaceHub
 from viz.guard import handler, section
+from viz.plain import plain
 from viz.ui import session
 
 
@@ -63,7 +63,7 @@ def choose() -> None:
 
 def _describe(entry: Entry) -> None:
     """What was chosen and, if it is not our own, what it takes: said before it is loaded."""
-    said = f"**{_plain(entry.title)}** · {entry.source}"
+    said = f"**{plain(entry.title)}** · {plain(entry.source)}"
     if entry.source != catalog.BUILT_IN:
         with contextlib.suppress(ModelNotAvailable):  # loading it says why
             said += f"  \n{session.cost_of(entry.name).memory}"
@@ -80,7 +80,7 @@ def _other_reader(entry: Entry | None) -> None:
     def use() -> None:
         st.session_state.next_model = entry.name
 
-    st.markdown(f":small[:material/swap_horiz: This page is read by **{_plain(entry.title)}**.]")
+    st.markdown(f":small[:material/swap_horiz: This page is read by **{plain(entry.title)}**.]")
     st.button(
         "Use it on every page", key="use_reader", on_click=handler(use), type="tertiary", icon=":material/done_all:"
     )
@@ -127,7 +127,7 @@ def _own_model() -> None:
         persist_state="session",
         placeholder="~/models/mine" if allowed.roots else "org/name",
         max_chars=500,
-        help=f"This server opens {' and '.join(places)}. A folder holds config.json, model.safetensors and a "
+        help=f"This server opens {plain(' and '.join(places))}. A folder holds config.json, model.safetensors and a "
         "tokenizer, or one GGUF file. Weights stored with pickle, and code that comes with a model, are never run.",
     )
     if not typed.strip():
@@ -136,7 +136,7 @@ def _own_model() -> None:
         entry = catalog.find_typed(typed, allowed)
         on_hub = entry.name.startswith("hub:") and HuggingFaceHub().local(entry.where) is None
         cost = session.hub_listing(entry.where) if on_hub else session.cost_of(entry.name)
-        st.markdown(f"**{_plain(entry.title)}** · {entry.source}  \n:small[{cost}]")
+        st.markdown(f"**{plain(entry.title)}** · {plain(entry.source)}  \n:small[{cost}]")
         if st.button("Download and load" if on_hub else "Load", key="load_own_model", width="stretch"):
             if on_hub:
                 _download(entry)
@@ -144,7 +144,7 @@ def _own_model() -> None:
                 session.use_model(entry)
             st.rerun()
     except ModelNotAvailable as error:
-        st.warning(f":small[{_plain(str(error))}]")
+        st.warning(f":small[{plain(error)}]")
 
 
 def _download(entry: Entry) -> None:
@@ -156,11 +156,6 @@ def _download(entry: Entry) -> None:
     sources.download(entry.where, HuggingFaceHub(), progress)
     session.cost_of.clear()
     bar.empty()
-
-
-def _plain(text: str) -> str:
-    """Text from outside, with nothing left for Markdown to make something of."""
-    return re.sub(r"([\\`*_{}\[\]<>()#+\-.!|~$:])", r"\\\1", text)
 
 
 def _use_example() -> None:
