@@ -17,9 +17,8 @@ from torch.nn import functional as F
 
 from model import catalog
 from model.tokenizer import END_OF_TEXT, Tokenizer
-from model.training import loop, story
+from model.training import greedy_text, lessons, loop, rivals, story
 from model.training.data import STORY_MIX, Source, Stream, documents, draw_rows, encode_stream
-from model.training.lessons import lesson_words
 from model.transformer import Config, Transformer
 from tests.conftest import ROOT
 from tests.trainings import assert_goes_on
@@ -133,6 +132,30 @@ def test_export_can_be_loaded(mix, trained, tmp_path, capsys):
     nats = np.average([part["nats_per_token"] for part in parts], weights=weights)
     assert total["nats_per_token"] == pytest.approx(nats, abs=1e-3)
     assert total["perplexity"] == pytest.approx(math.exp(nats), rel=1e-2)
+    assert card["greedy"] == greedy_text.greedy_texts(lm.transformer, lm.tokenizer)
+    assert card["lessons"] == lessons.whole(lm.tokenizer)
+    assert_beats_what_it_says(card["held_out"], mix, work)
+
+
+def assert_beats_what_it_says(held_out: dict, mix, work) -> None:
+    """The 5-gram and xz of each source: made again here, the one from its probabilities, the other from the texts."""
+    trained, read = (
+        [story.kept_stream(work / f"{source.name}.{part}.npz", None, ()) for source in STORY_MIX]
+        for part in ("train", "held_out")
+    )
+    probabilities = rivals.five_gram([s.ids for s in trained], [s.ids for s in read], 300)
+    bits, n_byte = 0.0, 0.0
+    for source, stream, probability in zip(STORY_MIX, read, probabilities, strict=True):
+        assert len(probability) == held_out[source.name]["tokens"]
+        own = -np.log2(probability).sum(), stream.n_byte * len(probability) / len(stream.ids)
+        assert held_out[source.name]["five_gram"] == pytest.approx(own[0] / own[1], abs=1e-4)
+        text = "\0".join(documents(mix, source, held_out=True)).encode()
+        assert 8 * len(lzma.compress(text)) / stream.n_byte == pytest.approx(held_out[source.name]["xz"], rel=0.05)
+        if source.counted:
+            bits, n_byte = bits + own[0], n_byte + own[1]
+    assert held_out["all"]["five_gram"] == pytest.approx(bits / n_byte, abs=1e-4)
+    apart = [held_out[source.name]["xz"] for source in STORY_MIX if source.counted]
+    assert held_out["all"]["xz"] < np.mean(apart)  # texts alike are packed better together
 
 
 def test_bits_per_byte():
@@ -342,11 +365,27 @@ def test_dropout_only_while_training(mix, trained):
 
 def test_the_words_of_lessons_are_whole(mix, trained):
     """Though the stories hold none of them: they were learned from the list."""
-    words = lesson_words()
+    words = lessons.lesson_words()
     assert {"cat", "Once", "visualization", "didn"} <= set(words) and "t" not in words
     texts = list(story.tokenizer_texts(mix))
     for word in ("visualization", "Data"):
         assert texts.count(word) == texts.count(f"a {word}") == 400
+
+
+def test_held_out_losses_and_exports_know_no_dropout(mix, trained, tmp_path):
+    class Checked(story.Trainer):
+        def check(self):
+            assert not self.transformer.training
+            return super().check()
+
+        def export(self, folder):
+            assert not self.transformer.training
+
+    work = tmp_path / "work"
+    training = trainer(mix, work, "--dropout", "0.1", kind=Checked)
+    training.carry_out()
+    assert training.transformer.training
+    trainer(mix, work, "--dropout", "0.1", "--export", str(tmp_path / "out"), kind=Checked).carry_out()
 
 
 def test_a_budget_is_needed(capsys):

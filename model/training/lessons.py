@@ -2,6 +2,8 @@
 
 import re
 
+from model.tokenizer import Tokenizer
+
 LESSONS = (
     "The cat sat on the mat",
     "The cat sat on the mat because it was tired",
@@ -42,3 +44,20 @@ _WORD = re.compile(r"[A-Za-z]+")
 def lesson_words() -> list[str]:
     """Every word of the lessons, in the order of the alphabet."""
     return sorted({word for sentence in LESSONS for word in _WORD.findall(sentence) if len(word) > 1})
+
+
+def whole(tokenizer: Tokenizer) -> dict[str, int]:
+    """How many of the words are one token, with and without a space before it; in how many sentences all are."""
+    words = lesson_words()
+    return {
+        "words": len(words),
+        "whole_words": sum(all(len(tokenizer.encode(text)) == 1 for text in (word, f" {word}")) for word in words),
+        "sentences": len(LESSONS),
+        "whole_sentences": sum(not broken_words(tokenizer, sentence) for sentence in LESSONS),
+    }
+
+
+def broken_words(tokenizer: Tokenizer, sentence: str) -> list[str]:
+    """The words of a sentence inside which one token ends and another begins."""
+    cuts = {token.start for token in tokenizer.encode(sentence)}
+    return [word[0] for word in _WORD.finditer(sentence) if cuts & set(range(word.start() + 1, word.end()))]

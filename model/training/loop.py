@@ -194,6 +194,7 @@ class Trainer:
                 raise SystemExit(f"nothing to export: there is no {CHECKPOINT} in {self.args.work}")
             if self.args.mean > 1:
                 self.take_mean()
+            self.transformer.eval()
             self.export(self.args.export)
             return
         if not resumed:
@@ -213,7 +214,9 @@ class Trainer:
             bar.n = round(1000 * self.progress())
             bar.set_postfix_str(f"step {self.step:,} loss {loss:.3f} {self.n_token / self.seconds:,.0f} tokens/s")
             if self.step % self.args.check_every == 0 or self.progress() >= 1:
+                self.transformer.eval()  # without dropout
                 figures = self.check()
+                self.transformer.train()
                 self.history.append([self.step, self.n_token, round(self.seconds), *figures])
                 shown = " ".join(f"{figure:.4f}" for figure in figures)
                 tqdm.write(f"step {self.step:,}  {self.n_token:,} tokens  held-out {shown}")

@@ -19,9 +19,9 @@ from torch.nn import functional as F
 
 from model.tokenizer import Tokenizer
 from model.tokenizer import train as train_tokenizer
-from model.training import loop
+from model.training import lessons, loop, rivals
 from model.training.data import STORY_MIX, Stream, documents, draw_rows, kept_stream
-from model.training.lessons import lesson_words
+from model.training.greedy_text import greedy_texts
 from model.transformer import Config, Transformer
 
 # rows of several lengths, so that short texts and every position are learned: {tokens in a row: share of the steps}
@@ -63,7 +63,7 @@ def tokenizer_texts(folder: Path) -> Iterator[str]:
     for source in STORY_MIX:
         every = 5 if source.name == "gutenberg_children" else 20 if source.name == "gutenberg_simple" else 1
         yield from islice(documents(folder, source, held_out=False), 0, None, every)
-    for word in lesson_words():
+    for word in lessons.lesson_words():
         yield from chain.from_iterable(repeat((word, f"a {word}"), 400))
 
 
@@ -125,16 +125,19 @@ class Trainer(loop.Trainer):
         folder.mkdir(parents=True, exist_ok=True)
         save_file(self.half(), folder / "weights.safetensors")
         self.tokenizer.save(folder / "tokenizer.json")
+        ours = held_out_rows(self.transformer, self.held_out)
+        theirs = rivals.bits_per_byte(self.args.data, self.trained, self.held_out, self.config.n_vocab)
         card = {
             "title": "Story",
             "architecture": "decoder",
             **self.card(),
-            "lesson_words": len(lesson_words()),
+            "lessons": lessons.whole(self.tokenizer),
             "data": {
                 source.name: {"share": source.share, "late_share": source.late, "tokens": len(stream.ids)}
                 for source, stream in zip(STORY_MIX, self.trained, strict=True)
             },
-            "held_out": held_out_rows(self.transformer, self.held_out),
+            "held_out": {name: row | theirs[name] for name, row in ours.items()},
+            "greedy": greedy_texts(self.transformer, self.tokenizer),
             "history": {
                 "columns": ["step", "tokens", "seconds", "all", *(source.name for source in STORY_MIX)],
                 "unit": "bits per byte",
@@ -143,7 +146,7 @@ class Trainer(loop.Trainer):
         }
         (folder / "config.json").write_text(json.dumps(asdict(self.config), indent=2) + "\n")
         (folder / "card.json").write_text(json.dumps(card, indent=2) + "\n")
-        print(json.dumps(card["held_out"], indent=2))
+        print(json.dumps({name: card[name] for name in ("lessons", "held_out", "greedy")}, indent=2))
 
 
 def held_out_rows(transformer: Transformer, streams: list[Stream], most: int | None = None) -> dict[str, dict]:
