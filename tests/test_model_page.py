@@ -10,7 +10,7 @@ from viz.figures.architecture import facts
 from viz.figures.block import block_drawing
 from viz.figures.model_charts import learning_lines, memory_lines, parameter_bars, size_in_words
 from viz.figures.numbers import percent
-from viz.figures.training import how_trained, how_well, learning_curves, training_table, what_it_read
+from viz.figures.training import how_trained, how_well, learning_curves, training_table, what_it_read, written_by_itself
 
 TRAINED = {"hours": 1.5, "machine": "x86_64, 2 threads, cpu", "steps": 1200, "tokens": 3_000_000, "seed": 7}
 # cards as each training writes them
@@ -18,7 +18,17 @@ CARDS = {
     "decoder": TRAINED
     | {
         "data": {"tinystories_5k": {"share": 0.75, "tokens": 1000}, "<b>new</b>": {"share": 0.25, "tokens": 500}},
-        "held_out": {"tinystories_5k": {"tokens": 99, "nats_per_token": 2.5, "perplexity": 12.18}},
+        "held_out": {
+            "tinystories_5k": {"tokens": 99, "nats_per_token": 2.5, "perplexity": 12.18, "five_gram": 1.3596},
+            "gutenberg_simple": {"tokens": 5, "five_gram": 1.453},
+            "all": {"tokens": 99, "five_gram": 1.3596},
+        },
+        "counted_in_all": ["tinystories_5k"],
+        "lessons": {"words": 137, "whole_words": 136, "sentences": 31, "whole_sentences": 30},
+        "greedy": [
+            {"start": "A <b>", "text": "A <b> and a", "tokens": 60, "repeated_8_grams": 0},
+            {"start": "O", "text": "O a a a", "tokens": 59, "repeated_8_grams": 51},
+        ],
         "history": {
             "columns": ["step", "tokens", "seconds", "all", "tinystories_5k"],
             "unit": "bits per byte",
@@ -50,13 +60,13 @@ CARDS = {
     },
 }
 CELLS = {  # what the tables of each must say
-    "decoder": ["TinyStories, a sample", "75.0 %", "&lt;b&gt;new&lt;/b&gt;", "99", "2.50", "12.2"],
+    "decoder": ["TinyStories, a sample", "75.0 %", "&lt;b&gt;new&lt;/b&gt;", "99", "2.50", "12.2", "1.360"],
     "encoder": ["Reviews", "100.0 %", "1,639", "25.8 %", "5.5 %"],
     "encoder-decoder": ["trained on", "161,172", "2,959", "1,411", "greedy", "41.1", "58.5"],
     "classifier": ["Film reviews", "8,662", "500", "4.4 %", "fine-tuned", "70.2 %", "bag of words", "75.0 %"],
 }
 LINES = {  # unit, and each line's values
-    "decoder": ("bits per byte", {"all": [3.0, 2.0], "tinystories_5k": [4.0, 2.5]}),
+    "decoder": ("bits per byte", {"All together": [3.0, 2.0], "TinyStories, a sample": [4.0, 2.5]}),
     "encoder": ("nats", {"nats": [3.0]}),
     "encoder-decoder": ("valid nats", {"valid nats": [3.0]}),
     "classifier": ("valid nats", {"fine-tuned": [0.7, 0.6], "from scratch": [0.9]}),
@@ -78,7 +88,18 @@ def test_a_card_is_told_by_what_it_states(family):
     assert [list(line.x) for line in fig.data] == [curves.tokens[name] for name in curves.values]
 
 
+def test_what_the_story_model_was_made_to_know_and_what_it_writes():
+    card = CARDS["decoder"]
+    assert "a list of 137 words in lessons" in how_trained(card) and "136 of them are one token" in how_trained(card)
+    assert "in 30 of 31 sentences" in how_trained(card)
+    assert how_well(card).said.startswith("All together: without Simple fiction from Project Gutenberg; ")
+    written = written_by_itself(card)
+    assert "<b>A &lt;b&gt;</b> and a<" in written and "60 tokens; no eight in a row come twice" in written
+    assert "<b>O</b> a a a<" in written and "59 tokens; 51 times, eight tokens come that have come before" in written
+
+
 def test_what_a_card_does_not_state_is_left_out():
+    assert written_by_itself(TRAINED) == "" and "vocabulary" not in how_trained(TRAINED)
     assert how_well(TRAINED) is None and learning_curves(TRAINED) is None
     assert what_it_read(TRAINED).rows == ()
 

@@ -253,6 +253,7 @@ class Trainer:
 
     def card(self) -> dict:
         """What every model card says of its training."""
+        n = self.args.threads
         return {
             "command": self.command,
             "parameters": sum(p.numel() for p in self.transformer.parameters()),
@@ -260,7 +261,7 @@ class Trainer:
             "tokens": self.n_token,
             "hours": round(self.seconds / 3600, 2),
             "seed": self.args.seed,
-            "machine": f"{platform.machine()}, {self.args.threads} threads, {self.args.device}",
+            "machine": f"{platform.machine()}, {n} thread{'s' * (n != 1)}, {self.args.device}",
         }
 
 

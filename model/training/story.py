@@ -136,6 +136,7 @@ class Trainer(loop.Trainer):
                 source.name: {"share": source.share, "late_share": source.late, "tokens": len(stream.ids)}
                 for source, stream in zip(STORY_MIX, self.trained, strict=True)
             },
+            "counted_in_all": [source.name for source in STORY_MIX if source.counted],
             "held_out": {name: row | theirs[name] for name, row in ours.items()},
             "greedy": greedy_texts(self.transformer, self.tokenizer),
             "history": {

@@ -48,6 +48,10 @@ _MEASURES = {
     "hidden_tokens": _Measure("hidden", "{:,}", "hidden: the tokens that it had to name"),
     "nats_per_token": _Measure("loss", "{:.2f}", "loss: in nats a token"),
     "bits_per_byte": _Measure("bits per byte", "{:.3f}", "bits per byte: the loss by the length of the text"),
+    "five_gram": _Measure(
+        "5-gram", "{:.3f}", "5-gram: the bits per byte of counting five tokens in a row in the texts that it read"
+    ),
+    "xz": _Measure("xz", "{:.3f}", "xz: those of a program that packs files"),
     "accuracy": _Measure("named right", "percent"),
     "unigram_accuracy": _Measure("most frequent", "percent", "most frequent: always naming the commonest token"),
     "perplexity": _Measure(
@@ -87,6 +91,17 @@ def how_trained(card: Card) -> str:
     return (
         f"We trained them ourselves{start} in **{card['hours']:.2f} hours** on one machine ({plain(card['machine'])}): "
         f"{card['steps']:,} steps over {card['tokens']:,} tokens, the random seed {plain(card['seed'])}."
+        f"{_vocabulary(card.get('lessons'))}"
+    )
+
+
+def _vocabulary(lessons: Mapping[str, int] | None) -> str:
+    if not lessons:
+        return ""
+    return (
+        f" Its vocabulary was learned from the texts and from a list of {lessons['words']:,} words in lessons on "
+        f"language models: {lessons['whole_words']:,} of them are one token each, and so is every word in "
+        f"{lessons['whole_sentences']:,} of {lessons['sentences']:,} sentences that such lessons use."
     )
 
 
@@ -105,7 +120,23 @@ def how_well(card: Card) -> Table | None:
     if not rows:
         return None
     counts = [f"{n:,} {name}" for name, n in tested.items() if isinstance(n, int)]
-    return _table(rows, f"On {' and '.join(counts)}" if counts else "")
+    first = f"On {' and '.join(counts)}" if counts else ""
+    if left_out := set(rows) - {"all", *card.get("counted_in_all", rows)}:
+        first = f"{_TEXTS['all']}: without {' and '.join(_TEXTS.get(name, name) for name in sorted(left_out))}"
+    return _table(rows, first)
+
+
+def written_by_itself(card: Card) -> str:
+    """What it writes if it always takes the most probable token, as HTML; empty if the card does not tell."""
+    texts = []
+    for row in card.get("greedy", ()):
+        start, again = row["start"], row["repeated_8_grams"]
+        loops = f"{again:,} times, eight tokens come that have come before" if again else "no eight in a row come twice"
+        texts.append(
+            f'<p style="margin:0 0 .7rem"><b>{html.escape(start)}</b>{html.escape(row["text"].removeprefix(start))}'
+            f'<br><span style="font-size:.84rem;opacity:.75">{row["tokens"]:,} tokens; {loops}</span></p>'
+        )
+    return "".join(texts)
 
 
 def _table(rows: Mapping[str, Mapping[str, Any]], first: str = "") -> Table:
@@ -135,7 +166,7 @@ def learning_curves(card: Card) -> Curves | None:
     unit = history.get("unit")
     last = len(columns) if unit else first + 1  # without one for all, the measures have units of their own
     chosen = {
-        (columns[column] if len(lines) == 1 else name): (rows, column)
+        (_TEXTS.get(columns[column], columns[column]) if len(lines) == 1 else name): (rows, column)
         for name, rows in lines.items()
         for column in range(first, last)
     }

@@ -25,6 +25,7 @@ from viz.figures.training import (
     learning_curves,
     training_table,
     what_it_read,
+    written_by_itself,
 )
 from viz.plain import plain
 from viz.ui import session
@@ -199,6 +200,9 @@ def show_training(card: dict) -> None:
         show_curves(learning_curves(card))
     if tested := how_well(card):
         show_table("How well it does, on texts that it did not learn from", tested)
+    if texts := written_by_itself(card):
+        st.markdown("**What it writes by itself, always the most probable token**")
+        st.html(texts)
 
 
 def show_curves(curves: Curves | None) -> None:
