@@ -1,7 +1,7 @@
 export default function ({ data, parentElement, setTriggerValue }) {
   const list = parentElement.querySelector(".rows");
   list.setAttribute("aria-label", data.name);
-  list.replaceChildren(...data.rows.map((row, i) => {
+  renew(list, data.rows.map((row, i) => {
     const item = document.createElement("div"), bar = document.createElement(row.picks ? "button" : "div");
     item.setAttribute("role", "listitem");
     bar.className = "bar";
@@ -22,9 +22,13 @@ export default function ({ data, parentElement, setTriggerValue }) {
     if (row.note) bar.title = row.note;
     if (row.picks) {
       bar.setAttribute("aria-label", [row.label, row.said, row.note].filter(Boolean).join(", "));
-      bar.onclick = () => setTriggerValue("pick", i);
+      bar.dataset.i = i;
     }
     item.append(bar);
     return item;
   }));
+  list.onclick = (event) => {
+    const bar = event.target.closest("button");
+    if (bar) setTriggerValue("pick", +bar.dataset.i);
+  };
 }

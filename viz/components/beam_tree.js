@@ -32,7 +32,6 @@ export default function ({ data, parentElement, setTriggerValue }) {
 
   const drawn = nodes.map((node) => {
     const group = svgElement("g", { class: `node ${node.fate}` }), parent = nodes[node.parent];
-    group.dataset.i = node.i;
     group.classList.toggle("best", best.has(node));
     group.classList.toggle("dead", !node.lives);
     if (parent) {
@@ -87,7 +86,11 @@ export default function ({ data, parentElement, setTriggerValue }) {
     const candidate = ends.indexOf(node);
     if (picks && candidate >= 0) { tip.hide(); setTriggerValue("pick", candidate); }
   };
-  const nodeOf = (event) => { const group = event.target.closest(".node"); return group ? nodes[+group.dataset.i] : null; };
+  const nodeOf = (event) => {
+    const box = svg.getBoundingClientRect(), x = event.clientX - box.left, y = event.clientY - box.top;
+    const within = (node) => x >= node.x && x <= node.x + node.width && Math.abs(y - node.y) <= (node.dropped ? SMALL : BOX) / 2;
+    return nodes.find(within) ?? null;
+  };
   svg.onmousemove = (event) => {
     const node = nodeOf(event);
     if (!node || !node.column) { light(null); tip.hide(); return; }

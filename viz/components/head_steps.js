@@ -99,10 +99,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
 
   // ---- pictures ----
   const ends = view.ends.map((colour) => colour.match(/\d+/g).map(Number));  // of the scale: most negative, most positive
-  const strips = [], views = new Map();  // part -> the elements that draw it
   const register = (node, part) => {
     node.dataset.part = part;
-    views.set(part, [...(views.get(part) || []), node]);
     return node;
   };
   const saturation = (vector) => {  // a few elements are far larger than all others: they would pale the rest
@@ -111,17 +109,16 @@ export default function ({ data, parentElement, setTriggerValue }) {
   };
 
   const strip = (part, { full = saturation(vectors[part]), says, group = part } = {}) => {
-    const canvas = el("canvas"), node = register(el("div", "strip", canvas), part), n = vectors[part].length;
-    node.dataset.group = group;
+    const node = register(el("div", "strip", el("canvas")), part), n = vectors[part].length;
+    Object.assign(node.dataset, { group, full });
     node.tabIndex = group === part ? 0 : -1;
     node.setAttribute("role", "application");
     node.setAttribute("aria-label", `${says}: ${n} numbers. Arrow keys step through them.`);
-    strips.push({ node, canvas, part, n, full });
     return node;
   };
   const layOut = () => {
-    for (const { node, canvas, part, n, full } of strips) {
-      const width = canvas.clientWidth;
+    for (const node of root.querySelectorAll(".strip")) {
+      const { part, full } = node.dataset, n = vectors[part].length, canvas = node.firstChild, width = canvas.clientWidth;
       if (!width) continue;
       let lines = 1;
       while (width / Math.ceil(n / lines) < NARROWEST && lines < n) lines++;
@@ -135,7 +132,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
       const pen = canvas.getContext("2d"), image = pen.createImageData(per, lines);
       vectors[part].forEach((value, i) => {
         const [r, g, b] = ends[value < 0 ? 0 : 1];
-        image.data.set([r, g, b, Math.round(255 * Math.min(1, Math.abs(value) / full))], 4 * i);
+        image.data.set([r, g, b, Math.round(255 * Math.min(1, Math.abs(value) / +full))], 4 * i);
       });
       pen.putImageData(image, 0, 0);
     }
@@ -229,12 +226,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
       vector("after", ["= ", S("x′")], "the residual stream after attention")],
   ];
 
-  // a picture that is drawn anew keeps the keyboard where it was
-  const place = (node) => `${node.dataset.group}|${node.dataset.part}|${node.closest(".step").dataset.step}`;
-  const before = root.getRootNode().activeElement, held = before && before.dataset.part ? [place(before), before.cursor] : null;
-
   root.setAttribute("aria-label", `Layer ${view.layer}, head ${view.head}, query ${view.query}: nine steps from the hidden vector to the residual stream`);
-  root.replaceChildren(...pictures.map((picture, i) => {
+  renew(root, pictures.map((picture, i) => {
     const { title, sentence } = view.steps[i], said = sentence.map((piece, at) => at % 2 ? S(piece) : piece);
     const body = el("div", "body", el("h3", "", title), el("p", "sentence", ...said), el("div", "picture", ...picture));
     if (i === 3 && R < view.n) body.querySelector(".sentence").append(
@@ -245,6 +238,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
     step.dataset.step = i;
     return step;
   }));
+  const views = new Map();  // part -> the elements that draw it
+  for (const node of root.querySelectorAll("[data-part]")) views.set(node.dataset.part, [...(views.get(node.dataset.part) || []), node]);
   const lineOf = (i) => root.children[i].querySelector(".line");
 
   // ---- pointing ----
@@ -295,10 +290,11 @@ export default function ({ data, parentElement, setTriggerValue }) {
   root.listening?.abort();  // of an earlier drawing; focusin has no on… property
   root.listening = new AbortController();
   const { signal } = root.listening;
-  root.addEventListener("focusin", (event) => {
-    const node = partAt(event);
-    if (node) point(node, isStrip(node) ? node.cursor ??= 0 : undefined);
-  }, { signal });
+  const focus = (node) => {
+    if (isStrip(node)) node.cursor = Math.min(vectors[node.dataset.part].length - 1, node.cursor ?? 0);
+    point(node, isStrip(node) ? node.cursor : undefined);
+  };
+  root.addEventListener("focusin", (event) => { const node = partAt(event); if (node) focus(node); }, { signal });
   root.addEventListener("focusout", rest, { signal });
   root.onkeydown = (event) => {
     const node = partAt(event);
@@ -331,10 +327,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
   colour();
   layOut();
   rest(true);
-  if (held) {
-    const again = [...root.querySelectorAll("[tabindex], button")].find((node) => node.dataset.part && place(node) === held[0]);
-    if (again) { again.cursor = held[1]; again.focus({ preventScroll: true }); }
-  }
+  const held = root.getRootNode().activeElement;
+  if (held?.dataset.part) focus(held);
   let wide = root.clientWidth;
   const timer = setInterval(colour, 500), resized = new ResizeObserver(() => {
     if (wide === root.clientWidth) return;  // only a line of arithmetic got longer

@@ -14,7 +14,7 @@ from viz.figures import theme
 from viz.figures.head import HUES, Step, drawn_rows
 from viz.guard import handler
 
-_steps = register("head_steps", html='<div class="frame"><div class="path" role="group"></div></div>')
+_steps = register("head_steps", shared=["renew"], html='<div class="frame"><div class="path" role="group"></div></div>')
 _ENDS = [theme.DIVERGING[0][1], theme.DIVERGING[-1][1]]  # negative, positive
 
 

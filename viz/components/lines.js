@@ -86,12 +86,10 @@ function nearest(lines, x, y, reach = 7) {
   return best;
 }
 
-// Fill a list anew, without taking the keyboard's place in it away. `enter` and `leave` follow pointer and keyboard
-// (of the focus events that bubble, none can be set as a property, and added ones would pile up).
+// Fill a list anew. `enter` and `leave` follow pointer and keyboard (of the focus events that bubble, none can be set
+// as a property, and added ones would pile up).
 function refill(list, items, enter, leave) {
-  const active = list.getRootNode().activeElement, place = list.contains(active) ? active.dataset.i : null;
-  list.replaceChildren(...items);
-  if (place != null) list.querySelector(`button[data-i="${place}"]`)?.focus({ preventScroll: true });
+  renew(list, items);
   list.onmouseover = enter;
   list.onmouseleave = leave;
   for (const button of list.querySelectorAll("button")) { button.onfocus = enter; button.onblur = leave; }

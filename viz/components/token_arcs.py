@@ -9,7 +9,7 @@ from viz.components.lines import draw_lines
 
 _arcs = register(
     "token_arcs",
-    shared=["lines"],
+    shared=["renew", "lines"],
     html="""<div class="arcs" role="group" aria-label="Attention as arcs over the text">
 <div class="heading"><span class="out">what a token looks at</span><span class="in">who looks at it</span></div>
 <div class="scroll"><div class="strip"><svg aria-hidden="true"></svg><ol aria-label="tokens"></ol></div></div>

@@ -30,7 +30,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     tip.style.top = `${below + tip.offsetHeight < innerHeight ? below : box.top - tip.offsetHeight - 8}px`;
   };
 
-  row.replaceChildren(...data.chips.map((chip, i) => {
+  renew(row, data.chips.map((chip, i) => {
     const button = document.createElement("button");
     button.className = "chip";
     button.textContent = chip.label;

@@ -9,7 +9,7 @@ from viz.components.lines import draw_lines
 
 _graph = register(
     "token_graph",
-    shared=["lines", "sides"],
+    shared=["renew", "lines", "sides"],
     html="""<div class="graph" role="group" aria-label="Attention between tokens">
 <div class="heading"><span>query: looks</span><span>key: is looked at</span></div>
 <div class="scroll"><div class="columns"><ol class="q" aria-label="queries"></ol><svg aria-hidden="true"></svg>

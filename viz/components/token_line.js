@@ -2,7 +2,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const line = parentElement.querySelector(".line"), tip = parentElement.querySelector(".tip");
   const before = line.getRootNode().activeElement, place = line.contains(before) ? +before.dataset.i : -1;
   line.setAttribute("aria-label", data.name);
-  line.replaceChildren(...data.pieces.map((piece, i) => {
+  renew(line, data.pieces.map((piece, i) => {
     const token = document.createElement("button");
     token.className = `token ${piece.look}`;
     const label = document.createElement("span");

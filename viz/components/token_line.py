@@ -7,7 +7,9 @@ from viz.components import pick_handler, register
 from viz.guard import handler
 
 _line = register(
-    "token_line", html='<div class="line" role="group" dir="auto"></div><div class="tip" role="status"></div>'
+    "token_line",
+    shared=["renew"],
+    html='<div class="line" role="group" dir="auto"></div><div class="tip" role="status"></div>',
 )
 
 
