@@ -235,16 +235,18 @@ def attend(
         if role == "self" and edges is not None:
             edges = torch.from_numpy(edges)[None]  # (1, H, T, S)
             position_bias = edges if position_bias is None else position_bias + edges
-            if is_causal:  # a bias and a causal mask must come as one
-                later = torch.ones(n_query, n_key, dtype=torch.bool).triu(1)
-                is_causal, attention_mask = False, ~later[None, None]
+            if is_causal:  # no rule alone, any more
+                is_causal, attention_mask = False, _causal(n_query)
 
     if softcap:
         output = _capped(query, key, value, attention_mask, position_bias, scale, is_causal, softcap)
     else:
-        output, _ = sdpa_attention_forward(
-            module, query, key, value, attention_mask, scaling=scale, is_causal=is_causal, position_bias=position_bias
-        )  # (1, T, H, K)
+        added = attention_mask
+        if position_bias is not None:  # not every release of transformers heeds one that is handed on
+            added = _as_one(_causal(n_query) if is_causal else attention_mask, position_bias)
+        causal = is_causal and position_bias is None
+        output, _ = sdpa_attention_forward(module, query, key, value, added, scaling=scale, is_causal=causal)
+        # (1, T, H, K)
     if output_gain is not None:
         output = output * output_gain.transpose(1, 2)
     mask = recorder.mask(attention_mask, position_bias, causal=is_causal, shape=(n_query, n_key))
@@ -308,6 +310,17 @@ def _without_causality(mask: Tensor | None) -> Tensor | None:
             "This model mixes its causal mask with other numbers, so the mask cannot be taken away alone."
         )
     return mask | torch.ones_like(mask).triu(1)
+
+
+def _causal(n_token: int) -> Tensor:
+    return torch.ones(n_token, n_token, dtype=torch.bool).tril()[None, None]  # (1, 1, T, T)
+
+
+def _as_one(mask: Tensor | None, bias: Tensor) -> Tensor:
+    """What is added to the scores, for a mask of booleans, or of numbers, or none, and a bias."""
+    if mask is None:
+        return bias
+    return torch.where(mask, bias, torch.finfo(bias.dtype).min) if mask.dtype == torch.bool else mask + bias
 
 
 def _capped(

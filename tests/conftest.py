@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 from safetensors.torch import save_file
 from streamlit.testing.v1 import AppTest
 
@@ -22,6 +23,9 @@ from model.transformer import Config, EncoderDecoder, Transformer
 ROOT = Path(__file__).parent.parent
 REPEATED = "the cat saw the dog and the dog saw the cat"
 
+# the same examples on any day, and however busy the machine is
+settings.register_profile("tests", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tests")
 serving.load_torch()  # threads as the app sets them; tiny models are fastest so
 
 

@@ -157,7 +157,7 @@ def a_case(draw):
     return records, tokens, grouped(*sizes), tuple(chosen)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(a_case(), st.sampled_from(["tokens", "words"]), st.sampled_from(["as is", "renormalise"]))
 def test_rows_keep_summing_to_one(case, kind, sink):
     records, tokens, words, heads = case
@@ -170,7 +170,7 @@ def test_rows_keep_summing_to_one(case, kind, sink):
     assert ((reading.removed > -1e-6) & (reading.removed < 1 + 1e-6)).all()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(a_case(), st.sampled_from(COMBINE), st.sampled_from(SINK), st.sampled_from(["tokens", "words"]), st.data())
 def test_every_value_of_a_reading_is_explained_by_another_way(case, combine, sink, kind, data):
     records, tokens, words, heads = case

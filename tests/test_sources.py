@@ -10,7 +10,6 @@ import struct
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -656,6 +655,8 @@ class FakeHub:
     disk: Path
     n_parameter: int | None = 1000
     fetched: list[str] = field(default_factory=list)
+    goes_on: threading.Event | None = None  # what each file waits for, before the next one
+    done: threading.Event = field(default_factory=threading.Event)
 
     def files(self, id: str) -> tuple[Mapping[str, int], int | None]:
         if id not in self.repositories:
@@ -669,7 +670,8 @@ class FakeHub:
         for name in names:
             self.fetched.append(name)
             count(self.repositories[id][name])
-            time.sleep(0.15)
+            assert self.goes_on is None or self.goes_on.wait(60)
+        self.done.set()
         return self.disk / id
 
     def cache(self) -> Path:
@@ -689,10 +691,11 @@ REPOSITORY = {
 
 
 def test_only_what_is_safe_and_needed_is_fetched(tmp_path):
-    hub, seen = FakeHub({"org/name": REPOSITORY}, tmp_path), []
+    told, seen = threading.Event(), []
+    hub = FakeHub({"org/name": REPOSITORY}, tmp_path, goes_on=told)
     listing = sources.hub_listing("org/name", hub)
     assert str(listing) == "1.1 kB to download, 3 files · 0.0 M parameters · needs 4.0 kB of memory"
-    sources.download("org/name", hub, lambda here, in_all: seen.append((here, in_all)))
+    sources.download("org/name", hub, lambda here, in_all: (seen.append((here, in_all)), told.set()))
     assert sorted(hub.fetched) == ["config.json", "model.safetensors", "tokenizer.json"]
     assert seen and all(in_all == 1110 for _, in_all in seen)
     assert [here for here, _ in seen] == sorted(here for here, _ in seen)
@@ -705,15 +708,12 @@ def test_a_download_goes_on_when_its_visitor_turns_away(tmp_path):
     def progress(here: int, in_all: int) -> None:
         raise TurnedAway
 
-    hub = FakeHub({"org/name": REPOSITORY}, tmp_path)
+    hub = FakeHub({"org/name": REPOSITORY}, tmp_path, goes_on=threading.Event())
     with pytest.raises(TurnedAway):
         sources.download("org/name", hub, progress)
-    assert len(hub.fetched) < 3  # nobody waited for it
-    for _ in range(100):
-        if len(hub.fetched) == 3:
-            break
-        time.sleep(0.05)
-    assert len(hub.fetched) == 3
+    assert len(hub.fetched) <= 1  # nobody waited for the rest
+    hub.goes_on.set()
+    assert hub.done.wait(60) and len(hub.fetched) == 3
 
 
 def test_only_pickled_on_the_hub(tmp_path):
@@ -847,18 +847,14 @@ def test_offline(tmp_path):
 def test_visitors_who_load_at_once_take_turns(allowed, roots):
     shutil.copytree(roots / "mine", roots / "other")
     names = [f"folder:{roots / name}" for name in ("mine", "mine", "other")]
-    inside, most = 0, 0
+    turns = []
 
     def loader(folder: Path, **names: str) -> str:
-        nonlocal inside, most
-        inside += 1
-        most = max(most, inside)
-        time.sleep(0.1)
-        inside -= 1
+        turns.append(catalog._LOADING.locked())  # nobody else gets in meanwhile
         return names["name"]
 
     loaded = at_once(*[lambda name=name: catalog.load(name, allowed=allowed, loader=loader) for name in names])
-    assert most == 1 and loaded == names
+    assert turns == [True, True, True] and loaded == names
 
 
 def test_memory_that_runs_out(allowed, roots):

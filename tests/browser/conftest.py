@@ -10,7 +10,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
@@ -44,11 +44,12 @@ def serve(script: str, **environment: str):
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     server = subprocess.Popen(command, cwd=ROOT, env=os.environ | environment, **quiet)
     url = f"http://127.0.0.1:{port}"
-    for _ in range(300):
+    while True:
         try:
             urllib.request.urlopen(f"{url}/_stcore/health", timeout=1)
             break
         except OSError:
+            assert server.poll() is None, f"{' '.join(command)} ended with {server.returncode}"
             time.sleep(0.1)
     yield url
     server.terminate()
@@ -88,6 +89,11 @@ def visit(page: Page, app_url: str):
 def settle(page: Page) -> None:
     """Wait until no script is running."""
     expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+
+
+def until(locator: Locator, condition: str) -> None:
+    """Wait until a JavaScript function of the element is true."""
+    locator.page.wait_for_function(condition, arg=locator.element_handle())
 
 
 def type_text(page: Page, text: str) -> None:

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import settle, type_text
+from tests.browser.conftest import settle, type_text, until
 
 pytestmark = pytest.mark.browser
 PAGES = ["", "tokenization", "embeddings", "attention", "head", "mechanism", "model", "generation"]
@@ -60,16 +60,16 @@ def test_hovering_a_token_shows_its_lines_without_the_server(visit, page):
     queries = graph.locator(".q button")
     expect(queries).to_have_count(7)
     all_lines = graph.locator("svg line").count()
-    page.wait_for_timeout(1000)  # whatever start-up still sends
-    before = len(sent)
+    sent.clear()
     queries.nth(3).hover()
     expect(graph.locator(".count")).to_contain_text("of what “␣on” looks at")
     assert 0 < graph.locator("svg line").count() < all_lines
     shown = [float(text) for text in graph.locator(".k .number").all_text_contents()]
     assert sum(shown) == pytest.approx(1, abs=0.005)  # seven numbers of three decimals
     assert shown[4:] == [0, 0, 0]
-    page.wait_for_timeout(500)
-    assert len(sent) == before
+    queries.nth(3).click()
+    expect(queries.nth(3)).to_have_attribute("aria-pressed", "true")
+    assert len(sent) == 1  # the click: frames come in their order
 
 
 def test_a_click_pins_a_token_and_python_knows(visit, page):
@@ -130,21 +130,21 @@ def test_the_theme_switch_recolours_everything(visit, page):
     page.get_by_test_id("stMainMenu").locator("button").first.click()
     page.get_by_test_id("stMainMenuItem-theme-Dark").click()
     expect(page.locator(".st-key-head_map_dark .nsewdrag").first).to_be_visible()
-    page.wait_for_timeout(600)
-    dark = first_cell.evaluate(corner)
-    assert sum(light[:3]) > 600 and sum(dark[:3]) < 150  # nothing looks like the page: white, then nearly black
+    assert sum(light[:3]) > 600  # nothing looks like the page: white, then nearly black
+    until(first_cell, f"canvas => ({corner})(canvas).slice(0, 3).reduce((a, b) => a + b) < 150")
 
 
 @pytest.mark.parametrize("path", PAGES)
 def test_what_a_visitor_types_is_never_run(visit, page, path):
-    dialogs = []
+    dialogs, asked = [], []
     page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+    page.on("request", lambda request: asked.append(request.url))
     visit(path)
     type_text(page, '<script>alert(1)</script><img src=x onerror="alert(2)">**b** $x$ &lt;')
     expect(page.get_by_test_id("stException")).to_have_count(0)
-    page.wait_for_timeout(500)
-    assert dialogs == []
     assert page.locator("img[src=x]").count() == 0
+    assert not [url for url in asked if url.endswith("/x")]  # an image that was made, and removed
+    assert dialogs == []
 
 
 @pytest.mark.parametrize("path", PAGES)

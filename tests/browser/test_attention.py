@@ -95,18 +95,13 @@ def test_a_click_on_a_cell_opens_its_card_and_the_next_one_refills_it(visit, pag
 
 def test_a_line_opens_its_card(visit, page):
     visit("attention?layer=2&head=3&top=1")
-    line = page.locator(".st-key-token_graph svg line").nth(3)
-    page.locator(".st-key-token_graph").scroll_into_view_if_needed()
-    middle = "l => { const b = l.getBoundingClientRect(); return [b.x + b.width / 2, b.y + b.height / 2]; }"
-    place = None
-    while place != (place := line.evaluate(middle)):  # what is above it is still being drawn
-        page.wait_for_timeout(300)
-    page.mouse.move(*place)
-    for _ in range(5):  # a redraw between press and release swallows a click
-        page.mouse.click(*line.evaluate(middle))
-        page.wait_for_timeout(1500)
-        if card(page).count():
-            break
+    drawing = page.locator(".st-key-token_graph svg")
+    x, y = (
+        drawing.locator("line")
+        .nth(3)
+        .evaluate("line => ['x', 'y'].map((side) => (line[side + 1].baseVal.value + line[side + 2].baseVal.value) / 2)")
+    )
+    drawing.click(position={"x": x, "y": y})
     expect(card(page)).to_contain_text("layer 2, head 3")
 
 

@@ -13,6 +13,7 @@ from playwright.sync_api import Page, expect
 
 from model.intervention import Intervention
 from model.run import ModelRun
+from tests.browser.conftest import until
 
 pytestmark = pytest.mark.browser
 TEXT, LAYER, HEAD = "The cat sat on the mat", 2, 3
@@ -46,7 +47,7 @@ def trace(page: Page, name: str, index: int = 0) -> dict:
     """One trace as plotly drew it in the browser."""
     plot = page.locator(f".st-key-{name}_light .js-plotly-plot, .st-key-{name}_dark .js-plotly-plot").first
     expect(plot).to_be_visible()
-    page.wait_for_timeout(300)
+    until(plot, f"plot => plot._fullData?.length > {index}")
     return plot.evaluate(
         "(plot, i) => { const trace = plot._fullData[i], row = (r) => ArrayBuffer.isView(r) ? Array.from(r) : r;"
         " const flat = (v) => v == null ? null : Array.from(v, row);"

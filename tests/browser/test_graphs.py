@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import serve, settle
+from tests.browser.conftest import serve, settle, until
 from tests.browser.graphs_app import CASES, LABELS, MAPS
 from viz.figures.edges import Edges, choose_edges, count_sentence, paths_to, strongest
 
@@ -33,7 +33,6 @@ def show(page: Page, graphs_url: str):
         page.goto(f"{graphs_url}/?picture={picture}&case={case}")
         settle(page)
         expect(page.locator(".count")).to_contain_text("showing")
-        page.wait_for_timeout(500)  # whatever start-up still sends
         page.sent.clear()
         return page
 
@@ -351,8 +350,7 @@ def test_what_the_canvas_draws_follows_the_theme(show, page):
     assert sum(canvas.evaluate(dot)[:3]) < 300
     page.get_by_test_id("stMainMenu").locator("button").first.click()
     page.get_by_test_id("stMainMenuItem-theme-Dark").click()
-    page.wait_for_timeout(800)
-    assert sum(canvas.evaluate(dot)[:3]) > 450
+    until(canvas, f"canvas => ({dot})(canvas).slice(0, 3).reduce((a, b) => a + b) > 450")
 
 
 # --- a long text ------------------------------------------------------------------------------------------------------

@@ -118,7 +118,7 @@ def test_a_line_pressed_while_it_is_drawn_anew_is_opened(show, picture, by):
         send_new_data(page)
     else:
         line.evaluate("line => { line.getRootNode().host.style.width = 'calc(100% - 2px)'; }")
-        page.wait_for_function("line => !line.isConnected", arg=line)
+        page.wait_for_function("line => !line.isConnected", arg=line)  # drawn anew
     page.mouse.up()
     labels = [re.search(r"\w+", label)[0] for label in re.findall("“(.*?)”", told)]
     heard(page, ["open", *(["one", "two", "six", "ten"].index(label) for label in labels)])

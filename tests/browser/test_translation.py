@@ -9,11 +9,19 @@ from playwright.sync_api import Page, expect
 from model.alignment import align
 from model.attention import layer_weights
 from model.units import units_of
-from tests.browser.conftest import settle
+from tests.browser.conftest import settle, until
 from viz.ui import session
 
 pytestmark = pytest.mark.browser
 TEXT, TARGET = "The black cat saw the white cat.", "Le chat noir a vu le chat blanc."
+LINES_END_HERE = """word => {
+  const box = word.getBoundingClientRect(), paths = [...word.closest(".stage").querySelectorAll("svg path")];
+  return paths.length > 0 && paths.every((path) => {
+    const end = path.getPointAtLength(path.getTotalLength()), to = path.getScreenCTM();
+    const x = end.x * to.a + to.e, y = end.y * to.d + to.f;
+    return Math.abs(x - box.x - box.width / 2) < 2 && Math.abs(y - box.y) < 2;
+  });
+}"""
 LINK = f"translation?text={TEXT.replace(' ', '+')}&target={TARGET.replace(' ', '+')}"
 
 
@@ -37,7 +45,6 @@ def lines(visit, page):
     graph = page.locator(".st-key-cross_lines")
     expect(graph.locator(".count")).to_contain_text("showing")
     expect(page.locator(".st-key-beam_tree ol button").first).to_be_visible()
-    page.wait_for_timeout(500)  # whatever start-up still sends
     page.sent.clear()
     yield graph
     assert page.complaints == []
@@ -70,17 +77,9 @@ def test_a_line_ends_at_its_words(lines):
     """Wherever the lines of words break: on a narrow screen, too."""
     for width in (1280, 420):
         lines.page.set_viewport_size({"width": width, "height": 900})
-        lines.page.wait_for_timeout(800)
         lines.locator(".q button").nth(1).hover()
         expect(lines.locator(".count")).to_contain_text("what was looked at to write “chat”")
-        word = lines.locator(".q button").nth(1).bounding_box()
-        ends = lines.locator("svg path").evaluate_all(
-            "paths => paths.map(p => { const e = p.getPointAtLength(p.getTotalLength()), m = p.getScreenCTM();"
-            " return [e.x * m.a + m.e, e.y * m.d + m.f]; })"
-        )
-        for x, y in ends:
-            assert x == pytest.approx(word["x"] + word["width"] / 2, abs=2)
-            assert y == pytest.approx(word["y"], abs=2)
+        until(lines.locator(".q button").nth(1), LINES_END_HERE)
     lines.page.set_viewport_size({"width": 1280, "height": 900})
 
 
