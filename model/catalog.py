@@ -22,7 +22,7 @@ NOTHING_ELSE = Allowed()
 # transformers changes torch's defaults for the whole process while it builds a model: two at once break each other
 _LOADING = threading.Lock()
 
-Loader = Callable[..., LanguageModel]  # (folder, *, name, title)
+Loader = Callable[..., LanguageModel]  # (folder, *, name, title, within)
 
 
 def available(weights: Path = WEIGHTS) -> tuple[Entry, ...]:
@@ -70,8 +70,8 @@ def cost(entry: Entry, hub: Hub | None = None) -> Cost | None:
     """
     if entry.source == BUILT_IN:
         return checkpoint.cost_of_built_in(Path(entry.where))
-    folder = _folder(entry, hub)
-    return checkpoint.cost_of(folder) if folder else None
+    folder, within = _folder(entry, hub)
+    return checkpoint.cost_of(folder, within) if folder else None
 
 
 def is_slow_once(entry: Entry) -> bool:
@@ -97,19 +97,19 @@ def load(
     if entry.source == BUILT_IN:
         return _class_of(entry)(Path(entry.where))
     with _LOADING:
-        folder = _folder(entry, hub)
+        folder, within = _folder(entry, hub)
         if folder is None:
             raise ModelNotAvailable(
                 f"“{entry.where}” is not on this machine yet. Download it first: in the sidebar, open “Use a model of "
                 "your own”, type its id and press Load."
             )
-        checkpoint.cost_of(folder).check(entry.title)
+        checkpoint.cost_of(folder, within).check(entry.title)
         if file := checkpoint.gguf_file(folder):
-            folder = gguf.converted(file)
+            folder, within = gguf.converted(file, within=within), None
         if loader is None:
             from model.huggingface import load as loader
         try:
-            return loader(folder, name=entry.name, title=entry.title)
+            return loader(folder, name=entry.name, title=entry.title, within=within)
         except MemoryError as error:
             raise ModelNotAvailable(
                 f"{entry.title} does not fit: the memory ran out while it was loaded. Choose a smaller model."
@@ -159,8 +159,10 @@ def _class_of(entry: Entry) -> Callable[[Path], LanguageModel]:
     return BuiltinModel.load
 
 
-def _folder(entry: Entry, hub: Hub | None) -> Path | None:
-    """Where a model's files are; None if it is on the hub only."""
+def _folder(entry: Entry, hub: Hub | None) -> tuple[Path | None, tuple[Path, ...] | None]:
+    """Where a model's files are, None if it is on the hub only; and where links among them may lead."""
     if entry.name.startswith("hub:"):
-        return (hub or HuggingFaceHub()).local(entry.where)
-    return Path(entry.where)
+        hub = hub or HuggingFaceHub()
+        folder = hub.local(entry.where)
+        return folder, (hub.cache().resolve(), *([folder.resolve()] if folder else []))
+    return Path(entry.where), entry.within

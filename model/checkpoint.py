@@ -6,20 +6,23 @@ No weights are loaded, nothing is unpickled, no code that comes with a checkpoin
 import json
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from model import foreign, gguf
+from model import claims, foreign, gguf, tokenizer_file
+from model.claims import Shapes
 from model.run import ModelNotAvailable
+from model.snapshot import INDEX, Snapshot, damaged, snapshot
 
 ROOM_TO_RUN = 256 * 2**20  # bytes that a run, and the app beside it, need besides the weights
 
-_INDEX = "model.safetensors.index.json"
 _PLAIN = ("F64", "F32", "F16", "BF16")
-_POINTER = b"version https://git-lfs.github.com/spec/"
+_HEADER_BYTES, _N_TENSOR = 32 * 2**20, 2**17  # of all files of a model; the largest known have 14 MB and 92,000
 _VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model")
 # the names of the token embedding in transformers' models
 _EMBEDDING = re.compile(r"(wte|embed_tokens|word_embeddings?|tokens_embed|embed_in|tok_embeddings|shared)\.weight$")
@@ -80,15 +83,15 @@ def gguf_file(place: Path) -> Path | None:
     return files[0] if len(files) == 1 and not any(place.glob("*.safetensors")) else None
 
 
-def cost_of(folder: Path) -> Cost:
-    """What the model in `folder`, or in a GGUF file, takes.
+def cost_of(place: Path, within: Sequence[Path] | None = None) -> Cost:
+    """What the model in a folder, or in a GGUF file, takes. `within`: where its files may lie (see `model.snapshot`).
 
     Raises `ModelNotAvailable` if it cannot be read, and says why.
     """
-    if file := gguf_file(folder):
+    if file := gguf_file(place):
         if foreign.is_piece(file.name):
             raise ModelNotAvailable(foreign.sentence(f"“{file.parent}”", foreign.names_in(file.parent), {}))
-        header = gguf.read_header(file)
+        header = gguf.read_header(file, within)
         return Cost(
             header.n_parameter,
             header.number("block_count"),
@@ -97,18 +100,36 @@ def cost_of(folder: Path) -> Cost:
             file.stat().st_size,
             memory_available(),
         )
-    if not (folder / "config.json").is_file():
-        adapter = _json(folder / "adapter_config.json")
-        raise ModelNotAvailable(foreign.sentence(f"“{folder}”", foreign.names_in(folder), adapter))
-    shapes, on_disk = _shapes(folder)
-    if (folder / "adapter_config.json").exists():
+    with snapshot(place, within) as held:
+        return judge(held).cost
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A transformers checkpoint that nothing speaks against, as far as headers tell."""
+
+    cost: Cost
+    config: Any  # of transformers
+    shapes: Shapes  # of every tensor in its files, by name
+
+
+def judge(held: Snapshot) -> Judged:
+    """Raises `ModelNotAvailable` with what speaks against it."""
+    folder = held.folder
+    if not held.has("config.json"):
+        raise ModelNotAvailable(
+            foreign.sentence(f"“{folder}”", foreign.names_in(folder), held.json("adapter_config.json"))
+        )
+    shapes, on_disk = _shapes(held)
+    if held.has("adapter_config.json"):
         raise ModelNotAvailable(
             f"“{folder}” holds a model and an adapter, which changes it. Move adapter_config.json elsewhere to read "
             "the model as it is, or merge the two with peft (merge_and_unload) and save the whole."
         )
-    text = _config(folder).get_text_config()
-    _check_tokenizer(folder, text, shapes)
-    return Cost(
+    config = _config(held, shapes)
+    text = config.get_text_config()
+    _check_tokenizer(held, text, shapes)
+    cost = Cost(
         # old GPT-2 files carry their masks (1, 1, T, T) as "bias"
         sum(prod(shape) for name, shape in shapes.items() if not (name.endswith("bias") and len(shape) == 4)),
         _number(text, "num_hidden_layers")
@@ -118,13 +139,14 @@ def cost_of(folder: Path) -> Cost:
         on_disk,
         memory_available(),
     )
+    return Judged(cost, config, shapes)
 
 
 def cost_of_built_in(folder: Path) -> Cost:
     """The same for a folder that `model.training` wrote. Raises `ModelNotAvailable`."""
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        tensors, on_disk = _headers([folder / "weights.safetensors"])
+        tensors, on_disk = _headers(folder, [folder / "weights.safetensors"])
         n_layer, n_head, n_context = (config[name] for name in ("n_layer", "n_head", "n_context"))
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise ModelNotAvailable(
@@ -135,41 +157,35 @@ def cost_of_built_in(folder: Path) -> Cost:
     )
 
 
-def _json(path: Path) -> dict:
-    """What a file states; nothing if it is not there, or is damaged."""
-    try:
-        stated = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return stated if isinstance(stated, dict) else {}
-
-
 def _number(config: object, *names: str) -> int:
     found = [getattr(config, name, None) for name in names]
     return next((value for value in found if isinstance(value, int)), 0)
 
 
-def _config(folder: Path):
+def _config(held: Snapshot, shapes: Shapes) -> Any:
     """The configuration, with what transformers fills in."""
-    try:
-        stated = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        family = stated.get("model_type")
-    except (OSError, ValueError, AttributeError) as error:
-        raise ModelNotAvailable(
-            f"The config.json in “{folder}” is damaged ({_reason(error)}). Download the model again."
-        ) from error
-    if packing := stated.get("quantization_config"):
+    folder, stated = held.folder, held.json("config.json")
+    family, packing = stated.get("model_type"), stated.get("quantization_config")
+    if packing is not None and not isinstance(packing, dict):
+        raise damaged(folder, "config.json", f"its quantization_config is {str(packing)[:40]!r}, and no object")
+    if packing:
         raise _packed(folder, str(packing.get("quant_method") or "in a way that it does not name"))
+    if not isinstance(family, str):
+        raise damaged(folder, "config.json", f"its model_type is {str(family)[:40]!r}, and no name")
     from transformers import CONFIG_MAPPING, AutoConfig, __version__  # seconds: only once there is something to read
 
     if family not in CONFIG_MAPPING:
         own_code = " It brings code of its own, which Regard never runs." if stated.get("auto_map") else ""
         raise ModelNotAvailable(
-            f"The config.json in “{folder}” names the architecture “{family}”, which transformers {__version__} does "
-            f"not know.{own_code} Choose a model of another architecture, or install a newer transformers."
+            f"The config.json in “{folder}” names the architecture “{family[:80]}”, which transformers {__version__} "
+            f"does not know.{own_code} Choose a model of another architecture, or install a newer transformers."
         )
     try:
-        return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        claims.check_counts(stated, shapes)
+        with claims.bounded_work():
+            config = AutoConfig.from_pretrained(held.path, local_files_only=True, trust_remote_code=False)
+        claims.check_sizes(config.get_text_config())
+        return config
     # each architecture checks its values in its own way; whatever is wrong, the visitor gets the sentence
     except Exception as error:
         raise ModelNotAvailable(
@@ -185,67 +201,73 @@ def _packed(folder: Path, how: str) -> ModelNotAvailable:
     )
 
 
-def weight_files(folder: Path) -> list[Path]:
+def weight_files(held: Snapshot) -> list[str]:
     """The safetensors files that make up the model, whether they are there or not. Raises `ModelNotAvailable`."""
-    whole = folder / "model.safetensors"
-    if whole.is_file() or not (folder / _INDEX).is_file():
-        return [whole]
-    try:
-        names = set(json.loads((folder / _INDEX).read_text(encoding="utf-8"))["weight_map"].values())
-        return sorted(folder / Path(name).name for name in names)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise ModelNotAvailable(f"The {_INDEX} in “{folder}” is damaged. Download the model again.") from error
+    if held.has("model.safetensors") or not held.has(INDEX):
+        return ["model.safetensors"]
+    parts = held.json(INDEX).get("weight_map")
+    if not isinstance(parts, dict) or not all(isinstance(name, str) for name in parts.values()):
+        raise damaged(held.folder, INDEX, "it does not say which file holds which tensor")
+    names = sorted(set(parts.values()))
+    for name in names:
+        if not re.fullmatch(r"[^/\\]+\.safetensors", name):
+            raise damaged(held.folder, INDEX, f"it names “{name[:80]}”, which is no file of this folder")
+    return names
 
 
-def _shapes(folder: Path) -> tuple[dict[str, tuple[int, ...]], int]:
+def _shapes(held: Snapshot) -> tuple[dict[str, tuple[int, ...]], int]:
     """The shape of every tensor in the folder's safetensors files, and their bytes."""
-    files = weight_files(folder)
-    if missing := [file.name for file in files if not file.is_file()]:
-        said = f"“{folder}” holds no {', '.join(missing)}. Download the model again, or choose another folder."
-        if len(files) == 1:
-            stated = _json(folder / "config.json") | _json(folder / "adapter_config.json")
+    folder, names = held.folder, weight_files(held)
+    if missing := [name for name in names if not held.has(name)]:
+        shown = ", ".join(missing[:3]) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
+        said = f"“{folder}” holds no {shown}. Download the model again, or choose another folder."
+        if len(names) == 1:
+            stated = held.json("config.json") | held.json("adapter_config.json")
             said = foreign.sentence(f"“{folder}”", foreign.names_in(folder), stated)
         raise ModelNotAvailable(said)
-    _check_fetched(*files, *(file for pattern in _VOCABULARIES for file in folder.glob(pattern)))
-    shapes, on_disk = _headers(files)
+    shapes, on_disk = _headers(folder, [held.path / name for name in names])
     # packed: whole numbers, or eight bits and a scale elsewhere, in the place of a matrix
     for name, (_, dtype) in shapes.items():
         if name.endswith(("weight", "weight_packed")) and dtype not in _PLAIN:
-            by_mlx = "quantization" in _json(folder / "config.json")
-            raise _packed(folder, "by MLX" if by_mlx else f"{name} is {dtype}")
+            raise _packed(folder, "by MLX" if "quantization" in held.json("config.json") else f"{name} is {dtype}")
     return {name: shape for name, (shape, _) in shapes.items()}, on_disk
 
 
-def _check_fetched(*files: Path) -> None:
-    """Raises `ModelNotAvailable` if one is what git leaves in the place of a large file."""
+def _headers(folder: Path, files: list[Path]) -> tuple[dict[str, tuple[tuple[int, ...], str]], int]:
+    """The shape and the type of every tensor, and the bytes of all files; `folder` is what sentences name."""
+    tensors, left = {}, _HEADER_BYTES
     for file in files:
-        with file.open("rb") as opened:
-            if opened.read(len(_POINTER)) == _POINTER:
-                raise ModelNotAvailable(
-                    f"The file {file.name} in “{file.parent}” is a pointer of Git LFS: the file itself was not "
-                    "fetched. Fetch it with: git lfs pull"
-                )
-
-
-def _headers(files: list[Path]) -> tuple[dict[str, tuple[tuple[int, ...], str]], int]:
-    """The shape and the type of every tensor, and the bytes of all files."""
-    tensors = {}
-    for file in files:
+        n_byte = file.stat().st_size if file.exists() else 0
         try:
+            with file.open("rb") as opened:
+                left -= (n_header := int.from_bytes(opened.read(8), "little"))
+            if left < 0 and n_header < n_byte:
+                raise _too_many(folder)
             with safe_open(file, framework="numpy") as opened:
-                for name in opened.keys():  # noqa: SIM118
+                names = opened.keys()
+                if len(tensors) + len(names) > _N_TENSOR:
+                    raise _too_many(folder)
+                for name in names:
                     its = opened.get_slice(name)
                     tensors[name] = tuple(its.get_shape()), its.get_dtype()
         except (SafetensorError, OSError) as error:
             raise ModelNotAvailable(
-                f"The file {file.name} in “{file.parent}” is damaged or cut short: its header does not fit its "
-                f"{file.stat().st_size if file.exists() else 0:,} bytes ({_reason(error)}). Download it again."
+                f"The file {file.name} in “{folder}” is damaged or cut short: its header does not fit its "
+                f"{n_byte:,} bytes ({_reason(error)}). Download it again."
             ) from error
     return tensors, sum(file.stat().st_size for file in files)
 
 
-def _check_tokenizer(folder: Path, config, shapes: dict[str, tuple[int, ...]]) -> None:
-    if not any(file.is_file() for pattern in _VOCABULARIES for file in folder.glob(pattern)):
+def _too_many(folder: Path) -> ModelNotAvailable:
+    return ModelNotAvailable(
+        f"The files in “{folder}” name more tensors than those of any model known here: {_N_TENSOR:,}, in headers of "
+        f"{size(_HEADER_BYTES)}, are the most. Choose another model."
+    )
+
+
+def _check_tokenizer(held: Snapshot, config: Any, shapes: Shapes) -> None:
+    folder = held.folder
+    if not held.of(*_VOCABULARIES):
         raise ModelNotAvailable(
             f"“{folder}” holds no tokenizer (tokenizer.json, vocab.txt, vocab.json or a SentencePiece *.model), and "
             "without it no text can be read. Copy the tokenizer's files beside the weights."
@@ -257,22 +279,21 @@ def _check_tokenizer(folder: Path, config, shapes: dict[str, tuple[int, ...]]) -
             f"The vocabulary in “{folder}” disagrees with the weights: config.json says {stated:,} entries, the "
             f"embedding has {max(rows):,} rows. The files belong to different models: download them again."
         )
-    if rows and (folder / "tokenizer.json").is_file() and (n_entry := _n_entry(folder)) > max(rows):
+    if not held.has("tokenizer.json"):
+        return
+    try:
+        tokenizer_file.check(held.json("tokenizer.json"))
+        n_entry = tokenizer_file.n_entry(held.json("tokenizer.json"))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ModelNotAvailable(
+            f"The tokenizer.json in “{folder}” cannot be used ({_reason(error)}). Download it again, or choose another "
+            "model."
+        ) from error
+    if rows and n_entry > max(rows):
         raise ModelNotAvailable(
             f"The tokenizer in “{folder}” disagrees with the weights: it has {n_entry:,} entries, the embedding "
             f"{max(rows):,} rows. The files belong to different models: download them again."
         )
-
-
-def _n_entry(folder: Path) -> int:
-    """How many entries the tokenizer knows, not counting those added later, which need not be in use."""
-    try:
-        vocabulary = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))["model"]["vocab"]
-        return 1 + max(vocabulary.values()) if isinstance(vocabulary, dict) else len(vocabulary)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise ModelNotAvailable(
-            f"The tokenizer.json in “{folder}” is damaged ({_reason(error)}). Download it again."
-        ) from error
 
 
 def memory_available(proc: Path = Path("/proc"), cgroup: Path = Path("/sys/fs/cgroup")) -> int | None:

@@ -13,12 +13,14 @@ import struct
 import sys
 import tempfile
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import BinaryIO
 
 from model.run import ModelNotAvailable
+from model.snapshot import snapshot
 
 _CONVERTING = threading.Lock()
 
@@ -42,11 +44,11 @@ class Header:
         return value if isinstance(value, int) else 0
 
 
-def read_header(path: Path) -> Header:
-    """Raises `ModelNotAvailable` if the file is damaged or cut short."""
+def read_header(path: Path, within: Sequence[Path] | None = None) -> Header:
+    """Raises `ModelNotAvailable` if the file is damaged or cut short, or lies elsewhere (see `model.snapshot`)."""
     try:
-        with path.open("rb") as file:
-            return _header(file, path.stat().st_size)
+        with snapshot(path.parent, within, (path.name,)) as held, (held.path / path.name).open("rb") as file:
+            return _header(file, os.fstat(file.fileno()).st_size)
     except (OSError, struct.error, ValueError, KeyError, MemoryError, OverflowError) as error:
         raise ModelNotAvailable(
             f"The file {path.name} in “{path.parent}” is not a GGUF file, or it is damaged or cut short. "
@@ -118,7 +120,7 @@ def kept_at(path: Path, cache: Path | None = None) -> Path:
     return (cache or cache_folder()) / "gguf" / f"{path.stem}-{key}"
 
 
-def converted(path: Path, cache: Path | None = None) -> Path:
+def converted(path: Path, cache: Path | None = None, within: Sequence[Path] | None = None) -> Path:
     """The folder with a safetensors checkpoint of a GGUF file; made the first time.
 
     Safe against two at once, also in two processes: each writes a folder of its own, and the first to finish gives it
@@ -127,7 +129,7 @@ def converted(path: Path, cache: Path | None = None) -> Path:
     target = kept_at(path, cache)
     if target.is_dir():
         return target
-    read_header(path)
+    read_header(path, within)
     if missing := [name for name in ("gguf", "accelerate") if importlib.util.find_spec(name) is None]:
         raise ModelNotAvailable(
             f"To read {path.name}, Regard needs the package{'s' if len(missing) > 1 else ''} {' and '.join(missing)}. "
@@ -138,7 +140,8 @@ def converted(path: Path, cache: Path | None = None) -> Path:
     try:
         with _CONVERTING:  # transformers cannot build two models at once in one process
             if not target.is_dir():
-                _convert(path, making)
+                with snapshot(path.parent, within, (path.name,)) as held:
+                    _convert(held.path / path.name, making)
                 making.replace(target)
     except OSError as error:
         if not target.is_dir():  # another was faster

@@ -18,6 +18,7 @@ from model import checkpoint, hooks
 from model.architecture import Architecture
 from model.attention import attended
 from model.capture import ROUNDING, Recorder
+from model.chat_template import fill
 from model.configurations.description import describe
 from model.intervention import UNCHANGED, Intervention
 from model.opened import open_model
@@ -34,37 +35,40 @@ from model.run import (
     Token,
     VisitorError,
 )
+from model.snapshot import snapshot
 
 _DENSE_BYTES = 1 << 30  # of weights in one run, for a class that cannot give queries and keys
 _UNLIMITED_CONTEXT = 2048  # tokens, for a model whose position bias sets no limit (T5)
 _ROWS_AT_ONCE = 128  # of logits: a (T, V) table of a long text would not fit
 
 
-def load(folder: Path, *, name: str, title: str) -> "HuggingFaceModel":
+def load(folder: Path, *, name: str, title: str, within: Sequence[Path] | None = None) -> "HuggingFaceModel":
     """From a folder as ``save_pretrained`` writes it: safetensors only, no code of the checkpoint's own.
 
-    Raises `ModelNotAvailable` with a sentence, whatever is wrong with the folder.
+    `within`: where its files may lie, if they are links; None is anywhere. Raises `ModelNotAvailable` with a sentence,
+    whatever is wrong with the folder.
     """
-    checkpoint.cost_of(folder)  # what headers alone can tell is told there
     import transformers
 
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
-    try:
-        config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        tokenizer = read_tokenizer(folder)
-        build = builder(folder, config, title)
-        return HuggingFaceModel(build, tokenizer, name=name, title=title, fingerprint=fingerprint_of(folder))
-    except (VisitorError, MemoryError):
-        raise
-    # each architecture fails in a way of its own; whatever is wrong, the visitor gets the sentence
-    except Exception as error:
-        if "can't allocate memory" in str(error):
-            raise MemoryError from error
-        raise ModelNotAvailable(
-            f"The model “{title}” in “{folder}” cannot be read ({short(error)}). "
-            "Copy or download it again, or choose another model."
-        ) from error
+    with snapshot(folder, within) as held:
+        judged = checkpoint.judge(held)  # what headers alone can tell is told there
+        try:
+            tokenizer = read_tokenizer(held)
+            build = builder(held.path, judged.config, judged.shapes, title)
+            return HuggingFaceModel(build, tokenizer, name=name, title=title, fingerprint=fingerprint_of(held.path))
+        except (VisitorError, MemoryError):
+            raise
+        # each architecture fails in a way of its own; whatever is wrong, the visitor gets the sentence
+        except Exception as error:
+            if "can't allocate memory" in str(error):
+                raise MemoryError from error
+            reason = short(error).replace(str(held.path), str(folder))
+            raise ModelNotAvailable(
+                f"The model “{title}” in “{folder}” cannot be read ({reason}). "
+                "Copy or download it again, or choose another model."
+            ) from error
 
 
 class HuggingFaceModel:
@@ -102,12 +106,13 @@ class HuggingFaceModel:
 
         Raises `VisitorError` if the template cannot be filled.
         """
-        if not getattr(self._tokenizer, "chat_template", None):
+        template = getattr(self._tokenizer, "chat_template", None)
+        template = template.get("default") if isinstance(template, dict) else template  # there can be several
+        if not template:
             return None
-        message = [{"role": "user", "content": text}]
         try:
-            return self._tokenizer.apply_chat_template(message, tokenize=False, add_generation_prompt=True)
-        except Exception as error:  # a template is a small program of the checkpoint's own, run in jinja's sandbox
+            return fill(str(template), text, self._tokenizer.special_tokens_map)
+        except ValueError as error:
             raise VisitorError(
                 f"The chat template of “{self._title}” cannot be filled ({short(error)}). Switch it off to read the "
                 "text as it is."

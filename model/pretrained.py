@@ -1,47 +1,63 @@
 """A folder that ``save_pretrained`` wrote: which class reads it, its weights whole or not at all, its tokenizer."""
 
 import hashlib
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from model.claims import Shapes, check_build
 from model.run import ModelNotAvailable
+from model.snapshot import Snapshot
+from model.tokenizer_file import as_an_exception, check_loaded
+
+# while it builds a model, transformers exchanges functions of torch for the whole process: two at once break each other
+BUILDING = threading.Lock()
 
 Build = Callable[[str], Any]  # attn_implementation -> a PreTrainedModel with its weights
 
 
-def read_tokenizer(folder: Path) -> Any:
+def read_tokenizer(held: Snapshot) -> Any:
     from transformers import AutoTokenizer
 
     reason = "it is of the slow kind, which does not say where a token stands in the text"
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        with as_an_exception():
+            tokenizer = AutoTokenizer.from_pretrained(held.path, local_files_only=True, trust_remote_code=False)
         if tokenizer.is_fast:
+            check_loaded(tokenizer.backend_tokenizer)
             return tokenizer
     except Exception as error:  # of any library that reads one of the formats
-        reason = short(error)
+        reason = short(error).replace(str(held.path), str(held.folder))
     raise ModelNotAvailable(
-        f"The tokenizer in “{folder}” cannot be used ({reason}). Add the tokenizer.json that belongs to these weights."
+        f"The tokenizer in “{held.folder}” cannot be used ({reason}). Add the tokenizer.json that belongs to these "
+        "weights."
     )
 
 
-def builder(folder: Path, config: Any, title: str) -> Build:
-    """With the head that the checkpoint holds, or without one: transformers would make a missing one up at random."""
+def builder(folder: Path, config: Any, shapes: Shapes, title: str) -> Build:
+    """With the head that the checkpoint holds, or without one: transformers would make a missing one up at random.
+
+    `shapes`: of the tensors in its files. Raises `ModelNotAvailable` if the configuration describes another model.
+    """
     classes = _classes(config)
+    with BUILDING:
+        check_build(getattr(classes[0], "from_config", classes[0]), config, shapes, title)
 
     def build(attn_implementation: str) -> Any:
         for cls in classes:
-            transformer, loading = cls.from_pretrained(
-                folder,
-                dtype=torch.float32,
-                attn_implementation=attn_implementation,
-                use_safetensors=True,
-                local_files_only=True,
-                trust_remote_code=False,
-                output_loading_info=True,
-            )
+            with BUILDING:
+                transformer, loading = cls.from_pretrained(
+                    folder,
+                    dtype=torch.float32,
+                    attn_implementation=attn_implementation,
+                    use_safetensors=True,
+                    local_files_only=True,
+                    trust_remote_code=False,
+                    output_loading_info=True,
+                )
             # what a pooler makes is not shown
             if not (missing := sorted(key for key in loading["missing_keys"] if "pooler" not in key)):
                 return transformer

