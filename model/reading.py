@@ -1,4 +1,4 @@
-"""Reading attention by a rule: which heads, with or without the sink, between which units; and one value explained.
+"""Reading attention by a rule: which heads, with or without the sink, between which units.
 
 The steps, always in this order, each on the weights of all tokens:
 1. combine the chosen heads, cell by cell, by their mean or their maximum;
@@ -6,6 +6,7 @@ The steps, always in this order, each on the weights of all tokens:
 3. units: sum over the keys of a unit, mean over its queries; so a row that summed to 1 still does;
 4. segments: keep the rows of one text and the columns of one text.
 NaN marks what is not there: a key taken out, or a row of which nothing is left. Letters: Q rows, K columns, T tokens.
+`model.explanation` makes one value a second time, by arithmetic of its own.
 """
 
 import itertools
@@ -15,8 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from model.attention import ROWS_AT_ONCE, key_head, layer_weights, scores_of, softmax
-from model.run import DenseAttention, Layer, Token, VisitorError
+from model.attention import ROWS_AT_ONCE, layer_weights
+from model.run import Layer, Token, VisitorError
 from model.units import KINDS, Units
 
 COMBINE = ("mean", "max")
@@ -190,70 +191,3 @@ def read_attention(
 def _given(weights: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> float:
     there = ~np.isnan(weights[rows]).all(axis=1)
     return float(np.nansum(weights[np.ix_(rows, columns)]) / max(1, there.sum()))
-
-
-@dataclass(frozen=True)
-class Explained:
-    """One value of a reading, made again in double precision from queries and keys, and all that went into it."""
-
-    value: float  # NaN where there is nothing
-    layer: np.ndarray  # (N,) one entry for each weight that went in
-    head: np.ndarray  # (N,)
-    query: np.ndarray  # (N,) tokens
-    key: np.ndarray  # (N,)
-    weight: np.ndarray  # (N,) as the model used it
-
-
-def explain(
-    layers: Sequence[Layer],
-    looked_at: Sequence[Token],
-    rule: Rule,
-    query_units: Sequence[range],
-    key_units: Sequence[range],
-    *,
-    over: str = "mean",
-) -> Explained:
-    """The value of a reading between units, given as ranges of tokens: the `over` ("mean" or "sum") of several rows.
-
-    Several keys are always summed. Computed row by row from the scores, in float64, apart from the way of
-    `read_attention`: a second opinion on its number.
-    """
-    queries = np.array([query for unit in query_units for query in unit])  # (R,)
-    keys = np.array([key for unit in key_units for key in unit])
-    combined, weights = None, []
-    for layer, head in rule.heads:
-        exact = _exact_rows(layers[layer], head, queries)  # (R, S)
-        weights.append(exact[:, keys])
-        if combined is None:
-            combined = exact
-        else:
-            combined = np.maximum(combined, exact) if rule.combine == "max" else combined + exact
-    if rule.combine == "mean":
-        combined = combined / len(rule.heads)
-    hidden = sink_keys(looked_at) & (rule.sink != "as is")
-    if rule.sink == "renormalise":
-        mass = combined[:, ~hidden].sum(axis=1, keepdims=True)
-        combined = combined / np.where(mass > 0, mass, np.nan)
-    values = [row[~hidden[keys]].sum() if not hidden[keys].all() else np.nan for row in combined[:, keys]]
-    ends = np.cumsum([len(unit) for unit in query_units])
-    means = [_mean(unit) for unit in np.split(np.array(values), ends[:-1])]
-    value = _mean(means) if over == "mean" else float(np.nansum(means))
-    heads, rows, columns = (
-        index.ravel() for index in np.meshgrid(range(len(rule.heads)), queries, keys, indexing="ij")
-    )
-    pairs = np.array(rule.heads)[heads]
-    return Explained(value, pairs[:, 0], pairs[:, 1], rows, columns, np.array(weights).ravel())
-
-
-def _mean(values: Iterable[float]) -> float:
-    there = [value for value in values if not np.isnan(value)]
-    return float(np.mean(there)) if there else float("nan")
-
-
-def _exact_rows(attention: Layer, head: int, queries: np.ndarray) -> np.ndarray:
-    """(R, S) some queries' weights in float64, straight from the vectors."""
-    if isinstance(attention, DenseAttention):
-        return attention.weights[head, queries].astype(np.float64)
-    key = attention.key[key_head(attention, head)].astype(np.float64)  # (S, K)
-    products = attention.query[head, queries].astype(np.float64) @ key.T  # (R, S)
-    return softmax(scores_of(products[None], attention, [head], queries)[0])

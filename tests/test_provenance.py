@@ -10,7 +10,8 @@ from streamlit.testing.v1 import AppTest
 
 from model.attention import attention_weights, cell_arithmetic
 from model.intervention import Intervention
-from model.reading import Rule, explain
+from model.explanation import explain
+from model.reading import Rule
 from viz.figures.provenance import Check, given_card, sum_card, weight_card
 from viz.ui.provenance import Cell
 from viz.ui.session import RunKey
@@ -59,7 +60,7 @@ def test_the_card_tells_every_step(opened, run):
     assert f"e^(score − max) = {made.exponential:.4f}, max {made.row_scores.max():.4f}" in text
     assert f"row's sum ÷ {made.denominator:.4f}" in text
     assert f"weight {made.weight:.4f} , number {made.rank + 1} of 5 in its row" in text
-    assert "✓ Check: recomputed from the tensors in double precision" in text and "equal to 1e-6" in text
+    assert "✓ Check: made again from queries and keys in double precision" in text and "equal to 1e-6" in text
 
 
 def test_a_masked_weight_says_so(opened):

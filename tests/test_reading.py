@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model.attention import attention_weights, layer_weights
+from model.explanation import explain
 from model.measures import attention_entropy, attention_received
 from model.reading import (
     COMBINE,
@@ -16,7 +17,6 @@ from model.reading import (
     Rule,
     between_units,
     combined_weights,
-    explain,
     parse_heads,
     read_attention,
     sink_keys,
@@ -148,7 +148,10 @@ def a_case(draw):
     for _ in range(layers):
         query = (3 * rng.standard_normal((heads, n, 4))).astype(np.float32)
         key, value = rng.standard_normal((2, draw(st.sampled_from([1, heads])), n, 4)).astype(np.float32)
-        records.append(Attention(query, key, value, 0.5, draw(st.booleans())))
+        causal, window, cap = draw(st.booleans()), draw(st.integers(0, n)), draw(st.sampled_from([0.0, 0.5]))
+        bias = rng.standard_normal((draw(st.sampled_from([1, heads])), n, n)).astype(np.float32)
+        bias = bias if draw(st.booleans()) else None
+        records.append(Attention(query, key, value, 0.5, causal, window, cap, bias))
     sizes = []
     while sum(sizes) < n:
         sizes.append(draw(st.integers(1, n - sum(sizes))))

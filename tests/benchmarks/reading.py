@@ -8,7 +8,8 @@ import torch
 
 from model import catalog
 from model.builtin import BuiltinModel
-from model.reading import Rule, explain, read_attention
+from model.explanation import explain
+from model.reading import Rule, read_attention
 from model.transformer import Config, Transformer
 from model.units import units_of
 from tests.benchmarks.timing import Measured, interleaved

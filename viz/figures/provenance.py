@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from model.attention import CellArithmetic
-from model.reading import Explained, Rule
+from model.explanation import Explained
+from model.reading import Rule
 from viz.figures import theme
 
 TOLERANCE = 1e-6  # what the check allows between single and double precision, for a weight up to 1
@@ -17,7 +18,8 @@ class Check:
     """The value on screen against the same value made again."""
 
     shown: float  # as the pictures draw it; NaN where there is nothing
-    again: float  # from the tensors, in double precision, by another way
+    again: float  # in double precision, by another way: from queries and keys
+    given: bool = False  # or only from weights that the model gave: what they were made of is not known
 
     @property
     def difference(self) -> float:
@@ -81,12 +83,13 @@ def _card(title: str, place: str, check: Check, steps: list[tuple[str, str]]) ->
     rows = "".join(f"<span>{html.escape(name)}</span><code>{value}</code>" for name, value in steps)
     # "passed" and "failed" are also read by those who cannot see the colour
     verdict = "✓ Check:" if check.passed else "✗ Check failed, please report it:"
+    way = "read again from the weights that the model gave" if check.given else "made again from queries and keys"
     again = "nothing" if np.isnan(check.again) else f"{check.again:.8f}"
     same = "equal to 1e-6" if check.passed else "NOT equal to 1e-6"
     return (
         f"<style>{_CSS}</style><div class='weight-card' role='region' aria-label='Where this number comes from'>"
         f"<div class='what'>{title}</div><div class='where'>{html.escape(place)}</div><div class='steps'>{rows}</div>"
-        f"<div class='check'><b>{verdict}</b> recomputed from the tensors in double precision it is {again}, {same} "
+        f"<div class='check'><b>{verdict}</b> {way} in double precision it is {again}, {same} "
         f"(difference {check.difference:.0e}).</div></div>"
     )
 

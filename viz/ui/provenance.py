@@ -12,8 +12,9 @@ import numpy as np
 import streamlit as st
 
 from model.attention import cell_arithmetic
+from model.explanation import Explained, explain
 from model.intervention import UNCHANGED, Intervention
-from model.reading import Explained, Rule, explain
+from model.reading import Rule
 from model.run import DenseAttention, ModelRun
 from viz.figures.provenance import Check, given_card, sum_card, weight_card
 from viz.guard import handler, section
@@ -112,7 +113,7 @@ def card(page: str) -> None:
 
 def _one_weight(cell: Cell, run: ModelRun) -> None:
     (layer, head), query, key = cell.rule.heads[0], cell.queries[0], cell.keys[0]
-    check, attention = Check(_shown(cell), _explained(cell, run).value), run.layers(cell.rule.of)[layer]
+    attention, check = run.layers(cell.rule.of)[layer], _check(cell, run, _explained(cell, run))
     queries, keys = run.sides(cell.rule.of)
     labels = queries[query].label, keys[key].label
     place = f"query {query}, key {key} · layer {layer}, head {head}{_changed(cell)}"
@@ -135,7 +136,7 @@ def _several_weights(cell: Cell, run: ModelRun) -> None:
     heads = cell.rule.heads
     place = f"layer {heads[0][0]}, head {heads[0][1]}" if len(heads) == 1 else f"{len(heads)} heads"
     place += f" · {cell.rule.kind}{_changed(cell)}"
-    check = Check(_shown(cell), told.value)
+    check = _check(cell, run, told)
     st.html(sum_card(told, check, f"{query} looks", key, place, cell.rule, cell.over, len(cell.queries)))
     largest = np.argsort(-told.weight, kind="stable")[:MOST_PARTS].tolist()
     queries, keys = run.sides(cell.rule.of)
@@ -169,6 +170,11 @@ def _explained(cell: Cell, run: ModelRun) -> Explained:
     queries = [read_now.units.tokens(unit) for unit in cell.queries]
     keys = [read_now.key_units.tokens(unit) for unit in cell.keys]
     return explain(run.layers(of), run.sides(of)[1], cell.rule, queries, keys, over=cell.over)
+
+
+def _check(cell: Cell, run: ModelRun, told: Explained) -> Check:
+    given = isinstance(run.layers(cell.rule.of)[0], DenseAttention)
+    return Check(_shown(cell), told.value, given)
 
 
 def _shown(cell: Cell) -> float:
