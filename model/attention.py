@@ -110,6 +110,7 @@ class CellArithmetic:
     product: np.ndarray  # (K,) query · key, element by element
     dot: float  # their sum
     scale: float
+    query_scale: float | None  # what the query came multiplied with: see `Attention`
     soft_cap: float  # 0: none
     bias: float  # added to the score; 0 where the model has none
     masked: bool  # the query may not look at this key
@@ -137,6 +138,7 @@ def cell_arithmetic(attention: Attention, head: int, query: int, key: int) -> Ce
         product=q * k,
         dot=float(q @ k),
         scale=attention.scale,
+        query_scale=attention.query_scale,
         soft_cap=attention.soft_cap,
         bias=0.0
         if attention.bias is None

@@ -74,7 +74,7 @@ def expectation(lm: LanguageModel, run: ModelRun, position: int) -> np.ndarray:
 
     Raises `VisitorError` if the model cannot tell that of a single vector.
     """
-    logits = lm.unembed(run.hidden[-1, position]).astype(np.float64)  # (V,)
+    logits = lm.unembed(run.stream[-1, position]).astype(np.float64)  # (V,)
     logits -= logits.max()
     return logits - np.log(np.exp(logits).sum())
 
@@ -100,7 +100,7 @@ class InTurn:
 
 def masked(tokens: Sequence[Token], i: int, mask: Token) -> tuple[Token, ...]:
     """The tokens with the mask in the place of number i."""
-    hidden = replace(mask, start=tokens[i].start, end=tokens[i].end)
+    hidden = replace(mask, start=tokens[i].start, end=tokens[i].end, type=tokens[i].type)
     return (*tokens[:i], hidden, *tokens[i + 1 :])
 
 

@@ -67,12 +67,16 @@ class Recorder:
 
     intervention: Intervention = UNCHANGED
     roles: Sequence[str] = ()  # of each call, in order: "self", "encoder" or "cross"; () while that is not known yet
+    query_scales: Sequence[
+        float | None
+    ] = ()  # of each call: see `Attention.query_scale`; () while that is not known yet
     keep_output: bool = False
     exact_bytes: int = EXACT_BYTES
     until: int | None = None  # the self-attention layer after which the forward pass may end, with `Enough`
     calls: list[Call] = field(default_factory=list)
     hidden: Tensor | None = None  # (L + 1, T, D)
-    n_block: int = 0  # blocks that have finished
+    n_block: int = 0  # blocks that have begun
+    n_last: int = 0  # how often the module was called whose result is the last of `hidden`
     _n_call: Counter = field(default_factory=Counter)  # of each role
     _masks: dict[tuple[int, ...], tuple] = field(default_factory=dict)
     _room: dict[tuple, Iterator[np.ndarray]] = field(default_factory=dict)  # for the calls still to come
@@ -88,6 +92,11 @@ class Recorder:
 
     def of(self, role: str) -> list[Call]:
         return [call for call, its in zip(self.calls, self.roles, strict=self.until is None) if its == role]
+
+    @property
+    def query_scale(self) -> float | None:
+        """Of the call that comes now."""
+        return self.query_scales[len(self.calls)] if self.query_scales else 1.0
 
     def next_role(self) -> tuple[str, int]:
         """The role of the call that comes now, and its layer."""
@@ -156,8 +165,8 @@ def read_mask(mask: Tensor | None, position_bias: Tensor | None, *, causal: bool
     if mask.dtype == torch.bool:
         allowed = mask
     else:
-        allowed = mask > torch.finfo(mask.dtype).min / 2
-        if (added := torch.where(allowed, mask, 0.0)).any():
+        allowed, added = _apart(mask)
+        if added is not None:
             bias = added if bias is None else bias + added
     causal, window = _rule(allowed)
     if window < 0:
@@ -211,24 +220,43 @@ def attend(
     is_causal = getattr(module, "is_causal", True) if is_causal is None else is_causal
     is_causal = bool(is_causal) and n_query == n_key and attention_mask is None
 
+    query_scale = recorder.query_scale
     change, (role, layer) = recorder.intervention, recorder.next_role()
     output_gain = None
     if change is not UNCHANGED and change != UNCHANGED:
+        attention_mask, added = _apart(attention_mask)
         if not change.scale:
-            # OPT scales its queries beforehand, and passes 1
-            before = getattr(module, "scaling", 1.0) if scale == 1 else 1.0
-            scale = 1 / before if isinstance(before, float) and before > 0 else 1.0
+            if query_scale is None:
+                raise VisitorError(
+                    "This model scales its scores in a place that Regard has not found, so the scale cannot be taken "
+                    "away."
+                )
+            scale = 1 / query_scale
         if not change.positions:
+            if added is not None:
+                raise VisitorError(
+                    "This model adds numbers of its own to its mask, and which of them tell positions is not known: "
+                    "positions cannot be taken away alone."
+                )
             position_bias = None
         if not change.causal_mask and role == "self":
-            is_causal, attention_mask = False, _without_causality(attention_mask)
+            if added is not None:
+                raise VisitorError(
+                    "This model mixes its causal mask with other numbers, so the mask cannot be taken away alone."
+                )
+            # a causal window still ends where it ended in the past; there is none in the future
+            later = None if attention_mask is None else torch.ones_like(attention_mask).triu(1)
+            is_causal, attention_mask = False, None if later is None else attention_mask | later
+        if added is not None:
+            position_bias = added if position_bias is None else position_bias + added
         if role == "self":
             query_gain = head_gain(change.heads_uniform, layer, n_head)
             gain, edges = (of(layer, n_head, n_query) for of in (change.output_gain, change.edge_bias))
             output_gain = None if gain is None else torch.from_numpy(gain)[None, :, :, None]  # (1, H, T, 1)
             query = query * query_gain if query_gain is not None else query
             if query_gain is not None and position_bias is not None:
-                position_bias = position_bias * query_gain
+                allowed = position_bias > _forbidden(position_bias)
+                position_bias = torch.where(allowed, position_bias * query_gain, position_bias)
         scale /= change.temperature
         position_bias = None if position_bias is None else position_bias / change.temperature
         softcap = softcap / change.temperature if softcap else softcap
@@ -254,6 +282,7 @@ def attend(
         role,
         *(query[0], key[0], value[0]),
         scale=scale,
+        query_scale=query_scale,
         causal=mask.causal,
         window=mask.window,
         soft_cap=float(softcap or 0),
@@ -301,15 +330,18 @@ def head_gain(heads: frozenset[tuple[int, int]], layer: int, n_head: int) -> Ten
     return gain
 
 
-def _without_causality(mask: Tensor | None) -> Tensor | None:
-    """A causal window still ends where it ended in the past; there is none in the future."""
-    if mask is None:
-        return None
-    if mask.dtype != torch.bool:
-        raise VisitorError(
-            "This model mixes its causal mask with other numbers, so the mask cannot be taken away alone."
-        )
-    return mask | torch.ones_like(mask).triu(1)
+def _apart(mask: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+    """Which keys a mask lets be seen, and the numbers that it adds there, if any (Doge's): each or neither."""
+    if mask is None or mask.dtype == torch.bool:
+        return mask, None
+    allowed = mask > _forbidden(mask)
+    added = torch.where(allowed, mask, 0.0)
+    return allowed, added if added.any() else None
+
+
+def _forbidden(numbers: Tensor) -> float:
+    """What is less than this stands for −∞ in numbers that are added to scores."""
+    return torch.finfo(numbers.dtype).min / 2
 
 
 def _causal(n_token: int) -> Tensor:

@@ -21,6 +21,16 @@ from model.snapshot import INDEX, Snapshot, damaged, snapshot
 
 ROOM_TO_RUN = 256 * 2**20  # bytes that a run, and the app beside it, need besides the weights
 
+# What a config.json says of how a call answers, as transformers' from_pretrained is told instead: each call says itself
+# what it wants, and some of what may be saved (output_attentions) goes with one implementation of attention alone.
+# Chunks of an MLP save memory, change no number, and allow only some lengths of text.
+NOT_AS_SAVED = {
+    "output_attentions": False,
+    "output_hidden_states": False,
+    "return_dict": True,
+    "chunk_size_feed_forward": 0,
+}
+
 _PLAIN = ("F64", "F32", "F16", "BF16")
 _HEADER_BYTES, _N_TENSOR = 32 * 2**20, 2**17  # of all files of a model; the largest known have 14 MB and 92,000
 _VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model")
@@ -183,7 +193,9 @@ def _config(held: Snapshot, shapes: Shapes) -> Any:
     try:
         claims.check_counts(stated, shapes)
         with claims.bounded_work():
-            config = AutoConfig.from_pretrained(held.path, local_files_only=True, trust_remote_code=False)
+            config = AutoConfig.from_pretrained(
+                held.path, local_files_only=True, trust_remote_code=False, **NOT_AS_SAVED
+            )
         claims.check_sizes(config.get_text_config())
         return config
     # each architecture checks its values in its own way; whatever is wrong, the visitor gets the sentence

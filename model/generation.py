@@ -7,7 +7,7 @@ transformers' ``generate`` does; tokens that tie with the k-th stay, as they do 
 
 import codecs
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -107,7 +107,7 @@ def next_token(logits: np.ndarray, sampling: Sampling) -> NextToken:
 def read_on(lm: LanguageModel, tokens: Sequence[Token], sampling: Sampling) -> tuple[ModelRun, NextToken]:
     """Run the text so far and look at what may come next."""
     run = lm.run(tokens)
-    return run, next_token(lm.unembed(run.hidden[-1, -1]), sampling)
+    return run, next_token(lm.unembed(run.stream[-1, -1]), sampling)
 
 
 def generate(lm: LanguageModel, tokens: Sequence[Token], n: int, sampling: Sampling, seed: int) -> Iterator[Step]:
@@ -158,10 +158,12 @@ def placed(token: Token, before: Sequence[Token]) -> Token:
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     decoder.decode(b"".join(t.piece for t in before if not t.special))
     unfinished = decoder.getstate()[0]  # the bytes of a character that is begun: the tokens before cover it already
+    # of the text that it goes on with, as in transformers' ``generate``
+    type = before[-1].type if before else token.type
     # from where the others end, not from all bytes: a special token, or the space that some put first, covers nothing
     start = max((t.end for t in before), default=0) - bool(unfinished)
     end = start if token.special else start + len((unfinished + token.piece).decode(errors="replace"))
-    return Token(token.id, token.piece, start, end, token.special)
+    return replace(token, start=start, end=end, type=type)
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:

@@ -69,7 +69,7 @@ def head_steps(run: ModelRun, parameters: LayerParameters, layer: int, head: int
     group = run.info.n_head // len(parameters.key_weight)  # so many heads share a key head
     key_head = head // group
 
-    x = run.hidden[layer]  # (T, D)
+    x = run.stream[layer]  # (T, D)
     mean = x.mean(-1, keepdims=True)  # (T, 1)
     deviation = np.sqrt(x.var(-1, keepdims=True) + np.float32(parameters.norm_epsilon))  # (T, 1)
     normed = (x - mean) / deviation * parameters.norm_weight + parameters.norm_bias  # (T, D)

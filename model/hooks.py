@@ -3,15 +3,17 @@
 Hooks are set once, when a model is loaded; what they do and take down is the business of the thread's `Recorder`.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from transformers.pytorch_utils import Conv1D
 
-from model.capture import NotCaptured, active, head_gain
+from model.capture import Call, NotCaptured, active, head_gain
 from model.memory import room_for
 from model.run import VisitorError
 
@@ -40,40 +42,135 @@ def blocks_of(modules: Sequence[nn.Module], transformer: nn.Module) -> list[nn.M
     return blocks
 
 
-def stack_of(transformer: nn.Module, n_layer: int, pair: bool) -> list[nn.Module]:
-    """The list of the layers' blocks in a class that does not say where its attention is."""
-    for name, part in transformer.named_modules():
-        if isinstance(part, nn.ModuleList) and len(part) == n_layer and (not pair or "decoder" in name):
-            return list(part)
-    raise NotCaptured(f"it has no list of {n_layer} layers")
+def stacks_of(transformer: nn.Module, n_layer: int, pair: bool) -> list[list[nn.Module]]:
+    """Every list of as many modules as there are layers: of blocks, or of one part of each."""
+    return [
+        list(part)
+        for name, part in transformer.named_modules()
+        if isinstance(part, nn.ModuleList) and len(part) == n_layer and (not pair or "decoder" in name)
+    ]
 
 
-def watch_blocks(blocks: Sequence[nn.Module]) -> None:
-    """Let this thread's recorder, where there is one, take down the residual stream before and after each block."""
+@dataclass(frozen=True)
+class Stream:
+    """Where the residual stream is seen: what enters each of `blocks`, and what `last` makes of it in the end."""
+
+    blocks: Sequence[nn.Module]  # L of them; the same one again where layers share it
+    last: nn.Module
+    n_last: int  # how often it is called until then
+    behind: Sequence[nn.Module]  # the outermost modules called after that, in order
+
+
+def find_stream(
+    stacks: Sequence[Sequence[nn.Module]], transformer: nn.Module, read: Callable[[], object], theirs: Sequence[Tensor]
+) -> Stream | None:
+    """The residual stream, known by being `theirs`: L + 1 of transformers' hidden states while it reads what `read`
+    makes it read. The last may stand behind what comes after all blocks (a final norm). None if it is nowhere.
+    """
+    entering, leaving = _seen(stacks, read)
+    for blocks in stacks:
+        seen = [of[block].pop(0) for block in blocks] if (of := _copied(entering, blocks)) else []
+        if len(seen) != len(theirs) - 1 or not all(map(_same, seen, theirs[:-1])):
+            continue
+        for last in dict.fromkeys([blocks[-1], *(other[-1] for other in stacks)]):
+            if not leaving.get(last):
+                continue
+            n_last, x = len(leaving[last]), leaving[last][-1]
+            behind = modules_behind(last, n_last, transformer, read)
+            if _same(x, theirs[-1]) or _leads_to(x, behind, theirs[-1]):
+                return Stream(blocks, last, n_last, behind)
+    return None
+
+
+def _seen(
+    stacks: Sequence[Sequence[nn.Module]], read: Callable[[], object]
+) -> tuple[dict[nn.Module, list[Tensor]], dict[nn.Module, list[Tensor]]]:
+    """What enters and what leaves each module of the stacks, once for each of its calls."""
+    entering: dict[nn.Module, list[Tensor]] = {}
+    leaving: dict[nn.Module, list[Tensor]] = {}
+
+    def before(module: nn.Module, args: tuple, kwargs: dict) -> None:
+        if (stream := _stream(args, kwargs)) is not None:
+            entering.setdefault(module, []).append(stream.clone())
+
+    def after(module: nn.Module, args: tuple, output: object) -> None:
+        if (stream := _stream(output if isinstance(output, tuple) else (output,), {})) is not None:
+            leaving.setdefault(module, []).append(stream.clone())
+
+    handles = []
+    for module in dict.fromkeys(module for stack in stacks for module in stack):
+        handles.append(module.register_forward_pre_hook(before, with_kwargs=True))
+        handles.append(module.register_forward_hook(after))
+    try:
+        read()
+    finally:
+        for handle in handles:
+            handle.remove()
+    return entering, leaving
+
+
+def _copied(seen: dict[nn.Module, list[Tensor]], blocks: Sequence[nn.Module]) -> dict[nn.Module, list[Tensor]] | None:
+    """What was seen of these blocks, to be taken from; None unless each was called once for each time it is there."""
+    counts = Counter(blocks)
+    if any(len(seen.get(block, ())) != n for block, n in counts.items()):
+        return None
+    return {block: list(seen[block]) for block in counts}
+
+
+def _stream(args: tuple, kwargs: dict[str, object]) -> Tensor | None:
+    """The vectors among what a module is given or gives, (T, D); XLNet's are (T, 1, D), others (1, T, D)."""
+    for each in (*args, *kwargs.values()):
+        if isinstance(each, Tensor) and each.is_floating_point() and each.ndim == 3:
+            return each.reshape(-1, each.shape[-1])
+    return None
+
+
+def _same(ours: Tensor, theirs: Tensor) -> bool:
+    theirs = theirs.reshape(-1, theirs.shape[-1])
+    return ours.shape == theirs.shape and torch.allclose(ours, theirs, rtol=1e-4, atol=1e-5 * float(theirs.abs().max()))
+
+
+def _leads_to(x: Tensor, behind: Sequence[nn.Module], theirs: Tensor) -> bool:
+    x = x[None]  # (1, T, D)
+    for part in behind:
+        try:
+            x = part(x)
+        except (TypeError, ValueError, RuntimeError, IndexError, AttributeError):
+            return False
+        if not isinstance(x, Tensor):
+            return False
+        if x.ndim == 3 and _same(x[0], theirs):
+            return True
+    return False
+
+
+def watch_stream(stream: Stream) -> None:
+    """Let this thread's recorder, where there is one, take down the residual stream at the places found."""
 
     def before(_: nn.Module, args: tuple, kwargs: dict) -> None:
-        recorder = active()
-        if recorder and recorder.hidden is None:
-            stream = args[0] if args else kwargs["hidden_states"]  # (1, T, D); XLNet's (T, 1, D)
-            d_model = stream.shape[-1]
-            hidden = room_for((len(blocks) + 1, stream.numel() // d_model, d_model), np.float32)  # (L + 1, T, D)
-            recorder.hidden = torch.from_numpy(hidden)
-            recorder.hidden[0] = stream.reshape(-1, d_model)
+        if recorder := active():
+            entering = _stream(args, kwargs)
+            if recorder.hidden is None:
+                shape = (len(stream.blocks) + 1, *entering.shape)  # (L + 1, T, D)
+                recorder.hidden = torch.from_numpy(room_for(shape, np.float32))
+            recorder.hidden[recorder.n_block] = entering
+            recorder.n_block += 1
 
     def after(_: nn.Module, args: tuple, output: Tensor | tuple) -> None:
         if recorder := active():
-            stream = output[0] if isinstance(output, tuple) else output
-            recorder.n_block += 1
-            recorder.hidden[recorder.n_block] = stream.reshape(-1, stream.shape[-1])
+            recorder.n_last += 1
+            if recorder.n_last == stream.n_last:
+                recorder.hidden[-1] = _stream(output if isinstance(output, tuple) else (output,), {})
 
-    blocks[0].register_forward_pre_hook(before, with_kwargs=True)
-    for block in dict.fromkeys(blocks):
-        block.register_forward_hook(after)
+    for block in dict.fromkeys(stream.blocks):
+        block.register_forward_pre_hook(before, with_kwargs=True)
+    stream.last.register_forward_hook(after)
 
 
 def watch_outputs(model_type: str, blocks: Sequence[nn.Module], n_head: int) -> bool:
     """Make heads of a class that never calls `attend` ones that can be switched off. False: not known where."""
-    if (path := _OUTPUT_PROJECTIONS.get(model_type)) is None:
+    path = _OUTPUT_PROJECTIONS.get(model_type)
+    if path is None or any(path not in dict(block.named_modules()) for block in blocks):
         return False
 
     def switch(layer: int):
@@ -124,6 +221,54 @@ def watch_positions(transformer: nn.Module) -> bool:
     return found
 
 
+def query_scales(calls: Sequence[Call], read: Callable[[], Sequence[Call]]) -> tuple[float | None, ...]:
+    """What the queries of each attention call come multiplied with; None where that is not known.
+
+    A call that is to multiply scores by 1 either belongs to a model without a scale (T5), or its queries were scaled
+    before (OPT, ESM). Then they are a projection's result times one number: the same for all heads and tokens, since
+    a rotation between the two changes no length. `read` reads the text of `calls` again.
+    """
+    suspects = dict.fromkeys(call.module for call in calls if call.record.scale == 1)
+    if not suspects:
+        return (1.0,) * len(calls)
+    given: dict[nn.Module, list[list[Tensor]]] = {module: [] for module in suspects}  # for each call, its projections
+
+    def begin(module: nn.Module, *_: object) -> None:
+        given[module].append([])
+
+    handles = []
+    for module in suspects:
+        handles.append(module.register_forward_pre_hook(begin))
+        for part in module.modules():
+            if isinstance(part, nn.Linear | Conv1D):
+                handles.append(
+                    part.register_forward_hook(lambda _, args, output, its=given[module]: its[-1].append(output))
+                )
+    try:
+        calls = read()
+    finally:
+        for handle in handles:
+            handle.remove()
+    return tuple(
+        1.0 if call.record.scale != 1 else _factor(call.record.query, given[call.module].pop(0)) for call in calls
+    )
+
+
+def _factor(query: np.ndarray, projections: Sequence[Tensor]) -> float | None:
+    """The number by which queries (H, T, K) are longer than one of the projections (1, T, n·H·K) that they may be."""
+    n_head, n_token, d_head = query.shape
+    lengths = torch.tensor(query).norm(dim=-1).T  # (T, H)
+    for projected in projections:
+        if projected.shape[:2] != (1, n_token) or projected.shape[2] % (n_head * d_head):
+            continue
+        for part in projected[0].split(n_head * d_head, dim=-1):  # (T, H·K): of fused ones too
+            ratio = lengths / part.unflatten(-1, (n_head, d_head)).norm(dim=-1)
+            if ratio.isfinite().all() and ratio.max() - ratio.min() < 1e-4 * ratio.max():
+                factor = float(ratio.double().mean())
+                return next((usual for usual in (1.0, d_head**-0.5) if abs(factor / usual - 1) < 1e-4), factor)
+    return None
+
+
 def is_position_table(name: str, part: nn.Module) -> bool:
     """Whether this is the table of position vectors that are added to token vectors."""
     return isinstance(part, nn.Embedding) and name.rpartition(".")[2] in (
@@ -133,36 +278,38 @@ def is_position_table(name: str, part: nn.Module) -> bool:
     )
 
 
-@contextmanager
-def modules_behind(blocks: Sequence[nn.Module], transformer: nn.Module) -> Iterator[list[nn.Module]]:
-    """While a forward pass runs in the context: the outermost modules called after the last block, in order."""
+def modules_behind(last: nn.Module, n_last: int, transformer: nn.Module, read: Callable[[], object]) -> list[nn.Module]:
+    """The outermost modules that `read` calls after `last` was called for the n-th time, in order."""
     behind: list[nn.Module] = []
-    depth = 0
+    depth = n_call = 0
 
-    def is_behind() -> bool:
-        return (recorder := active()) is not None and recorder.n_block == len(blocks)
+    def count(*_: object) -> None:
+        nonlocal n_call
+        n_call += 1
 
     def before(part: nn.Module, _: tuple) -> None:
         nonlocal depth
-        if is_behind():
+        if n_call >= n_last:
             if depth == 0:
                 behind.append(part)
             depth += 1
 
     def after(*_: object) -> None:
         nonlocal depth
-        depth -= is_behind() and depth > 0
+        depth -= n_call >= n_last and depth > 0
 
-    inside = {part for block in blocks for part in block.modules()}
     handles = []
+    inside = set(last.modules())
     for part in transformer.modules():
         if part not in inside:
             handles += [part.register_forward_pre_hook(before), part.register_forward_hook(after)]
+    handles.append(last.register_forward_hook(count))
     try:
-        yield behind
+        read()
     finally:
         for handle in handles:
             handle.remove()
+    return behind
 
 
 def finishes(transformer: nn.Module, config: Any) -> Iterator[Callable[[Tensor], Tensor]]:

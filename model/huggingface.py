@@ -22,7 +22,7 @@ from model.chat_template import fill
 from model.configurations.description import describe
 from model.intervention import UNCHANGED, Intervention
 from model.opened import open_model
-from model.pieces import token_of, tokens_of
+from model.pieces import marks_pairs, token_of, tokens_of
 from model.predictions import predictions
 from model.pretrained import Build, builder, fingerprint_of, read_tokenizer, short
 from model.run import (
@@ -39,6 +39,7 @@ from model.snapshot import snapshot
 
 _DENSE_BYTES = 1 << 30  # of weights in one run, for a class that cannot give queries and keys
 _UNLIMITED_CONTEXT = 2048  # tokens, for a model whose position bias sets no limit (T5)
+_PROBE_TEXTS = ("a b", "c")  # read when a model is loaded, by us and by transformers
 _ROWS_AT_ONCE = 128  # of logits: a (T, V) table of a long text would not fit
 
 
@@ -55,7 +56,7 @@ def load(folder: Path, *, name: str, title: str, within: Sequence[Path] | None =
     with snapshot(folder, within) as held:
         judged = checkpoint.judge(held)  # what headers alone can tell is told there
         try:
-            tokenizer = read_tokenizer(held)
+            tokenizer = read_tokenizer(held, judged.config)
             build = builder(held.path, judged.config, judged.shapes, title)
             return HuggingFaceModel(build, tokenizer, name=name, title=title, fingerprint=fingerprint_of(held.path))
         except (VisitorError, MemoryError):
@@ -81,6 +82,7 @@ class HuggingFaceModel:
         self._title = title
         self.info = self._describe(name, title, fingerprint)
         self._check_whole_run()
+        self._check_as_tokenized()
 
     @property
     def captured(self) -> str:
@@ -139,15 +141,14 @@ class HuggingFaceModel:
         Raises `PromptError` if there are no tokens or too many, `VisitorError` if an intervention cannot be done here.
         """
         self._check(tokens, intervention, source)
-        ids = [token.id for token in tokens]
-        recorder, output = self._forward(ids, [token.id for token in source], intervention)
+        recorder, output = self._forward(tokens, source, intervention)
         kept = self.opened.attention(recorder, output)
         return ModelRun(
             info=self.info,
             tokens=tuple(tokens),
             attention=kept["self"],
-            hidden=recorder.hidden.numpy(),
-            predictions=self._predictions(recorder.hidden, output, ids),
+            hidden=None if recorder.hidden is None else recorder.hidden.numpy(),
+            predictions=self._predictions(recorder.hidden, output, [token.id for token in tokens]),
             intervention=intervention,
             source=tuple(source),
             encoder=kept["encoder"],
@@ -188,8 +189,7 @@ class HuggingFaceModel:
                 f"{self._title} gives its attention weights, but not the values they were applied to: "
                 "this layer cannot be computed again by hand."
             )
-        ids, source = ([token.id for token in tokens] for tokens in (run.tokens, run.source))
-        recorder, _ = self._forward(ids, source, run.intervention, keep_output=True, until=layer)
+        recorder, _ = self._forward(run.tokens, run.source, run.intervention, keep_output=True, until=layer)
         return self._difference(run, layer, recorder)
 
     def _difference(self, run: ModelRun, layer: int, recorder: Recorder) -> float:
@@ -211,34 +211,55 @@ class HuggingFaceModel:
         return self.opened.parameter_shapes
 
     def _forward(
-        self, ids: Sequence[int], source: Sequence[int], intervention: Intervention = UNCHANGED, **options: Any
+        self, tokens: Sequence[Token], source: Sequence[Token], intervention: Intervention = UNCHANGED, **options: Any
     ) -> tuple[Recorder, Any]:
-        return self.opened.forward(ids, source, intervention, segments=self._segments(ids), **options)
-
-    def _segments(self, ids: Sequence[int]) -> list[int] | None:
-        """BERT's token types: 1 from behind the first separator to the last, if there is more than one (two texts)."""
-        separator = getattr(self._tokenizer, "sep_token_id", None)
-        if getattr(self.opened.config, "type_vocab_size", 0) != 2 or separator is None or self.captured == "weights":
-            return None
-        places = [place for place, id in enumerate(ids) if id == separator] or [0]
-        return [int(places[0] < place <= places[-1]) for place in range(len(ids))]
+        types = [token.type for token in tokens]
+        types = types if any(types) and self.opened.n_type != 0 else None  # all of type 0 is what a model takes unasked
+        ids, source_ids = ([token.id for token in text] for text in (tokens, source))
+        return self.opened.forward(ids, source_ids, intervention, types=types, **options)
 
     def _check_whole_run(self) -> None:
         """All that a run holds fits together, and weights·V is what the heads gave, in every layer."""
-        ids, source = self.opened.probe
+        tokens, source = ([Token(id, b"", 0, 0) for id in ids] for ids in self.opened.probe)
         refused = f"Regard cannot show “{self._title}” ({self.opened.class_name})"
         try:
-            run = self.run([Token(id, b"", 0, 0) for id in ids], source=[Token(id, b"", 0, 0) for id in source])
+            run = self.run(tokens, source=source)
         except ValueError as error:
             raise ModelNotAvailable(f"{refused}: its layers are not alike ({short(error)}).") from error
         if self.captured == "weights":
             return
-        recorder, _ = self._forward(ids, source, keep_output=True)
+        recorder, _ = self._forward(tokens, source, keep_output=True)
         for layer, call in enumerate(recorder.of("self")):
             if (difference := self._difference(run, layer, recorder)) > ROUNDING * max(1, np.abs(call.output).max()):
                 raise ModelNotAvailable(
                     f"{refused}: in layer {layer}, weights·values is not what the heads gave (off by {difference:.2g})."
                 )
+
+    def _check_as_tokenized(self) -> None:
+        """A text, and two where it reads pairs, are read as ``model(**tokenizer(…))`` reads them in transformers: the
+        same ids and token types, and so the same weights and hidden vectors.
+        """
+        if self._tokenizer is None or self.opened.pair:
+            return
+        for texts in (_PROBE_TEXTS[:1], _PROBE_TEXTS)[: 1 + self.info.reads_pairs]:
+            tokens = self.encode(*texts)
+            theirs = self._tokenizer(*texts, return_token_type_ids=True)
+            if [token.id for token in tokens] != theirs["input_ids"]:
+                reason = "its tokenizer cuts {} otherwise in transformers"
+            elif not 0 < len(tokens) <= self.info.n_context or max(theirs["input_ids"]) >= self.info.n_vocab:
+                continue  # such a text gets a sentence of its own
+            else:
+                given = {"input_ids": theirs["input_ids"], "attention_mask": theirs["attention_mask"]}
+                if self.opened.n_type not in (0, 1):
+                    given["token_type_ids"] = theirs["token_type_ids"]
+                difference = self.opened.difference(self.run(tokens), given)
+                reason = f"transformers reads {{}} otherwise (weights or hidden vectors off by {difference:.2g})"
+                if difference <= ROUNDING:
+                    continue
+            read = " and ".join(f"“{text}”" for text in texts)
+            raise ModelNotAvailable(
+                f"Regard cannot show “{self._title}” ({self.opened.class_name}): {reason.format(read)}."
+            )
 
     @torch.inference_mode()
     def _predictions(self, hidden: Tensor, output: Any, ids: Sequence[int]) -> Predictions | None:
@@ -253,9 +274,15 @@ class HuggingFaceModel:
     # --- what is said of it ---
 
     def _describe(self, name: str, title: str, fingerprint: str) -> ModelInfo:
-        recorder, output = self._forward(*self.opened.probe)
+        recorder, output = self.opened.forward(*self.opened.probe)
         kept = self.opened.attention(recorder, output)["self"]
-        config, d_model = self.opened.config, recorder.hidden.shape[-1]
+        config = self.opened.config
+        if recorder.hidden is not None:
+            d_model = recorder.hidden.shape[-1]
+        else:
+            d_model = (
+                getattr(config, "hidden_size", None) or self.opened.transformer.get_input_embeddings().weight.shape[1]
+            )
         if self.captured == "weights":
             n_head, causal = kept[0].n_head, not any(np.triu(layer.weights, 1).any() for layer in kept)
             n_key_head = n_head if not getattr(config, "multi_query", False) else 1
@@ -282,8 +309,15 @@ class HuggingFaceModel:
             causal=causal,
             fingerprint=fingerprint,
             family=family,
-            reads_pairs=family == "encoder" and getattr(self._tokenizer, "sep_token_id", None) is not None,
+            reads_pairs=family == "encoder" and self._reads_pairs(),
         )
+
+    def _reads_pairs(self) -> bool:
+        """Whether the tokenizer tells two texts apart, in a way that the model knows."""
+        if self._tokenizer is None or not marks_pairs(self._tokenizer):
+            return False
+        n_type = self.opened.n_type
+        return not n_type or all(token.type < n_type for token in self.encode(*_PROBE_TEXTS))
 
     def _n_context(self) -> int:
         for name, part in self.opened.transformer.named_modules():
@@ -311,6 +345,11 @@ class HuggingFaceModel:
                 )
             if any(token.id >= self.info.n_vocab for token in given):
                 raise PromptError(f"The {what} holds a token that {self._title} has no vector for: write it otherwise.")
+            if self.opened.n_type and (type := max((token.type for token in given), default=0)) >= self.opened.n_type:
+                raise PromptError(
+                    f"The tokenizer of {self._title} says that a part of the {what} is of type {type}, and the model "
+                    f"knows types below {self.opened.n_type} only: it cannot be read as the two mean it."
+                )
         intervention.check(self.info.n_layer, self.info.n_head, len(tokens), self.info.causal)
         if self.captured == "weights" and replace(intervention, heads_off=frozenset()) != UNCHANGED:
             raise VisitorError(

@@ -20,7 +20,7 @@ class Intervention:
     rows_off: frozenset[tuple[int, int, int]] = frozenset()  # (layer, head, query): the head writes nothing there
     edges_off: frozenset[tuple[int, int, int, int]] = frozenset()  # and (…, key): this query does not see this key
     causal_mask: bool = True  # False: every token also sees what comes after it
-    scale: bool = True  # False: the scores are q·k, not q·k / √d_head
+    scale: bool = True  # False: the scores are q·k, not q·k / √d_head, or whatever scale a model has
     temperature: float = 1.0  # of the softmax: the scores are divided by it
     positions: bool = True  # False: no position vectors are added to the token vectors
 

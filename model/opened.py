@@ -4,7 +4,8 @@ Both are found out when it is opened, by reading a few tokens, and compared with
 changes afterwards, so visitors and threads share it. Letters as in `model.run`.
 """
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -18,7 +19,7 @@ from model.capture import ROUNDING, Enough, NotCaptured, Recorder
 from model.intervention import UNCHANGED, Intervention
 from model.prepacking import prepack, undo
 from model.pretrained import Build, short
-from model.run import Attention, DenseAttention, Layer, ModelNotAvailable
+from model.run import Attention, DenseAttention, Layer, ModelNotAvailable, ModelRun
 
 KINDS = ("self", "encoder", "cross")
 _N_PROBE, _N_PROBE_SOURCE = 7, 5  # tokens read when it is opened; two lengths, to tell cross-attention apart
@@ -61,6 +62,7 @@ class Opened:
     attn_implementation: str
     can_switch = True  # whether single heads can be switched off
     roles: tuple[str, ...] = ()  # of the attention calls, in order
+    query_scales: tuple[float | None, ...] = ()  # of the same calls: what their queries come multiplied with
     exact_bytes = capture.EXACT_BYTES  # of a run's queries, keys and values; a longer text's are kept in half precision
 
     def __init__(self, build: Build, *, not_captured: str):
@@ -77,6 +79,7 @@ class Opened:
         self.parameter_shapes = {name: tuple(weight.shape) for name, weight in self.transformer.named_parameters()}
         self._find_attention()
         self._find_head()
+        self.n_type = self._count_types()
         self._prepack()
 
     @torch.inference_mode()
@@ -86,25 +89,31 @@ class Opened:
         source: Sequence[int] = (),
         intervention: Intervention = UNCHANGED,
         *,
-        segments: Sequence[int] | None = None,
+        types: Sequence[int] | None = None,
         weights: bool = False,
+        states: bool = False,
         keep_output: bool = False,
         until: int | None = None,
     ) -> tuple[Recorder, Any]:
         """Read a text (and a source, if it reads pairs): what was taken down, and what transformers returns.
 
-        `until` this layer, if told, and then nothing is returned.
+        `types`: which of several texts each token is said to belong to, if the model is told. `weights` and `states`:
+        let transformers return its own attention weights and hidden states. `until` this layer, if told, and then
+        nothing is returned.
         """
         given: dict[str, Any] = {"input_ids": torch.tensor([ids])}  # (1, T)
         if self.pair:
             given = {"input_ids": torch.tensor([source]), "decoder_input_ids": given["input_ids"]}
-        if segments is not None:
-            given["token_type_ids"] = torch.tensor([segments])
+        if types is not None:
+            given["token_type_ids"] = torch.tensor([types])
         if weights or self.captured == Dense.captured:
             given["output_attentions"] = True
+        if states:
+            given["output_hidden_states"] = True
         if getattr(self.config, "use_cache", None) is not None:
             given["use_cache"] = False
-        with Recorder(intervention, self.roles, keep_output, self.exact_bytes, until) as recorder, suppress(Enough):
+        recorder = Recorder(intervention, self.roles, self.query_scales, keep_output, self.exact_bytes, until)
+        with recorder, suppress(Enough):
             return recorder, self._body(**given)
         return recorder, None
 
@@ -116,15 +125,45 @@ class Opened:
         """Raises `NotCaptured`."""
         raise NotImplementedError
 
-    def _watch(self, blocks: Sequence[nn.Module]) -> Recorder:
-        """Set the hooks, read the probe, and see whether every block was come by."""
-        self._blocks = blocks
-        hooks.watch_blocks(blocks)
+    def _watch(self, stacks: Sequence[Sequence[nn.Module]], n_layer: int) -> Recorder:
+        """Find the residual stream in one of the stacks, set the hooks, and read the probe.
+
+        What is not equal to transformers' own hidden states is not the residual stream, and not shown.
+        """
+        _, output = self.forward(*self.probe, states=True)
+        theirs = getattr(output, "decoder_hidden_states" if self.pair else "hidden_states", None) or ()
+        self.stream = None
+        if len(theirs) == n_layer + 1:
+            self.stream = hooks.find_stream(stacks, self.transformer, lambda: self.forward(*self.probe), theirs)
+        if self.stream:
+            hooks.watch_stream(self.stream)
         self.has_positions = hooks.watch_positions(self.transformer)
-        recorder, _ = self.forward(*self.probe)
-        if recorder.n_block != len(blocks):
-            raise NotCaptured(f"{recorder.n_block} of its {len(blocks)} layers were run")
-        return recorder
+        return self.forward(*self.probe)[0]
+
+    @torch.inference_mode()
+    def difference(self, run: ModelRun, given: dict[str, list[int]]) -> float:
+        """How far a run is from what transformers says of one text: the largest of its weights, and of its hidden
+        vectors, as a part of the largest number there. Raises `ModelNotAvailable` if transformers says nothing.
+        """
+        inputs = {name: torch.tensor([values]) for name, values in given.items()}
+        if getattr(self.config, "use_cache", None) is not None:
+            inputs["use_cache"] = False
+        output = self._eager(lambda: self.transformer(**inputs, output_attentions=True, output_hidden_states=True))
+        theirs = capture.eager_weights(output, self.pair, self.class_name)["self"]
+        off = [
+            float(np.abs(layer_weights(ours) - weights).max())
+            for ours, weights in zip(run.attention, theirs, strict=True)
+        ]
+        if run.hidden is not None:
+            # the last may stand behind a norm; what leads to it was compared when the stream was found
+            for ours, states in zip(run.hidden[:-1], output.hidden_states[:-1], strict=True):
+                states = states.reshape(ours.shape).numpy()
+                off.append(float(np.abs(ours - states).max() / max(1e-30, np.abs(states).max())))
+        return max(off)
+
+    def _eager(self, read: Callable[[], Any]) -> Any:
+        """What `read` returns while the model does its attention as transformers would."""
+        return read()
 
     def _n_layer(self) -> int:
         for name in ("decoder_layers", "num_decoder_layers", "num_hidden_layers"):
@@ -133,12 +172,11 @@ class Opened:
         raise NotCaptured(f"{type(self.config).__name__} does not say how many layers there are")
 
     def _find_head(self) -> None:
-        """The modules behind the last block, and what the model does with their result; checked against its logits."""
-        with hooks.modules_behind(self._blocks, self.transformer) as self._behind:
-            recorder, output = self.forward(*self.probe)
+        """What the model does with the result of the modules behind the last block; checked against its logits."""
+        recorder, output = self.forward(*self.probe)
         logits = getattr(output, "logits", None)
         self.has_head, self.can_unembed = logits is not None, False
-        for finish in hooks.finishes(self.transformer, self.config) if self.has_head else ():
+        for finish in hooks.finishes(self.transformer, self.config) if self.has_head and self.stream else ():
             self._finish = finish
             try:
                 ours = self.logits(recorder.hidden[-1])
@@ -149,6 +187,23 @@ class Opened:
                 self.can_unembed = True
                 self._body = self.transformer.base_model  # the (T, V) table of a long text would not fit
                 return
+
+    def _count_types(self) -> int | None:
+        """How many token types it tells apart; None if the configuration sets no limit, 0 if it takes none.
+
+        Some classes (GPT-2, XLM) look a type up in the table of words, so that type 0 is not the same as no type. No
+        tokenizer of theirs means that: they are given none, and are said to know one.
+        """
+        if self.pair or "token_type_ids" not in inspect.signature(self._body.forward).parameters:
+            return 0
+        try:
+            with_types, without = self._says([0] * _N_PROBE), self._says()
+        except (TypeError, ValueError, RuntimeError, IndexError):  # Tapas has seven types for each token
+            return 1
+        if not all(torch.allclose(*each, rtol=1e-4, atol=1e-4) for each in zip(with_types, without, strict=True)):
+            return 1
+        n_type = getattr(self.config, "type_vocab_size", None)
+        return n_type if isinstance(n_type, int) and n_type > 0 else None
 
     def _prepack(self) -> None:
         """Faster, if it then says the same."""
@@ -164,17 +219,20 @@ class Opened:
         if not same:
             undo(prepared)
 
-    def _says(self) -> list[Tensor]:
-        """Of the probe: the hidden states, and the logits."""
-        recorder, _ = self.forward(*self.probe)
+    def _says(self, types: Sequence[int] | None = None) -> list[Tensor]:
+        """Of the probe: the hidden states, and the logits; where the stream was not found, what comes out."""
+        recorder, output = self.forward(*self.probe, types=types)
+        if recorder.hidden is None:
+            return [output[0]]
         return [recorder.hidden, *([self.logits(recorder.hidden[-1])] if self.can_unembed else [])]
 
     @torch.inference_mode()
     def logits(self, hidden: Tensor) -> Tensor:
         """(N, D) -> (N, V), if `can_unembed`."""
         hidden = hidden[None]
-        for part in self._behind:
+        for part in self.stream.behind:
             hidden = part(hidden)
+            hidden = hidden[0] if isinstance(hidden, tuple) else hidden  # XLM's head
         return self._finish(hidden[0]).float()
 
 
@@ -197,16 +255,14 @@ class Captured(Opened):
             counted = ", ".join(f"{roles.count(role)} {role}" for role in dict.fromkeys(roles))
             raise NotCaptured(f"{self.class_name} made {len(roles)} attention calls in {n_layer} layers ({counted})")
         self.roles = recorder.roles = tuple(roles)
-        recorder = self._watch(hooks.blocks_of([call.module for call in recorder.of("self")], self.transformer))
+        self.query_scales = hooks.query_scales(recorder.calls, lambda: self.forward(*self.probe)[0].calls)
+        blocks = hooks.blocks_of([call.module for call in recorder.of("self")], self.transformer)
+        recorder = self._watch([blocks, *hooks.stacks_of(self.transformer, n_layer, self.pair)], n_layer)
         ours = self.attention(recorder, None)
         self.has_positions |= any(layer.bias is not None for layer in ours["self"])
 
-        self.transformer.set_attn_implementation("eager")
-        try:
-            eager, output = self.forward(*self.probe, weights=True)
-            theirs = capture.eager_weights(output, self.pair, self.class_name)
-        finally:
-            self.transformer.set_attn_implementation(capture.NAME)
+        eager, output = self._eager(lambda: self.forward(*self.probe, weights=True))
+        theirs = capture.eager_weights(output, self.pair, self.class_name)
         for kind, layers in theirs.items():
             if len(layers) != len(ours[kind]):
                 raise NotCaptured(f"it gives {len(layers)} layers of weights for {len(ours[kind])} of queries and keys")
@@ -215,8 +271,17 @@ class Captured(Opened):
                     raise NotCaptured(
                         f"the weights of layer {layer} from queries and keys differ from its own by {difference:.2g}"
                     )
-        if not torch.allclose(recorder.hidden, eager.hidden, rtol=1e-3, atol=1e-3 * float(eager.hidden.abs().max())):
+        if self.stream and not torch.allclose(
+            recorder.hidden, eager.hidden, rtol=1e-3, atol=1e-3 * float(eager.hidden.abs().max())
+        ):
             raise NotCaptured("the fast attention and its own lead to different hidden states")
+
+    def _eager(self, read: Callable[[], Any]) -> Any:
+        self.transformer.set_attn_implementation("eager")
+        try:
+            return read()
+        finally:
+            self.transformer.set_attn_implementation(capture.NAME)
 
 
 class Dense(Opened):
@@ -234,9 +299,9 @@ class Dense(Opened):
         layers = capture.eager_weights(output, self.pair, self.class_name)["self"]
         if len(layers) != self._n_layer():
             raise NotCaptured(f"it gives weights of {len(layers)} layers, and has {self._n_layer()}")
-        blocks = hooks.stack_of(self.transformer, len(layers), self.pair)
-        self._watch(blocks)
-        self.can_switch = hooks.watch_outputs(self.config.model_type, blocks, len(layers[0]))
+        stacks = hooks.stacks_of(self.transformer, len(layers), self.pair)
+        self._watch(stacks, len(layers))
+        self.can_switch = any(hooks.watch_outputs(self.config.model_type, blocks, len(layers[0])) for blocks in stacks)
 
 
 def _role(record: Attention, pair: bool) -> str:

@@ -39,7 +39,7 @@ _CHINESE = ((0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x2F
 
 
 def tokens_of(tokenizer: "PreTrainedTokenizerFast", text: str, text_pair: str | None = None) -> tuple[Token, ...]:
-    """Cut one text, or two, into tokens, with the special tokens that the tokenizer adds.
+    """Cut one text, or two, into tokens, with the special tokens that the tokenizer adds, and with its types.
 
     Names of special tokens in the text are read as these, as transformers does. Raises `PromptError` if the text holds
     half of a character.
@@ -52,18 +52,23 @@ def tokens_of(tokenizer: "PreTrainedTokenizerFast", text: str, text_pair: str | 
         places = [i for i in range(len(ids)) if texts[i] == of]
         tokens = vocabulary.covering(part, [ids[i] for i in places], [spans[i] for i in places])
         for i, token in zip(places, tokens, strict=True):
-            covering[i] = Token(token.id, token.piece, token.start + first, token.end + first, token.special)
+            covering[i] = replace(token, start=token.start + first, end=token.end + first)
     tokens, end = [], 0
-    for i, id in enumerate(ids):
+    for i, (id, type) in enumerate(zip(ids, encoding.type_ids, strict=True)):
         token = covering.get(i) or replace(vocabulary.token(id), start=end, end=end)
-        tokens.append(token)
+        tokens.append(replace(token, type=type))
         end = token.end
     return tuple(tokens)
 
 
-def segments_of(tokenizer: "PreTrainedTokenizerFast", text: str, text_pair: str | None = None) -> tuple[int, ...]:
-    """For each of `tokens_of`, which text the model is told it belongs to (token type ids): 0 or 1."""
-    return tuple(_encode(tokenizer, text, text_pair).type_ids)
+def marks_pairs(tokenizer: "PreTrainedTokenizerFast") -> bool:
+    """Whether it tells two texts apart: by a mark between them, or by their types."""
+    encoding = _encode(tokenizer, "a", "b")
+    texts, types = encoding.sequence_ids, encoding.type_ids
+    if not {0, 1} <= set(texts):
+        return False
+    last, first = len(texts) - 1 - texts[::-1].index(0), texts.index(1)
+    return first > last + 1 or types[last] != types[first]
 
 
 def token_of(tokenizer: "PreTrainedTokenizerFast", id: int) -> Token:

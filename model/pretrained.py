@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from model.checkpoint import NOT_AS_SAVED
 from model.claims import Shapes, check_build
 from model.run import ModelNotAvailable
 from model.snapshot import Snapshot
@@ -19,13 +20,15 @@ BUILDING = threading.Lock()
 Build = Callable[[str], Any]  # attn_implementation -> a PreTrainedModel with its weights
 
 
-def read_tokenizer(held: Snapshot) -> Any:
+def read_tokenizer(held: Snapshot, config: Any) -> Any:
     from transformers import AutoTokenizer
 
     reason = "it is of the slow kind, which does not say where a token stands in the text"
     try:
         with as_an_exception():
-            tokenizer = AutoTokenizer.from_pretrained(held.path, local_files_only=True, trust_remote_code=False)
+            tokenizer = AutoTokenizer.from_pretrained(
+                held.path, config=config, local_files_only=True, trust_remote_code=False
+            )
         if tokenizer.is_fast:
             check_loaded(tokenizer.backend_tokenizer)
             return tokenizer
@@ -57,6 +60,7 @@ def builder(folder: Path, config: Any, shapes: Shapes, title: str) -> Build:
                     local_files_only=True,
                     trust_remote_code=False,
                     output_loading_info=True,
+                    **NOT_AS_SAVED,
                 )
             # what a pooler makes is not shown
             if not (missing := sorted(key for key in loading["missing_keys"] if "pooler" not in key)):

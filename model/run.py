@@ -38,6 +38,7 @@ class Token:
     start: int
     end: int
     special: bool = False
+    type: int = 0  # which of several texts the model is told that it belongs to (BERT's token types)
 
     @property
     def label(self) -> str:
@@ -127,6 +128,8 @@ class Attention:
     window: int = 0  # it sees only keys nearer than this, itself included (sliding window); 0: all
     soft_cap: float = 0.0  # scores become cap · tanh(score / cap); 0: they stay
     bias: np.ndarray | None = None  # (H or 1, T, S) added to the scores, as some models tell positions
+    # what the queries were multiplied with before they came here: a part of the scale (OPT, ESM); None: not known
+    query_scale: float | None = 1.0
 
     def __post_init__(self):
         n_head, n_query, d_head = self.query.shape
@@ -140,6 +143,8 @@ class Attention:
             raise ValueError(f"causal attention of {n_query} queries over {n_key} keys")
         if self.window < 0 or self.soft_cap < 0:
             raise ValueError(f"a window of {self.window} keys, a soft cap of {self.soft_cap}")
+        if self.query_scale is not None and not self.query_scale > 0:
+            raise ValueError(f"queries scaled by {self.query_scale}")
         if self.exact != (self.value is not None):
             raise ValueError(f"queries in {self.query.dtype} {'without' if self.exact else 'with'} values")
         _seal(self.query, self.key, dtype=SINGLE if self.exact else HALF)
@@ -151,6 +156,13 @@ class Attention:
     def exact(self) -> bool:
         """Whether queries and keys are as the model computed them; else rounded, and weights off by about 2e-3."""
         return self.query.dtype != HALF
+
+    @property
+    def whole_scale(self) -> float | None:
+        """What the products of queries and keys are multiplied with before softmax, wherever that is done; None where
+        it is not known.
+        """
+        return None if self.query_scale is None else self.scale * self.query_scale
 
     @property
     def n_byte(self) -> int:
@@ -236,7 +248,9 @@ class ModelRun:
     info: ModelInfo
     tokens: tuple[Token, ...]
     attention: tuple[Layer, ...]  # L of them; self-attention: the decoder's, or the encoder's if there is no decoder
-    hidden: np.ndarray  # (L + 1, T, D) the residual stream before each block and after the last, before the final norm
+    # (L + 1, T, D) the residual stream before each block and after the last, before the final norm; None where a class
+    # has none that is known to be it
+    hidden: np.ndarray | None
     predictions: Predictions | None  # None where the model has no head that predicts tokens
     intervention: Intervention
     source: tuple[Token, ...] = ()  # what the encoder of an encoder-decoder read; else empty, and so are these two:
@@ -247,7 +261,7 @@ class ModelRun:
         n_layer, n_token, d_model = self.info.n_layer, len(self.tokens), self.info.d_model
         if len(self.attention) != n_layer:
             raise ValueError(f"{len(self.attention)} attention records for {n_layer} layers")
-        if self.hidden.shape != (n_layer + 1, n_token, d_model):
+        if self.hidden is not None and self.hidden.shape != (n_layer + 1, n_token, d_model):
             raise ValueError(f"hidden states {self.hidden.shape}, expected {(n_layer + 1, n_token, d_model)}")
         both = self.info.family == "encoder-decoder"
         if both != bool(self.source) or both != bool(self.encoder) or len(self.cross) != n_layer * both:
@@ -260,7 +274,8 @@ class ModelRun:
                     raise ValueError(f"{kind} attention {shape}, expected {self.info.n_head, len(queries), len(keys)}")
         if self.predictions is not None and len(self.predictions.top_id) != n_token:
             raise ValueError(f"{len(self.predictions.top_id)} predictions for {n_token} tokens")
-        _seal(self.hidden)
+        if self.hidden is not None:
+            _seal(self.hidden)
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -275,6 +290,16 @@ class ModelRun:
         """The tokens that look and those looked at. KeyError for another word."""
         both = {"self": (self.tokens, self.tokens), "encoder": (self.source, self.source)}
         return (both | {"cross": (self.tokens, self.source)})[kind]
+
+    @property
+    def stream(self) -> np.ndarray:
+        """`hidden`, where it is known. Raises `VisitorError`."""
+        if self.hidden is None:
+            raise VisitorError(
+                f"Regard shows no hidden vectors of {self.info.title}: none that it found in its class are equal to "
+                "those that transformers itself gives. Its attention is shown all the same."
+            )
+        return self.hidden
 
     @property
     def labels(self) -> list[str]:

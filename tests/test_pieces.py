@@ -12,7 +12,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from transformers import PreTrainedTokenizerFast
 
 from model.generation import placed
-from model.pieces import PAIR_JOINT, segments_of, token_of, tokens_of
+from model.pieces import PAIR_JOINT, token_of, tokens_of
 from model.run import PromptError, Token
 
 TEXTS = {
@@ -234,15 +234,16 @@ def test_names_of_special_tokens_are_read_as_these():
 @pytest.mark.parametrize("family", ["WordPiece", "Unigram", "SentencePiece BPE"])
 def test_two_texts(family):
     tokenizer, first, second = FAMILIES[family], "The cat", " sat on the mat "
-    tokens, segments = tokens_of(tokenizer, first, second), segments_of(tokenizer, first, second)
-    assert [token.id for token in tokens] == tokenizer(first, second, truncation=False, padding=False).input_ids
-    assert len(segments) == len(tokens) and set(segments) == {0, 1}
+    tokens = tokens_of(tokenizer, first, second)
+    theirs = tokenizer(first, second, truncation=False, padding=False, return_token_type_ids=True)
+    assert [token.id for token in tokens] == theirs.input_ids
+    assert [token.type for token in tokens] == theirs.token_type_ids and {token.type for token in tokens} == {0, 1}
     whole = first + PAIR_JOINT + second
     covered = {i for token in tokens for i in range(token.start, token.end)}
     assert covered == set(range(len(whole))) - {len(first), len(first) + 1}
-    for token, segment in zip(tokens, segments, strict=True):
+    for token in tokens:
         if token.end > token.start:
-            assert (token.start > len(first)) == (segment == 1)
+            assert (token.start > len(first)) == (token.type == 1)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -9,8 +9,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from model.attention import attention_weights, cell_arithmetic
-from model.intervention import Intervention
 from model.explanation import explain
+from model.intervention import Intervention
 from model.reading import Rule
 from viz.figures.provenance import Check, given_card, sum_card, weight_card
 from viz.ui.provenance import Cell

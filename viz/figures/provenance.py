@@ -36,6 +36,11 @@ def weight_card(cell: CellArithmetic, check: Check, query: str, key: str, place:
     ratio = cell.scale * d_head**0.5
     steps = [
         ("q·k", f"{cell.dot:.4f}" + ("" if cell.query.any() else ", for this query was set to zeros")),
+        *(
+            [("scaled", f"its query came multiplied by {cell.query_scale:.4f}")]
+            if cell.query_scale not in (1, None)
+            else []
+        ),
         ("scale", f"× {cell.scale:.4f} = " + ("1" if abs(ratio - 1) < 1e-6 else f"{ratio:.3g}") + f"/√{d_head}"),
         *([("soft cap", f"{cell.soft_cap:g} · tanh(score / {cell.soft_cap:g})")] if cell.soft_cap else []),
         *([("position", f"+ {cell.bias:.4f}")] if cell.bias else []),

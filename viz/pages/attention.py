@@ -15,6 +15,7 @@ from viz.components.layer_graph import layer_graph
 from viz.components.token_arcs import token_arcs
 from viz.components.token_graph import token_graph
 from viz.figures.attention import attention_heatmap, cells_pooled, is_clickable
+from viz.figures.score_scale import weights_formula
 from viz.guard import handler, section
 from viz.plain import plain
 from viz.ui import controls, provenance, reading, session, token_numbers
@@ -221,8 +222,8 @@ def show_checks(run: ModelRun, read_now: Reading, rule: Rule) -> None:
         return
     check(
         difference < (1e-3 if exact else 0.03),
-        f"layer {layer} done again by hand from these weights, softmax(Q·Kᵀ/√d)·V, gives what the model itself "
-        f"computed on its fast path; the largest difference is **{difference:.1e}**.",
+        f"layer {layer} done again by hand from these weights, {weights_formula(run.attention[layer])}, gives what the "
+        f"model itself computed on its fast path; the largest difference is **{difference:.1e}**.",
     )
 
 

@@ -32,7 +32,7 @@ def difference_from_sum() -> float:
     if position_vectors is None or not (token_vectors.shape[1] == position_vectors.shape[1] == d_model):
         return np.inf
     everywhere = token_vectors[[token.id for token in run.tokens]] + position_vectors[: len(run.tokens)]
-    return float(np.abs(everywhere - run.hidden[0]).max())
+    return float(np.abs(everywhere - run.stream[0]).max())
 
 
 def entering() -> None:
@@ -45,7 +45,7 @@ def entering() -> None:
 def entering_otherwise() -> None:
     """Models that normalise, scale or project the vectors first, or tell positions in another way."""
     st.header("What enters block 0", divider="gray")
-    chosen, hidden = run.tokens[token], run.hidden[0, token]
+    chosen, hidden = run.tokens[token], run.stream[0, token]
     how = (
         "It learned vectors for positions too, and works on the sum of both (a layer norm, a factor, a projection, the "
         "kind of text) before block 0."
@@ -80,7 +80,7 @@ def entering_as_a_sum(difference: float) -> None:
         "that the first block is given."
     )
     parts = token_vectors[chosen.id], position_vectors[token]
-    total, hidden = parts[0] + parts[1], run.hidden[0, token]
+    total, hidden = parts[0] + parts[1], run.stream[0, token]
     pictures.picture(
         figures.embedding_strips(*parts, hidden),
         key="strips",
@@ -200,7 +200,7 @@ def similarity() -> None:
         persist_state="session",
         help="Layer 0 is what enters block 0; the last layer is what leaves the last block.",
     )
-    vectors = token_vectors[[each.id for each in run.tokens]] if source == TOKEN_VECTORS else run.hidden[source]
+    vectors = token_vectors[[each.id for each in run.tokens]] if source == TOKEN_VECTORS else run.stream[source]
     table = measures.cosine_similarity(vectors)  # (T, T)
     others = table[~np.eye(len(table), dtype=bool)]
     mean = f"; over all pairs, the mean is {others.mean():.3f}" if len(others) else ""
@@ -245,7 +245,7 @@ def through_layers() -> None:
         f"Each block reads the vector of {quoted(labels[token])} at position {token} and **adds** something to it. "
         f"Layer 0 is what enters block 0, layer {n_layer} what leaves the last block."
     )
-    hidden = run.hidden[:, token]  # (L + 1, D)
+    hidden = run.stream[:, token]  # (L + 1, D)
     each = st.toggle("Colour each layer by its own numbers", True, key="layers_apart", persist_state="session")
     if each:
         largest = np.abs(hidden).max(axis=1)  # (L + 1,)

@@ -65,6 +65,7 @@ def predicted() -> tuple[str, str, str, str | None]:
     return picture, "It says what may stand in each place; these are its best for the last one.", "", None
 
 
+vectors = run.hidden[0] if run.hidden is not None else lm.embeddings()[0][[token.id for token in run.tokens]]
 next_picture, next_sentence, next_label, next_page = predicted()
 steps = [
     (
@@ -83,7 +84,7 @@ steps = [
     ),
     (
         "Embeddings",
-        figures.vectors_picture(run.hidden[0]),
+        figures.vectors_picture(vectors),
         f"Each token becomes {info.d_model:,} numbers that say what it is and where it stands.",
         "The vectors",
         "viz/pages/embeddings.py",

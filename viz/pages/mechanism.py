@@ -9,6 +9,7 @@ import streamlit as st
 from model.attention import attention_weights
 from model.intervention import UNCHANGED, Intervention
 from model.run import ModelRun, VisitorError
+from viz.figures import score_scale
 from viz.figures.attention import attention_heatmap, cells_pooled, is_clickable
 from viz.figures.numbers import percent
 from viz.figures.scale import ColourScale, colour_scale
@@ -79,11 +80,10 @@ def choose_change(run: ModelRun) -> Intervention:
             else "This model has no mask: it was trained to look both ways."
         )
     with cards[1]:
-        switch("Without the scale 1/√d", "scale_off")
-        caption(
-            f"The scale keeps scores small and softmax soft; without it, scores are √{info.d_head} = "
-            f"{info.d_head**0.5:.1f} times larger, and many rows nearly pick one token."
-        )
+        usual = all(map(score_scale.is_usual, run.attention))
+        removable = score_scale.can_go(run.attention)
+        switch(f"Without the scale{' 1/√d' if usual else ''}", "scale_off", disabled=not removable)
+        caption(score_scale.scale_in_words(run.attention, layer))
     with cards[2]:
         st.select_slider(
             "**Softmax temperature**",
@@ -150,7 +150,7 @@ def chosen_change(run: ModelRun) -> Intervention:
         rows_off=frozenset({(*head, query)} if state.row_off else ()),
         edges_off=frozenset({(*head, query, key)} if edge else ()),
         causal_mask=not (state.mask_off and info.causal),
-        scale=not state.scale_off,
+        scale=not (state.scale_off and score_scale.can_go(run.attention)),
         temperature=float(state.softmax_temperature),
         positions=not state.positions_off,
     )

@@ -29,7 +29,7 @@ def chosen_tokens(run: ModelRun) -> tuple[list[Token], np.ndarray, list[int]]:
     end = run.source[-1]
     if not end.special:
         return tokens, log_prob, rank
-    logits = session.current_model().unembed(run.hidden[-1, -1]).astype(np.float64)  # (V,)
+    logits = session.current_model().unembed(run.stream[-1, -1]).astype(np.float64)  # (V,)
     last = np.log(softmax(logits.copy())[end.id])
     return [*tokens, end], np.append(log_prob, last), [*rank, int((logits > logits[end.id]).sum())]
 

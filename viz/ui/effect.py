@@ -24,7 +24,7 @@ def show_next_token(trained: ModelRun, changed: ModelRun) -> None:
     lm, last = session.current_model(), quoted(trained.labels[-1])
     st.subheader("What comes next", anchor=False)
     probability = {
-        name: next_token(lm.unembed(run.hidden[-1, -1]), Sampling()).probability
+        name: next_token(lm.unembed(run.stream[-1, -1]), Sampling()).probability
         for name, run in runs_shown(trained, changed).items()
     }
     best = {name: np.argsort(-p, kind="stable")[:N_BEST].tolist() for name, p in probability.items()}

@@ -36,7 +36,7 @@ def show(ended: bool) -> None:
 def cannot_draw(run: ModelRun) -> str | None:
     """Why no token can be drawn after a run, if none can: the head of some classes cannot be repeated."""
     try:
-        session.current_model().unembed(run.hidden[-1, -1])
+        session.current_model().unembed(run.stream[-1, -1])
     except VisitorError as error:
         return plain(error)
     return None
@@ -156,7 +156,7 @@ def what_comes_next(run: ModelRun) -> None:
 
 
 def following(run: ModelRun, sampling: Sampling) -> NextToken:
-    return next_token(session.current_model().unembed(run.hidden[-1, -1]), sampling)
+    return next_token(session.current_model().unembed(run.stream[-1, -1]), sampling)
 
 
 def candidates(choice: NextToken, key: str, n: int, chosen: int | None = None) -> None:

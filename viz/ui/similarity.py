@@ -64,7 +64,7 @@ def show() -> None:
         st.info("Type a second text above, to compare yours with it.")
         return
     other = session.run_of(RunKey(session.model_name(), second))
-    found = compare(run.hidden[layer], other.hidden[layer])
+    found = compare(run.stream[layer], other.stream[layer])
     show_number(run, other, found, layer)
     st.subheader("Token by token", anchor=False)
     show_tokens(run, other, found)
@@ -181,7 +181,7 @@ def reference_vectors(model: str) -> np.ndarray:
     """(L + 1, 2 N, D): the mean vector of each text of PAIRS, in each layer. Raises as `session.run_of` does."""
     lm = session.language_model(model)
     texts = [text for pair in PAIRS for text in pair]
-    return np.stack([lm.run(lm.encode(text)).hidden.mean(axis=1) for text in texts], axis=1)
+    return np.stack([lm.run(lm.encode(text)).stream.mean(axis=1) for text in texts], axis=1)
 
 
 def reference(model: str, layer: int) -> Reference:
