@@ -202,8 +202,7 @@ class Opened:
             return 1
         if not all(torch.allclose(*each, rtol=1e-4, atol=1e-4) for each in zip(with_types, without, strict=True)):
             return 1
-        n_type = getattr(self.config, "type_vocab_size", None)
-        return n_type if isinstance(n_type, int) and n_type > 0 else None
+        return getattr(self.config, "type_vocab_size", None)  # 0: it takes them and does nothing with them (DeBERTa)
 
     def _prepack(self) -> None:
         """Faster, if it then says the same."""

@@ -5,7 +5,7 @@ by the weights it gives, depends on the version of transformers: it is told when
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -104,6 +104,20 @@ def test_the_residual_stream_and_the_logits_are_the_models_own(pair):
     assert pair.lm.unembed(pair.run.hidden[1, 4]).shape == (pair.run.info.n_vocab,)
 
 
+def test_token_types_are_given_to_the_model(pair):
+    n_type = pair.lm.opened.n_type
+    if n_type in (0, 1):  # it takes none, or knows one: then nothing else may come
+        return
+    types = [int(position > 5) for position in range(N_TOKEN)]
+    run = pair.lm.run([replace(token, type=type) for token, type in zip(pair.run.tokens, types, strict=True)])
+    with torch.inference_mode():
+        said = pair.theirs(**pair.inputs, token_type_ids=torch.tensor([types]), output_attentions=True)
+    for ours, theirs in zip(run.attention, said.attentions, strict=True):
+        np.testing.assert_allclose(layer_weights(ours), theirs[0].numpy(), atol=1e-5)
+    untold = zip(run.attention, pair.run.attention, strict=True)
+    assert max(np.abs(layer_weights(ours) - layer_weights(theirs)).max() for ours, theirs in untold) > 1e-3
+
+
 def test_predictions_are_the_models_own(pair):
     log_prob = pair.said.logits[0].log_softmax(-1)
     best = log_prob.topk(5)
@@ -178,6 +192,11 @@ def test_the_record_says_what_was_done(pair, change):
         with pytest.raises(VisitorError, match="not the values"):
             pair.lm.recompute_layer(pair.run, 0)
         return
+    for part, kept in (("mask", change.causal_mask), ("positions", change.positions)):
+        if not kept and (reason := ZOO[pair.name].unchangeable.get(part)):
+            with pytest.raises(VisitorError, match=reason):
+                pair.look(change)
+            return
     changed = pair.look(change)
     for layer in range(2):
         assert pair.lm.recompute_layer(changed, layer) < 1e-5

@@ -23,6 +23,7 @@ class Animal:
     options: dict[str, Any] = field(default_factory=dict)
     output: str = ""  # the module that the heads' outputs enter in layer 1; "" where there is none
     cannot: str = ""  # why the class cannot be shown
+    unchangeable: dict[str, str] = field(default_factory=dict)  # by the name of a change: a pattern of why not
     refusal: str = ""  # a pattern of the true reason, of a class that may be refused when it is loaded
 
 
@@ -40,6 +41,11 @@ def _encoder(**more: Any) -> dict[str, Any]:
 
 def _rotary(**more: Any) -> dict[str, Any]:
     return _usual(intermediate_size=48, num_key_value_heads=2, pad_token_id=0) | more
+
+
+def _xlm(**more: Any) -> dict[str, Any]:
+    named = {"pad_index": 0, "unk_index": 1, "bos_index": 2, "eos_index": 3, "mask_index": 4}
+    return _sizes("emb_dim", "n_layers", "n_heads", asm=False, n_langs=1, max_position_embeddings=64) | named | more
 
 
 def _pair(**more: Any) -> dict[str, Any]:
@@ -114,6 +120,16 @@ ZOO: dict[str, Animal] = {
         _rotary(logits_scaling=3.0, attention_multiplier=0.2),
         "model.layers.1.self_attn.o_proj",
     ),
+    "GraniteMoeForCausalLM": Animal(  # its scale is 1
+        "decoder", "GraniteMoeConfig", _rotary(**_MOE), "model.layers.1.self_attn.o_proj"
+    ),
+    "DogeForCausalLM": Animal(  # numbers of its own in its mask
+        "decoder",
+        "DogeConfig",
+        _rotary(),
+        "model.layers.1.self_attn.o_proj",
+        unchangeable={"mask": "mixes its causal mask", "positions": "which of them tell positions is not known"},
+    ),
     "StableLmForCausalLM": Animal("decoder", "StableLmConfig", _rotary(), "model.layers.1.self_attn.o_proj"),
     "Starcoder2ForCausalLM": Animal(
         "decoder", "Starcoder2Config", _rotary(sliding_window=5), "model.layers.1.self_attn.o_proj"
@@ -164,9 +180,31 @@ ZOO: dict[str, Animal] = {
     "DebertaV2ForMaskedLM": Animal(
         "encoder",
         "DebertaV2Config",
-        _encoder(relative_attention=True, pos_att_type=["p2c", "c2p"], position_buckets=8, norm_rel_ebd="layer_norm"),
+        _encoder(relative_attention=True, pos_att_type=["p2c", "c2p"], position_buckets=8, norm_rel_ebd="layer_norm")
+        | {"conv_kernel_size": 3},  # a convolution between its first two blocks
         "deberta.encoder.layer.1.attention.output.dense",
     ),
+    "EsmForMaskedLM": Animal(  # queries bring their scale along
+        "encoder",
+        "EsmConfig",
+        _encoder(position_embedding_type="rotary", pad_token_id=1, mask_token_id=2, emb_layer_norm_before=False),
+        "esm.encoder.layer.1.attention.output.dense",
+    ),
+    "RoFormerForMaskedLM": Animal("encoder", "RoFormerConfig", _encoder(embedding_size=16)),
+    "ConvBertForMaskedLM": Animal(
+        "encoder",
+        "ConvBertConfig",
+        _encoder(num_attention_heads=8, embedding_size=16, head_ratio=2, conv_kernel_size=3),
+    ),
+    "MegatronBertForMaskedLM": Animal("encoder", "MegatronBertConfig", _encoder()),
+    "RemBertForMaskedLM": Animal(
+        "encoder", "RemBertConfig", _encoder(input_embedding_size=16, output_embedding_size=16)
+    ),
+    "NystromformerForMaskedLM": Animal(  # with as many landmarks as tokens its attention is whole
+        "encoder", "NystromformerConfig", _encoder(segment_means_seq_len=64, num_landmarks=64, conv_kernel_size=3)
+    ),
+    "XLMWithLMHeadModel": Animal("encoder", "XLMConfig", _xlm()),  # no blocks: lists of parts, side by side
+    "FlaubertWithLMHeadModel": Animal("encoder", "FlaubertConfig", _xlm()),
     "ModernBertForMaskedLM": Animal(
         "encoder",
         "ModernBertConfig",
@@ -208,15 +246,18 @@ def tokens(n: int) -> tuple[Token, ...]:
     return tuple(Token(3 + i * i % 50, b"%d" % i, i, i + 1) for i in range(n))
 
 
-def builder(name: str) -> Callable[[str], Any]:
-    """`build(attn_implementation)`: with the same random weights each time, large enough for clear attention."""
+def builder(name: str, **options: Any) -> Callable[[str], Any]:
+    """`build(attn_implementation)`: with the same random weights each time, large enough for clear attention.
+
+    `options` go over those of the zoo.
+    """
     import torch
     import transformers
 
     animal = ZOO[name]
 
     def build(attn_implementation: str) -> Any:
-        config = getattr(transformers, animal.config)(**animal.options)
+        config = getattr(transformers, animal.config)(**animal.options | options)
         torch.manual_seed(0)
         transformer = getattr(transformers, name)._from_config(config, attn_implementation=attn_implementation)
         for parameter in transformer.parameters():

@@ -6,22 +6,23 @@ With ``--print`` it is shown instead, as for other versions than the pinned ones
 import argparse
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from model.attention import layer_weights
 from model.huggingface import HuggingFaceModel
-from model.run import ModelNotAvailable
+from model.run import ModelNotAvailable, ModelRun
 from tests.zoo import N_SOURCE, N_TOKEN, ZOO, builder, tokens
 
 README = Path(__file__).parent.parent / "README.md"
 SAME = 1e-5  # the largest difference of two computations of the same weights in single precision
 HEAD = (
-    "| class | family | shown from | heads / key heads | largest difference to transformers' own weights |",
+    "| class | family | shown from | heads / key heads | largest difference to transformers' own numbers |",
     "| --- | --- | --- | --- | --- |",
 )
 _MARKED = re.compile(r"(<!-- zoo -->\n)(.*)(<!-- /zoo -->)", re.DOTALL)
@@ -48,7 +49,7 @@ def table_in(readme: str) -> tuple[str, list[str]]:
 
 
 def measured(name: str) -> Measured:
-    """One class, now: how far Regard's weights are from those that transformers' ``eager`` gives."""
+    """One class, now: how far Regard's numbers are from those that transformers' ``eager`` gives."""
     animal = ZOO[name]
     if animal.cannot:
         return Measured("not text", f"{name} | {animal.family} | not shown: {animal.cannot} | – | –")
@@ -68,19 +69,39 @@ def measured(name: str) -> Measured:
 
 
 def _difference(name: str, lm: HuggingFaceModel) -> float:
-    """The largest, of all heads of all layers and kinds."""
+    """The largest: of the weights of all heads, layers and kinds; of the hidden vectors and the best probabilities, as
+    parts of the largest number there; with token types too, where the class knows some.
+    """
     pair = lm.info.family == "encoder-decoder"
     run = lm.run(tokens(N_TOKEN), source=tokens(N_SOURCE) if pair else ())
     ids, source = (torch.tensor([[token.id for token in text]]) for text in (run.tokens, run.source))
     inputs = {"input_ids": source, "decoder_input_ids": ids} if pair else {"input_ids": ids}
+    transformer = builder(name)("eager")
+    off = _off(run, transformer, inputs)
+    if lm.opened.n_type not in (0, 1):
+        types = [int(position > N_TOKEN // 2) for position in range(N_TOKEN)]
+        told = lm.run([replace(token, type=type) for token, type in zip(run.tokens, types, strict=True)])
+        off = max(off, _off(told, transformer, inputs | {"token_type_ids": torch.tensor([types])}))
+    return off
+
+
+def _off(run: ModelRun, transformer: Any, inputs: dict[str, torch.Tensor]) -> float:
     with torch.inference_mode():
-        said = builder(name)("eager")(**inputs, output_attentions=True)
-    fields = ("decoder_attentions", "encoder_attentions", "cross_attentions") if pair else ("attentions",)
-    return max(
+        said = transformer(**inputs, output_attentions=True, output_hidden_states=True)
+    fields = ("decoder_attentions", "encoder_attentions", "cross_attentions") if run.source else ("attentions",)
+    off = [
         float(np.abs(layer_weights(ours) - theirs[0].numpy()).max())
         for kind, field in zip(run.kinds, fields, strict=True)
         for ours, theirs in zip(run.layers(kind), getattr(said, field), strict=True)
-    )
+    ]
+    if run.hidden is not None:
+        states = said.decoder_hidden_states if run.source else said.hidden_states
+        for ours, theirs in zip(run.hidden[:-1], states[:-1], strict=True):  # the last may be behind a norm
+            off.append(float(np.abs(ours - theirs[0].numpy()).max() / theirs.abs().max()))
+    if run.predictions is not None:
+        best = said.logits[0].softmax(-1).max(-1).values.numpy()
+        off.append(float(np.abs(np.exp(run.predictions.top_log_prob[:, 0]) - best).max()))
+    return max(off)
 
 
 def main() -> None:
