@@ -188,10 +188,12 @@ def test_a_model_that_gives_only_weights_says_what_cannot_be_checked(open_with):
 
 def test_a_switch_that_this_model_does_not_have_gets_a_sentence(open_with):
     app = open_with("weights", "mechanism")
-    app.get_by_key("scale_off").set_value(True).run()  # only the fragment runs again
+    assert app.get_by_key("scale_off").disabled  # what its scale is cannot be said, nor taken away
+    assert any("its scale is not known here" in caption.value for caption in app.caption)
+    app.get_by_key("positions_off").set_value(True).run()  # only the fragment runs again
     assert not app.exception
     assert "only whole heads can be switched off in it. Flip that switch back." in app.warning[0].value
-    app.get_by_key("scale_off").set_value(False)
+    app.get_by_key("positions_off").set_value(False)
     app.get_by_key("head_off").set_value(True).run()
     assert not app.exception and not app.warning
 
