@@ -1,0 +1,104 @@
+"""In a real browser: what came from outside is text on every page, and nothing elsewhere is asked for."""
+
+from urllib.parse import urlencode
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import serve, settle
+from tests.browser.text_app import HOSTILE
+from tests.hostile import models
+from tests.hostile.pages import PAGES
+from tests.hostile.strings import ELSEWHERE
+
+# of the whole page, open shadow roots too: links, pictures and whatever else a browser would follow or fetch, and signs
+# that were turned into pictures or letters of another kind
+ALIVE = """elsewhere => {
+  const found = [], places = ["href", "src", "xlink:href", "action", "data"];
+  const look = (root) => {
+    for (const node of root.querySelectorAll("*")) {
+      if (node.shadowRoot) look(node.shadowRoot);
+      const address = places.map((name) => node.getAttribute(name) || "").join(" ");
+      const turned = node.matches(".katex, sup, sub, del, [aria-label='home icon'], img[alt='Streamlit logo']");
+      if (address.includes(elsewhere) || address.includes("javascript:") ||
+          (turned && !node.closest(".st-key-head_formula"))) found.push(node.outerHTML.slice(0, 200));
+    }
+  };
+  look(document.body);
+  return found;
+}"""
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    return models.write(tmp_path_factory.mktemp("[r](x)").resolve())
+
+
+@pytest.fixture(scope="module")
+def hostile_url(folders):
+    yield from serve("app.py", REGARD_MODEL_ROOTS=str(folders["decoder"].parent))
+
+
+@pytest.fixture(scope="module")
+def text_url():
+    yield from serve("tests/browser/text_app.py", PYTHONPATH=".")
+
+
+@pytest.fixture
+def elsewhere(page: Page) -> list[str]:
+    """What the page asks for that is not of this machine."""
+    asked = []
+    page.on("request", lambda request: None if _own(request.url) else asked.append(request.url))
+    return asked
+
+
+def _own(url: str) -> bool:
+    return url.startswith(("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:"))
+
+
+# which of the models reads a page, and what else its address asks for
+VISITS = [
+    *(("decoder", name, {}) for name in PAGES if name not in ("translation", "understanding")),
+    ("decoder", "attention", {"graph": "arcs", "panel": "received and given", "units": "words"}),
+    ("decoder", "attention", {"graph": "layers", "show": "all"}),
+    ("decoder", "mechanism", {"head_off": "true"}),
+    ("encoder-decoder", "translation", {"reference": models.TEXT}),
+    ("encoder-decoder", "model", {}),
+    ("classifier", "model", {}),
+    ("encoder", "understanding", {"section": "blank", "text": models.BLANKED}),
+    ("encoder", "understanding", {"section": "both"}),
+    ("encoder", "understanding", {"section": "sentiment"}),
+    ("encoder", "understanding", {"section": "similarity", "second": models.TEXT}),
+    ("none", "tokenization", {"range": models.TEXT, "layer": models.MASK}),
+]
+
+
+@pytest.mark.parametrize(("kind", "name", "choices"), VISITS)
+def test_a_hostile_model_is_text_in_the_browser(page, hostile_url, folders, elsewhere, kind, name, choices):
+    link = {"model": f"folder:{folders.get(kind, models.FOLDER)}", "text": models.TEXT} | choices
+    page.goto(f"{hostile_url}/{'' if name == 'home' else name}?{urlencode(link)}")
+    done = expect(page.get_by_test_id("stApp"))
+    done.to_have_attribute("data-test-script-state", "notRunning", timeout=120_000)  # transformers is imported once
+    expect(page.locator("h1").first).to_be_visible()
+    for chart in page.locator(".js-plotly-plot .nsewdrag").all()[:3]:  # what is said where one points
+        chart.hover(force=True)
+    assert page.evaluate(ALIVE, ELSEWHERE) == []
+    assert elsewhere == []
+
+
+def test_every_place_for_words_shows_them_as_they_are(page, text_url, elsewhere):
+    page.goto(text_url)
+    settle(page)
+    expect(page.get_by_test_id("stToast")).to_be_visible()
+    page.locator(".st-key-shown_as_text [data-testid=stSelectbox] input").press("ArrowDown")
+    expect(page.locator("[role=option]").first).to_have_text(HOSTILE)
+    assert page.evaluate(ALIVE, ELSEWHERE) == []
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Help").first.hover()
+    expect(page.get_by_test_id("stTooltipContent")).to_contain_text(HOSTILE[:40])
+    assert page.evaluate(ALIVE, ELSEWHERE) == []
+    assert elsewhere == []
+    # the same characters, wherever Markdown was read: 8 blocks, 3 in one, a check, …
+    said = page.locator(".st-key-read_as_markdown [data-testid=stMarkdownContainer]").all_inner_texts()
+    others = {text.strip() for text in said if HOSTILE not in " ".join(text.split())}
+    assert others == {"0", "1", "b", ""} and len(said) > 40  # the ends of sliders, an option, the corner of a table

@@ -1,0 +1,38 @@
+"""Texts x pages: whatever is typed, a page is drawn or says why not, and nothing of it is markup."""
+
+import itertools
+import time
+
+from tests.hostile.conftest import INPUTS
+from tests.hostile.pages import PAGES, faults
+from tests.hostile.strings import as_sent, texts
+
+# where a page has more than one text, and sections that are chosen
+MORE = {
+    "translation": [{"target": None}, {"reference": None}],
+    "understanding": [
+        *({"section": section} for section in ("blank", "both", "sentiment")),
+        {"section": "similarity", "second": None},
+    ],
+    "attention": [
+        {"units": "words", "graph": "arcs"},
+        {"units": "sentences", "panel": "received and given"},
+        {"graph": "layers", "show": "all"},
+    ],
+    "mechanism": [{"head_off": "true", "edge_off": "true"}],
+}
+
+
+def test_no_text_breaks_a_page_or_becomes_markup(open_page, capsys):
+    slowest = (0.0, "")
+    for i, text in enumerate(map(as_sent, itertools.islice(texts(1), INPUTS or 60))):
+        page = PAGES[i % len(PAGES)]
+        choices = MORE.get(page, [{}])
+        choice = choices[i // len(PAGES) % len(choices)]
+        start = time.process_time()
+        app = open_page(page, text=text, **{name: text if value is None else value for name, value in choice.items()})
+        slowest = max(slowest, (time.process_time() - start, f"{page} {text[:100]!r}"))
+        assert faults(app, text) == [], (page, choice, text)
+        assert app.title, (page, text)
+    with capsys.disabled():
+        print(f"\n{i + 1} texts; the dearest answer took {slowest[0]:.1f} s of the processor: {slowest[1]}")
