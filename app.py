@@ -38,6 +38,7 @@ with notice:
     guard.tell_untold()
 with guard.part():
     sidebar.choose()
+    session.keep_link()
 summary = st.sidebar.empty()
 with guard.part():
     with content:

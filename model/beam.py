@@ -12,9 +12,14 @@ class Candidate:
     parent: int  # which of the step before it grew from
     finished: bool
 
+    @property
+    def length(self) -> int:
+        """How many tokens the sum is over: the end counts, where it was written."""
+        return len(self.ids) + self.finished
+
     def score(self, length_penalty: float) -> float:
         """What candidates are ranked by: the sum over length ** penalty (Wu et al. 2016, simplified)."""
-        return self.log_prob / max(1, len(self.ids)) ** length_penalty
+        return self.log_prob / max(1, self.length) ** length_penalty
 
 
 @dataclass(frozen=True)

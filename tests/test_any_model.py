@@ -18,6 +18,8 @@ from transformers import (
     BloomForCausalLM,
     LlamaConfig,
     LlamaForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
     PreTrainedTokenizerFast,
     T5Config,
     T5ForConditionalGeneration,
@@ -37,7 +39,7 @@ SHAPE = {
 }
 PAGES = sorted(path.stem for path in (ROOT / "viz/pages").glob("*.py") if path.stem != "__init__")
 BUILT_IN = [entry.name for entry in catalog.available() if entry.source == catalog.BUILT_IN]
-KINDS = ["decoder", "encoder", "headless", "classifier", "encoder-decoder", "weights"]
+KINDS = ["decoder", "window", "encoder", "headless", "classifier", "encoder-decoder", "weights"]
 SECTIONS = ["blank", "both", "sentiment", "similarity"]  # of the page Understanding
 TEXT = "the cat saw the dog"
 
@@ -69,6 +71,8 @@ def built(kind: str):
     torch.manual_seed(0)
     if kind == "decoder":
         return LlamaForCausalLM(LlamaConfig(**SHAPE, num_key_value_heads=2, max_position_embeddings=40))
+    if kind == "window":
+        return MistralForCausalLM(MistralConfig(**SHAPE, max_position_embeddings=40, sliding_window=3))
     if kind == "weights":
         return BloomForCausalLM(BloomConfig(vocab_size=120, hidden_size=32, n_layer=2, n_head=4))
     if kind == "encoder-decoder":
@@ -156,7 +160,7 @@ def test_every_page_opens_with_every_built_in_model(open_page, model, name, capl
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_page_opens_or_says_why_not(open_with, root, kind, name, caplog):
     app = open_with(kind, name)
-    family = {"weights": "decoder", "headless": "encoder", "classifier": "encoder"}.get(kind, kind)
+    family = {"weights": "decoder", "window": "decoder", "headless": "encoder", "classifier": "encoder"}.get(kind, kind)
     check_page(app, name, f"folder:{root / kind}", family, caplog)
     if name == "understanding" and kind in ("headless", "classifier"):
         assert "without the head" in said(app)
@@ -196,6 +200,14 @@ def test_a_switch_that_this_model_does_not_have_gets_a_sentence(open_with):
     app.get_by_key("positions_off").set_value(False)
     app.get_by_key("head_off").set_value(True).run()
     assert not app.exception and not app.warning
+
+
+def test_an_edge_outside_the_window_cannot_go(open_with):
+    """A query of a sliding window of 3 sees no key before it: there is no edge to take away."""
+    app = open_with("window", "mechanism", token=4, key=2)
+    assert not app.toggle(key="edge_off").disabled
+    app.slider(key="key").set_value(1).run()
+    assert app.toggle(key="edge_off").disabled and "choose another key" in said(app)
 
 
 def test_grouped_heads_share_their_keys(open_with, root):

@@ -1,5 +1,6 @@
 """Choosing the next token: the numbers against transformers' own, the draw by hand, the page as a visitor reads it."""
 
+import ast
 import base64
 import json
 import re
@@ -13,8 +14,9 @@ from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWa
 from model.attention import attention_weights
 from model.generation import NextToken, Sampling, entropy, generate, next_token, placed, read_on
 from model.run import Token
+from tests.conftest import ROOT
 from viz.figures.generation import growing_text, next_token_bars
-from viz.figures.numbers import percent
+from viz.figures.numbers import how_far, percent
 
 LOGITS = np.log(np.array([0.1, 0.4, 0.05, 0.3, 0.15], np.float32))
 
@@ -190,8 +192,25 @@ def test_generated_tokens_know_their_place():
 
 
 def test_percentages_are_readable():
-    written = [percent(p) for p in (0, 0.00001, 0.0004, 0.0123, 0.1234, 1)]
-    assert written == ["0 %", "< 0.01 %", "0.04 %", "1.2 %", "12.3 %", "100.0 %"]
+    written = [percent(p) for p in (0, 0.00001, 0.0004, 0.0123, 0.1234, 0.9996, 1)]
+    assert written == ["0 %", "< 0.01 %", "0.04 %", "1.2 %", "12.3 %", "> 99.9 %", "100.0 %"]
+
+
+def test_only_equal_numbers_are_0_apart():
+    assert [how_far(difference) for difference in (0.0, 1.25e-7, 3.0)] == ["0", "1.2e-07", "3.0e+00"]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "viz").rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
+def test_differences_are_written_in_one_place(path):
+    """Else an exact 0 would be written as 0.0e+00 somewhere again."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    forms = [
+        ast.unparse(node.format_spec)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FormattedValue) and node.format_spec
+    ]
+    exponents = [form for form in forms if re.search(r"\.\d+e", form)]
+    assert len(exponents) == (path.name == "numbers.py"), exponents
 
 
 def test_bars_of_a_choice():

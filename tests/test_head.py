@@ -250,6 +250,13 @@ def test_the_sentences_say_what_another_model_does_otherwise():
     assert "other head" not in sentences_of(last, n_head=1)[8]
 
 
+@pytest.mark.parametrize(("deviation", "said"), [(4.0, "shrunk"), (0.25, "stretched")])
+def test_a_norm_shrinks_or_stretches(deviation, said):
+    steps = head_steps(worked_run(), worked_parameters(), 0, 0, 1)
+    sentence = sentences_of(dataclasses.replace(steps, deviation=deviation))[1]
+    assert f"{said} to deviation 1, divided by their own, {deviation:.4f}" in sentence
+
+
 def test_a_token_cannot_write_symbols_into_a_sentence():
     steps = head_steps(worked_run(), worked_parameters(), 0, 0, 1)
     first = head_sentences(steps, "[q]{layer}", n_head=2, n_key_head=2, causal=True)[0]

@@ -97,7 +97,7 @@ def test_the_path_is_that_of_the_present_run(open_page, story):
     assert alt(following).startswith(
         f"Most probable next tokens: “{story.token(int(best)).label}” {percent(float(np.exp(log_prob)))}"
     )
-    assert f"{info.n_layer} layers × {info.n_head} heads" in said(at) and "No account, no download" in said(at)
+    assert f"{info.n_layer} layers × {info.n_head} heads" in said(at) and "computed from a run of it" in said(at)
 
 
 @pytest.mark.parametrize("number, title", [(2, "token"), (3, "embed"), (4, "head"), (5, "next token")])

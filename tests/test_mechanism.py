@@ -2,16 +2,25 @@
 
 import base64
 import json
+from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from model.attention import attention_weights
+from model.attention import attention_weights, visible
 from model.generation import Sampling, next_token
 from model.intervention import Intervention
 from viz.figures.attention import attention_heatmap, cells_pooled
-from viz.figures.mechanism import has_room_for_pairs, next_token_pairs, token_loss_changes, token_losses
+from viz.figures.mechanism import (
+    has_room_for_pairs,
+    next_token_pairs,
+    token_loss_changes,
+    token_losses,
+    without_effect,
+)
+from viz.ui.effect import loss_in_words, losses_in_words
 
 REPEATED = "the dog and the cat"
 HEAD = frozenset({(2, 3)})
@@ -116,16 +125,109 @@ def test_the_difference_in_words(broken, story):
     tokens = story.encode(REPEATED)
     trained, changed = (story.run(tokens, change).predictions for change in (Intervention(), Intervention(scale=False)))
     rise = changed.loss - trained.loss
-    assert rise > 0.0005  # or the words below would be others
+    assert rise > 0.001  # or the words below would be others
     text = said(broken(scale_off="true"))
     assert f"The loss rises by {rise:.3f} nats a token" in text
     assert f"**{100 * (1 - np.exp(-rise)):.1f} % less probability** (geometric mean)" in text
-    worse = changed.next_log_prob[:-1] < trained.next_log_prob[:-1]
-    assert f"{worse.sum()} of 4 tokens became harder to predict" in text
+    rises = trained.next_log_prob[:-1] - changed.next_log_prob[:-1]
+    assert f"By 0.001 nats or more, {(rises >= 0.001).sum()} of 4 tokens became harder to predict" in text
+    assert f"{(rises <= -0.001).sum()} easier" in text
+
+
+def test_rounding_is_no_effect(broken, story):
+    """An edge off in the last layer at the last query can change no loss, but the run takes another path."""
+    layer, n = story.info.n_layer - 1, len(story.encode(REPEATED))
+    text = said(broken(layer=layer, head=0, token=n - 1, key=1, edge_off="true"))
+    assert "became harder to predict, 0 easier" in text and f"0 of {n - 1} tokens became harder" in text
+    assert "**less than 0.001 nats** a token" in text and "Hit hardest" not in text
+
+
+def test_what_changes_by_rounding_alone_is_neither_harder_nor_easier():
+    before = np.array([1.0, 2.0, 3.0, 4.0])
+    text = losses_in_words(["a", "b", "c", "d", "e"], before, before + np.array([1e-6, -1e-6, 0.5, -0.25]))
+    assert text.startswith("By 0.001 nats or more, 1 of 4 tokens became harder to predict, 1 easier.")
+    assert "“d” at position 3, from 3.00 to **3.50** nats" in text
+    assert "Hit hardest" not in losses_in_words(["a", "b"], before[:1], before[:1] + 1e-6)
+    assert "moves the loss on this text by **less than 0.001 nats**" in loss_in_words(2.0, 2.0 + 1e-6)
+    assert loss_in_words(2.0, 2.5).startswith("The loss rises by 0.500 nats")
 
 
 def test_a_head_that_is_off_still_looks(broken):
-    assert "**This map has not changed.** A head that is switched off still looks" in said(broken(head_off="true"))
+    text = said(broken(head_off="true"))
+    assert "**This map has not changed**: no weight has by 0.000001 or more. A head that is switched off still" in text
+
+
+# switches that do nothing beside others
+
+PARTS = {
+    "mask": {"causal_mask": False},
+    "scale": {"scale": False},
+    "positions": {"positions": False},
+    "uniform": {"heads_uniform": HEAD},
+    "off": {"heads_off": HEAD},
+    "row": {"rows_off": frozenset({(2, 3, 4)})},
+    "edge": {"edges_off": frozenset({(2, 3, 4, 2)})},
+}
+NAMED = {"uniform": "head 3 uniform:", "row": "off for query 4:", "edge": "query 4 does not see key 2:"}
+
+
+def combined(parts) -> Intervention:
+    return Intervention(**{name: value for part in parts for name, value in PARTS[part].items()})
+
+
+@pytest.mark.parametrize("n", range(1, len(PARTS) + 1))
+def test_a_switch_is_said_to_do_nothing_where_it_does_nothing(tiny, tiny_run, n):
+    """Each of any switches together is taken back: where that changes nothing, it is said, and nowhere else."""
+    hidden = {}
+
+    def hidden_with(parts) -> np.ndarray:
+        key = frozenset(parts)
+        if key not in hidden:
+            hidden[key] = tiny.run(tiny_run.tokens, combined(key)).hidden
+        return hidden[key]
+
+    for parts in combinations(PARTS, n):
+        text = " ".join(without_effect(tiny_run, combined(parts)))
+        for part in parts:
+            rest = [each for each in parts if each != part]
+            idle = np.abs(hidden_with(parts) - hidden_with(rest)).max() < 1e-5
+            assert idle == (part in NAMED and NAMED[part] in text), (parts, part)
+
+
+def test_scale_and_temperature_that_undo_each_other(tiny, tiny_run):
+    root = tiny.info.d_head**0.5
+    both = Intervention(scale=False, temperature=root)
+    assert np.abs(tiny.run(tiny_run.tokens, both).hidden - tiny_run.hidden).max() < 1e-4
+    (text,) = without_effect(tiny_run, both)
+    assert "both cancel" in text
+    assert without_effect(tiny_run, Intervention(scale=False)) == []
+    assert without_effect(tiny_run, Intervention(scale=False, temperature=2.0)) == []
+
+
+def test_a_token_alone_gives_itself_all(tiny):
+    run = tiny.run(tiny.encode("a"))
+    idle = Intervention(causal_mask=False, scale=False, temperature=2.0, heads_uniform=HEAD)
+    assert np.abs(tiny.run(run.tokens, idle).hidden - run.hidden).max() < 1e-6
+    assert len(without_effect(run, idle)) == 4
+    assert without_effect(run, Intervention(heads_off=HEAD, positions=False)) == []
+
+
+def test_the_page_says_which_switches_do_nothing(broken):
+    app = broken(head_off="true", head_uniform="true", row_off="true", token=2)
+    (info,) = app.info
+    assert info.value.startswith("These do nothing here:")
+    assert "Layer 2, head 3 uniform: it is off and writes nothing" in info.value
+    assert "Layer 2, head 3 off for query 2: it is off for every query." in info.value
+    app.toggle(key="head_off").set_value(False).run()
+    assert not app.info
+
+
+def test_visible_keys_are_those_that_the_mask_leaves(tiny_run):
+    attention = replace(tiny_run.attention[0], window=3)
+    sees = visible(attention, 1)
+    assert sees[5].nonzero()[0].tolist() == [3, 4, 5] and sees[0].tolist() == [True] + [False] * (len(sees) - 1)
+    weights = attention_weights(attention, 1)
+    assert ((weights > 0) == sees).all()
 
 
 def test_without_the_mask_weight_lies_ahead(broken, story):
@@ -213,7 +315,7 @@ def test_the_longest_text(broken, story):
     step = cells_pooled(512)
     assert (f"a cell is the largest of {step} × {step} weights" in said(app)) == (step > 1)
     expected = trained.predictions.next_log_prob[:-1] - changed.predictions.next_log_prob[:-1]
-    shown = np.where(np.isnan(values(losses[0]["y"])), values(losses[1]["y"]), values(losses[0]["y"]))
+    shown = np.nansum([values(series["y"]) for series in losses], axis=0)  # one of the three says each
     np.testing.assert_allclose(shown, expected, atol=1e-5)
 
 
@@ -250,10 +352,11 @@ def test_losses_stand_at_the_tokens_they_are_of():
 
 def test_changes_of_loss_have_a_sign():
     fig = token_loss_changes(["a", "b", "c", "d"], np.array([1.0, 2.0, 3.0]), np.array([1.5, 2.0, 1.0]))
-    falls, rises = fig.data
-    np.testing.assert_array_equal(rises.y, [0.5, 0, np.nan])
+    falls, rises, neither = fig.data
+    np.testing.assert_array_equal(rises.y, [0.5, np.nan, np.nan])
     np.testing.assert_array_equal(falls.y, [np.nan, np.nan, -2])
-    assert (falls.name, rises.name) == ("falls", "rises")
+    np.testing.assert_array_equal(neither.y, [np.nan, 0, np.nan])
+    assert (falls.name, rises.name, neither.name) == ("falls", "rises", "changes by less than 0.001")
 
 
 def test_room_for_pairs():

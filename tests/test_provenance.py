@@ -55,7 +55,7 @@ def test_the_card_tells_every_step(opened, run):
     assert text.startswith("“␣cat” looks at “␣dog” query 4, key 1 · layer 2, head 5")
     assert f"q·k {made.dot:.4f}" in text
     assert "scale × 0.1768 = 1/√32" in text
-    assert "mask lets it through" in text
+    assert "mask causal: lets it through" in text
     assert f"score {made.score:.4f}" in text
     assert f"e^(score − max) = {made.exponential:.4f}, max {made.row_scores.max():.4f}" in text
     assert f"row's sum ÷ {made.denominator:.4f}" in text
@@ -65,7 +65,7 @@ def test_the_card_tells_every_step(opened, run):
 
 def test_a_masked_weight_says_so(opened):
     text = card(opened(cell((0, 0), queries=(1,), keys=(3,))))
-    assert "mask forbids it: the query may not see this key" in text
+    assert "mask causal: the query may not see this key" in text
     assert "score −∞" in text and "weight 0.0000" in text and "✓ Check" in text
 
 
@@ -77,8 +77,8 @@ def test_the_check_compares_the_shown_value_with_another_computation():
 
 def test_a_bias_and_a_soft_cap_have_their_lines(run):
     attention = replace(run.attention[0], soft_cap=5.0, bias=np.full((1, 5, 5), 0.25, np.float32))
-    card = weight_card(cell_arithmetic(attention, 0, 4, 1), Check(0, 0), "a", "b", "")
-    assert "soft cap</span><code>5 · tanh(score / 5)" in card and "position</span><code>+ 0.2500" in card
+    card = weight_card(cell_arithmetic(attention, 0, 4, 1), Check(0, 0), "a", "b", "", "causal")
+    assert "soft cap</span><code>5 · tanh(score / 5)" in card and "added</span><code>+ 0.2500, by this model" in card
 
 
 def test_a_model_that_gives_only_weights_says_so():
@@ -88,7 +88,7 @@ def test_a_model_that_gives_only_weights_says_so():
 
 def test_a_failed_check_is_not_hidden(run):
     made = cell_arithmetic(run.attention[0], 0, 4, 1)
-    card = weight_card(made, Check(made.weight, made.weight + 0.01), "a", "b", "")
+    card = weight_card(made, Check(made.weight, made.weight + 0.01), "a", "b", "", "")
     assert "✗ Check failed, please report it:" in card and "NOT equal" in card and "✓" not in card
 
 
@@ -97,8 +97,10 @@ def test_a_failed_check_is_not_hidden(run):
     [
         (Intervention(scale=False), "× 1.0000 = 5.66/√32"),
         (Intervention(temperature=2), "× 0.0884 = 0.5/√32"),
-        (Intervention(causal_mask=False), "mask lets it through"),
-        (Intervention(heads_uniform=frozenset({(2, 5)})), "0.0000, for this query was set to zeros"),
+        (Intervention(causal_mask=False), "mask none: every token may see every token"),
+        (Intervention(heads_uniform=frozenset({(2, 5)})), "0.0000, for this head's queries were set to zeros"),
+        (Intervention(edges_off=frozenset({(2, 5, 1, 3)}), causal_mask=False), "mask you took this edge away"),
+        (Intervention(edges_off=frozenset({(2, 5, 1, 0)})), "mask causal: the query may not see this key"),
     ],
 )
 def test_a_weight_of_a_changed_model_is_explained_as_it_was_made(opened, story, intervention, said):
@@ -108,6 +110,7 @@ def test_a_weight_of_a_changed_model_is_explained_as_it_was_made(opened, story, 
     text = card(opened(replace(base, run_key=replace(base.run_key, intervention=intervention))))
     assert said in text and f"weight {weight:.4f}" in text and "✓ Check" in text
     assert "in the changed model" in text
+    assert "inf" not in text.replace("information", "")
 
 
 def test_a_weight_after_generated_text_is_explained(opened, story):
@@ -175,5 +178,5 @@ def test_it_closes_by_its_button_and_with_the_page(opened):
 
 def test_tokens_are_never_markup(run):
     made = cell_arithmetic(run.attention[0], 0, 4, 1)
-    card = weight_card(made, Check(0, 0), "<script>alert(1)</script>", "<b>", "")
+    card = weight_card(made, Check(0, 0), "<script>alert(1)</script>", "<b>", "", "")
     assert "<script>" not in card and "&lt;b&gt;" in card

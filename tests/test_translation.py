@@ -118,7 +118,7 @@ def test_what_is_dropped_is_the_next_best(transformer):
 def test_a_larger_penalty_ranks_longer_ones_higher():
     short, long = Candidate((1,), -2.0, 0, True), Candidate((1, 2, 3), -3.0, 0, True)
     assert short.score(0) > long.score(0)  # -2 > -3
-    assert (short.score(1), long.score(1)) == (-2.0, -1.0)
+    assert (short.score(1), long.score(1)) == (-1.0, -0.75)  # of two tokens and of four: the end is one
     assert Candidate((), -1.0, 0, True).score(2) == -1.0
 
 

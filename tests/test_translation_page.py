@@ -70,8 +70,8 @@ def test_a_beam_as_a_tree():
     assert ends == [7, 4] and path(nodes, 7) == [0, 2, 6, 7]
     rows = ranked(beam, 1.0, lambda candidate: "".join(map(str, candidate.ids)))
     assert [(row["rank"], row["text"], row["score"], row["tokens"]) for row in rows] == [
-        (0, "24", -1.625 / 2, 2),
-        (1, "1", -0.75, 1),
+        (0, "24", -1.625 / 3, 3),  # the end is one of the tokens
+        (1, "1", -0.75 / 2, 2),
     ]
 
 
@@ -183,6 +183,8 @@ def test_a_beam_and_what_it_found(translate):
     assert len(tree["nodes"]) == 1 + sum(map(len, (*beam.steps, *beam.dropped)))
     assert [each["sum"] for each in tree["candidates"]] == [each.log_prob for each in beam.finished]
     assert [each["score"] for each in tree["candidates"]] == [each.score(0.5) for each in beam.finished]
+    for each in tree["candidates"]:
+        assert each["score"] == pytest.approx(each["sum"] / each["tokens"] ** 0.5)  # of what is shown
     assert "the 3 best are kept" in said(app)
 
 
@@ -193,6 +195,43 @@ def test_a_candidate_that_is_read_is_checked_against_reading_it_in_one_go(transl
     app = translate(target=text)
     assert component(app, "beam_tree")["chosen"] == 0
     assert "candidate 0 is what is read above" in said(app)
+
+
+def spelled(word: str) -> tuple[int, ...]:
+    """The ids of a word's letters, one by one: other tokens than the word is cut into."""
+    lm = session.language_model("translator")
+    ids = tuple(lm.encode(letter)[0].id for letter in word)
+    assert len(lm.encode(word)) < len(ids) + 1  # the end mark aside
+    return ids
+
+
+def read_ids(app) -> tuple[int, ...]:
+    """The tokens whose steps the page shows, without the end."""
+    return tuple(chip["id"] for chip in component(app, "token_chips")["chips"])[:-1]
+
+
+def test_the_tokens_of_a_target_are_read_not_its_text_cut_anew(translate):
+    ids = spelled("chat")
+    app = translate(target="chat", target_ids="".join(f"{id}." for id in ids))
+    assert read_ids(app) == ids and app.text_area(key="target").value == "chat"
+    assert "".join(f"{id}." for id in ids) in app.query_params["target_ids"]
+    app.text_area(key="target").set_value("chats").run()  # another text: its own tokens
+    assert read_ids(app) == read_ids(translate(target="chats"))
+    assert "target_ids" not in app.query_params and not app.exception
+
+
+def test_a_candidate_of_no_tokens_is_read_too(translate):
+    app = translate(target="", target_ids=".")
+    assert read_ids(app) == ()
+    assert "Nothing was written: the target is empty." in [info.value for info in app.info]
+    assert app.button(key="let_it_write").click().run() and read_ids(app) != ()
+
+
+@pytest.mark.parametrize("ids", ["1.2", "x", "9999999.", "1" * 9 + ".", "1." * 1001, "4.5.6."])
+def test_tokens_that_are_not_those_of_the_target_are_not_read(translate, ids):
+    app = translate(target="chat", target_ids=ids)
+    assert not app.exception and not app.error
+    assert read_ids(app) == read_ids(translate(target="chat"))
 
 
 def test_a_reference_is_compared(translate):

@@ -2,7 +2,9 @@
 
 import base64
 import json
+from dataclasses import replace
 from itertools import product
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,16 +13,17 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import BertConfig, BertForMaskedLM, BertModel, PreTrainedTokenizerFast
 
 from model import catalog
-from model.attention import layer_weights
+from model.attention import layer_weights, visible
 from model.blanks import Blanked, cut_behind, expectation, guess_in_turn, masked, put, restore, restore_all
 from model.pieces import token_of, tokens_of
+from model.run import Token
 from model.similarity import compare, share_above
 from tests.conftest import REPEATED
 from tests.test_any_model import SHAPE, said, tokenizer, values_of
 from tests.test_classification import write_classifier
 from viz.figures.scale import ColourScale
 from viz.figures.understanding import cosine_strip, seen_heatmap, token_cosines
-from viz.ui import sentiment, session, similarity
+from viz.ui import both_ways, sentiment, session, similarity
 
 TEXT = "the cat saw the dog"
 
@@ -291,6 +294,36 @@ def test_the_square_and_the_triangle_are_those_of_the_runs(understand, story):
     assert f"= {m * (m + 1) // 2:,} cells; **{m * (m + 1) // 2:,}** of them have weight" in said(app)
 
 
+def with_tokens(run, *tokens):
+    """A run, as if its text had been cut into these."""
+    return SimpleNamespace(info=run.info, tokens=tokens)
+
+
+def test_whether_two_models_cut_alike_is_looked_up(tiny_run):
+    text = "the cat"
+    the, cat = Token(1, b"the", 0, 3), Token(2, b" cat", 3, 7)
+    word_piece = (Token(5, b"the", 0, 3), Token(6, b"cat", 4, 7))  # without the space before a word
+    mark, halves = Token(0, b"[CLS]", 0, 0, special=True), (the, Token(3, b" c", 3, 5), Token(4, b"at", 5, 7))
+
+    def said(one, other) -> str:
+        return both_ways.cut_alike(with_tokens(tiny_run, *one), with_tokens(tiny_run, *other), text)
+
+    assert said((the, cat), word_piece).startswith("Both models cut this text into the same **2 tokens**")
+    marked = said((mark, the, cat), word_piece)
+    assert "cut this text alike, but not with the same special tokens: it is **3 tokens**" in marked
+    assert said((the, cat), halves).startswith("The two models do not cut the text alike: it is **2 tokens**")
+
+
+def test_a_weight_that_rounds_to_0_is_not_hidden_by_the_mask(tiny_run):
+    """A score far below the others has no weight left in float32, and may be looked at all the same."""
+    query = np.zeros_like(tiny_run.attention[0].query)
+    key = np.zeros_like(query)
+    query[:, 3, 0], key[:, 0, 0] = 100, 100
+    attention = replace(tiny_run.attention[0], query=query, key=key, scale=1.0)
+    assert layer_weights(attention)[0, 3, 1] == 0
+    assert visible(attention, 0)[3].nonzero()[0].tolist() == [0, 1, 2, 3]
+
+
 def test_one_head_of_each(understand, story):
     app = understand("both", maps="head", layer=1, head=2, decoder_layer=3, decoder_head=4)
     encoder = lm_of(app)
@@ -412,8 +445,9 @@ def test_the_judgement_is_the_classifiers(understand, judge):
     np.testing.assert_allclose(found.probability, probability, atol=1e-7)
     label = int(probability.argmax())
     assert f"**{judge.labels[label].capitalize()}**, says {judge.info.title}" in said(app)
-    np.testing.assert_array_equal(found.carried["occlusion"], judge.occlusion(tokens, 1))
-    np.testing.assert_array_equal(found.carried["gradient × input"], judge.gradient_x_input(tokens, 1))
+    for name, values in (("occlusion", judge.occlusion), ("gradient × input", judge.gradient_x_input)):
+        exact = values(tokens, 1)
+        np.testing.assert_array_equal(found.carried[name], np.where(np.abs(exact) < 1e-5, 0, exact))
     received = np.mean([layer_weights(layer).mean(axis=(0, 1)) for layer in judge.run(tokens).attention], axis=0)
     np.testing.assert_allclose(found.carried["attention received"], received, atol=1e-6)
     assert received.sum() == pytest.approx(1, abs=1e-5)
@@ -452,6 +486,12 @@ def test_the_rank_correlations_are_spearmans(understand):
         r = np.corrcoef(*(ranks(np.abs(carried[name])) for name in (one, other)))[0, 1]
         assert shown[f"{one.capitalize()} and {other}"] == f"{r:+.2f}".replace("-", "−")
     assert "Jain & Wallace (2019)" in said(app) and "Wiegreffe & Pinter (2019)" in said(app)
+
+
+def test_a_lead_within_the_margin_may_be_chance():
+    assert sentiment.ahead(0.05, 0.044) == "**wins by 5.0 points**"
+    assert sentiment.ahead(-0.036, 0.044) == "**loses by 3.6 points**, which may be chance"
+    assert sentiment.ahead(0.0001, 0.044) == "is **no better and no worse**"
 
 
 def test_the_stages_are_read_from_the_cards(understand):

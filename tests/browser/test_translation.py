@@ -115,6 +115,16 @@ def test_a_candidate_of_the_beam_is_read(lines, page):
     expect(page.locator(".st-key-target textarea")).to_have_value(text)
     expect(candidates.first).to_have_attribute("aria-pressed", "true")
     expect(page.get_by_text("candidate 0 is what is read above")).to_be_visible()
+    last = candidates.count() - 1
+    for i in range(last + 1):  # each is read by its own tokens, however its text would be cut
+        candidates.nth(i).click()
+        settle(page)
+        expect(candidates.nth(i)).to_have_attribute("aria-pressed", "true")
+        expect(page.get_by_text(f"candidate {i} is what is read above")).to_be_visible()
+    expect(page).to_have_url(re.compile("target_ids="))
+    page.reload()  # and the address keeps them
+    settle(page)
+    expect(page.get_by_text(f"candidate {last} is what is read above")).to_be_visible()
 
 
 @pytest.mark.parametrize(("kind", "said"), [("encoder", "encoder's own"), ("cross", "cross-attention")])

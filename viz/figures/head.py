@@ -75,6 +75,7 @@ def head_sentences(steps: HeadSteps, label: str, *, n_head: int, n_key_head: int
         if causal
         else ". Nothing is masked: in this model every token sees every token."
     )
+    sized = "shrunk" if steps.deviation > 1 else "stretched"
     rest = {1: "", 2: ", the other head's"}.get(n_head, f", those of the {n_head - 1} other heads")
     return [
         _step(
@@ -88,8 +89,10 @@ def head_sentences(steps: HeadSteps, label: str, *, n_head: int, n_key_head: int
         ),
         _step(
             "Layer norm",
-            "The numbers are moved to mean 0 and shrunk to deviation 1, then each gets a factor and a summand that "
-            "the model has learned. So all that follows reads vectors of the same size.",
+            "The numbers are moved to mean 0 and {sized} to deviation 1, divided by their own, {deviation:.4f}; then "
+            "each gets a factor and a summand that the model has learned.",
+            sized=sized,
+            deviation=steps.deviation,
         ),
         _step(
             "Query, key and value",

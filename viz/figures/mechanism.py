@@ -1,15 +1,55 @@
-"""Two runs beside each other, as trained and changed: what may come next, and how surprising each token is."""
+"""Two runs beside each other, as trained and changed: what may come next, how surprising each token is; and which of
+the switches do nothing there.
+"""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import plotly.graph_objects as go
 
+from model.intervention import Intervention
+from model.run import DenseAttention, ModelRun
 from viz.figures import axes, theme
 from viz.figures.numbers import percent
 
+# a change of a loss by less, in nats, does not count: the same model run by another path differs by about 1e-6, and
+# 0.001 is a probability that is 1.001 times another
+COUNTS = 0.001
 _MOST_PAIRS = 64  # of bars: more are too thin to see
 _LEGEND = {"orientation": "h", "y": 1, "yanchor": "bottom", "x": 0, "xanchor": "left", "traceorder": "normal"}
+
+
+def without_effect(run: ModelRun, change: Intervention) -> list[str]:
+    """Which parts of a change of this run, as trained, do nothing to what the model computes; each with the reason."""
+    said, off = [], change.heads_off
+    for layer, head in change.heads_uniform & off:
+        said.append(f"Layer {layer}, head {head} uniform: it is off and writes nothing, wherever it looks.")
+    for layer, head, query in change.rows_off:
+        if (layer, head) in off:
+            said.append(f"Layer {layer}, head {head} off for query {query}: it is off for every query.")
+    for layer, head, query, key in change.edges_off:
+        edge = f"Layer {layer}, head {head}, query {query} does not see key {key}"
+        if (layer, head) in off:
+            said.append(f"{edge}: the head is off and writes nothing, whatever it sees.")
+        elif (layer, head, query) in change.rows_off:
+            said.append(f"{edge}: the head is off for this query and writes nothing there.")
+    if len(run.tokens) == 1 and not run.source:
+        parts = [f"Layer {layer}, head {head} uniform" for layer, head in change.heads_uniform - off]
+        parts += ["Without the causal mask"] * (not change.causal_mask) + ["Without the scale"] * (not change.scale)
+        parts += [f"Softmax temperature {change.temperature:g}"] * (change.temperature != 1)
+        return said + [f"{part}: a token alone gives all its weight to itself, whatever the score." for part in parts]
+    layers = [layer for kind in run.kinds for layer in run.layers(kind)]
+    if change.scale or any(isinstance(layer, DenseAttention) or layer.whole_scale is None for layer in layers):
+        return said
+    if all(abs(layer.whole_scale * change.temperature - 1) < 1e-6 for layer in layers):
+        if change.temperature == 1:
+            said.append("Without the scale: in this model it is 1.")
+        elif not any(layer.soft_cap or layer.bias is not None for layer in layers):  # those are divided too
+            one = f"1/{change.temperature:g}"
+            said.append(
+                f"Without the scale, at temperature {change.temperature:g}: the scale was {one}, so both cancel."
+            )
+    return said
 
 
 def next_token_pairs(labels: Sequence[str], probability: Mapping[str, np.ndarray]) -> go.Figure:
@@ -60,11 +100,16 @@ def token_losses(labels: Sequence[str], losses: Mapping[str, np.ndarray]) -> go.
 def token_loss_changes(labels: Sequence[str], before: np.ndarray, after: np.ndarray) -> go.Figure:
     """How much the loss of each token but the first rose or fell, in nats, from `before` (T - 1,) to `after`.
 
-    For a text too long for two bars a token.
+    For a text too long for two bars a token. What changes by less than `COUNTS` is called neither.
     """
     change = after - before
-    rose = {"falls": np.where(change < 0, change, np.nan), "rises": np.where(change >= 0, change, np.nan)}
-    fig = _over_tokens(labels, rose, "by %{y:+.3f} nats")
+    kinds = {
+        "falls": change <= -COUNTS,
+        "rises": change >= COUNTS,
+        f"changes by less than {COUNTS:g}": np.abs(change) < COUNTS,
+    }
+    series = {name: np.where(those, change, np.nan) for name, those in kinds.items()}
+    fig = _over_tokens(labels, series, "by %{y:+.3f} nats")
     fig.update_layout(barmode="overlay", bargap=0, yaxis={"title": "change of loss, nats"})
     return fig
 

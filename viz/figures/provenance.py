@@ -9,6 +9,7 @@ from model.attention import CellArithmetic
 from model.explanation import Explained
 from model.reading import Rule
 from viz.figures import theme
+from viz.figures.numbers import how_far
 
 TOLERANCE = 1e-6  # what the check allows between single and double precision, for a weight up to 1
 
@@ -30,12 +31,26 @@ class Check:
         return self.difference <= TOLERANCE * max(1.0, abs(self.again))
 
 
-def weight_card(cell: CellArithmetic, check: Check, query: str, key: str, place: str) -> str:
-    """One weight of one head. `query` and `key`: the tokens; `place`: their positions, layer and head, in words."""
+@dataclass(frozen=True)
+class Changes:
+    """What was changed about one cell in this run."""
+
+    edge_off: bool = False
+    uniform: bool = False  # its head
+
+
+def weight_card(
+    cell: CellArithmetic, check: Check, query: str, key: str, place: str, mask: str, changes: Changes | None = None
+) -> str:
+    """One weight of one head. `query` and `key`: the tokens; `place`: their positions, layer and head, in words.
+
+    `mask`: which mask there is, in words: "causal", or "" for none.
+    """
+    changes = changes or Changes()
     n, d_head = len(cell.row_scores), len(cell.query)
     ratio = cell.scale * d_head**0.5
     steps = [
-        ("q·k", f"{cell.dot:.4f}" + ("" if cell.query.any() else ", for this query was set to zeros")),
+        ("q·k", f"{cell.dot:.4f}" + (", for this head's queries were set to zeros" if changes.uniform else "")),
         *(
             [("scaled", f"its query came multiplied by {cell.query_scale:.4f}")]
             if cell.query_scale not in (1, None)
@@ -43,14 +58,23 @@ def weight_card(cell: CellArithmetic, check: Check, query: str, key: str, place:
         ),
         ("scale", f"× {cell.scale:.4f} = " + ("1" if abs(ratio - 1) < 1e-6 else f"{ratio:.3g}") + f"/√{d_head}"),
         *([("soft cap", f"{cell.soft_cap:g} · tanh(score / {cell.soft_cap:g})")] if cell.soft_cap else []),
-        *([("position", f"+ {cell.bias:.4f}")] if cell.bias else []),
-        ("mask", "forbids it: the query may not see this key" if cell.masked else "lets it through"),
+        *([("added", f"+ {cell.bias:.4f}, by this model")] if np.isfinite(cell.bias) and cell.bias else []),
+        ("mask", _masked(cell, mask, changes)),
         ("score", "−∞" if cell.masked else f"{cell.score:.4f}"),
         ("softmax", f"e^(score − max) = {cell.exponential:.4f}, max {cell.row_scores.max():.4f}"),
         ("row's sum", f"÷ {cell.denominator:.4f}"),
         ("weight", f"<b>{cell.weight:.4f}</b>, number {cell.rank + 1} of {n} in its row"),
     ]
     return _card(f"“{html.escape(query)}” looks at “{html.escape(key)}”", place, check, steps)
+
+
+def _masked(cell: CellArithmetic, mask: str, changes: Changes) -> str:
+    """What the mask, or the visitor, does to a cell."""
+    if changes.edge_off:
+        return "you took this edge away: the query does not see this key"
+    if cell.masked:
+        return f"{mask}: the query may not see this key" if mask else "the query may not see this key"
+    return f"{mask}: lets it through" if mask else "none: every token may see every token"
 
 
 def given_card(weight: float, rank: int, n: int, check: Check, query: str, key: str, place: str) -> str:
@@ -95,7 +119,7 @@ def _card(title: str, place: str, check: Check, steps: list[tuple[str, str]]) ->
         f"<style>{_CSS}</style><div class='weight-card' role='region' aria-label='Where this number comes from'>"
         f"<div class='what'>{title}</div><div class='where'>{html.escape(place)}</div><div class='steps'>{rows}</div>"
         f"<div class='check'><b>{verdict}</b> {way} in double precision it is {again}, {same} "
-        f"(difference {check.difference:.0e}).</div></div>"
+        f"(difference {how_far(check.difference)}).</div></div>"
     )
 
 

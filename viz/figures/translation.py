@@ -113,7 +113,7 @@ def ranked(beam: Beam, length_penalty: float, text: Callable[[Candidate], str]) 
             "text": text(each),
             "score": each.score(length_penalty),
             "log-probability": each.log_prob,
-            "tokens": len(each.ids),
+            "tokens": each.length,
         }
         for rank, each in enumerate(beam.finished)
     ]

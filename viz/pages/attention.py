@@ -15,6 +15,7 @@ from viz.components.layer_graph import layer_graph
 from viz.components.token_arcs import token_arcs
 from viz.components.token_graph import token_graph
 from viz.figures.attention import attention_heatmap, cells_pooled, is_clickable
+from viz.figures.numbers import how_far
 from viz.figures.score_scale import weights_formula
 from viz.guard import handler, section
 from viz.plain import plain
@@ -206,7 +207,7 @@ def show_checks(run: ModelRun, read_now: Reading, rule: Rule) -> None:
     error = float(np.abs(attention_weights(run.layers(rule.of)[layer], head).sum(axis=1) - 1).max())
     check(
         error < 1e-5,
-        f"every row of layer {layer}, head {head} adds up to 1; the largest difference is **{error:.1e}**.",
+        f"every row of layer {layer}, head {head} adds up to 1; the largest difference is **{how_far(error)}**.",
     )
     if not (exact := run.layers(rule.of)[layer].exact):
         caption(
@@ -223,7 +224,7 @@ def show_checks(run: ModelRun, read_now: Reading, rule: Rule) -> None:
     check(
         difference < (1e-3 if exact else 0.03),
         f"layer {layer} done again by hand from these weights, {weights_formula(run.attention[layer])}, gives what the "
-        f"model itself computed on its fast path; the largest difference is **{difference:.1e}**.",
+        f"model itself computed on its fast path; the largest difference is **{how_far(difference)}**.",
     )
 
 

@@ -7,6 +7,7 @@ import streamlit as st
 from model import measures
 from viz.components.token_chips import token_chips
 from viz.figures import embeddings as figures
+from viz.figures.numbers import how_far
 from viz.guard import section
 from viz.plain import plain
 from viz.ui import controls, pictures, session
@@ -97,7 +98,7 @@ def entering_as_a_sum(difference: float) -> None:
     check(
         difference < 1e-5,
         f"for each of the {len(labels)} tokens of this run, the sum was made again and compared with what the model "
-        f"put into block 0. The largest difference is **{f'{difference:.1e}' if difference else 0}**.",
+        f"put into block 0. The largest difference is **{how_far(difference)}**.",
     )
 
 
@@ -270,12 +271,13 @@ def through_layers() -> None:
             alt=f"Length of the vector by layer: {', '.join(f'{value:.2f}' for value in norms)}.",
             table=lambda: pd.DataFrame({"length": norms}),
         )
-    turned = int(cosines.argmin()) + 1
+    # a turn too small to be told from rounding is none
+    turned = "No block turned it" if cosines.min() > 1 - 1e-6 else f"Block {int(cosines.argmin())} turned it most"
     with right:
         pictures.picture(
             figures.layer_turns(cosines),
             key="turns",
-            how=f"Whether a block turned it: 1 is the same direction as before. Block {turned - 1} turned it most.",
+            how=f"Whether a block turned it: 1 is the same direction as before. {turned}.",
             alt=f"Cosine to the layer before: {', '.join(f'{value:.3f}' for value in cosines)}.",
             table=lambda: pd.DataFrame({"cosine": cosines}, index=range(1, n_layer + 1)),
         )

@@ -7,6 +7,7 @@ from model.head import HeadSteps, head_steps
 from model.run import ModelRun
 from viz.components.head_steps import head_pictures
 from viz.figures.head import head_formula, head_sentences
+from viz.figures.numbers import how_far
 from viz.guard import section
 from viz.plain import plain
 from viz.ui import controls, provenance, session
@@ -135,12 +136,12 @@ def show_checks(steps: HeadSteps, layer: int) -> None:
     check(
         steps.vector_difference < 1e-4,
         "q and all k and v, made here from the hidden vectors and the layer's parameters, equal what the model itself "
-        f"used; the largest difference is **{steps.vector_difference:.1e}**.",
+        f"used; the largest difference is **{how_far(steps.vector_difference)}**.",
     )
     check(
         steps.weight_difference < 1e-4,
         "the weights of this path equal those that the attention page shows; the largest difference is "
-        f"**{steps.weight_difference:.1e}**.",
+        f"**{how_far(steps.weight_difference)}**.",
     )
 
 

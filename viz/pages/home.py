@@ -137,6 +137,6 @@ st.markdown(
     f"reads up to {info.n_context:,} tokens"
 )
 st.caption(
-    "No account, no download, no GPU: the model runs where Regard runs, and every number on every page is computed "
-    "from this run of your text."
+    "The model runs where Regard runs. Every weight, vector and probability of your text is computed from a run of it, "
+    "here and now."
 )

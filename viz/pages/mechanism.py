@@ -6,12 +6,13 @@ from functools import partial
 import numpy as np
 import streamlit as st
 
-from model.attention import attention_weights
+from model.attention import attention_weights, visible
 from model.intervention import UNCHANGED, Intervention
 from model.run import ModelRun, VisitorError
 from viz.figures import score_scale
 from viz.figures.attention import attention_heatmap, cells_pooled, is_clickable
-from viz.figures.numbers import percent
+from viz.figures.mechanism import without_effect
+from viz.figures.numbers import how_far, percent
 from viz.figures.scale import ColourScale, colour_scale
 from viz.guard import handler, part, section
 from viz.plain import plain
@@ -21,6 +22,8 @@ from viz.ui.prose import check, quoted
 
 # 1 is as trained; between neighbours lies the same factor, but for rounding
 TEMPERATURES = [0.1, 0.125, 0.16, 0.2, 0.25, 0.32, 0.4, 0.5, 0.63, 0.8, 1, 1.25, 1.6, 2, 2.5, 3.2, 4, 5, 6.3, 8, 10]
+# a change of a weight by less does not count: rounding, of single and of half precision
+ROUNDING, HALF_PRECISION = 1e-6, 5e-3
 TOGGLES = ("mask_off", "scale_off", "positions_off", "head_uniform", "head_off", "row_off", "edge_off")
 
 
@@ -77,7 +80,7 @@ def choose_change(run: ModelRun) -> Intervention:
             "The mask hides what comes after a token; without it, weights appear right of the diagonal, and the model "
             "sees the answers."
             if info.causal
-            else "This model has no mask: it was trained to look both ways."
+            else "This model has no causal mask: its tokens look both ways."
         )
     with cards[1]:
         usual = all(map(score_scale.is_usual, run.attention))
@@ -97,8 +100,8 @@ def choose_change(run: ModelRun) -> Intervention:
     with cards[3]:
         switch("Without positions", "positions_off")
         caption(
-            "Position vectors say where a token stands; without them, a head that looks back by a fixed distance loses "
-            "its way."
+            "Position vectors say where a token stands; without them, "
+            + ("only the mask still tells what came before what." if info.causal else "nothing tells the order.")
         )
     with cards[4]:
         switch(f"Layer {layer}, head {head} uniform", "head_uniform")
@@ -135,8 +138,10 @@ def switch(label: str, key: str, **options) -> None:
 
 def edge_can_go(run: ModelRun, query: int, key: int) -> bool:
     """Whether there is such an edge, and another one that is left."""
-    visible = len(run.tokens) if st.session_state.mask_off or not run.info.causal else query + 1
-    return key < visible > 1
+    sees = visible(run.attention[st.session_state.layer], st.session_state.head)[query]  # (T,)
+    if st.session_state.mask_off and run.info.causal:
+        sees = sees | (np.arange(len(sees)) > query)
+    return bool(sees[key]) and int(sees.sum()) > 1
 
 
 def chosen_change(run: ModelRun) -> Intervention:
@@ -202,6 +207,8 @@ def show_summary(trained: ModelRun, changed: ModelRun) -> None:
             on_click=handler(as_trained_again),
             disabled=change == UNCHANGED,
         )
+    if idle := without_effect(trained, change):
+        st.info("These do nothing here:\n" + "".join(f"\n- {sentence}" for sentence in idle), icon=":material/block:")
     if change != UNCHANGED and len(trained.tokens) > 1 and effect.predicts_next(trained):
         st.markdown(
             f"Loss on this text: {trained.predictions.loss:.3f} nats a token as trained, "
@@ -243,7 +250,7 @@ def show_maps(trained: ModelRun, changed: ModelRun) -> None:
         show_map(changed, after, "changed", colours, token, key)
     with columns[1]:
         show_weight(changed, after, "changed", token, key)
-    difference.markdown(map_difference(trained, changed, before, after))
+    difference.markdown(map_difference(trained, changed, layer, before, after))
     try:
         error = session.recomputed(session.current_key(intervention=changed.intervention), layer)
     except VisitorError as unknown:
@@ -252,7 +259,7 @@ def show_maps(trained: ModelRun, changed: ModelRun) -> None:
     check(
         error < (1e-3 if changed.attention[layer].exact else 0.03),
         f"layer {layer} of the changed model done again by hand from these weights gives what the model itself "
-        f"computed; the largest difference is **{f'{error:.1e}' if error else 0}**.",
+        f"computed; the largest difference is **{how_far(error)}**.",
     )
 
 
@@ -323,13 +330,14 @@ def open_cell(change: Intervention, query: int, key: int) -> None:
     provenance.open_card(state.layer, state.head, query, key, intervention=change, also=["mechanism"])
 
 
-def map_difference(trained: ModelRun, changed: ModelRun, before: np.ndarray, after: np.ndarray) -> str:
+def map_difference(trained: ModelRun, changed: ModelRun, layer: int, before: np.ndarray, after: np.ndarray) -> str:
     """What the change did to the map, in this run's numbers."""
-    change = np.abs(after - before)
-    if change.max() < 1e-6:
-        same = "**This map has not changed.**"
+    exact = trained.attention[layer].exact and changed.attention[layer].exact
+    change, least = np.abs(after - before), ROUNDING if exact else HALF_PRECISION
+    if change.max() < least:
+        same = f"**This map has not changed**: no weight has by {least:f}".rstrip("0") + " or more."
         if changed.intervention.heads_off or changed.intervention.rows_off:
-            return f"{same} A head that is switched off still looks; what it finds is missing in the layers above."
+            return f"{same} A head that is switched off still looks; what it finds is missing in what comes after it."
         return same
     query, key = np.unravel_index(change.argmax(), change.shape)
     labels = trained.labels

@@ -1,5 +1,7 @@
 """The translation page: a source and what is written from it, and cross-attention between the two."""
 
+import contextlib
+
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -64,10 +66,10 @@ def type_both() -> None:
             "Source", key="own_source", height=90, on_change=handler(lambda: session.read_next(state.own_source))
         )
     with right:
-        try:
-            written = "" if state.own_target else session.text_of(session.current_key())
-        except VisitorError:
-            written = ""  # the page says below what is wrong
+        key, written = None, ""
+        with contextlib.suppress(VisitorError):  # the page says below what is wrong
+            key = session.current_key()
+            written = "" if state.own_target else session.text_of(key)
         st.text_area(
             "Translation",
             key="own_target",
@@ -77,14 +79,15 @@ def type_both() -> None:
             help="Empty: the model writes it itself, the most probable token each time. Type one of your own to see "
             "how probable the model finds it.",
         )
-        if state.own_target:
+        if key and not key.writes_itself:
             st.button(
                 "Let the model write it",
+                key="let_it_write",
                 icon=":material/restart_alt:",
                 on_click=handler(session.read_target),
                 args=("",),
             )
-        else:
+        elif key:
             caption("Written by the model, greedily. Type a translation of your own to have that one read.")
     st.pills("Try", EXAMPLES, key="try_source", label_visibility="collapsed", on_change=handler(try_example))
 

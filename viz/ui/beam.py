@@ -9,6 +9,7 @@ import streamlit as st
 from model.beam import Beam, Candidate
 from model.run import ModelRun
 from viz.components.beam_tree import beam_tree as draw_tree
+from viz.figures.numbers import how_far
 from viz.figures.translation import beam_tree, ranked
 from viz.guard import section
 from viz.plain import plain
@@ -30,7 +31,7 @@ def show(run: ModelRun) -> None:
         return
     width, penalty = choose()
     # whatever target is read now: the search writes its own
-    beam = session.beam_of(replace(session.current_key(), target=""), width, penalty)
+    beam = session.beam_of(replace(session.current_key(), target="", target_ids=None), width, penalty)
     nodes, ends = beam_tree(beam, lambda id: session.current_model().token(id).label, END)
     candidates = ranked(beam, penalty, text_of)
     written = tuple(token.id for token in run.tokens[1:])
@@ -40,8 +41,9 @@ def show(run: ModelRun) -> None:
     caption(
         f"Left to right, one token a step, with the log-probability so far. Of all ways to go on, the {width} best are "
         f"kept{'' if width > 1 else ': greedy decoding'}; below, {n_dropped} that were looked at and dropped. Pale: "
-        "nothing that grew from it was kept. The thick path leads to the best score, log-probability ÷ length ^ "
-        "penalty. Point at a node or a candidate to see its path; click a finished one to read it."
+        "nothing that grew from it was kept. The thick path leads to the best score, log-probability ÷ tokens ^ "
+        "penalty, where the end is one of the tokens. Point at a node or a candidate to see its path; click a finished "
+        "one to read it."
     )
     if not any(each.finished for each in beam.finished):
         st.warning("No candidate came to an end within the model's context: these are what was being written.")
@@ -64,15 +66,15 @@ def choose() -> tuple[int, float]:
             0.1,
             key="penalty",
             bind="query-params",
-            help="A candidate's log-probability is divided by its length to this power. 0: short ones win, for each "
-            "token costs; more favours long ones.",
+            help="A candidate's log-probability is divided by its number of tokens, with the end, to this power. 0: "
+            "short ones win, for each token costs; more favours long ones.",
         )
     return width, penalty
 
 
 def checks(run: ModelRun, beam: Beam, chosen: int | None) -> None:
     best = beam.finished[0]
-    greedy = session.current_key().target == ""
+    greedy = session.current_key().writes_itself
     if chosen is None:
         said = "What is read above" + (", written greedily," if greedy else "")
         caption(f"{said} is not among these candidates. The best of them: {quoted(text_of(best))}.")
@@ -85,15 +87,15 @@ def checks(run: ModelRun, beam: Beam, chosen: int | None) -> None:
     check(
         difference < 1e-3,
         f"candidate {chosen} is what is read above. The search found its log-probability token by token, with a cache "
-        f"of keys and values; read in one go, without it, it is the same; the difference is **{difference:.1e}**.",
+        f"of keys and values; read in one go, without it, it is the same; the difference is **{how_far(difference)}**.",
     )
 
 
 def read(candidate: Candidate) -> None:
-    session.read_target(text_of(candidate))
+    session.read_tokens(candidate.ids)
     st.rerun()
 
 
 def text_of(candidate: Candidate) -> str:
     token = session.current_model().token
-    return decoding.written_text([token(id) for id in candidate.ids])
+    return session.written_text(map(token, candidate.ids))

@@ -9,7 +9,7 @@ from model.run import ModelRun, Token, VisitorError
 from viz.components.bar_list import Row, bar_list
 from viz.components.token_line import Piece, token_line
 from viz.figures import theme
-from viz.figures.numbers import percent
+from viz.figures.numbers import how_far, percent
 from viz.guard import handler
 from viz.plain import plain
 from viz.ui import session
@@ -322,12 +322,12 @@ def check_sum(run: ModelRun, found: dict[int, np.ndarray | None]) -> None:
         return
     total = max(abs(float(np.exp(log_prob).sum()) - 1) for log_prob in made.values())
     shown_now = run.predictions
-    apart = max(
+    largest = max(
         float(np.abs(np.exp(log_prob[shown_now.top_id[i]]) - np.exp(shown_now.top_log_prob[i])).max())
         for i, log_prob in made.items()
     )
     check(
-        total < 1e-6 and apart < 1e-4,
+        total < 1e-6 and largest < 1e-4,
         f"all {run.info.n_vocab:,} probabilities of each blank, made again from its last vector, add up to 1 and are "
-        f"those of the run; the largest difference is **{apart:.1e}**.",
+        f"those of the run; the largest difference is **{how_far(largest)}**.",
     )

@@ -7,8 +7,9 @@ import numpy as np
 import streamlit as st
 
 from model import catalog
+from model.attention import visible
 from model.reading import Rule
-from model.run import ModelRun
+from model.run import ModelRun, Token
 from viz.components.token_line import Piece, token_line
 from viz.figures import theme
 from viz.figures.attention import is_clickable
@@ -38,6 +39,7 @@ class Side:
     run_key: RunKey
     rule: Rule
     weights: np.ndarray  # (T, T)
+    visible: np.ndarray  # (T, T) of bool: what the masks of the heads that are read let a token look at
     position: int  # of the token that both are asked about
 
     @property
@@ -46,8 +48,8 @@ class Side:
 
     @property
     def sees(self) -> np.ndarray:
-        """The keys with weight for that token."""
-        return np.flatnonzero(self.weights[self.position] > 0)
+        """The keys that this token may look at, whatever weight it gives them."""
+        return np.flatnonzero(self.visible[self.position])
 
 
 @section("both")
@@ -87,7 +89,8 @@ def show() -> None:
         with column:
             st.subheader(f"{'A square' if name == 'square' else 'A triangle'}: {plain(run.info.title)}", anchor=False)
             rule = choose_rule(run, name, maps)
-            sides.append(Side(name, key, rule, session.reading_of(key, rule).weights, position))
+            sees = np.logical_or.reduce([visible(run.attention[layer], head) for layer, head in rule.heads])
+            sides.append(Side(name, key, rule, session.reading_of(key, rule).weights, sees, position))
     scale = colour_scale(np.concatenate([side.weights.ravel() for side in sides]), log=colours == "log", fitted=True)
     for column, side in zip(columns, sides, strict=True):
         with column:
@@ -107,7 +110,7 @@ def choose_token(run: ModelRun) -> int:
     if st.session_state.get("asked_token") not in there:
         st.session_state.asked_token = there[len(there) // 2]
     if len(there) == 1:
-        st.markdown(f"The text has one token: {quoted(run.labels[there[0]])}. It can only see itself.")
+        st.markdown(f"The text has one token: {quoted(run.labels[there[0]])}.")
         return there[0]
     return st.select_slider(
         "What does this token see?",
@@ -148,9 +151,9 @@ def show_side(side: Side, scale: ColourScale) -> None:
         Piece(
             label,
             f"{i} “{run.labels[i]}” looks at {k} “{label}”\n"
-            + (f"weight {row[k]:.4f}\nclick: how it was made" if row[k] > 0 else "weight 0: it cannot see it"),
+            + (f"weight {row[k]:.4f}\nclick: how it was made" if k in sees else "not seen: weight 0"),
             theme.signed_background(float(np.sqrt(row[k] / largest)), 1.6) if row[k] > 0 else "transparent",
-            "changed" if k == i else "" if row[k] > 0 else "mark",
+            "changed" if k == i else "" if k in sees else "mark",
         )
         for k, label in enumerate(run.labels)
     ]
@@ -190,24 +193,14 @@ def pick_cell(side: Side) -> None:
 
 def say_difference(square: Side, triangle: Side) -> None:
     ahead = [float(np.triu(side.weights, 1).sum() / len(side.weights)) for side in (square, triangle)]
-    n, m = len(square.weights), len(triangle.weights)
+    m = len(triangle.weights)
     st.markdown(
         f"Of all the weight in the square, **{percent(ahead[0])}** lies on tokens that come later; in the triangle, "
         f"**{percent(ahead[1])}**. {plain(triangle.run.info.title)} learned to write, one token after the other: what "
-        "comes later is what it must guess, so a mask hides it. An encoder guesses what was hidden in the middle, so "
-        "it may look at both sides."
+        "comes later is what it must guess, so a mask hides it. An encoder reads a text that is all there, "
+        "and may look both ways."
     )
-    st.markdown(
-        f"The two models do not cut the text alike: it is **{n} tokens** for {plain(square.run.info.title)} and "
-        f"**{m}** for {plain(triangle.run.info.title)}, each by the vocabulary that it was trained with. So a row on "
-        "the left and the row at the same height on the right may stand for different pieces; the outlined rows begin "
-        "at the same character."
-        + (
-            f" What reads {quoted(mask)} as a blank on the left is plain text on the right."
-            if (mask := typed_mask())
-            else ""
-        )
-    )
+    st.markdown(cut_alike(square.run, triangle.run, session.current_text()) + read_as_blank(triangle.run))
     possible = m * (m + 1) // 2
     seen = int((triangle.weights > 0).sum())
     check(
@@ -217,7 +210,43 @@ def say_difference(square: Side, triangle: Side) -> None:
     )
 
 
-def typed_mask() -> str:
-    """The mask as it stands in the text, if it does."""
-    mask = session.current_model().mask_token()
-    return mask.label if mask and mask.label in session.current_text() else ""
+def cut_alike(square: ModelRun, triangle: ModelRun, text: str) -> str:
+    """Whether both models cut the text into the same pieces, and stand on the same rows, in a sentence or two."""
+    pieces = [
+        [place for token in run.tokens if not token.special and (place := place_of(token, text))]
+        for run in (square, triangle)
+    ]
+    n, m = len(square.tokens), len(triangle.tokens)
+    one, other = (quoted(run.info.title) for run in (square, triangle))
+    if pieces[0] != pieces[1]:
+        return (
+            f"The two models do not cut the text alike: it is **{n} tokens** for {one} and **{m}** for {other}. So a "
+            "row on the left and the row at the same height on the right may stand for different pieces; the outlined "
+            "rows stand for the same place in the text."
+        )
+    if [token.special for token in square.tokens] == [token.special for token in triangle.tokens]:
+        return f"Both models cut this text into the same **{n} tokens**: rows at the same height stand for one piece."
+    return (
+        f"Both models cut this text alike, but not with the same special tokens: it is **{n} tokens** for {one} and "
+        f"**{m}** for {other}. The outlined rows stand for the same piece."
+    )
+
+
+def place_of(token: Token, text: str) -> tuple[int, int] | None:
+    """Where the visible part of a token stands in the text: some tokenizers count the space before a word, some do not.
+
+    None if nothing of it is visible.
+    """
+    piece = text[token.start : token.end]
+    start = token.start + len(piece) - len(piece.lstrip())
+    return (start, start + len(piece.strip())) if piece.strip() else None
+
+
+def read_as_blank(triangle: ModelRun) -> str:
+    """What becomes of a mask that stands in the text, for a model that has none; nothing if none does."""
+    mask, text = session.current_model().mask_token(), session.current_text()
+    if mask is None or (at := text.find(name := mask.piece.decode(errors="replace"))) < 0:
+        return ""
+    if any(token.special and token.start <= at < token.end for token in triangle.tokens):
+        return ""
+    return f" {quoted(name)} is a blank on the left, and plain text on the right."

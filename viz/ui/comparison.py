@@ -4,6 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from model.comparison import Comparison, Matches, compare
+from viz.figures.numbers import how_far
 from viz.guard import section
 from viz.ui import session
 from viz.ui.pictures import caption
@@ -47,7 +48,7 @@ def show() -> None:
     difference = max(abs(found.bleu - found.bleu_by_hand), abs(found.chrf - found.chrf_by_hand))
     check(
         difference < 1e-6,
-        f"both made again from the counts in these tables; the largest difference is {difference:.0e}.",
+        f"both made again from the counts in these tables; the largest difference is {how_far(difference)}.",
     )
 
 

@@ -42,8 +42,14 @@ def open_token(i: int) -> None:
 
 
 def add_to_text() -> None:
-    text = st.session_state.text + written(st.session_state.generated)
+    steps = st.session_state.generated
+    text = st.session_state.text + written(steps)
     session.read_next(text)
+    if not st.session_state.get("chat"):
+        were = (*session.current_tokens(), *(step.token for step in steps if not step.token.special))
+        now = session.encoded(session.current_model(), text)
+        if [token.id for token in now] != [token.id for token in were]:
+            st.toast(f"As text it is cut anew: into {len(now)} tokens, not the {len(were)} that were read and written.")
     start_anew()
     st.session_state.generated_from = (session.model_name(), text)
 

@@ -109,19 +109,15 @@ def numbers(tokens: list[Token], log_prob: np.ndarray, rank: list[int]) -> pd.Da
 
 def one_step(run: ModelRun, step: int, token: Token, probability: float, rank: int) -> None:
     """The decoder at one step: it has read the tokens up to `step`, and chooses the next."""
-    so_far = written_text(run.tokens[1 : step + 1])
+    so_far = session.written_text(run.tokens[1 : step + 1])
     # the last step's token may be the end, of which nothing is to be seen in the text
-    after = f" ⟨{token.label}⟩" if token.special else written_text([token])
+    after = f" ⟨{token.label}⟩" if token.special else session.written_text([token])
     st.html(growing_text(so_far, after, st.context.theme.type or "light"))
     left, right = st.columns(2, gap="large")
     with left:
         candidates(run, step, token, probability, rank)
     with right:
         looked_at(run, step)
-
-
-def written_text(tokens: list[Token] | tuple[Token, ...]) -> str:
-    return b"".join(token.piece for token in tokens if not token.special).decode(errors="replace")
 
 
 def candidates(run: ModelRun, step: int, token: Token, probability: float, rank: int) -> None:

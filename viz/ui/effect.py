@@ -7,13 +7,14 @@ import streamlit as st
 from model.generation import Sampling, next_token
 from model.intervention import UNCHANGED
 from model.run import ModelRun
-from viz.figures.mechanism import has_room_for_pairs, next_token_pairs, token_loss_changes, token_losses
+from viz.figures.mechanism import COUNTS, has_room_for_pairs, next_token_pairs, token_loss_changes, token_losses
 from viz.figures.numbers import percent
 from viz.ui import session
 from viz.ui.pictures import picture
 from viz.ui.prose import quoted
 
 N_BEST = 6  # next tokens of each run
+ROUNDING = 1e-6  # of a probability
 
 
 def predicts_next(run: ModelRun) -> bool:
@@ -28,6 +29,10 @@ def show_next_token(trained: ModelRun, changed: ModelRun) -> None:
         for name, run in runs_shown(trained, changed).items()
     }
     best = {name: np.argsort(-p, kind="stable")[:N_BEST].tolist() for name, p in probability.items()}
+    first, *_ = best["as trained"]
+    for name, p in probability.items():  # what is as probable as the best, but for rounding, is not overtaken
+        if first in best[name] and p.max() - p[first] < ROUNDING:
+            best[name] = [first, *(id for id in best[name] if id != first)]
     favourite = {
         name: f"{quoted(lm.token(ids[0]).label)} ({percent(probability[name][ids[0]])}) {name}"
         for name, ids in best.items()
@@ -73,8 +78,8 @@ def show_loss(trained: ModelRun, changed: ModelRun) -> None:
     else:
         fig = token_loss_changes(labels, *losses.values())
         how = (
-            "What the change adds to the loss of each token: above 0 it became harder to predict, below 0 easier. The "
-            "first token has no loss."
+            "What the change adds to the loss of each token: above 0 it became harder to predict, below 0 easier; by "
+            f"less than {COUNTS:g} nats, neither. The first token has no loss."
         )
     worst = "; ".join(f"{name}, at most {v.max():.2f}, for “{labels[v.argmax() + 1]}”" for name, v in losses.items())
     picture(
@@ -104,8 +109,8 @@ def show_metrics(loss: dict[str, float]) -> None:
 def loss_in_words(before: float, after: float) -> str:
     """What a difference in loss means: the ratio of the geometric means of the probabilities."""
     difference = after - before
-    if abs(difference) < 0.0005:
-        return "On this text, the change makes **no difference** to the loss."
+    if abs(difference) < COUNTS:
+        return f"The change moves the loss on this text by **less than {COUNTS:g} nats** a token."
     factor = np.exp(abs(difference))
     if factor < 2:
         much = percent(1 - 1 / factor if difference > 0 else factor - 1)
@@ -119,9 +124,13 @@ def loss_in_words(before: float, after: float) -> str:
 
 
 def losses_in_words(labels: list[str], before: np.ndarray, after: np.ndarray) -> str:
+    """How many tokens it makes harder and easier to predict, and which is hit hardest; by `COUNTS` nats or more."""
     rise = after - before
-    said = f"{(rise > 0).sum():,} of {len(rise):,} tokens became harder to predict, {(rise < 0).sum():,} easier."
-    if rise.max() <= 0:
+    said = (
+        f"By {COUNTS:g} nats or more, {(rise >= COUNTS).sum():,} of {len(rise):,} tokens became harder to predict, "
+        f"{(rise <= -COUNTS).sum():,} easier."
+    )
+    if rise.max() < COUNTS:
         return said
     worst = int(rise.argmax())
     return (

@@ -15,8 +15,8 @@ from model.attention import cell_arithmetic
 from model.explanation import Explained, explain
 from model.intervention import UNCHANGED, Intervention
 from model.reading import Rule
-from model.run import DenseAttention, ModelRun
-from viz.figures.provenance import Check, given_card, sum_card, weight_card
+from model.run import Attention, DenseAttention, ModelRun
+from viz.figures.provenance import Changes, Check, given_card, sum_card, weight_card
 from viz.guard import handler, section
 from viz.ui import controls, session
 
@@ -123,10 +123,18 @@ def _one_weight(cell: Cell, run: ModelRun) -> None:
         st.html(given_card(row[key], rank, len(row), check, *labels, place))
         return
     arithmetic = cell_arithmetic(attention, head, query, key)
-    st.html(weight_card(arithmetic, check, *labels, place))
+    change = cell.run_key.intervention if cell.rule.of == "self" else UNCHANGED
+    changes = Changes((layer, head, query, key) in change.edges_off, (layer, head) in change.heads_uniform)
+    st.html(weight_card(arithmetic, check, *labels, place, mask_said(attention), changes))
     if cell.run_key == session.current_key() and cell.rule.of == "self":
         # a link, not st.switch_page, which would empty the address; what it opens was chosen with the card
         st.page_link("viz/pages/head.py", label="How this head works, step by step", icon=":material/zoom_in:")
+
+
+def mask_said(attention: Attention) -> str:
+    """Which mask a layer has, in words; nothing for none."""
+    window = f"a window of {attention.window:,}" if attention.window else ""
+    return " and ".join(part for part in ("causal" if attention.causal else "", window) if part)
 
 
 def _several_weights(cell: Cell, run: ModelRun) -> None:
@@ -191,7 +199,7 @@ def _still_there(cell: Cell) -> Cell | None:
     """The same place in the present text; None, with a word, if the text or the model changed and it is gone."""
     now = session.current_key()
     if cell.beside:
-        now = replace(now, model=cell.run_key.model, target="")
+        now = replace(now, model=cell.run_key.model, target="", target_ids=None)
     if (now.model, now.text) == (cell.run_key.model, cell.run_key.text):
         return cell
     run = session.run_of(now)

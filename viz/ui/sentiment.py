@@ -41,6 +41,7 @@ MEANINGS = {
     "which way it moves anything; all of them add up to 1",
 }
 FEW = 3  # tokens: below this, an order says nothing
+ROUNDING = 1e-5  # logits: what counts for less counts for nothing
 TUNED = "fine-tuned"
 # what the card compares, and how it is called here
 TESTED = {
@@ -77,11 +78,9 @@ def judgement(model: str, text: str) -> Judgement:
     # of two labels, one scale says both: for the last, against the first
     label = 1 if len(found.labels) == 2 else found.best
     weights = session.reading_of(RunKey(model, text), all_heads(run.info.n_layer, run.info.n_head)).weights
-    carried = {
-        GRADIENT: lm.gradient_x_input(run.tokens, label),
-        OCCLUSION: lm.occlusion(run.tokens, label),
-        ATTENTION: attention_received(weights),
-    }
+    in_logits = {GRADIENT: lm.gradient_x_input(run.tokens, label), OCCLUSION: lm.occlusion(run.tokens, label)}
+    carried = {name: np.where(np.abs(values) < ROUNDING, 0, values) for name, values in in_logits.items()}
+    carried[ATTENTION] = attention_received(weights)
     return Judgement(run.tokens, found.labels, np.exp(found.log_prob), label, margin(found.log_prob, label), carried)
 
 
@@ -299,12 +298,14 @@ def show_finetuning(card: dict) -> None:
     )
     words = max(value for label, value in found.items() if label.startswith("bag"))
     st.markdown(
-        f"Against the better bag of words, the encoder {ahead(found[TUNED] - words)}; against itself without "
-        f"pre-training, it {ahead(found[TUNED] - found['from scratch'])}."
+        f"Against the better bag of words, the encoder {ahead(found[TUNED] - words, films['margin'])}; against itself "
+        f"without pre-training, it {ahead(found[TUNED] - found['from scratch'], films['margin'])}."
     )
 
 
-def ahead(share: float) -> str:
+def ahead(share: float, margin: float) -> str:
+    """By how much one is more often right than another, and whether that may be chance."""
     if abs(share) < 0.0005:
         return "is **no better and no worse**"
-    return f"**{'wins' if share > 0 else 'loses'} by {abs(100 * share):.1f} points**"
+    said = f"**{'wins' if share > 0 else 'loses'} by {abs(100 * share):.1f} points**"
+    return said + (", which may be chance" if abs(share) < margin else "")

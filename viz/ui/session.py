@@ -4,6 +4,8 @@ Runs are shared by all visitors, read-only, and found again by a `RunKey`.
 The visitor's own choices live in st.session_state under the names in `LINKED`, each bound to the URL by its widget.
 """
 
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import streamlit as st
@@ -62,7 +64,7 @@ TRANSLATION = ("across", "between", "aligned", "step", "width", "penalty", "refe
 UNDERSTANDING = ("section", "second", "compared", "maps", "decoder_layer", "decoder_head")
 # what a link restores, besides the page
 LINKED = (
-    *("model", "text", "target", "chat", "layer", "head", "token", "key"),
+    *("model", "text", "target", "target_ids", "chat", "layer", "head", "token", "key"),
     *(*READING, *CHANGED, *TRANSLATION, *UNDERSTANDING),
 )
 
@@ -136,7 +138,13 @@ class RunKey:
     text: str
     continuation: tuple[int, ...] = ()  # ids generated after the text: encoding the grown text may split it otherwise
     target: str = ""  # what an encoder-decoder is to have written; nothing: what it writes itself
+    target_ids: tuple[int, ...] | None = None  # its tokens, where they are known: its text may be cut otherwise
     intervention: Intervention = UNCHANGED
+
+    @property
+    def writes_itself(self) -> bool:
+        """Whether the model writes the target."""
+        return not self.target and self.target_ids is None
 
 
 @st.cache_resource(show_spinner=False, max_entries=24, hash_funcs={RunKey: repr})
@@ -145,7 +153,7 @@ def run_of(run_key: RunKey) -> ModelRun:
     lm = language_model(run_key.model)
     tokens = encoded(lm, run_key.text)
     if lm.info.family == "encoder-decoder":
-        return lm.run(_target(lm, tokens, run_key.target), run_key.intervention, source=tokens)
+        return lm.run(_target(lm, tokens, run_key), run_key.intervention, source=tokens)
     for id in run_key.continuation:
         tokens = (*tokens, placed(lm.token(id), tokens))
     return lm.run(tokens, run_key.intervention)
@@ -163,11 +171,18 @@ def encoded(lm: LanguageModel, text: str) -> tuple[Token, ...]:
     return tuple(replace(t, start=t.start + moved, end=t.end + moved) if t.start > end else t for t in tokens)
 
 
-def _target(lm: LanguageModel, source: tuple[Token, ...], text: str) -> tuple[Token, ...]:
+def _target(lm: LanguageModel, source: tuple[Token, ...], run_key: RunKey) -> tuple[Token, ...]:
     start = lm.start_token()
-    if not source or not text:
-        return write_target(lm, source, start, min(MOST_WRITTEN, lm.info.n_context - 1)) if source else ()
-    return (start, *(token for token in lm.encode(text) if not token.special))
+    if not source:
+        return ()
+    if run_key.writes_itself:
+        return write_target(lm, source, start, min(MOST_WRITTEN, lm.info.n_context - 1))
+    if run_key.target_ids is None:
+        return (start, *(token for token in lm.encode(run_key.target) if not token.special))
+    tokens = [start]
+    for id in run_key.target_ids:
+        tokens.append(placed(lm.token(id), tokens[1:]))
+    return tuple(tokens)
 
 
 @st.cache_resource(show_spinner=False, max_entries=128, hash_funcs={RunKey: repr})
@@ -223,7 +238,7 @@ def text_of(run_key: RunKey) -> str:
         return run_key.text
     # what was written; not all pieces of a text that was typed: some tokenizers put a space before it
     written = run.tokens if run.source else run.tokens[-len(run_key.continuation) :]
-    grown = b"".join(token.piece for token in written if not token.special).decode(errors="replace")
+    grown = written_text(written)
     return grown if run.source else run_key.text + grown
 
 
@@ -272,8 +287,26 @@ def current_tokens() -> tuple[Token, ...]:
 
 def current_key(continuation: tuple[int, ...] = (), intervention: Intervention = UNCHANGED) -> RunKey:
     """Of the current model and text, and what was generated after it or changed in the model."""
-    target = st.session_state.get("target", "") if current_model().info.family == "encoder-decoder" else ""
-    return RunKey(model_name(), current_text(), continuation, target, intervention)
+    target, ids = "", None
+    if current_model().info.family == "encoder-decoder":
+        target, ids = st.session_state.get("target", ""), _target_ids()
+    return RunKey(model_name(), current_text(), continuation, target, ids, intervention)
+
+
+def _target_ids() -> tuple[int, ...] | None:
+    """The tokens of the target, where they are known and are those of the present model and target."""
+    words = st.session_state.get("target_ids", "")
+    if not words:
+        return None
+    lm = current_model()
+    ids = tuple(int(word) for word in words.split(".") if word)
+    there = all(id < lm.info.n_vocab for id in ids)
+    return ids if there and written_text(map(lm.token, ids)) == st.session_state.get("target", "") else None
+
+
+def written_text(tokens: Iterable[Token]) -> str:
+    """The text that tokens make, without the special ones."""
+    return b"".join(token.piece for token in tokens if not token.special).decode(errors="replace")
 
 
 def current_run(continuation: tuple[int, ...] = (), intervention: Intervention = UNCHANGED) -> ModelRun:
@@ -299,7 +332,14 @@ def read_next(text: str) -> None:
 
 def read_target(text: str) -> None:
     """The same for the target of an encoder-decoder; nothing: the model writes it."""
-    st.session_state.next_target = text
+    st.session_state.next_target, st.session_state.next_target_ids = text, ""
+
+
+def read_tokens(ids: Sequence[int]) -> None:
+    """The same for a target of these tokens, of the present model, whatever its text would be cut into."""
+    text = written_text(map(current_model().token, ids))
+    # a point also behind the last: no tokens are something else than nothing said
+    st.session_state.next_target, st.session_state.next_target_ids = text, "".join(f"{id}." for id in ids) or "."
 
 
 def remember_link() -> None:
@@ -309,6 +349,17 @@ def remember_link() -> None:
         st.session_state.pinned = "token" in st.session_state.asked  # in the token graph
         query = get_script_run_ctx().query_string
         st.session_state.link_size = (len(query), query.count("&") + 1)
+        ids = st.session_state.asked.get("target_ids", "")
+        st.session_state.target_ids = ids if re.fullmatch(r"(\d{1,7}\.){1,1000}|\.", ids) else ""
+
+
+def keep_link() -> None:
+    """Put what no widget holds into the address."""
+    ids = st.session_state.target_ids
+    if ids and st.query_params.get("target_ids") != ids:
+        st.query_params["target_ids"] = ids
+    elif not ids and "target_ids" in st.query_params:
+        del st.query_params["target_ids"]
 
 
 def dropped_from_link() -> list[str]:
@@ -329,7 +380,8 @@ def dropped_from_link() -> list[str]:
         why = "does not exist here" if name != "model" or "refused" not in state else "cannot be shown here"
         because = f" {plain(state.refused)}" if why == "cannot be shown here" else ""
         short = wanted if len(wanted) <= 80 else f"{wanted[:80]}…"
-        said.append(f"The link asked for {name} {quoted(short)}, which {why}: showing {plain(state[name])}.{because}")
+        shown = plain(state[name]) or "nothing"
+        said.append(f"The link asked for {name} {quoted(short)}, which {why}: showing {shown}.{because}")
     return said
 
 

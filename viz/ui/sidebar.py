@@ -19,6 +19,7 @@ def choose() -> None:
         st.session_state.text = st.session_state.pop("next_text")
     if "next_target" in st.session_state:
         st.session_state.target = st.session_state.pop("next_target")
+        st.session_state.target_ids = st.session_state.pop("next_target_ids")
     if "next_model" in st.session_state:
         st.session_state.model = st.session_state.pop("next_model")
         st.session_state.own_model = ""
@@ -105,6 +106,7 @@ def _how_it_is_read(models: dict[str, Entry]) -> None:
             bind="query-params",
             height=80,
             placeholder="nothing: the model writes it",
+            on_change=handler(lambda: st.session_state.update(target_ids="")),
             help="What the decoder is read with. Empty: the model writes it itself, the most probable token each time.",
         )
 

@@ -12,6 +12,7 @@ from model.run import ModelRun, PromptError
 from model.similarity import Comparison, compare, share_above
 from viz.components.bar_list import Row, bar_list
 from viz.figures.attention import is_clickable
+from viz.figures.numbers import how_far
 from viz.figures.understanding import cosine_strip, token_cosines
 from viz.guard import handler, section
 from viz.ui import controls, session
@@ -83,11 +84,11 @@ def show_number(run: ModelRun, other: ModelRun, found: Comparison, layer: int) -
             f"a·b / (|a| · |b|) = {found.dot:.4f} / ({one:.4f} · {two:.4f}) = **{found.cosine:.4f}**."
         )
         mean = float(found.token_dots.mean())
-        apart = abs(mean - found.dot)
+        difference = abs(mean - found.dot)
         check(
-            apart <= 1e-9 * max(1.0, abs(found.dot)),
+            difference <= 1e-9 * max(1.0, abs(found.dot)),
             f"the mean of all {found.token_dots.size:,} products of a token here and a token there is "
-            f"{mean:.4f}, which is a·b; the difference is **{f'{apart:.1e}' if apart else 0}**.",
+            f"{mean:.4f}, which is a·b; the difference is **{how_far(difference)}**.",
         )
 
 
