@@ -220,8 +220,7 @@ def attend(
     is_causal = getattr(module, "is_causal", True) if is_causal is None else is_causal
     is_causal = bool(is_causal) and n_query == n_key and attention_mask is None
 
-    query_scale = recorder.query_scale
-    change, (role, layer) = recorder.intervention, recorder.next_role()
+    change, (role, layer), query_scale = recorder.intervention, recorder.next_role(), recorder.query_scale
     output_gain = None
     if change is not UNCHANGED and change != UNCHANGED:
         attention_mask, added = _apart(attention_mask)
@@ -277,6 +276,8 @@ def attend(
         # (1, T, H, K)
     if output_gain is not None:
         output = output * output_gain.transpose(1, 2)
+    if _active.get() is None:
+        return output, None  # of a gradient's forward: nobody would read what was kept
     mask = recorder.mask(attention_mask, position_bias, causal=is_causal, shape=(n_query, n_key))
     record = recorder.record(
         role,

@@ -7,6 +7,7 @@ change would do, the second what a large one does; they need not agree, with eac
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -15,7 +16,8 @@ from torch import Tensor, nn
 from model.architecture import Architecture
 from model.builtin import BuiltinModel
 from model.intervention import UNCHANGED, Intervention
-from model.run import ModelRun, Token, VisitorError
+from model.run import LanguageModel, ModelInfo, ModelRun, Token, VisitorError
+from model.tokenizer import Tokenizer
 from model.transformer import Config, Transformer
 
 _ROWS_AT_ONCE = 32  # texts with one token hidden that are read together
@@ -56,12 +58,40 @@ class Classification:
         return int(self.log_prob.argmax())
 
 
+class Judge(LanguageModel, Protocol):
+    """What a model can do that has `info.labels`: judge a text as a whole, and say what moved it."""
+
+    def classify(self, tokens: Sequence[Token], intervention: Intervention = UNCHANGED) -> Classification:
+        """Raises as `run` does."""
+
+    def gradient_x_input(self, tokens: Sequence[Token], label: int) -> np.ndarray:
+        """How much each token counts for a label (T,), in logits: the gradient of the label's `margin` with respect to
+        the token's vector, times that vector.
+
+        Raises `PromptError`, `VisitorError` if this model gives no gradients; IndexError if there is no such label.
+        """
+
+    def occlusion(self, tokens: Sequence[Token], label: int) -> np.ndarray:
+        """How much each token counts for a label (T,), in logits: by how much the label's `margin` falls when the token
+        is hidden behind the mask.
+
+        Raises `PromptError`, `VisitorError` if this model has no mask; IndexError if there is no such label.
+        """
+
+
+def margin(logits: Tensor, label: int) -> Tensor:
+    """A label's logit less the mean of the others': (B, C) -> (B,). IndexError if there is no such label."""
+    n_label = logits.shape[-1]
+    if not 0 <= label < n_label:
+        raise IndexError(f"no label {label}: there are {n_label}")
+    return logits[:, label] - logits[:, [other for other in range(n_label) if other != label]].mean(-1)
+
+
 class Classifier(BuiltinModel):
     """An encoder that Regard carries itself, fine-tuned to judge texts. It guesses no words any more."""
 
-    @property
-    def labels(self) -> tuple[str, ...]:
-        return self._transformer.labels
+    def __init__(self, info: ModelInfo, transformer: TextClassifier, tokenizer: Tokenizer):
+        super().__init__(replace(info, labels=transformer.labels), transformer, tokenizer)
 
     def run(
         self, tokens: Sequence[Token], intervention: Intervention = UNCHANGED, source: Sequence[Token] = ()
@@ -74,49 +104,33 @@ class Classifier(BuiltinModel):
 
     @torch.inference_mode()
     def classify(self, tokens: Sequence[Token], intervention: Intervention = UNCHANGED) -> Classification:
-        """Raises as `run` does."""
         lm, ids = self._transformer, self._ids(tokens)
         record = lm.read(lm.embed(ids, intervention.positions), self._changes(intervention, len(tokens)))
         logits = lm.judge(record.hidden[-1])[0]  # (C,)
-        return Classification(self.labels, logits.double().log_softmax(-1).numpy())
+        return Classification(self.info.labels, logits.double().log_softmax(-1).numpy())
 
     def gradient_x_input(self, tokens: Sequence[Token], label: int) -> np.ndarray:
-        """How much each token counts for a label (T,), in logits: the gradient of the label's margin with respect to
-        the token's vector, times that vector.
-
-        The margin is the label's logit less the mean of the others'. The token's vector is its row of the table, what
-        it is without where it stands. Raises `PromptError`; IndexError if there is no such label.
-        """
+        """The token's vector is its row of the table, what it is without where it stands."""
         lm, ids = self._transformer, self._ids(tokens)
         with torch.inference_mode(False), torch.enable_grad():
             x = lm.embed(ids).detach().requires_grad_()  # (1, T, D)
-            margin = self._margin(lm.judge(lm.read(x).hidden[-1]), label)  # (1,)
-            (gradient,) = torch.autograd.grad(margin.sum(), x)  # (1, T, D)
+            ahead = margin(lm.judge(lm.read(x).hidden[-1]), label)  # (1,)
+            (gradient,) = torch.autograd.grad(ahead.sum(), x)  # (1, T, D)
         return (gradient * lm.token_embedding(ids))[0].sum(-1).numpy()  # (T,)
 
     @torch.inference_mode()
     def occlusion(self, tokens: Sequence[Token], label: int) -> np.ndarray:
-        """How much each token counts for a label (T,), in logits: by how much the label's margin (see above) falls when
-        the token is hidden behind the mask. Raises `PromptError`; IndexError if there is no such label.
-        """
         lm, ids = self._transformer, self._ids(tokens)
         n = len(tokens)
         hidden = ids.repeat(n, 1)  # (T, T): row t hides token t
         hidden.fill_diagonal_(self.mask_token().id)
         rows = torch.cat([ids, hidden]).split(_ROWS_AT_ONCE)
-        margins = [self._margin(lm.judge(lm.read(lm.embed(each)).hidden[-1]), label) for each in rows]
+        margins = [margin(lm.judge(lm.read(lm.embed(each)).hidden[-1]), label) for each in rows]
         whole, *without = torch.cat(margins)  # 1 + T of them
         return (whole - torch.stack(without)).numpy()  # (T,)
 
     def architecture(self) -> Architecture:
         return replace(super().architecture(), name="TextClassifier", head="other", tied=False)
-
-    def _margin(self, logits: Tensor, label: int) -> Tensor:
-        """A label's logit less the mean of the others': (B, C) -> (B,)."""
-        if not 0 <= label < len(self.labels):
-            raise IndexError(f"no label {label}: there are {len(self.labels)}")
-        others = [other for other in range(len(self.labels)) if other != label]
-        return logits[:, label] - logits[:, others].mean(-1)
 
     @classmethod
     def _network(cls, config: Config, stated: dict) -> nn.Module:

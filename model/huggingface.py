@@ -51,14 +51,17 @@ def load(folder: Path, *, name: str, title: str, within: Sequence[Path] | None =
     """
     import transformers
 
+    from model.huggingface_classifier import HuggingFaceClassifier  # which builds on this module
+
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     with snapshot(folder, within) as held:
         judged = checkpoint.judge(held)  # what headers alone can tell is told there
         try:
             tokenizer = read_tokenizer(held, judged.config)
-            build = builder(held.path, judged.config, judged.shapes, title)
-            return HuggingFaceModel(build, tokenizer, name=name, title=title, fingerprint=fingerprint_of(held.path))
+            build, judges = builder(held.path, judged.config, judged.shapes, title)
+            kind = HuggingFaceClassifier if judges else HuggingFaceModel
+            return kind(build, tokenizer, name=name, title=title, fingerprint=fingerprint_of(held.path))
         except (VisitorError, MemoryError):
             raise
         # each architecture fails in a way of its own; whatever is wrong, the visitor gets the sentence
@@ -310,7 +313,12 @@ class HuggingFaceModel:
             fingerprint=fingerprint,
             family=family,
             reads_pairs=family == "encoder" and self._reads_pairs(),
+            labels=self._labels(),
         )
+
+    def _labels(self) -> tuple[str, ...]:
+        """Of the whole text, where there is a head for them."""
+        return ()
 
     def _reads_pairs(self) -> bool:
         """Whether the tokenizer tells two texts apart, in a way that the model knows."""

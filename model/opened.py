@@ -80,7 +80,8 @@ class Opened:
         self._find_attention()
         self._find_head()
         self.n_type = self._count_types()
-        self._prepack()
+        if not self.n_label:  # of what a classifier says, gradients are asked, and none pass through
+            self._prepack()
 
     @torch.inference_mode()
     def forward(
@@ -175,7 +176,8 @@ class Opened:
         """What the model does with the result of the modules behind the last block; checked against its logits."""
         recorder, output = self.forward(*self.probe)
         logits = getattr(output, "logits", None)
-        self.has_head, self.can_unembed = logits is not None, False
+        self.n_label = logits.shape[1] if logits is not None and logits.ndim == 2 else 0  # one row for the whole text
+        self.has_head, self.can_unembed = logits is not None and not self.n_label, False
         for finish in hooks.finishes(self.transformer, self.config) if self.has_head and self.stream else ():
             self._finish = finish
             try:

@@ -10,6 +10,7 @@ import torch
 
 from model.checkpoint import NOT_AS_SAVED
 from model.claims import Shapes, check_build
+from model.heads import readers
 from model.run import ModelNotAvailable
 from model.snapshot import Snapshot
 from model.tokenizer_file import as_an_exception, check_loaded
@@ -40,19 +41,21 @@ def read_tokenizer(held: Snapshot, config: Any) -> Any:
     )
 
 
-def builder(folder: Path, config: Any, shapes: Shapes, title: str) -> Build:
-    """With the head that the checkpoint holds, or without one: transformers would make a missing one up at random.
+def builder(folder: Path, config: Any, shapes: Shapes, title: str) -> tuple[Build, bool]:
+    """What builds the model, and whether it was saved as one that judges texts.
+
+    With the head that the checkpoint holds, or without one: transformers would make a missing one up at random.
 
     `shapes`: of the tensors in its files. Raises `ModelNotAvailable` if the configuration describes another model.
     """
-    classes = _classes(config)
     with BUILDING:
-        check_build(getattr(classes[0], "from_config", classes[0]), config, shapes, title)
+        choice = readers(config)
+        check_build(getattr(choice[0].cls, "from_config", choice[0].cls), config, shapes, title)
 
     def build(attn_implementation: str) -> Any:
-        for cls in classes:
+        for reader in choice:
             with BUILDING:
-                transformer, loading = cls.from_pretrained(
+                transformer, loading = reader.cls.from_pretrained(
                     folder,
                     dtype=torch.float32,
                     attn_implementation=attn_implementation,
@@ -62,31 +65,21 @@ def builder(folder: Path, config: Any, shapes: Shapes, title: str) -> Build:
                     output_loading_info=True,
                     **NOT_AS_SAVED,
                 )
-            # what a pooler makes is not shown
-            if not (missing := sorted(key for key in loading["missing_keys"] if "pooler" not in key)):
+            # what a pooler makes is not shown, but where a classifier reads it
+            missing = sorted(key for key in loading["missing_keys"] if reader.pools or "pooler" not in key)
+            if reader.body:
+                missing, whole = [key for key in missing if key.startswith(transformer.base_model_prefix)], transformer
+                transformer = transformer.base_model
+                if transformer is whole:
+                    continue
+            if not missing and not (reader.takes_all and loading["unexpected_keys"]):
                 return transformer
         raise ModelNotAvailable(
             f"The weights of “{title}” are incomplete: {type(transformer).__name__} needs {len(missing)} more tensors, "
             f"for example {missing[0]}. Regard does not make them up. Download the model again."
         )
 
-    return build
-
-
-def _classes(config: Any) -> list[Any]:
-    """Which classes may read the checkpoint: with the head it was saved with, or its kind's; without any."""
-    import transformers
-    from transformers.models.auto import modeling_auto as auto
-
-    heads = (
-        auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES,
-        auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES,
-        auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
-    )
-    known = {name for names in heads for name in names.values()} | {str(n) for n in auto.MODEL_MAPPING_NAMES.values()}
-    saved_as = [name for name in config.architectures or () if name in known]
-    of_its_kind = [names[config.model_type] for names in heads if config.model_type in names]
-    return [*(getattr(transformers, name) for name in (saved_as or of_its_kind)[:1]), transformers.AutoModel]
+    return build, choice[0].pools
 
 
 def fingerprint_of(folder: Path) -> str:

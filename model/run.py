@@ -107,6 +107,7 @@ class ModelInfo:
     fingerprint: str  # of the weights: part of every cache key
     family: str = "decoder"  # or encoder, or encoder-decoder
     reads_pairs: bool = False  # whether `encode` takes a second text, marked as such (an encoder's segments)
+    labels: tuple[str, ...] = ()  # of a text as a whole: this is a `model.classification.Judge`
 
     def __post_init__(self):
         if self.family not in FAMILIES:
@@ -248,8 +249,7 @@ class ModelRun:
     info: ModelInfo
     tokens: tuple[Token, ...]
     attention: tuple[Layer, ...]  # L of them; self-attention: the decoder's, or the encoder's if there is no decoder
-    # (L + 1, T, D) the residual stream before each block and after the last, before the final norm; None where a class
-    # has none that is known to be it
+    # (L + 1, T, D) the residual stream before each block and, before the final norm, after the last; None: not known
     hidden: np.ndarray | None
     predictions: Predictions | None  # None where the model has no head that predicts tokens
     intervention: Intervention

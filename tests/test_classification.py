@@ -48,7 +48,7 @@ def tokens(judge) -> tuple[Token, ...]:
 
 def double(judge: Classifier) -> TextClassifier:
     """The same network in double precision, for differences."""
-    network = TextClassifier(judge._transformer.config, judge.labels).double()
+    network = TextClassifier(judge._transformer.config, judge.info.labels).double()
     network.load_state_dict(judge._transformer.state_dict())
     return network.eval()
 
@@ -60,7 +60,7 @@ def margin(logits: torch.Tensor, label: int) -> float:
 
 def test_the_probabilities_are_those_of_the_mean_final_vector(judge, tokens):
     found = judge.classify(tokens)
-    assert found.labels == judge.labels == LABELS
+    assert found.labels == judge.info.labels == LABELS
     network, run = judge._transformer, judge.run(tokens)
     final = torch.tensor(run.hidden[-1])
     normed = (final - final.mean(-1, keepdim=True)) / (final.var(-1, unbiased=False, keepdim=True) + 1e-5).sqrt()

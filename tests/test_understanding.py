@@ -444,7 +444,7 @@ def test_the_judgement_is_the_classifiers(understand, judge):
     probability = np.exp(judge.classify(tokens).log_prob)
     np.testing.assert_allclose(found.probability, probability, atol=1e-7)
     label = int(probability.argmax())
-    assert f"**{judge.labels[label].capitalize()}**, says {judge.info.title}" in said(app)
+    assert f"**{judge.info.labels[label].capitalize()}**, says {judge.info.title}" in said(app)
     for name, values in (("occlusion", judge.occlusion), ("gradient × input", judge.gradient_x_input)):
         exact = values(tokens, 1)
         np.testing.assert_array_equal(found.carried[name], np.where(np.abs(exact) < 1e-5, 0, exact))

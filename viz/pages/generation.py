@@ -19,6 +19,11 @@ def main() -> None:
         "the end of the text, and the model reads everything again: that is all there is to writing."
     )
     reads = session.current_run()  # whatever is wrong with the text is said here, once, before anything else is drawn
+    if reads.info.labels:
+        raise VisitorError(
+            f"{reads.info.title} was trained to judge texts, not to write them: its labels and their probabilities "
+            "are on the page Understanding, under “sentiment”. Choose a decoder in the sidebar to see one write."
+        )
     if reads.info.family != "decoder" or reads.predictions is None:
         raise VisitorError(
             f"{reads.info.title} does not write on: it reads a whole text at once, or has no head that predicts "

@@ -55,6 +55,12 @@ n_character = len(session.current_text())
 
 def predicted() -> tuple[str, str, str, str | None]:
     """The last step: its picture, its sentence, its button and where that leads."""
+    if info.labels:
+        found = lm.classify(run.tokens)
+        best = np.argsort(-found.log_prob, kind="stable")[:5]
+        picture = figures.next_tokens_picture([found.labels[i] for i in best], np.exp(found.log_prob[best]), mode)
+        said = "It judges the text as a whole: its labels and their probabilities."
+        return picture, said, "What moved it", "viz/pages/understanding.py"
     if run.predictions is None:
         return figures.no_picture(), "This model has no head that predicts tokens: it ends here.", "", None
     best, log_prob = run.predictions.top_id[-1, :5], run.predictions.top_log_prob[-1, :5]
@@ -97,7 +103,7 @@ steps = [
         "viz/pages/attention.py",
     ),
     (
-        "Next token" if info.family != "encoder" else "What fits",
+        "Label" if info.labels else "Next token" if info.family != "encoder" else "What fits",
         next_picture,
         next_sentence,
         next_label,

@@ -16,8 +16,6 @@ EXPLAINED = {
     BLANK: "It was trained by hiding words and guessing them. Hide some, and see what it expects in their place.",
     BOTH: "The same text, read by this encoder and by a decoder, which writes. Choose a token and see what it may look "
     "at in each of them.",
-    SENTIMENT: "Our encoder, trained a second time, on sentences that people had judged: it reads your text and says "
-    "what it makes of it.",
     SIMILARITY: "Two texts become two vectors, and the angle between these is a number for how alike the texts are.",
 }
 EXAMPLES = {
@@ -44,8 +42,9 @@ def main() -> None:
         bind="query-params",
         help=" · ".join(f"{name}: {question}" for name, question in QUESTIONS.items()),
     )
-    st.header(QUESTIONS[section], divider="gray", anchor=False)
-    st.markdown(EXPLAINED[section])
+    question, explained = sentiment.explained() if section == SENTIMENT else (QUESTIONS[section], EXPLAINED[section])
+    st.header(question, divider="gray", anchor=False)
+    st.markdown(explained)
     offer(EXAMPLES[section])
     SHOWN[section]()
 

@@ -1,8 +1,11 @@
-"""On the page Understanding: a text judged by the fine-tuned encoder, and which tokens moved the judgement."""
+"""On the page Understanding: a text judged by a classifier, ours or the chosen one, and which tokens moved the
+judgement.
+"""
 
 import json
 from dataclasses import dataclass
 from functools import partial
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -12,7 +15,7 @@ from model import catalog
 from model.blanks import masked
 from model.measures import attention_received
 from model.reading import Rule
-from model.run import Token
+from model.run import Token, VisitorError
 from viz.components.bar_list import Row, bar_list
 from viz.components.token_line import Piece, token_line
 from viz.figures import theme
@@ -51,18 +54,22 @@ TESTED = {
     "bag of words, films only": "bag, films only",
 }
 MOST_NUMBERS = 40  # tokens with their number below them
+MOST_LABELS = 8  # drawn of more, the most probable first
 
 
 @dataclass(frozen=True)
 class Judgement:
     """One text judged, and what each token counted for one label."""
 
+    model: str  # by its name
+    title: str
     tokens: tuple[Token, ...]
     labels: tuple[str, ...]
     probability: np.ndarray  # (C,)
     label: int  # the one that is explained
     margin: float  # its logit less the mean of the others'
     carried: dict[str, np.ndarray]  # (T,) by each measure
+    untold: tuple[str, ...]  # why a measure is missing
 
     @property
     def against(self) -> str:
@@ -78,10 +85,17 @@ def judgement(model: str, text: str) -> Judgement:
     # of two labels, one scale says both: for the last, against the first
     label = 1 if len(found.labels) == 2 else found.best
     weights = session.reading_of(RunKey(model, text), all_heads(run.info.n_layer, run.info.n_head)).weights
-    in_logits = {GRADIENT: lm.gradient_x_input(run.tokens, label), OCCLUSION: lm.occlusion(run.tokens, label)}
-    carried = {name: np.where(np.abs(values) < ROUNDING, 0, values) for name, values in in_logits.items()}
+    carried, untold = {}, []
+    for name, measure in ((GRADIENT, lm.gradient_x_input), (OCCLUSION, lm.occlusion)):
+        try:
+            values = measure(run.tokens, label)
+            carried[name] = np.where(np.abs(values) < ROUNDING, 0, values)
+        except VisitorError as error:
+            untold.append(str(error))
     carried[ATTENTION] = attention_received(weights)
-    return Judgement(run.tokens, found.labels, np.exp(found.log_prob), label, margin(found.log_prob, label), carried)
+    ahead = margin(found.log_prob, label)
+    probability = np.exp(found.log_prob)
+    return Judgement(model, lm.info.title, run.tokens, found.labels, probability, label, ahead, carried, tuple(untold))
 
 
 def margin(log_prob: np.ndarray, label: int) -> float:
@@ -93,33 +107,56 @@ def all_heads(n_layer: int, n_head: int) -> Rule:
     return Rule(tuple((layer, head) for layer in range(n_layer) for head in range(n_head)))
 
 
+def explained() -> tuple[str, str]:
+    """The question that the section answers, and who answers it."""
+    if (judge := session.judge_name(MODEL)) == MODEL:
+        return (
+            "Is this good or bad?",
+            "Our encoder, trained a second time, on sentences that people had judged: it reads your text and says what "
+            "it makes of it.",
+        )
+    info = session.language_model(judge).info
+    return (
+        "What is this?",
+        f"{plain(info.title)} was trained to judge texts, and to give each of its {len(info.labels)} labels a "
+        "probability: it reads your text and says what it makes of it.",
+    )
+
+
 @section("sentiment")
 def show() -> None:
-    found = judgement(MODEL, session.current_text())
+    found = judgement(session.judge_name(MODEL), session.current_text())
     show_verdict(found)
     show_tokens(found)
     show_agreement(found)
-    show_stages()
+    if found.model == MODEL:
+        show_stages()
 
 
 def show_verdict(found: Judgement) -> None:
     best = int(found.probability.argmax())
+    order = np.argsort(-found.probability, kind="stable").tolist()
+    shown = order[:MOST_LABELS] if len(order) > MOST_LABELS else sorted(order)
     left, right = st.columns([1.2, 1], gap="large", vertical_alignment="center")
     with left:
         bar_list(
             [
-                Row(label, float(p), percent(float(p)), picks=False, colour=colour_of(found, i))
-                for i, (label, p) in enumerate(zip(found.labels, found.probability, strict=True))
+                Row(found.labels[i], float(p), percent(float(p)), picks=False, colour=colour_of(found, i))
+                for i, p in ((i, found.probability[i]) for i in shown)
             ],
             key="verdict",
             name="The probability of each label",
             full=1.0,
         )
-    judge = plain(session.language_model(MODEL).info.title)
+        if len(shown) < len(order):
+            rest = percent(float(found.probability[order[MOST_LABELS:]].sum()))
+            caption(f"The most probable of {len(order):,} labels; all others share {rest}.")
+    # our labels are words, those of others may be anything
+    label = found.labels[best].capitalize() if found.model == MODEL else found.labels[best]
     right.markdown(
-        f"**{plain(found.labels[best].capitalize())}**, says {judge}. Before the softmax, the logit of "
+        f"**{plain(label)}**, says {plain(found.title)}. Before the softmax, the logit of "
         f"{quoted(found.labels[found.label])} less that of {plain(found.against)} is **{signed(found.margin, 3)}**: "
-        "what is to be explained." + how_often_right()
+        "what is to be explained." + (how_often_right() if found.model == MODEL else "")
     )
 
 
@@ -141,8 +178,9 @@ def signed(value: float, digits: int) -> str:
 def show_tokens(found: Judgement) -> None:
     st.subheader("Which tokens carry it?", anchor=False)
     st.markdown(
-        f"Three answers, token by token: :blue[**blue**] speaks for {quoted(found.labels[found.label])}, "
-        f":orange[**orange**] for {plain(found.against)}; each row has its own scale."
+        f"{len(found.carried)} answers, token by token: :blue[**blue**] speaks for "
+        f"{quoted(found.labels[found.label])}, :orange[**orange**] for {plain(found.against)}; each row has its own "
+        "scale."
     )
     chosen = chosen_token(found)
     for name, values in found.carried.items():
@@ -163,11 +201,12 @@ def show_tokens(found: Judgement) -> None:
             ],
             key=f"carried_{name.split()[0]}",
             name=f"The text, shaded by {name}; the largest is {largest:.4f}",
-            on_pick=partial(pick, name, len(found.tokens)),
+            on_pick=partial(pick, found.model, name, len(found.tokens)),
         )
-    caption(
-        "Point at a token for its number, click it for its arithmetic below; a click in the last row opens its card."
-    )
+    for reason in found.untold:
+        caption(plain(reason))
+    below = "click it for its arithmetic below; " if OCCLUSION in found.carried else ""
+    caption(f"Point at a token for its number, {below}a click in the last row opens its card.")
     twin(
         lambda: pd.DataFrame({"token": [token.label for token in found.tokens]} | found.carried),
         key="carried_numbers",
@@ -179,20 +218,23 @@ def chosen_token(found: Judgement) -> int:
     chosen = st.session_state.get("carrier")
     if chosen is not None and chosen < len(found.tokens):
         return chosen
-    return int(np.abs(found.carried[OCCLUSION]).argmax())
+    measure = next(name for name in (OCCLUSION, GRADIENT, ATTENTION) if name in found.carried)
+    return int(np.abs(found.carried[measure]).argmax())
 
 
-def pick(name: str, n: int, i: int) -> None:
+def pick(model: str, name: str, n: int, i: int) -> None:
     st.session_state.carrier = i
     if name == ATTENTION:
-        key, info = RunKey(MODEL, session.current_text()), session.language_model(MODEL).info
+        key, info = RunKey(model, session.current_text()), session.language_model(model).info
         rule = all_heads(info.n_layer, info.n_head)
         provenance.open_cell(provenance.Cell(key, rule, tuple(range(n)), (i,), beside=True), also=["sentiment"])
 
 
 def show_arithmetic(found: Judgement, i: int) -> None:
     """One token's occlusion, made again by a run in which it is hidden."""
-    lm, token = session.language_model(MODEL), found.tokens[i]
+    if OCCLUSION not in found.carried:
+        return
+    lm, token = session.language_model(found.model), found.tokens[i]
     without = margin(lm.classify(masked(found.tokens, i, lm.mask_token())).log_prob, found.label)
     difference = abs(found.margin - without - float(found.carried[OCCLUSION][i]))
     check(
@@ -209,8 +251,11 @@ def show_agreement(found: Judgement) -> None:
         st.markdown("A text of one or two tokens has no order to compare: type a longer one.")
         return
     ranks = pd.DataFrame(found.carried).abs().corr(method="spearman")
-    pairs = [(GRADIENT, OCCLUSION), (GRADIENT, ATTENTION), (OCCLUSION, ATTENTION)]
-    for column, (one, other) in zip(st.columns(3, gap="medium"), pairs, strict=True):
+    pairs = list(combinations(found.carried, 2))
+    if not pairs:
+        st.markdown("There is nothing to compare it with here.")
+        return
+    for column, (one, other) in zip(st.columns(3, gap="medium"), pairs, strict=False):
         value = float(ranks.loc[one, other])
         column.metric(f"{one.capitalize()} and {other}", "none" if np.isnan(value) else signed(value, 2))
     caption(

@@ -254,6 +254,13 @@ def model_name() -> str:
     return chosen if family in (None, family_of(chosen)) else ours
 
 
+def judge_name(ours: str) -> str:
+    """The model that judges texts: the chosen one if it was trained to, else ours. Raises `ModelNotAvailable`."""
+    chosen = st.session_state.model
+    built_in = any(entry.name == chosen and catalog.architecture_of(entry) for entry in models_here())
+    return ours if built_in or not language_model(chosen).info.labels else chosen
+
+
 def family_of(name: str) -> str:
     """One of `model.run.FAMILIES`, or "classifier"; without loading it, if the model is built in.
 
