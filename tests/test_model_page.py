@@ -24,7 +24,7 @@ CARDS = {
             "all": {"tokens": 99, "five_gram": 1.3596},
         },
         "counted_in_all": ["tinystories_5k"],
-        "lessons": {"words": 137, "whole_words": 136, "sentences": 31, "whole_sentences": 30},
+        "lessons": {"words": 137, "whole_words": 136, "sentences": 31, "whole_sentences": 30, "own_sentences": 100},
         "greedy": [
             {"start": "A <b>", "text": "A <b> and a", "tokens": 60, "repeated_8_grams": 0},
             {"start": "O", "text": "O a a a", "tokens": 59, "repeated_8_grams": 51},

@@ -7,7 +7,9 @@ import math
 import random
 import subprocess
 import sys
+from collections import Counter
 from contextlib import redirect_stdout
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -189,10 +191,24 @@ def test_every_sentence_is_in_one_document(mix):
     source = next(source for source in STORY_MIX if source.sentences)
     with lzma.open(mix / f"{source.name}.txt.xz", "rt") as file:
         sentences = file.read().splitlines()
+    source = replace(source, lessons=0)
     found = [*documents(mix, source, held_out=False), *documents(mix, source, held_out=True)]
     assert sum(text.count(".") for text in found) == len(sentences)
     assert all(1 <= text.count(".") <= 8 for text in found)
     assert all(any(sentence in text for text in found) for sentence in sentences[:50])
+
+
+def test_sentences_with_the_words_of_lessons_are_read_but_never_held_out(mix):
+    source = Source(STORY_MIX[0].name, 1.0, lessons=3)
+    trained = Counter(documents(mix, source, held_out=False))
+    assert all(trained[sentence] == 3 for sentence in lessons.SENTENCES) and len(lessons.SENTENCES) > 50
+    assert not set(lessons.SENTENCES) & set(documents(mix, source, held_out=True))
+
+
+def test_no_lesson_is_itself_read():
+    """What the model makes of a lesson's sentence is not what it was told to."""
+    read = " ".join(lessons.SENTENCES).lower()
+    assert not [lesson for lesson in lessons.LESSONS if lesson.lower() in read]
 
 
 def test_the_mix_is_whole():

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from model.tokenizer import END_OF_TEXT, Tokenizer
+from model.training.lessons import SENTENCES
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Source:
     late: float | None = None  # the same while the learning rate falls, if it is another
     sentences: bool = False  # one sentence a line, to be joined into documents of a few
     every: int = 1  # only one document in so many is used
+    lessons: int = 0  # how often the sentences of `model.training.lessons` are added to it
     counted: bool = True  # whether the figure over all held-out texts counts these
 
 
@@ -35,7 +37,7 @@ STORY_MIX = (
     Source("gutenberg_children", 0.45, 0.32),
     Source("gutenberg_simple", 0.27, 0.18, counted=False),
     Source("tinystories_5k", 0.12, 0.21),
-    Source("tatoeba_en_sentences", 0.11, 0.20, sentences=True),
+    Source("tatoeba_en_sentences", 0.11, 0.20, sentences=True, lessons=10),
     Source("storybooks_ccby", 0.05, 0.09),
 )
 
@@ -46,6 +48,8 @@ def documents(folder: Path, source: Source, *, held_out: bool) -> Iterator[str]:
         text = file.read()
     texts = _sentence_groups(text) if source.sentences else text.split(END_OF_TEXT)[:: source.every]
     yield from _part(texts, held_out)
+    if not held_out:
+        yield from SENTENCES * source.lessons
 
 
 def _part(texts: Iterable[str], held_out: bool) -> Iterator[str]:

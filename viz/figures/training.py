@@ -101,7 +101,8 @@ def _vocabulary(lessons: Mapping[str, int] | None) -> str:
     return (
         f" Its vocabulary was learned from the texts and from a list of {lessons['words']:,} words in lessons on "
         f"language models: {lessons['whole_words']:,} of them are one token each, and so is every word in "
-        f"{lessons['whole_sentences']:,} of {lessons['sentences']:,} sentences that such lessons use."
+        f"{lessons['whole_sentences']:,} of {lessons['sentences']:,} sentences that such lessons use. "
+        f"It also read {lessons['own_sentences']:,} sentences that were written for it with these words."
     )
 
 
