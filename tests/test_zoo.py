@@ -18,8 +18,9 @@ from model.attention import layer_weights
 from model.huggingface import HuggingFaceModel
 from model.intervention import Intervention
 from model.run import Attention, ModelNotAvailable, ModelRun, VisitorError
+from tests import readme
 from tests.zoo import N_SOURCE, N_TOKEN, ZOO, builder, tokens
-from tests.zoo_table import README, SAME, measured, table_in, versions
+from tests.zoo_table import PART, SAME, measured, said_in, versions
 
 MAYBE = [name for name, animal in ZOO.items() if animal.refusal]
 SHOWN = [name for name, animal in ZOO.items() if not animal.cannot and not animal.refusal]
@@ -234,7 +235,7 @@ def test_the_zoo_is_large():
 
 def test_the_readmes_table_is_of_this_zoo():
     """Its versions, classes and outcomes; measured again where these versions are installed."""
-    said, theirs = table_in(README.read_text(encoding="utf-8"))
+    said, theirs = said_in(readme.part(PART))
     assert re.fullmatch(r"Measured with transformers [\d.]+ and torch [\d.]+", said)
     theirs = [line.split(" | ") for line in theirs]
     assert [line[0] for line in theirs] == list(ZOO)

@@ -8,7 +8,6 @@ import re
 from collections import Counter
 from dataclasses import dataclass, replace
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,15 +16,15 @@ import torch
 from model.attention import layer_weights
 from model.huggingface import HuggingFaceModel
 from model.run import ModelNotAvailable, ModelRun
+from tests import readme
 from tests.zoo import N_SOURCE, N_TOKEN, ZOO, builder, tokens
 
-README = Path(__file__).parent.parent / "README.md"
 SAME = 1e-5  # the largest difference of two computations of the same weights in single precision
 HEAD = (
     "| class | family | shown from | heads / key heads | largest difference to transformers' own numbers |",
     "| --- | --- | --- | --- | --- |",
 )
-_MARKED = re.compile(r"(<!-- zoo -->\n)(.*)(<!-- /zoo -->)", re.DOTALL)
+PART = "zoo"
 
 
 @dataclass(frozen=True)
@@ -42,9 +41,9 @@ def versions() -> str:
     return "Measured with " + " and ".join(f"{name} {release}" for name, release in releases.items())
 
 
-def table_in(readme: str) -> tuple[str, list[str]]:
+def said_in(table: str) -> tuple[str, list[str]]:
     """The README's table: the versions it was measured with, and its rows without the outer bars."""
-    lines = _MARKED.search(readme)[2].strip().splitlines()
+    lines = table.strip().splitlines()
     return lines[0].split(":")[0], [line.strip("| ") for line in lines if line.startswith("|")][2:]
 
 
@@ -114,11 +113,8 @@ def main() -> None:
     text = "\n".join([f"{versions()}: {said}.", "", *HEAD, *(f"| {each.row} |" for each in zoo)]) + "\n"
     if only_print:
         print(text, end="")
-        return
-    readme = README.read_text(encoding="utf-8")
-    if not _MARKED.search(readme):
-        raise SystemExit("README.md has no <!-- zoo --> … <!-- /zoo --> to write into")
-    README.write_text(_MARKED.sub(lambda found: found[1] + text + found[3], readme), encoding="utf-8")
+    else:
+        readme.write(PART, text)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from viz.plain import plain
 
 Card = Mapping[str, Any]
 
-_TEXTS = {
+TEXTS = {
     "gutenberg_children": "Children's books from Project Gutenberg",
     "gutenberg_simple": "Simple fiction from Project Gutenberg",
     "tinystories_5k": "TinyStories, a sample",
@@ -109,7 +109,7 @@ def _vocabulary(lessons: Mapping[str, int] | None) -> str:
 def what_it_read(card: Card) -> Table:
     data = card.get("data", {})
     if all(isinstance(n, int) for n in data.values()):  # pairs of sentences, by what they were used for
-        rows = tuple((_TEXTS.get(name, name), (f"{n:,}",)) for name, n in data.items())
+        rows = tuple((TEXTS.get(name, name), (f"{n:,}",)) for name, n in data.items())
         return Table(("pairs of sentences",), rows, "")
     return _table(data)
 
@@ -123,7 +123,7 @@ def how_well(card: Card) -> Table | None:
     counts = [f"{n:,} {name}" for name, n in tested.items() if isinstance(n, int)]
     first = f"On {' and '.join(counts)}" if counts else ""
     if left_out := set(rows) - {"all", *card.get("counted_in_all", rows)}:
-        first = f"{_TEXTS['all']}: without {' and '.join(_TEXTS.get(name, name) for name in sorted(left_out))}"
+        first = f"{TEXTS['all']}: without {' and '.join(TEXTS.get(name, name) for name in sorted(left_out))}"
     return _table(rows, first)
 
 
@@ -145,7 +145,7 @@ def _table(rows: Mapping[str, Mapping[str, Any]], first: str = "") -> Table:
     measures = {name: _MEASURES.get(name, _SHARE) for name in names}
     cells = (
         (
-            _TEXTS.get(row_name, row_name),
+            TEXTS.get(row_name, row_name),
             tuple(m.said(row[name]) if name in row else "" for name, m in measures.items()),
         )
         for row_name, row in rows.items()
@@ -167,7 +167,7 @@ def learning_curves(card: Card) -> Curves | None:
     unit = history.get("unit")
     last = len(columns) if unit else first + 1  # without one for all, the measures have units of their own
     chosen = {
-        (_TEXTS.get(columns[column], columns[column]) if len(lines) == 1 else name): (rows, column)
+        (TEXTS.get(columns[column], columns[column]) if len(lines) == 1 else name): (rows, column)
         for name, rows in lines.items()
         for column in range(first, last)
     }

@@ -1,0 +1,102 @@
+"""`python -m tests.model_cards` writes into the README what the cards of the built-in models say, and nothing else.
+
+Do it whenever weights are replaced: a test holds the README to the cards. With ``--print`` it is shown instead.
+"""
+
+import argparse
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from model import catalog
+from tests import readme
+from viz.figures.numbers import percent
+from viz.figures.training import TEXTS, Card, Table, how_trained, how_well, what_it_read
+
+PART = "models"
+ORDER = ("story", "translator", "encoder", "sentiment")  # the decoder first, and a classifier after what it began from
+
+
+def text(weights: Path = catalog.WEIGHTS) -> str:
+    """How each built-in model is built, how it was trained, how well it does; how to train the default again."""
+    names = sorted((path.parent.name for path in weights.glob("*/card.json")), key=_place)
+    parts = [part for name in names for part in model(weights / name)]
+    return "\n\n".join([*parts, *training(weights / catalog.DEFAULT)]) + "\n"
+
+
+def _place(name: str) -> tuple[int, str]:
+    return (ORDER.index(name) if name in ORDER else len(ORDER), name)
+
+
+def model(folder: Path) -> Iterator[str]:
+    card, config = (json.loads((folder / f"{name}.json").read_text(encoding="utf-8")) for name in ("card", "config"))
+    pair = f" + {config['n_layer']}" if card["architecture"] == "encoder-decoder" else ""
+    yield (
+        f"`{folder.name}`, {card['architecture']}: {config['n_layer']}{pair} layers x {config['n_head']} heads, "
+        f"d_model {config['d_model']}, {config['n_context']} positions, a vocabulary of {config['n_vocab']:,}, "
+        f"{card['parameters']:,} weights. {how_trained(card)}"
+    )
+    yield from table("read", what_it_read(card))
+    if tested := how_well(card):
+        yield from table("on texts that it did not learn from", tested)
+    yield from against_five_gram(card)
+    yield from against_rivals(card)
+    yield from written(card)
+
+
+def table(title: str, table: Table) -> Iterator[str]:
+    lines = [(title, *table.heads), ("---",) * (1 + len(table.heads)), *((name, *cells) for name, cells in table.rows)]
+    yield "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    if table.said:
+        yield table.said
+
+
+def against_five_gram(card: Card) -> Iterator[str]:
+    """Of which texts an interpolated 5-gram knows as much as the model."""
+    rows = {name: row for name, row in card.get("held_out", {}).items() if "five_gram" in row}
+    behind = [TEXTS.get(name, name) for name, row in rows.items() if row["bits_per_byte"] >= row["five_gram"]]
+    if rows:
+        where = f"not ahead of it on: {', '.join(behind)}" if behind else "ahead of it on all of these"
+        yield f"The 5-gram is interpolated (modified Kneser-Ney), over the same tokens; the model is {where}."
+
+
+def against_rivals(card: Card) -> Iterator[str]:
+    """What a classifier is ahead by, or behind, in points; each of the texts has its margin."""
+    for name, row in card.get("test", {}).items():
+        if isinstance(row, dict) and "fine-tuned" in row:
+            rivals = [key for key in row if key not in ("texts", "margin", "fine-tuned")]
+            said = "; ".join(f"{100 * (row['fine-tuned'] - row[key]):+.1f} against {key}" for key in rivals)
+            yield f"{TEXTS.get(name, name)} (± {percent(row['margin'])}), in points: {said}."
+
+
+def written(card: Card) -> Iterator[str]:
+    """What it writes by itself, on one line each, and whether that loops."""
+    lines = []
+    for row in card.get("greedy", ()):
+        rest = " ".join(row["text"].removeprefix(row["start"]).splitlines())
+        lines.append(f"> **{row['start']}**{rest}\\\n> {row['tokens']} tokens, {row['repeated_8_grams']} repeated")
+    if lines:
+        yield "Always the most probable token; repeated: how many times eight tokens come that have come before."
+        yield "\n>\n".join(lines)
+
+
+def training(folder: Path) -> Iterator[str]:
+    """The commands that the default model was made by."""
+    stated = json.loads((folder / "card.json").read_text(encoding="utf-8"))["command"].split(", then ")
+    commands = [command.replace("WORK", f"runs/{folder.name}") for command in stated]
+    commands.append(f"{commands[-1]} --export model/weights/{folder.name}")
+    yield f"`{folder.name}` was made by these commands:"
+    yield "\n".join(["```sh", *(f".venv/bin/{command}" for command in commands), "```"])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.model_cards", description=__doc__)
+    parser.add_argument("--print", action="store_true", help="show it, and leave the README as it is")
+    if parser.parse_args().print:
+        print(text(), end="")
+    else:
+        readme.write(PART, text())
+
+
+if __name__ == "__main__":
+    main()
