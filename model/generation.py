@@ -137,11 +137,13 @@ def generate(lm: LanguageModel, tokens: Sequence[Token], n: int, sampling: Sampl
 def write_target(lm: LanguageModel, source: Sequence[Token], start: Token, n: int) -> tuple[Token, ...]:
     """What an encoder-decoder makes of a source, token by token, the most probable each time; at most `n` tokens.
 
-    The start token comes first; what ends the text is left out.
+    The start token comes first; what ends the text is left out. A model without a head writes nothing behind it.
     """
     tokens = [start]
     for _ in range(n):
         run = lm.run(tokens, source=source)
+        if run.predictions is None:
+            break
         token = placed(lm.token(int(run.predictions.top_id[-1, 0])), tokens[1:])
         if token.special:
             break

@@ -2,6 +2,7 @@
 folder of the visitor's. Pages and built-in models are listed from where they lie, so that none is forgotten."""
 
 import base64
+import html
 import json
 from pathlib import Path
 
@@ -18,11 +19,14 @@ from transformers import (
     BloomForCausalLM,
     LlamaConfig,
     LlamaForCausalLM,
+    MarianConfig,
+    MarianMTModel,
     MistralConfig,
     MistralForCausalLM,
     PreTrainedTokenizerFast,
     T5Config,
     T5ForConditionalGeneration,
+    T5Model,
 )
 
 from model import catalog
@@ -39,7 +43,11 @@ SHAPE = {
 }
 PAGES = sorted(path.stem for path in (ROOT / "viz/pages").glob("*.py") if path.stem != "__init__")
 BUILT_IN = [entry.name for entry in catalog.available() if entry.source == catalog.BUILT_IN]
-KINDS = ["decoder", "window", "encoder", "headless", "classifier", "encoder-decoder", "weights"]
+KINDS = {  # and the family of each
+    **dict.fromkeys(("decoder", "window", "weights"), "decoder"),
+    **dict.fromkeys(("encoder", "headless", "classifier"), "encoder"),
+    **dict.fromkeys(("encoder-decoder", "headless pair", "sinusoidal"), "encoder-decoder"),
+}
 SECTIONS = ["blank", "both", "sentiment", "similarity"]  # of the page Understanding
 TEXT = "the cat saw the dog"
 
@@ -75,11 +83,16 @@ def built(kind: str):
         return MistralForCausalLM(MistralConfig(**SHAPE, num_key_value_heads=2, sliding_window=3))
     if kind == "weights":
         return BloomForCausalLM(BloomConfig(vocab_size=120, hidden_size=32, n_layer=2, n_head=4))
-    if kind == "encoder-decoder":
+    if kind == "sinusoidal":
+        sizes = {"encoder_layers": 2, "decoder_layers": 2, "encoder_ffn_dim": 48, "decoder_ffn_dim": 48, "d_model": 32}
+        heads = {"encoder_attention_heads": 4, "decoder_attention_heads": 4, "max_position_embeddings": 40}
+        marks = {"pad_token_id": 0, "eos_token_id": 1, "decoder_start_token_id": 0, "forced_eos_token_id": 1}
+        return MarianMTModel(MarianConfig(vocab_size=120, decoder_vocab_size=120, **sizes, **heads, **marks))
+    if kind in ("encoder-decoder", "headless pair"):
         config = T5Config(
             vocab_size=120, d_model=32, d_kv=8, d_ff=48, num_layers=2, num_heads=4, decoder_start_token_id=0
         )
-        return T5ForConditionalGeneration(config)
+        return (T5Model if kind == "headless pair" else T5ForConditionalGeneration)(config)
     config = BertConfig(**SHAPE, max_position_embeddings=40, num_labels=3)
     return {"encoder": BertForMaskedLM, "classifier": BertForSequenceClassification, "headless": BertModel}[kind](
         config
@@ -93,7 +106,7 @@ def write_models(root: Path) -> Path:
         for parameter in transformer.parameters():
             torch.nn.init.normal_(parameter, std=0.2)
         transformer.save_pretrained(root / kind)
-        words = tokenizer("encoder" if kind in ("headless", "classifier") else kind)
+        words = tokenizer(KINDS[kind])
         if kind == "decoder":
             words.chat_template = "{% for m in messages %}</s>{{ m.role }} {{ m.content }}{% endfor %}</s>assistant "
         words.save_pretrained(root / kind)
@@ -161,8 +174,7 @@ def test_every_page_opens_with_every_built_in_model(open_page, model, name, capl
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_page_opens_or_says_why_not(open_with, root, kind, name, caplog):
     app = open_with(kind, name)
-    family = {"weights": "decoder", "window": "decoder", "headless": "encoder", "classifier": "encoder"}.get(kind, kind)
-    check_page(app, name, f"folder:{root / kind}", family, caplog)
+    check_page(app, name, f"folder:{root / kind}", KINDS[kind], caplog)
     if name == "understanding" and kind in ("headless", "classifier"):
         assert "without the head" in said(app)
 
@@ -201,6 +213,48 @@ def test_a_switch_that_this_model_does_not_have_gets_a_sentence(open_with):
     app.get_by_key("positions_off").set_value(False)
     app.get_by_key("head_off").set_value(True).run()
     assert not app.exception and not app.warning
+
+
+@pytest.mark.parametrize(
+    ("kind", "sentence"),
+    [
+        ("decoder", "positions come in inside attention"),
+        ("encoder", "learned vectors for positions too"),
+        ("encoder-decoder", "positions come in inside attention"),
+        ("sinusoidal", "Sines and cosines that belong to its position are added"),
+    ],
+)
+def test_how_positions_come_in_is_this_models_way(open_with, kind, sentence):
+    assert sentence in said(open_with(kind, "embeddings"))
+
+
+@pytest.mark.parametrize(("kind", "sentence"), [("decoder", "**adds** something to it."), ("encoder", "normalises")])
+def test_what_a_block_does_is_this_models_way(open_with, kind, sentence):
+    assert sentence in said(open_with(kind, "embeddings"))
+
+
+@pytest.mark.parametrize(("kind", "causal"), [("decoder", True), ("encoder", False)])
+def test_early_tokens_are_seen_by_more_queries_only_under_a_mask(open_with, kind, causal):
+    app = open_with(kind, "attention", panel="received and given")
+    assert ("Early tokens can be seen by more queries." in said(app)) == causal
+
+
+def test_home_shows_the_tokens_that_were_typed(open_with):
+    """An encoder-decoder has read these, and written others."""
+    app = open_with("encoder-decoder", "home")
+    drawn = html.unescape("".join(element.proto.body for element in app.get("html")))
+    source = session.run_of(session.RunKey(app.session_state.model, TEXT)).source
+    assert f"{len(source)} tokens: {', '.join(token.label for token in source)}" in drawn
+    assert f"It becomes {len(source)} tokens" in drawn and "; 1 of them special" in drawn
+    assert "Each token that it has written becomes 32 numbers" in drawn
+
+
+def test_a_pair_without_a_head_writes_nothing_and_reads_what_is_typed(open_with):
+    app = open_with("headless pair", "translation")
+    assert "so it writes nothing" in said(app) and not app.error
+    assert any("no step chooses anything" in info.value for info in app.info)
+    app = open_with("headless pair", "translation", target="a dog")
+    assert "**Alignment:**" in said(app) and not app.error
 
 
 def test_an_edge_outside_the_window_cannot_go(open_with):

@@ -248,6 +248,8 @@ def test_the_sentences_say_what_another_model_does_otherwise():
     assert "3 heads in a row share one k and one v" in said[2]
     assert "multiplied by this model's own scale, 0.25" in said[4] and "every token sees every token" in said[4]
     assert "other head" not in sentences_of(last, n_head=1)[8]
+    assert "goes on to the layer's MLP." in sentences_of(last)[8]
+    assert "goes on to the layer's cross-attention, and then its MLP." in sentences_of(last, cross=True)[8]
 
 
 @pytest.mark.parametrize(("deviation", "said"), [(4.0, "shrunk"), (0.25, "stretched")])

@@ -52,7 +52,9 @@ def plain_scale(steps: HeadSteps) -> bool:
     return abs(steps.scale * len(steps.q) ** 0.5 - 1) < 1e-6
 
 
-def head_sentences(steps: HeadSteps, label: str, *, n_head: int, n_key_head: int, causal: bool) -> list[Step]:
+def head_sentences(
+    steps: HeadSteps, label: str, *, n_head: int, n_key_head: int, causal: bool, cross: bool = False
+) -> list[Step]:
     """What happens, and why, for somebody who sees it for the first time; nine steps of a sentence or two."""
     d_model, d_head, n = len(steps.hidden), len(steps.q), len(steps.dots)
     before = {
@@ -128,8 +130,9 @@ def head_sentences(steps: HeadSteps, label: str, *, n_head: int, n_key_head: int
         _step(
             "Add to the residual stream",
             "Nothing is replaced. [x] stays, and this head's share [o]{rest} and a bias are added to it. The sum [x′] "
-            "goes on to the layer's MLP.",
+            "goes on to the layer's {next}.",
             rest=rest,
+            next="cross-attention, and then its MLP" if cross else "MLP",
         ),
     ]
 

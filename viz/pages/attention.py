@@ -29,8 +29,8 @@ COLUMNS, ARCS, LAYERS = FORMS = ("columns", "arcs", "layers")
 def main() -> None:
     st.title("Attention")
     st.markdown(
-        "To read a token, each **head** looks back at the text and decides how much of every token to take: a row of "
-        "**weights** that adds up to 1. Here is every head of this run. Click any weight, anywhere, to see how it was "
+        "To read a token, each **head** looks at the text and decides how much of every token to take: a row of "
+        "**weights** that adds up to 1. Here is every head of this run. Any weight can be opened, to see how it was "
         "made."
     )
     run = session.current_run()

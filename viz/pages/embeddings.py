@@ -8,7 +8,7 @@ from model import measures
 from viz.components.token_chips import token_chips
 from viz.figures import embeddings as figures
 from viz.figures.numbers import how_far
-from viz.guard import section
+from viz.guard import part, section
 from viz.plain import plain
 from viz.ui import controls, pictures, session
 from viz.ui.prose import check, quoted
@@ -18,8 +18,8 @@ TOKEN_VECTORS = "token vectors"
 
 st.title("Embeddings")
 st.markdown(
-    "A transformer calculates with vectors, not with words. Each entry of its vocabulary has a vector of its own, and "
-    "so has each position in a text; both were learned in training. Every layer then adds to what they begin."
+    "A transformer calculates with vectors, not with words. Each entry of its vocabulary has a vector of its own, "
+    "learned in training. Every layer then changes what these begin."
 )
 lm = session.current_model()
 run = session.current_run()
@@ -47,15 +47,10 @@ def entering_otherwise() -> None:
     """Models that normalise, scale or project the vectors first, or tell positions in another way."""
     st.header("What enters block 0", divider="gray")
     chosen, hidden = run.tokens[token], run.stream[0, token]
-    how = (
-        "It learned vectors for positions too, and works on the sum of both (a layer norm, a factor, a projection, the "
-        "kind of text) before block 0."
-        if position_vectors is not None
-        else "It has no vectors for positions: it tells them inside attention, where queries meet keys."
-    )
     st.markdown(
         f"{quoted(chosen.label)} is entry {chosen.id} of the vocabulary, with a vector of {token_vectors.shape[1]} "
-        f"numbers. {how} What enters block 0 are {d_model} numbers, drawn here as this run used them."
+        f"numbers. {how_positions_come_in()} What enters block 0 are {d_model} numbers, drawn here as they "
+        "were in this run."
     )
     comparable = token_vectors.shape[1] == d_model
     rows = {"token": token_vectors[chosen.id]} if comparable else {}
@@ -70,6 +65,21 @@ def entering_otherwise() -> None:
     if comparable:
         cosine = float(measures.cosine_similarity(token_vectors[[chosen.id]], hidden[None])[0, 0])
         st.markdown(f"Cosine between the token's vector and what enters: **{cosine:.3f}** (1: the same direction).")
+
+
+def how_positions_come_in() -> str:
+    """By what is known of this model's architecture."""
+    if position_vectors is not None:
+        return (
+            "The model learned vectors for positions too, and makes of both (with a layer norm, a factor, a "
+            "projection, the kind of text) what enters."
+        )
+    kinds = set(lm.architecture().stacks[-1].positions)
+    if "sinusoidal" in kinds:
+        return "Sines and cosines that belong to its position are added to it."
+    if kinds & {"rotary", "relative", "ALiBi", "disentangled"}:
+        return "No vector of its position is added: positions come in inside attention, where queries meet keys."
+    return "How positions come in is not known of this model."
 
 
 def entering_as_a_sum(difference: float) -> None:
@@ -104,11 +114,11 @@ def entering_as_a_sum(difference: float) -> None:
 
 @section("neighbours")
 def neighbours() -> None:
-    st.header("Tokens that are used alike lie close together", divider="gray")
+    st.header("Which tokens lie close together?", divider="gray")
     st.markdown(
-        "Nobody told the model what a token means. In training, tokens that can stand in the same places were pushed "
-        f"the same way. Here are the tokens of {whose}, among those of the whole vocabulary that point most nearly in "
-        "their direction."
+        "Nobody told the model what a token means: training moves tokens that can stand in the same places the same "
+        f"way. Here are the tokens of {whose}, among those of the whole vocabulary that point most nearly in their "
+        "direction."
     )
     left, right = st.columns(2)
     k = left.slider("Neighbours of each token", 1, 8, 3, key="map_neighbours", persist_state="session")
@@ -132,9 +142,9 @@ def neighbours() -> None:
         ),
         key="map",
         how=f"Bold: the tokens of {whose}, the chosen one amber. Pale: their neighbours, joined to them by a line. "
-        f"Of the {d_model} dimensions you see the {n_axis} along which these vectors (scaled to length 1) differ "
-        f"most; together they hold {100 * seen.explained.sum():.0f} % of the variance, so what looks close may still "
-        "be apart. " + ("Drag to turn it." if n_axis == 3 else "Drag to zoom in, double-click to see all."),
+        f"Of the {token_vectors.shape[1]} dimensions you see the {n_axis} along which these vectors (scaled to length "
+        f"1) differ most; together they hold {100 * seen.explained.sum():.0f} % of the variance, so what looks close "
+        "may still be apart. " + ("Drag to turn it." if n_axis == 3 else "Drag to zoom in, double-click to see all."),
         alt=f"Map of {n_own} different tokens of the text and {len(points) - n_own} neighbours. Nearest to "
         f"{chosen.label}: {', '.join(f'{label} {cosine:.2f}' for cosine, label in nearest)}.",
         table=lambda: pd.DataFrame(
@@ -154,7 +164,7 @@ def neighbours() -> None:
         ),
     )
     st.markdown(
-        f"Nearest to {quoted(chosen.label)} in all {d_model} dimensions: "
+        f"Nearest to {quoted(chosen.label)} in all {token_vectors.shape[1]} dimensions: "
         + ", ".join(f"{quoted(label)} {cosine:.3f}" for cosine, label in nearest)
         + "."
     )
@@ -187,8 +197,8 @@ def similarity() -> None:
     st.header("How alike are the tokens of this text?", divider="gray")
     st.markdown(
         "The cosine of the angle between two vectors is 1 where they point the same way, 0 where they have nothing in "
-        "common, and negative where they oppose each other. Follow it from layer to layer: a token's vector takes up "
-        "more and more of what stands around it."
+        "common, and negative where they oppose each other. Follow it from layer to layer: by attention, a token's "
+        "vector may take up what stands around it."
     )
     sources = [TOKEN_VECTORS, *range(n_layer + 1)]
     if st.session_state.get("similarity_of") not in sources:  # a model of fewer layers was chosen
@@ -243,7 +253,8 @@ def layer_name(source: str | int) -> str:
 def through_layers() -> None:
     st.header("One token's vector, layer by layer", divider="gray")
     st.markdown(
-        f"Each block reads the vector of {quoted(labels[token])} at position {token} and **adds** something to it. "
+        f"Each block reads the vector of {quoted(labels[token])} at position {token} and **adds** something to it"
+        f"{', then normalises the sum' if lm.architecture().norm == 'post' else ''}. "
         f"Layer 0 is what enters block 0, layer {n_layer} what leaves the last block."
     )
     hidden = run.stream[:, token]  # (L + 1, D)
@@ -318,7 +329,7 @@ def positions() -> None:
         figures.position_profile(table[token], token),
         key="position_profile",
         how=f"Position {token}, that of the chosen token (amber), compared with every position: where neighbours stand "
-        "higher than the rest, the model can tell near from far.",
+        "higher than the rest, positions that are near have vectors that are alike.",
         alt=f"Cosine similarity of position {token} with all {n_context} positions.",
         table=lambda: pd.DataFrame({"cosine": table[token]}),
     )
@@ -329,9 +340,11 @@ token = controls.position("Token", "token", len(labels))
 with chips:
     token_chips(run.tokens, key="chips", selected=token, on_pick=lambda position: controls.select("token", position))
     pictures.caption(f"The tokens of {whose}. Click one, or move the slider: the pictures below are about it.")
-entering()
+with part():  # of some models no hidden vectors are shown: all else is
+    entering()
 neighbours()
 similarity()
-through_layers()
+with part():
+    through_layers()
 if position_vectors is not None and position_vectors.shape[1] == d_model:
     positions()

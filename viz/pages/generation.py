@@ -8,6 +8,7 @@ from viz.figures.generation import growing_text
 from viz.guard import handler, section
 from viz.plain import plain
 from viz.ui import behind_choice, continuation, sampling, session
+from viz.ui.prose import quoted
 
 PACE = 0.12  # seconds between two tokens, so that the eye can follow; the model itself is faster
 
@@ -105,7 +106,7 @@ def offer_to_write(steps: list[Step], writing: bool, end: str | None) -> None:
 def finished(info: ModelInfo, steps: list[Step]) -> str | None:
     """Why no token can be added, if none can."""
     if steps and steps[-1].token.special:
-        return "The model has ended its text: it drew the token that stands between two texts of its training data."
+        return f"The model has ended its text: it drew {quoted(steps[-1].token.label)}, a special token."
     n_token = len(session.current_tokens()) + len(steps)
     if n_token >= info.n_context:
         return (

@@ -58,6 +58,7 @@ def read(run: ModelRun) -> None:
         n_head=run.info.n_head,
         n_key_head=run.info.n_key_head,
         causal=run.attention[layer].causal,
+        cross=bool(run.cross),
     )
     head_pictures(steps, run.labels, sentences, key="head_steps", chosen=key, on_pick=open_weight)
     show_numbers(steps, run.labels)

@@ -48,7 +48,8 @@ st.write(
 )
 
 lm, run, overview = session.current_model(), session.current_run(), session.current_overview()
-info, n_token = run.info, len(run.tokens)
+info, read_tokens = run.info, run.source or run.tokens  # an encoder-decoder has read what was typed, and written more
+n_token, n_special = len(read_tokens), sum(token.special for token in read_tokens)
 mode = st.context.theme.type or "light"
 n_character = len(session.current_text())
 
@@ -63,12 +64,23 @@ def predicted() -> tuple[str, str, str, str | None]:
         return picture, said, "What moved it", "viz/pages/understanding.py"
     if run.predictions is None:
         return figures.no_picture(), "This model has no head that predicts tokens: it ends here.", "", None
-    best, log_prob = run.predictions.top_id[-1, :5], run.predictions.top_log_prob[-1, :5]
+    # an encoder says what stands in each place: of the last one that is not a special token's
+    places = [i for i, token in enumerate(run.tokens) if not token.special] if not run.predictions.of_next else []
+    place = places[-1] if places else len(run.tokens) - 1
+    best, log_prob = run.predictions.top_id[place, :5], run.predictions.top_log_prob[place, :5]
     picture = figures.next_tokens_picture([lm.token(int(id)).label for id in best], np.exp(log_prob), mode)
     if run.predictions.of_next:
         said = "Every token of the vocabulary gets a probability to come next; these are the highest."
         return picture, said, "Let it write", "viz/pages/generation.py"
-    return picture, "It says what may stand in each place; these are its best for the last one.", "", None
+    return picture, f"It says what may stand in each place; these are its best for token {place}.", "", None
+
+
+def becomes_vectors() -> str:
+    """What the third picture shows."""
+    whose = "Each token that it has written" if run.source else "Each token"
+    if run.hidden is None:
+        return f"{whose} becomes numbers: its entry of the vocabulary has {vectors.shape[1]:,}."
+    return f"{whose} becomes {info.d_model:,} numbers: what the first block reads."
 
 
 vectors = run.hidden[0] if run.hidden is not None else lm.embeddings()[0][[token.id for token in run.tokens]]
@@ -83,15 +95,16 @@ steps = [
     ),
     (
         "Tokens",
-        figures.tokens_picture(run.labels, mode),
-        f"It is cut into {n_token:,} piece{'s' if n_token != 1 else ''}, each out of a vocabulary of {info.n_vocab:,}.",
+        figures.tokens_picture([token.label for token in read_tokens], mode),
+        f"It becomes {n_token:,} token{'s' if n_token != 1 else ''}, each out of a vocabulary of {info.n_vocab:,}"
+        + (f"; {n_special} of them special." if n_special else "."),
         "How it is cut",
         "viz/pages/tokenization.py",
     ),
     (
         "Embeddings",
         figures.vectors_picture(vectors),
-        f"Each token becomes {info.d_model:,} numbers that say what it is and where it stands.",
+        becomes_vectors(),
         "The vectors",
         "viz/pages/embeddings.py",
     ),

@@ -47,7 +47,7 @@ def main() -> None:
     decoding.show(run)
     st.subheader("Beam search", anchor=False)
     st.markdown(
-        "The most probable token each time does not make the most probable text. A **beam** keeps several texts alive "
+        "The most probable token each time need not make the most probable text. A **beam** keeps several texts alive "
         "and lets them compete."
     )
     beam.show(run)
@@ -87,6 +87,8 @@ def type_both() -> None:
                 on_click=handler(session.read_target),
                 args=("",),
             )
+        elif key and session.run_of(key).predictions is None:
+            caption("This model has no head that predicts tokens, so it writes nothing. Type a translation to be read.")
         elif key:
             caption("Written by the model, greedily. Type a translation of your own to have that one read.")
     st.pills("Try", EXAMPLES, key="try_source", label_visibility="collapsed", on_change=handler(try_example))

@@ -5,13 +5,14 @@ import pandas as pd
 import streamlit as st
 
 from model.attention import softmax
-from model.run import ModelRun, Token
+from model.run import ModelRun, Token, VisitorError
 from viz.components.token_chips import token_chips
 from viz.figures.attention import Bars, token_bars
 from viz.figures.generation import growing_text
 from viz.figures.mechanism import next_token_pairs
 from viz.figures.numbers import percent
 from viz.guard import handler, section
+from viz.plain import plain
 from viz.ui import controls, crossing, provenance, session
 from viz.ui.pictures import caption, clicked, picture, twin
 from viz.ui.prose import quoted
@@ -29,13 +30,19 @@ def chosen_tokens(run: ModelRun) -> tuple[list[Token], np.ndarray, list[int]]:
     end = run.source[-1]
     if not end.special:
         return tokens, log_prob, rank
-    logits = session.current_model().unembed(run.stream[-1, -1]).astype(np.float64)  # (V,)
+    try:
+        logits = session.current_model().unembed(run.stream[-1, -1]).astype(np.float64)  # (V,)
+    except VisitorError:  # a head that cannot be repeated: the end is left out
+        return tokens, log_prob, rank
     last = np.log(softmax(logits.copy())[end.id])
     return [*tokens, end], np.append(log_prob, last), [*rank, int((logits > logits[end.id]).sum())]
 
 
 @section("decoding")
 def show(run: ModelRun) -> None:
+    if run.predictions is None:
+        st.info(f"{plain(run.info.title)} was saved without a head that predicts tokens: no step chooses anything.")
+        return
     tokens, log_prob, rank = chosen_tokens(run)
     if not tokens:
         st.info("Nothing was written, and how this model ends a text is not known: there is no step to look at.")

@@ -229,7 +229,7 @@ def statements(reading: Reading, rule: Rule) -> list[str]:
         said.append(f"The sink (first token and special tokens) holds {removed}; nothing is taken out.")
     else:
         what = (
-            "hidden, so rows add up to less than 1"
+            "hidden, and rows add up to what is left"
             if rule.sink == "hide"
             else "taken out and rows made to add up to 1 again"
         )

@@ -31,8 +31,8 @@ def choose() -> None:
             list(models),
             key="model",
             bind="query-params",
-            help="“story” needs no download: it was trained by us, on children's books and simple stories. Others are "
-            "those that are installed, and those that you load below.",
+            help="Those that are built in need no download: we trained them ourselves. Then come those that are "
+            "installed, and those that you load below.",
         )
         if entry := models.get(st.session_state.model):  # else it was uninstalled a moment ago
             _describe(entry)

@@ -246,8 +246,8 @@ def advice() -> str:
             "number, of the last layer, comes out high for them and low for others."
         )
     said = (
-        "An encoder that was trained to guess hidden words was never asked to make texts with one meaning alike: its "
-        "mean vectors are a **weak measure**. "
+        "Unless an encoder was trained to make texts with one meaning alike, its mean vectors are a **weak measure**: "
+        "to guess hidden words does not ask for that. "
     )
     if name in {entry.name for entry in session.models_here()}:
         return said + "all-MiniLM-L6-v2, which was trained for it, is installed: choose it in the sidebar."

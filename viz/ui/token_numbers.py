@@ -6,6 +6,7 @@ import streamlit as st
 
 from model.measures import attention_entropy, attention_received
 from model.reading import Reading, Rule
+from model.run import Attention
 from viz.figures.attention import Bars, token_bars
 from viz.guard import handler
 from viz.ui import provenance, reading, session
@@ -62,8 +63,8 @@ def show_received_and_given(read_now: Reading, rule: Rule) -> None:
     picture(
         token_bars(panels),
         key="received",
-        how="Above, how much each is looked at: click a bar to see what went into it. Early tokens can be seen by more "
-        "queries. In the middle, how widely each looks: 0 is all on one key. Below, what the sink holds of each row.",
+        how=f"Above, how much each is looked at: click a bar to see what went into it.{early_tokens(rule)} In the "
+        "middle, how widely each looks: 0 is all on one key. Below, what the sink holds of each row.",
         alt=f"Bars for {len(columns)} {rule.kind}. “{columns[most]}” receives most, {received[most]:.3f} on average; "
         f"“{rows[widest]}” looks most widely, {entropy[widest]:.2f} nats.",
         table=lambda: pd.DataFrame(
@@ -76,6 +77,13 @@ def show_received_and_given(read_now: Reading, rule: Rule) -> None:
         on_select=handler(open_received),
         selection_mode="points",
     )
+
+
+def early_tokens(rule: Rule) -> str:
+    """What to bear in mind where a mask hides what comes later."""
+    layers = session.current_run().layers(rule.of)
+    causal = all(isinstance(layer, Attention) and layer.causal for layer in layers)
+    return " Early tokens can be seen by more queries." if causal else ""
 
 
 def show_sums(read_now: Reading, rule: Rule) -> None:
