@@ -72,6 +72,8 @@ class Recorder:
     ] = ()  # of each call: see `Attention.query_scale`; () while that is not known yet
     keep_output: bool = False
     exact_bytes: int = EXACT_BYTES
+    n_token: int | None = None  # of the text: classes that pad it to their window give hidden vectors for more
+    n_source: int = 0  # of what the encoder of an encoder-decoder reads
     until: int | None = None  # the self-attention layer after which the forward pass may end, with `Enough`
     calls: list[Call] = field(default_factory=list)
     hidden: Tensor | None = None  # (L + 1, T, D)
@@ -294,25 +296,6 @@ def attend(
     if role == "self" and layer == recorder.until:
         raise Enough
     return output, None
-
-
-def eager_weights(output: Any, pair: bool, class_name: str) -> dict[str, list[np.ndarray]]:
-    """What the model says its weights were, (H, T, S) a layer. `NotCaptured` if they are none, or no distribution."""
-    fields = {"self": "decoder_attentions", "encoder": "encoder_attentions", "cross": "cross_attentions"}
-    if not pair:
-        fields = {"self": "attentions"}
-    weights: dict[str, list[np.ndarray]] = {"self": [], "encoder": [], "cross": []}
-    for role, name in fields.items():
-        layers = getattr(output, name, None)
-        if not layers or any(layer is None for layer in layers):
-            raise NotCaptured(f"{class_name} returns no {name}")
-        for layer in layers:
-            if not isinstance(layer, Tensor) or layer.ndim != 4 or len(layer) != 1:
-                raise NotCaptured(f"{class_name} returns {name} of a shape that is no (1, heads, queries, keys)")
-            if not (layer >= 0).all() or (off := float((layer.sum(-1) - 1).abs().max())) > ROUNDING:
-                raise NotCaptured(f"the rows of {class_name}'s {name} do not sum to 1 (off by {off:.2g})")
-            weights[role].append(layer[0].float().contiguous().numpy())
-    return weights
 
 
 def register() -> None:

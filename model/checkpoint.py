@@ -16,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 
 from model import claims, foreign, gguf, tokenizer_file
 from model.claims import Shapes
+from model.configurations.description import is_encoder_alone
 from model.run import ModelNotAvailable
 from model.snapshot import INDEX, Snapshot, damaged, snapshot
 
@@ -138,12 +139,12 @@ def judge(held: Snapshot) -> Judged:
         )
     config = _config(held, shapes)
     text = config.get_text_config()
+    two = text.is_encoder_decoder and not is_encoder_alone(config.architectures)
     _check_tokenizer(held, text, shapes)
     cost = Cost(
         # old GPT-2 files carry their masks (1, 1, T, T) as "bias"
         sum(prod(shape) for name, shape in shapes.items() if not (name.endswith("bias") and len(shape) == 4)),
-        _number(text, "num_hidden_layers")
-        + (_number(text, "num_decoder_layers", "decoder_layers") if text.is_encoder_decoder else 0),
+        _number(text, "num_hidden_layers") + (_number(text, "num_decoder_layers", "decoder_layers") if two else 0),
         _number(text, "num_attention_heads"),
         _number(text, "max_position_embeddings") or None,
         on_disk,
@@ -180,6 +181,8 @@ def _config(held: Snapshot, shapes: Shapes) -> Any:
         raise damaged(folder, "config.json", f"its quantization_config is {str(packing)[:40]!r}, and no object")
     if packing:
         raise _packed(folder, str(packing.get("quant_method") or "in a way that it does not name"))
+    if family is None:
+        raise ModelNotAvailable(foreign.no_architecture(f"“{folder}”", stated))
     if not isinstance(family, str):
         raise damaged(folder, "config.json", f"its model_type is {str(family)[:40]!r}, and no name")
     from transformers import CONFIG_MAPPING, AutoConfig, __version__  # seconds: only once there is something to read
@@ -286,7 +289,8 @@ def _check_tokenizer(held: Snapshot, config: Any, shapes: Shapes) -> None:
         )
     rows = {shape[0] for name, shape in shapes.items() if _EMBEDDING.search(name) and len(shape) == 2}
     stated = getattr(config, "vocab_size", None)
-    if rows and isinstance(stated, int) and stated not in rows:
+    # more rows than entries are filled up, or for sounds and pictures (Moshi): building it shows if they fit
+    if rows and isinstance(stated, int) and stated > max(rows):
         raise ModelNotAvailable(
             f"The vocabulary in “{folder}” disagrees with the weights: config.json says {stated:,} entries, the "
             f"embedding has {max(rows):,} rows. The files belong to different models: download them again."

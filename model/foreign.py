@@ -38,6 +38,13 @@ _OTHERS: tuple[tuple[str, str, str], ...] = (
     (r"\.distcp$|(^|/)(mp_rank_|zero_pp_rank_|global_step)", "the pieces of a training on several machines", "merge"),
 )
 _OF_TORCH = re.compile(r"^pytorch_model[^/]*\.bin$")
+# what a config.json states that other programs write
+_PROGRAMS = {
+    "_class_name": "diffusers, which makes pictures",
+    "num_features": "timm, which looks at pictures",
+    "add_source_bos": "CTranslate2",
+    "word_embedding_dimension": "sentence-transformers, for one of its parts",
+}
 _PICKLED = re.compile(r"\.(bin|pt|pth|ckpt|pkl|pickle|ot)$")
 
 
@@ -87,6 +94,15 @@ def sentence(where: str, names: Collection[str], stated: Mapping[str, Any]) -> s
     return (
         f"{where} is not a model: it holds {_some(top)}, but no config.json. Give the folder that holds config.json, "
         "model.safetensors and the tokenizer's files, as save_pretrained writes them."
+    )
+
+
+def no_architecture(where: str, stated: Mapping[str, Any]) -> str:
+    """Why a config.json without a model_type, which states this, cannot be read."""
+    of = next((program for key, program in _PROGRAMS.items() if key in stated), "another program than transformers")
+    return (
+        f"The config.json in {where} names no architecture (model_type): it is of {of}. Choose the folder of a model "
+        "that transformers' save_pretrained wrote."
     )
 
 

@@ -58,16 +58,24 @@ class Stream:
     blocks: Sequence[nn.Module]  # L of them; the same one again where layers share it
     last: nn.Module
     n_last: int  # how often it is called until then
-    behind: Sequence[nn.Module]  # the outermost modules called after that, in order
+    behind: Sequence["Step"]  # the outermost modules called after that, in order
+    pads: bool  # whether the class adds tokens behind the text, to fill its window: they are left out
 
 
 def find_stream(
-    stacks: Sequence[Sequence[nn.Module]], transformer: nn.Module, read: Callable[[], object], theirs: Sequence[Tensor]
+    stacks: Sequence[Sequence[nn.Module]],
+    transformer: nn.Module,
+    read: Callable[[], object],
+    theirs: Sequence[Tensor],
+    pads: bool,
 ) -> Stream | None:
     """The residual stream, known by being `theirs`: L + 1 of transformers' hidden states while it reads what `read`
     makes it read. The last may stand behind what comes after all blocks (a final norm). None if it is nowhere.
+
+    pads: whether the class adds tokens behind the text; `theirs` are without.
     """
-    entering, leaving = _seen(stacks, read)
+    n_token = theirs[0].numel() // theirs[0].shape[-1] if pads else None
+    entering, leaving = _seen(stacks, read, n_token)
     for blocks in stacks:
         seen = [of[block].pop(0) for block in blocks] if (of := _copied(entering, blocks)) else []
         if len(seen) != len(theirs) - 1 or not all(map(_same, seen, theirs[:-1])):
@@ -77,25 +85,25 @@ def find_stream(
                 continue
             n_last, x = len(leaving[last]), leaving[last][-1]
             behind = modules_behind(last, n_last, transformer, read)
-            if _same(x, theirs[-1]) or _leads_to(x, behind, theirs[-1]):
-                return Stream(blocks, last, n_last, behind)
+            if _same(x, theirs[-1]) or any(_leads_to(x, path, theirs[-1]) for path in paths(behind)):
+                return Stream(blocks, last, n_last, behind, pads)
     return None
 
 
 def _seen(
-    stacks: Sequence[Sequence[nn.Module]], read: Callable[[], object]
+    stacks: Sequence[Sequence[nn.Module]], read: Callable[[], object], n_token: int | None
 ) -> tuple[dict[nn.Module, list[Tensor]], dict[nn.Module, list[Tensor]]]:
-    """What enters and what leaves each module of the stacks, once for each of its calls."""
+    """What enters and what leaves each module of the stacks, of the first tokens, once for each of its calls."""
     entering: dict[nn.Module, list[Tensor]] = {}
     leaving: dict[nn.Module, list[Tensor]] = {}
 
     def before(module: nn.Module, args: tuple, kwargs: dict) -> None:
-        if (stream := _stream(args, kwargs)) is not None:
-            entering.setdefault(module, []).append(stream.clone())
+        if (stream := _stream((*args, *kwargs.values()))) is not None:
+            entering.setdefault(module, []).append(stream[:n_token].clone())
 
     def after(module: nn.Module, args: tuple, output: object) -> None:
-        if (stream := _stream(output if isinstance(output, tuple) else (output,), {})) is not None:
-            leaving.setdefault(module, []).append(stream.clone())
+        if (stream := _stream(output)) is not None:
+            leaving.setdefault(module, []).append(stream[:n_token].clone())
 
     handles = []
     for module in dict.fromkeys(module for stack in stacks for module in stack):
@@ -117,9 +125,9 @@ def _copied(seen: dict[nn.Module, list[Tensor]], blocks: Sequence[nn.Module]) ->
     return {block: list(seen[block]) for block in counts}
 
 
-def _stream(args: tuple, kwargs: dict[str, object]) -> Tensor | None:
+def _stream(given: object) -> Tensor | None:
     """The vectors among what a module is given or gives, (T, D); XLNet's are (T, 1, D), others (1, T, D)."""
-    for each in (*args, *kwargs.values()):
+    for each in given if isinstance(given, tuple | list) else (given,):
         if isinstance(each, Tensor) and each.is_floating_point() and each.ndim == 3:
             return each.reshape(-1, each.shape[-1])
     return None
@@ -149,7 +157,7 @@ def watch_stream(stream: Stream) -> None:
 
     def before(_: nn.Module, args: tuple, kwargs: dict) -> None:
         if recorder := active():
-            entering = _stream(args, kwargs)
+            entering = _stream((*args, *kwargs.values()))[: recorder.n_token if stream.pads else None]
             if recorder.hidden is None:
                 shape = (len(stream.blocks) + 1, *entering.shape)  # (L + 1, T, D)
                 recorder.hidden = torch.from_numpy(room_for(shape, np.float32))
@@ -160,7 +168,7 @@ def watch_stream(stream: Stream) -> None:
         if recorder := active():
             recorder.n_last += 1
             if recorder.n_last == stream.n_last:
-                recorder.hidden[-1] = _stream(output if isinstance(output, tuple) else (output,), {})
+                recorder.hidden[-1] = _stream(output)[: recorder.n_token if stream.pads else None]
 
     for block in dict.fromkeys(stream.blocks):
         block.register_forward_pre_hook(before, with_kwargs=True)
@@ -211,7 +219,7 @@ def watch_positions(transformer: nn.Module) -> bool:
 
     found = False
     for name, part in transformer.named_modules():
-        if is_position_table(name, part):
+        if is_position_table(name, part) or type(part).__name__.endswith("SinusoidalPositionalEmbedding"):
             part.register_forward_hook(no_vectors)
         elif type(part).__name__.endswith("RotaryEmbedding"):
             part.register_forward_hook(no_rotation)
@@ -271,32 +279,34 @@ def _factor(query: np.ndarray, projections: Sequence[Tensor]) -> float | None:
 
 def is_position_table(name: str, part: nn.Module) -> bool:
     """Whether this is the table of position vectors that are added to token vectors."""
-    return isinstance(part, nn.Embedding) and name.rpartition(".")[2] in (
-        "wpe",
-        "position_embeddings",
-        "embed_positions",
-    )
+    if not isinstance(part, nn.Embedding) or type(part).__name__.startswith("RoFormer"):  # which turns by it
+        return False
+    last = name.rpartition(".")[2]
+    return last in ("wpe", "position_embeddings", "position_embedding", "embed_positions", "positions_embed")
 
 
-def modules_behind(last: nn.Module, n_last: int, transformer: nn.Module, read: Callable[[], object]) -> list[nn.Module]:
+def modules_behind(last: nn.Module, n_last: int, transformer: nn.Module, read: Callable[[], object]) -> list["Step"]:
     """The outermost modules that `read` calls after `last` was called for the n-th time, in order."""
-    behind: list[nn.Module] = []
+    behind: list[Step] = []
     depth = n_call = 0
 
     def count(*_: object) -> None:
         nonlocal n_call
         n_call += 1
 
-    def before(part: nn.Module, _: tuple) -> None:
+    def before(part: nn.Module, args: tuple) -> None:
         nonlocal depth
         if n_call >= n_last:
             if depth == 0:
-                behind.append(part)
+                behind.append(Step(part, _memory(args)))
             depth += 1
 
-    def after(*_: object) -> None:
+    def after(_: nn.Module, args: tuple, output: object) -> None:
         nonlocal depth
-        depth -= n_call >= n_last and depth > 0
+        if n_call >= n_last and depth > 0:
+            depth -= 1
+            if depth == 0:
+                behind[-1].gave = _memory(output)
 
     handles = []
     inside = set(last.modules())
@@ -312,16 +322,42 @@ def modules_behind(last: nn.Module, n_last: int, transformer: nn.Module, read: C
     return behind
 
 
+@dataclass
+class Step:
+    """One module called, and in which memory lay what it took and gave: that of a tensor and of all views of it."""
+
+    part: nn.Module
+    took: torch.UntypedStorage | None
+    gave: torch.UntypedStorage | None = None
+
+
+def paths(steps: Sequence[Step]) -> Iterator[list[nn.Module]]:
+    """Which modules may lead to the last one's result: all of them; or without those beside the way, as poolers are."""
+    yield [step.part for step in steps]
+    path = list(steps[-1:])
+    for step in reversed(steps[:-1]):
+        if step.gave is not None and path[0].took is not None and step.gave.data_ptr() == path[0].took.data_ptr():
+            path.insert(0, step)
+    yield [step.part for step in path]
+
+
+def _memory(given: object) -> torch.UntypedStorage | None:
+    first = given[0] if isinstance(given, tuple | list) and given else given
+    return first.untyped_storage() if isinstance(first, Tensor) else None
+
+
 def finishes(transformer: nn.Module, config: Any) -> Iterator[Callable[[Tensor], Tensor]]:
     """What classes do to the result of their last module, the usual first."""
     yield lambda x: x
     factors = [getattr(config, "logit_scale", None), getattr(config, "d_model", 1) ** -0.5]
-    if scaling := getattr(config, "logits_scaling", None):
-        factors.append(1 / scaling)
+    for name in ("logits_scaling", "logits_mup_width_multiplier"):
+        if scaling := getattr(config, name, None):
+            factors.append(1 / scaling)
     for factor in factors:
         if isinstance(factor, float):
             yield lambda x, factor=factor: x * factor
-    if cap := getattr(config, "final_logit_softcapping", None):
-        yield lambda x: cap * torch.tanh(x / cap)
+    for name in ("final_logit_softcapping", "logits_soft_cap", "softcap"):
+        if cap := getattr(config, name, None):
+            yield lambda x, cap=cap: cap * torch.tanh(x / cap)
     if (bias := getattr(transformer, "final_logits_bias", None)) is not None:
         yield lambda x: x + bias[0]

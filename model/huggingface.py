@@ -5,6 +5,8 @@ does not use it is run with ``attn_implementation="eager"`` and gives its weight
 checked, before anyone sees the model (`model.opened`). Letters as in `model.run`.
 """
 
+import logging
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,14 +19,14 @@ from torch import Tensor
 from model import checkpoint, hooks
 from model.architecture import Architecture
 from model.attention import attended
-from model.capture import ROUNDING, Recorder
+from model.capture import ROUNDING, NotCaptured, Recorder
 from model.chat_template import fill
 from model.configurations.description import describe
 from model.intervention import UNCHANGED, Intervention
 from model.opened import open_model
 from model.pieces import marks_pairs, token_of, tokens_of
 from model.predictions import predictions
-from model.pretrained import Build, builder, fingerprint_of, read_tokenizer, short
+from model.pretrained import Build, builder, fingerprint_of, quoted, read_tokenizer, short
 from model.run import (
     LayerParameters,
     ModelInfo,
@@ -37,6 +39,7 @@ from model.run import (
 )
 from model.snapshot import snapshot
 
+_LOG = logging.getLogger("regard")
 _DENSE_BYTES = 1 << 30  # of weights in one run, for a class that cannot give queries and keys
 _UNLIMITED_CONTEXT = 2048  # tokens, for a model whose position bias sets no limit (T5)
 _PROBE_TEXTS = ("a b", "c")  # read when a model is loaded, by us and by transformers
@@ -145,18 +148,23 @@ class HuggingFaceModel:
         """
         self._check(tokens, intervention, source)
         recorder, output = self._forward(tokens, source, intervention)
-        kept = self.opened.attention(recorder, output)
-        return ModelRun(
-            info=self.info,
-            tokens=tuple(tokens),
-            attention=kept["self"],
-            hidden=None if recorder.hidden is None else recorder.hidden.numpy(),
-            predictions=self._predictions(recorder.hidden, output, [token.id for token in tokens]),
-            intervention=intervention,
-            source=tuple(source),
-            encoder=kept["encoder"],
-            cross=kept["cross"],
-        )
+        try:
+            kept = self.opened.attention(recorder, output)
+            return ModelRun(
+                info=self.info,
+                tokens=tuple(tokens),
+                attention=kept["self"],
+                hidden=None if recorder.hidden is None else recorder.hidden.numpy(),
+                predictions=self._predictions(recorder.hidden, output, [token.id for token in tokens]),
+                intervention=intervention,
+                source=tuple(source),
+                encoder=kept["encoder"],
+                cross=kept["cross"],
+            )
+        except NotCaptured as error:  # it does something else with a text of this length
+            raise self._unread(tokens, str(error)) from error
+        except ValueError as error:
+            raise self._unread(tokens, f"what it gives does not fit the text ({error})") from error
 
     @torch.inference_mode()
     def unembed(self, hidden: np.ndarray) -> np.ndarray:
@@ -207,7 +215,7 @@ class HuggingFaceModel:
 
     def architecture(self) -> Architecture:
         """How it is built, read off its configuration."""
-        return describe(self.opened.config.to_dict())
+        return describe(self.opened.config.to_dict() | {"architectures": [self.opened.class_name]})
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         """Of every tensor of weights, by its name."""
@@ -219,7 +227,22 @@ class HuggingFaceModel:
         types = [token.type for token in tokens]
         types = types if any(types) and self.opened.n_type != 0 else None  # all of type 0 is what a model takes unasked
         ids, source_ids = ([token.id for token in text] for text in (tokens, source))
-        return self.opened.forward(ids, source_ids, intervention, types=types, **options)
+        try:
+            return self.opened.forward(ids, source_ids, intervention, types=types, **options)
+        except (VisitorError, MemoryError):
+            raise
+        except Exception as error:  # of transformers' own code, which has its own for each class
+            if "can't allocate memory" in str(error):
+                raise MemoryError from error
+            raise self._unread(tokens, f"{self.opened.class_name} stops with {quoted(error)}") from error
+
+    def _unread(self, tokens: Sequence[Token], reason: str) -> VisitorError:
+        """For a text that the model reads otherwise than those it was checked with when it was loaded."""
+        _LOG.warning("%s: %d tokens cannot be shown: %s", self.opened.class_name, len(tokens), reason)
+        return VisitorError(
+            f"{self._title} was read truly with the few tokens it was checked with, but this text of {len(tokens):,} "
+            f"cannot be shown: {reason.rstrip('.')}. Try a shorter text, or another model."
+        )
 
     def _check_whole_run(self) -> None:
         """All that a run holds fits together, and weights·V is what the heads gave, in every layer."""
@@ -227,8 +250,8 @@ class HuggingFaceModel:
         refused = f"Regard cannot show “{self._title}” ({self.opened.class_name})"
         try:
             run = self.run(tokens, source=source)
-        except ValueError as error:
-            raise ModelNotAvailable(f"{refused}: its layers are not alike ({short(error)}).") from error
+        except VisitorError as error:
+            raise ModelNotAvailable(f"{refused}: {str(error.__cause__ or error).rstrip('.')}.") from error
         if self.captured == "weights":
             return
         recorder, _ = self._forward(tokens, source, keep_output=True)
@@ -295,7 +318,7 @@ class HuggingFaceModel:
             (n_head, _, d_head), n_key_head = kept[0].query.shape, kept[0].key.shape[0]
             causal = all(layer.causal for layer in kept)
         family = "encoder-decoder" if self.opened.pair else "decoder" if causal else "encoder"
-        n_context = self._n_context()
+        n_context = min(self._n_context(), self.opened.reach.n_token if self.opened.reach else sys.maxsize)
         if self.captured == "weights":
             n_context = min(n_context, int((_DENSE_BYTES / (4 * len(kept) * n_head)) ** 0.5))
         return ModelInfo(
@@ -346,6 +369,13 @@ class HuggingFaceModel:
         for what, given in (("text", tokens), ("text to read", source)):
             if not given and (what == "text" or self.opened.pair):
                 raise PromptError("There is no text to read: type at least one character.")
+            reach = self.opened.reach
+            if reach and len(given) > reach.n_token:
+                raise PromptError(
+                    f"The {what} is {len(given):,} tokens long, and Regard shows {self._title} with at most "
+                    f"{reach.n_token:,}: {reach.beyond}, which leaves no weight for each pair of tokens. "
+                    f"Shorten it by {len(given) - reach.n_token:,}."
+                )
             if (excess := len(given) - self.info.n_context) > 0:
                 raise PromptError(
                     f"The {what} is {len(given):,} tokens long; {self._title} reads at most {self.info.n_context:,}. "
@@ -366,4 +396,6 @@ class HuggingFaceModel:
         if intervention.heads_off and not self.opened.can_switch:
             raise VisitorError(f"In {self._title}, no module takes the heads one by one, so none can be switched off.")
         if not intervention.positions and not self.opened.has_positions:
-            raise VisitorError(f"{self._title} adds no position vectors that could be left out.")
+            raise VisitorError(
+                f"Regard finds no position vectors, rotations or position biases in {self._title} to leave out."
+            )

@@ -7,6 +7,7 @@ changes afterwards, so visitors and threads share it. Letters as in `model.run`.
 import inspect
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,12 @@ from torch import Tensor, nn
 from model import capture, hooks
 from model.attention import layer_weights
 from model.capture import ROUNDING, Enough, NotCaptured, Recorder
+from model.configurations.description import is_encoder_alone
+from model.eager import eager_weights
 from model.intervention import UNCHANGED, Intervention
+from model.lengths import reach_of, settle
 from model.prepacking import prepack, undo
-from model.pretrained import Build, short
+from model.pretrained import Build, quoted
 from model.run import Attention, DenseAttention, Layer, ModelNotAvailable, ModelRun
 
 KINDS = ("self", "encoder", "cross")
@@ -44,11 +48,19 @@ def open_model(build: Build, title: str) -> "Opened":
             return way(named_build, not_captured=" ".join(tried))
         except NotCaptured as reason:
             tried.append(str(reason))
-        except (KeyError, AttributeError, TypeError, ValueError, RuntimeError, NotImplementedError) as error:
+        except (
+            ArithmeticError,
+            AssertionError,
+            AttributeError,
+            LookupError,
+            RuntimeError,
+            TypeError,
+            ValueError,
+        ) as error:
             if "memory" in str(error):
                 raise
             # a class that was not written for this fails in a way of its own
-            tried.append(f"it does not run so ({type(error).__name__}: {short(error)})")
+            tried.append(f"it stops with {quoted(error)}")
     raise ModelNotAvailable(
         f"Regard cannot show the true attention weights of “{title}” ({class_name}), so it shows none. "
         f"Asked for queries and keys: {tried[0]}. Asked for its weights (eager attention): {tried[1]}."
@@ -70,11 +82,18 @@ class Opened:
         self.transformer = build(self.attn_implementation).eval().requires_grad_(False)
         self.config = self.transformer.config
         self.class_name = type(self.transformer).__name__
-        self.pair = bool(getattr(self.config, "is_encoder_decoder", False))
-        self.n_vocab = self.transformer.get_input_embeddings().weight.shape[0]
+        # an encoder-decoder's encoder alone has the configuration of both
+        self.pair = "decoder_input_ids" in inspect.signature(self.transformer.forward).parameters
+        self.reach = reach_of(self.config)
+        settle(self.transformer)
+        table = getattr(self.transformer.get_input_embeddings(), "weight", None)
+        if not isinstance(table, Tensor):
+            raise NotCaptured(f"{self.class_name} has no one table of token vectors: it reads something else than text")
+        self.n_vocab = len(table)
         self._body = self.transformer
         # no token of the first few: they are special in most vocabularies
-        ids = [min(5, self.n_vocab - 1) + i % max(1, self.n_vocab - 5) for i in range(_N_PROBE)]
+        n_probe = min(_N_PROBE, self.reach.n_token) if self.reach else _N_PROBE
+        ids = [min(5, self.n_vocab - 1) + i % max(1, self.n_vocab - 5) for i in range(n_probe)]
         self.probe = (ids, ids[:_N_PROBE_SOURCE] if self.pair else [])
         self.parameter_shapes = {name: tuple(weight.shape) for name, weight in self.transformer.named_parameters()}
         self._find_attention()
@@ -113,7 +132,8 @@ class Opened:
             given["output_hidden_states"] = True
         if getattr(self.config, "use_cache", None) is not None:
             given["use_cache"] = False
-        recorder = Recorder(intervention, self.roles, self.query_scales, keep_output, self.exact_bytes, until)
+        sizes = len(ids), len(source)
+        recorder = Recorder(intervention, self.roles, self.query_scales, keep_output, self.exact_bytes, *sizes, until)
         with recorder, suppress(Enough):
             return recorder, self._body(**given)
         return recorder, None
@@ -135,7 +155,8 @@ class Opened:
         theirs = getattr(output, "decoder_hidden_states" if self.pair else "hidden_states", None) or ()
         self.stream = None
         if len(theirs) == n_layer + 1:
-            self.stream = hooks.find_stream(stacks, self.transformer, lambda: self.forward(*self.probe), theirs)
+            pads = hasattr(self.config, "attention_window")
+            self.stream = hooks.find_stream(stacks, self.transformer, lambda: self.forward(*self.probe), theirs, pads)
         if self.stream:
             hooks.watch_stream(self.stream)
         self.has_positions = hooks.watch_positions(self.transformer)
@@ -150,7 +171,7 @@ class Opened:
         if getattr(self.config, "use_cache", None) is not None:
             inputs["use_cache"] = False
         output = self._eager(lambda: self.transformer(**inputs, output_attentions=True, output_hidden_states=True))
-        theirs = capture.eager_weights(output, self.pair, self.class_name)["self"]
+        theirs = eager_weights(output, self.config, self.class_name, len(run.tokens))["self"]
         off = [
             float(np.abs(layer_weights(ours) - weights).max())
             for ours, weights in zip(run.attention, theirs, strict=True)
@@ -167,23 +188,27 @@ class Opened:
         return read()
 
     def _n_layer(self) -> int:
-        for name in ("decoder_layers", "num_decoder_layers", "num_hidden_layers"):
+        encoder, usual = ("num_hidden_layers",), ("decoder_layers", "num_decoder_layers", "num_hidden_layers")
+        for name in encoder if is_encoder_alone([self.class_name]) else usual:
             if n_layer := getattr(self.config, name, None):
                 return n_layer
         raise NotCaptured(f"{type(self.config).__name__} does not say how many layers there are")
 
     def _find_head(self) -> None:
-        """What the model does with the result of the modules behind the last block; checked against its logits."""
+        """The modules behind the last block, and what the model does with their result; checked against its logits."""
         recorder, output = self.forward(*self.probe)
         logits = getattr(output, "logits", None)
         self.n_label = logits.shape[1] if logits is not None and logits.ndim == 2 else 0  # one row for the whole text
         self.has_head, self.can_unembed = logits is not None and not self.n_label, False
-        for finish in hooks.finishes(self.transformer, self.config) if self.has_head and self.stream else ():
-            self._finish = finish
+        if not self.has_head or not self.stream:
+            return
+        ends = product(hooks.paths(self.stream.behind), hooks.finishes(self.transformer, self.config))
+        for behind, finish in ends:
+            self._behind, self._finish = behind, finish
             try:
                 ours = self.logits(recorder.hidden[-1])
-            except (TypeError, ValueError, RuntimeError, IndexError):
-                return
+            except (TypeError, ValueError, RuntimeError, IndexError, AttributeError):
+                continue
             slack = 1e-4 * float(logits.abs().max())
             if ours.shape == logits[0].shape and torch.allclose(ours, logits[0], rtol=1e-4, atol=slack):
                 self.can_unembed = True
@@ -199,7 +224,7 @@ class Opened:
         if self.pair or "token_type_ids" not in inspect.signature(self._body.forward).parameters:
             return 0
         try:
-            with_types, without = self._says([0] * _N_PROBE), self._says()
+            with_types, without = self._says([0] * len(self.probe[0])), self._says()
         except (TypeError, ValueError, RuntimeError, IndexError):  # Tapas has seven types for each token
             return 1
         if not all(torch.allclose(*each, rtol=1e-4, atol=1e-4) for each in zip(with_types, without, strict=True)):
@@ -231,7 +256,7 @@ class Opened:
     def logits(self, hidden: Tensor) -> Tensor:
         """(N, D) -> (N, V), if `can_unembed`."""
         hidden = hidden[None]
-        for part in self.stream.behind:
+        for part in self._behind:
             hidden = part(hidden)
             hidden = hidden[0] if isinstance(hidden, tuple) else hidden  # XLM's head
         return self._finish(hidden[0]).float()
@@ -254,6 +279,8 @@ class Captured(Opened):
         n_layer = self._n_layer()
         if roles.count("self") != n_layer or roles.count("cross") != n_layer * self.pair:
             counted = ", ".join(f"{roles.count(role)} {role}" for role in dict.fromkeys(roles))
+            if not self.pair and len(roles) < n_layer:
+                raise NotCaptured(f"{len(roles)} of its {n_layer} layers have attention, the others work otherwise")
             raise NotCaptured(f"{self.class_name} made {len(roles)} attention calls in {n_layer} layers ({counted})")
         self.roles = recorder.roles = tuple(roles)
         self.query_scales = hooks.query_scales(recorder.calls, lambda: self.forward(*self.probe)[0].calls)
@@ -263,7 +290,7 @@ class Captured(Opened):
         self.has_positions |= any(layer.bias is not None for layer in ours["self"])
 
         eager, output = self._eager(lambda: self.forward(*self.probe, weights=True))
-        theirs = capture.eager_weights(output, self.pair, self.class_name)
+        theirs = eager_weights(output, self.config, self.class_name, *map(len, self.probe))
         for kind, layers in theirs.items():
             if len(layers) != len(ours[kind]):
                 raise NotCaptured(f"it gives {len(layers)} layers of weights for {len(ours[kind])} of queries and keys")
@@ -292,12 +319,12 @@ class Dense(Opened):
     attn_implementation = "eager"
 
     def attention(self, recorder: Recorder, output: Any) -> dict[str, tuple[Layer, ...]]:
-        theirs = capture.eager_weights(output, self.pair, self.class_name)
+        theirs = eager_weights(output, self.config, self.class_name, recorder.n_token, recorder.n_source)
         return {kind: tuple(map(DenseAttention, layers)) for kind, layers in theirs.items()}
 
     def _find_attention(self) -> None:
         _, output = self.forward(*self.probe)
-        layers = capture.eager_weights(output, self.pair, self.class_name)["self"]
+        layers = eager_weights(output, self.config, self.class_name, *map(len, self.probe))["self"]
         if len(layers) != self._n_layer():
             raise NotCaptured(f"it gives weights of {len(layers)} layers, and has {self._n_layer()}")
         stacks = hooks.stacks_of(self.transformer, len(layers), self.pair)

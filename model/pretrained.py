@@ -1,8 +1,10 @@
 """A folder that ``save_pretrained`` wrote: which class reads it, its weights whole or not at all, its tokenizer."""
 
 import hashlib
+import importlib.util
+import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ Build = Callable[[str], Any]  # attn_implementation -> a PreTrainedModel with it
 
 
 def read_tokenizer(held: Snapshot, config: Any) -> Any:
+    """Raises `ModelNotAvailable` if it cannot be used, with what would help."""
     from transformers import AutoTokenizer
 
     reason = "it is of the slow kind, which does not say where a token stands in the text"
@@ -30,15 +33,39 @@ def read_tokenizer(held: Snapshot, config: Any) -> Any:
             tokenizer = AutoTokenizer.from_pretrained(
                 held.path, config=config, local_files_only=True, trust_remote_code=False
             )
-        if tokenizer.is_fast:
+        if not tokenizer.is_fast:
+            pass
+        elif any(tokenizer.encode(letter, add_special_tokens=False) for letter in "aA1"):
             check_loaded(tokenizer.backend_tokenizer)
             return tokenizer
+        else:  # transformers makes an empty one where it does not find the files that the class wants
+            wanted = ", ".join(dict.fromkeys(type(tokenizer).vocab_files_names.values()))
+            reason = f"it is empty: a {type(tokenizer).__name__} is made from {wanted}"
+    except ImportError:
+        pass  # of a library that only the slow ones need
     except Exception as error:  # of any library that reads one of the formats
+        _check_library(held)
         reason = short(error).replace(str(held.path), str(held.folder))
     raise ModelNotAvailable(
         f"The tokenizer in “{held.folder}” cannot be used ({reason}). Add the tokenizer.json that belongs to these "
         "weights."
     )
+
+
+def _check_library(held: Snapshot) -> None:
+    """Raises `ModelNotAvailable` if a package is missing that turns an older file into a tokenizer."""
+    if (held.path / "tokenizer.json").exists():
+        return
+    for file in sorted(held.path.glob("*.model")):
+        with file.open("rb") as opened:
+            plain = re.match(rb"[A-Za-z0-9+/]+=* \d+\n", opened.read(1000))
+        kind, package = ("tiktoken", "tiktoken") if plain else ("SentencePiece", "sentencepiece")
+        if importlib.util.find_spec(package) is None:
+            raise ModelNotAvailable(
+                f"The tokenizer in “{held.folder}” is a {kind} model ({file.name}), and the package that reads it is "
+                f"not installed. Add the tokenizer.json that belongs to these weights; or install it with: pip install "
+                f"{package}, and start Regard again."
+            )
 
 
 def builder(folder: Path, config: Any, shapes: Shapes, title: str) -> tuple[Build, bool]:
@@ -63,8 +90,10 @@ def builder(folder: Path, config: Any, shapes: Shapes, title: str) -> tuple[Buil
                     local_files_only=True,
                     trust_remote_code=False,
                     output_loading_info=True,
+                    ignore_mismatched_sizes=True,  # else it raises, and says where only in its log
                     **NOT_AS_SAVED,
                 )
+            _check_fit(loading["mismatched_keys"], title)
             # what a pooler makes is not shown, but where a classifier reads it
             missing = sorted(key for key in loading["missing_keys"] if reader.pools or "pooler" not in key)
             if reader.body:
@@ -82,6 +111,16 @@ def builder(folder: Path, config: Any, shapes: Shapes, title: str) -> tuple[Buil
     return build, choice[0].pools
 
 
+def _check_fit(mismatched: Collection[tuple[str, Sequence[int], Sequence[int]]], title: str) -> None:
+    """Raises `ModelNotAvailable` with the first tensor that has another shape than its configuration asks for."""
+    for name, held, needed in sorted(mismatched):
+        shapes = [" × ".join(map(str, shape)) for shape in (held, needed)]
+        raise ModelNotAvailable(
+            f"The weights of “{title}” do not fit its config.json: {name} is {shapes[0]}, and should be {shapes[1]}. "
+            "The files belong to different models, or the weights are packed: download the model again, or another."
+        )
+
+
 def fingerprint_of(folder: Path) -> str:
     digest = hashlib.sha256()
     for path in sorted(folder.glob("*.safetensors")):
@@ -91,4 +130,14 @@ def fingerprint_of(folder: Path) -> str:
 
 
 def short(error: BaseException) -> str:
-    return (" ".join(str(error).split()) or type(error).__name__)[:160].rstrip(".")
+    """What an error says, in one line; of one that points to where a visitor does not see, what it is."""
+    said = " ".join(str(error).split())
+    if not said or re.search(r"\b(above|below|log|logs|logged|warning)\b", said):
+        return type(error).__name__
+    return said[:160].rstrip(".")
+
+
+def quoted(error: BaseException) -> str:
+    """An error of a library, as what it is: the words of others."""
+    said = short(error)
+    return f"an error of its own, {type(error).__name__}" + (f": “{said}”" if said != type(error).__name__ else "")

@@ -24,6 +24,7 @@ class Animal:
     output: str = ""  # the module that the heads' outputs enter in layer 1; "" where there is none
     cannot: str = ""  # why the class cannot be shown
     unchangeable: dict[str, str] = field(default_factory=dict)  # by the name of a change: a pattern of why not
+    unrepeatable: bool = False  # whether its head cannot be applied to single vectors
     refusal: str = ""  # a pattern of the true reason, of a class that may be refused when it is loaded
 
 
@@ -53,6 +54,7 @@ def _pair(**more: Any) -> dict[str, Any]:
     return {"vocab_size": _VOCABULARY, "d_model": 32, "max_position_embeddings": 64, **stacks, "pad_token_id": 1} | more
 
 
+_PROPHET = {"layers": 2, "attention_heads": 4}
 _STACK = {"layers": 2, "attention_heads": 4, "ffn_dim": 48}
 _MOE = {"num_local_experts": 4, "num_experts_per_tok": 2}
 _ROPE = {"rope_parameters": {"rope_type": "default", "rope_theta": 10000.0}}
@@ -60,6 +62,9 @@ _ROPE = {"rope_parameters": {"rope_type": "default", "rope_theta": 10000.0}}
 ZOO: dict[str, Animal] = {
     "GPT2LMHeadModel": Animal(
         "decoder", "GPT2Config", _sizes("n_embd", "n_layer", "n_head", n_positions=64), "transformer.h.1.attn.c_proj"
+    ),
+    "OpenAIGPTLMHeadModel": Animal(  # blocks that return lists
+        "decoder", "OpenAIGPTConfig", _sizes("n_embd", "n_layer", "n_head", n_positions=64)
     ),
     "GPTNeoForCausalLM": Animal(
         "decoder",
@@ -77,6 +82,23 @@ ZOO: dict[str, Animal] = {
     ),
     "OPTForCausalLM": Animal(
         "decoder", "OPTConfig", _usual(ffn_dim=48, word_embed_proj_dim=32), "model.decoder.layers.1.self_attn.out_proj"
+    ),
+    "XGLMForCausalLM": Animal(  # sinusoids in a module that is no table
+        "decoder",
+        "XGLMConfig",
+        _sizes("d_model", "num_layers", "attention_heads", ffn_dim=48, max_position_embeddings=64),
+        "model.layers.1.self_attn.out_proj",
+    ),
+    "BigBirdForCausalLM": Animal(  # a pooler behind its blocks
+        "decoder", "BigBirdConfig", _encoder(is_decoder=True, attention_type="original_full")
+    ),
+    "ReformerModelWithLMHead": Animal(  # two streams, and a head over both
+        "decoder",
+        "ReformerConfig",
+        _encoder(is_decoder=True, attn_layers=["local", "lsh"], attention_head_size=8, feed_forward_size=48)
+        | {"axial_pos_shape": (8, 8), "axial_pos_embds_dim": (16, 16), "num_hashes": 1, "num_buckets": 4}
+        | {"local_attn_chunk_length": 16, "lsh_attn_chunk_length": 16},
+        unrepeatable=True,
     ),
     "BloomForCausalLM": Animal(
         "decoder", "BloomConfig", _sizes("hidden_size", "n_layer", "n_head"), "transformer.h.1.self_attention.dense"
@@ -148,6 +170,14 @@ ZOO: dict[str, Animal] = {
         _rotary(head_dim=8, sliding_window=5, **_MOE),
         refusal="attention sinks, so the weights of a row do not sum to 1",
     ),
+    "Qwen3NextForCausalLM": Animal(
+        "decoder",
+        "Qwen3NextConfig",
+        _rotary(head_dim=8, layer_types=["linear_attention", "full_attention"], moe_intermediate_size=16)
+        | {"linear_key_head_dim": 8, "linear_value_head_dim": 8, "linear_num_key_heads": 2, "num_experts": 4}
+        | {"linear_num_value_heads": 4, "num_experts_per_tok": 2, "shared_expert_intermediate_size": 16},
+        refusal="1 of its 2 layers have attention",
+    ),
     "MambaForCausalLM": Animal(
         "decoder",
         "MambaConfig",
@@ -212,6 +242,28 @@ ZOO: dict[str, Animal] = {
         | {"cls_token_id": 1, "sep_token_id": 2},
         "model.layers.1.attn.Wo",
     ),
+    "LongformerForMaskedLM": Animal(  # pads the text to its window, and gives only what is in it
+        "encoder",
+        "LongformerConfig",
+        _encoder(attention_window=[4, 8], max_position_embeddings=66, sep_token_id=3, pad_token_id=1),
+    ),
+    "BigBirdForMaskedLM": Animal("encoder", "BigBirdConfig", _encoder(attention_type="original_full")),
+    "LukeForMaskedLM": Animal(  # a pooler behind its blocks, a head without it
+        "encoder", "LukeConfig", _encoder(entity_vocab_size=59, entity_emb_size=16, max_position_embeddings=66)
+    ),
+    "T5EncoderModel": Animal(  # the configuration of two stacks, of which there is one
+        "encoder", "T5Config", _sizes("d_model", "num_layers", "num_heads", num_decoder_layers=3, d_kv=8, d_ff=48)
+    ),
+    "SqueezeBertForMaskedLM": Animal(
+        "encoder", "SqueezeBertConfig", _encoder(embedding_size=32), refusal="scores and no weights: some are negative"
+    ),
+    "FunnelForMaskedLM": Animal(
+        "encoder",
+        "FunnelConfig",
+        _sizes("d_model", "num_decoder_layers", "n_head", block_sizes=[1, 1], d_head=8, d_inner=48),
+        refusal=r"\d queries and \d keys in layer 1, for 7 tokens|layers",
+    ),
+    "FNetForMaskedLM": Animal("encoder", "FNetConfig", _encoder(), refusal="returns no attentions"),
     "MPNetForMaskedLM": Animal("encoder", "MPNetConfig", _encoder(), "mpnet.encoder.layer.1.attention.attn.o"),
     "T5ForConditionalGeneration": Animal(
         "encoder-decoder",
@@ -233,6 +285,41 @@ ZOO: dict[str, Animal] = {
     ),
     "PegasusForConditionalGeneration": Animal(
         "encoder-decoder", "PegasusConfig", _pair(), "model.decoder.layers.1.self_attn.out_proj"
+    ),
+    "M2M100ForConditionalGeneration": Animal(
+        "encoder-decoder",
+        "M2M100Config",
+        _pair(decoder_start_token_id=2),
+        "model.decoder.layers.1.self_attn.out_proj",
+    ),
+    "LEDForConditionalGeneration": Animal(  # its encoder gives only what is in the window
+        "encoder-decoder",
+        "LEDConfig",
+        _pair(attention_window=[4, 4], decoder_start_token_id=2)
+        | {"max_encoder_position_embeddings": 64, "max_decoder_position_embeddings": 64},
+    ),
+    "LongT5ForConditionalGeneration": Animal(  # its encoder gives the weights of a block for three blocks
+        "encoder-decoder",
+        "LongT5Config",
+        _sizes("d_model", "num_layers", "num_heads", d_kv=8, d_ff=48, decoder_start_token_id=0)
+        | {"encoder_attention_type": "local", "local_radius": 3},
+    ),
+    "BigBirdPegasusForConditionalGeneration": Animal(
+        "encoder-decoder", "BigBirdPegasusConfig", _pair(attention_type="original_full", decoder_start_token_id=2)
+    ),
+    "ProphetNetForConditionalGeneration": Animal(
+        "encoder-decoder",
+        "ProphetNetConfig",
+        {"vocab_size": _VOCABULARY, "hidden_size": 32, "max_position_embeddings": 64, "ngram": 2}
+        | {f"num_{stack}_{part}": n for stack in ("encoder", "decoder") for part, n in _PROPHET.items()}
+        | {"encoder_ffn_dim": 48, "decoder_ffn_dim": 48, "decoder_start_token_id": 2},
+        refusal="scores and no weights: some are negative",
+    ),
+    "PegasusXForConditionalGeneration": Animal(
+        "encoder-decoder",
+        "PegasusXConfig",
+        _pair(block_size=4, num_global_tokens=2, decoder_start_token_id=2),
+        refusal=r"are no \(1, heads, queries, keys\) but dict",
     ),
     "WhisperForConditionalGeneration": Animal(
         "encoder-decoder", "WhisperConfig", cannot="its encoder reads sound; Regard reads text"
@@ -265,3 +352,42 @@ def builder(name: str, **options: Any) -> Callable[[str], Any]:
         return transformer.eval()
 
     return build
+
+
+def attentions_of(output: Any, config: Any) -> dict[str, list[Any]]:
+    """What transformers says the weights were, by kind: (H, T, S) a layer.
+
+    Cell by cell for the classes that give only what is in a window around each query.
+    """
+    fields = {"self": "attentions"}
+    if hasattr(output, "decoder_attentions"):
+        fields = {"self": "decoder_attentions", "encoder": "encoder_attentions", "cross": "cross_attentions"}
+    windows = {("longformer", "self"): _band, ("led", "encoder"): _band, ("longt5", "encoder"): _three_blocks}
+    said = {}
+    for kind, its in fields.items():
+        unroll = windows.get((config.model_type, kind))
+        n_token = output.encoder_last_hidden_state.shape[1] if kind == "encoder" else 0
+        said[kind] = [unroll(layer[0], n_token) if unroll else layer[0] for layer in getattr(output, its)]
+    return said
+
+
+def _band(weights: Any, _: int) -> Any:
+    """(H, T, 2 · reach + 1)"""
+    n_token, reach = weights.shape[1], weights.shape[2] // 2
+    whole = weights.new_zeros(len(weights), n_token, n_token)
+    for query in range(n_token):
+        for key in range(max(0, query - reach), min(n_token, query + reach + 1)):
+            whole[:, query, key] = weights[:, query, key - query + reach]
+    return whole
+
+
+def _three_blocks(weights: Any, n_token: int) -> Any:
+    """(B, H, b, 3 b): of a block's queries, the keys of the block before, of their own, and of the one behind."""
+    block = weights.shape[2]
+    whole = weights.new_zeros(weights.shape[1], n_token, n_token)
+    for query in range(n_token):
+        for key in range(n_token):
+            place = key - (query // block - 1) * block
+            if 0 <= place < 3 * block:
+                whole[:, query, key] = weights[query // block, :, query % block, place]
+    return whole

@@ -17,7 +17,7 @@ from model.attention import layer_weights
 from model.huggingface import HuggingFaceModel
 from model.run import ModelNotAvailable, ModelRun
 from tests import readme
-from tests.zoo import N_SOURCE, N_TOKEN, ZOO, builder, tokens
+from tests.zoo import N_SOURCE, N_TOKEN, ZOO, attentions_of, builder, tokens
 
 SAME = 1e-5  # the largest difference of two computations of the same weights in single precision
 HEAD = (
@@ -87,11 +87,10 @@ def _difference(name: str, lm: HuggingFaceModel) -> float:
 def _off(run: ModelRun, transformer: Any, inputs: dict[str, torch.Tensor]) -> float:
     with torch.inference_mode():
         said = transformer(**inputs, output_attentions=True, output_hidden_states=True)
-    fields = ("decoder_attentions", "encoder_attentions", "cross_attentions") if run.source else ("attentions",)
     off = [
-        float(np.abs(layer_weights(ours) - theirs[0].numpy()).max())
-        for kind, field in zip(run.kinds, fields, strict=True)
-        for ours, theirs in zip(run.layers(kind), getattr(said, field), strict=True)
+        float(np.abs(layer_weights(ours) - theirs.numpy()).max())
+        for kind, layers in attentions_of(said, transformer.config).items()
+        for ours, theirs in zip(run.layers(kind), layers, strict=True)
     ]
     if run.hidden is not None:
         states = said.decoder_hidden_states if run.source else said.hidden_states

@@ -5,6 +5,7 @@ What each kind of model does with its configuration was read in transformers' ow
 Of a kind that is not known here, nothing is guessed.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from model.architecture import Architecture
@@ -24,4 +25,15 @@ def describe(config: Configuration) -> Architecture:
     """
     base = generic(config)
     kind = _KINDS.get(base.model_type)
-    return replace(kind(base, config), known=True) if kind else base
+    built = replace(kind(base, config), known=True) if kind else base
+    return _encoder_of(built) if is_encoder_alone(config.get("architectures")) else built
+
+
+def is_encoder_alone(classes: Sequence[str] | None) -> bool:
+    """Whether a checkpoint holds the encoder of an encoder-decoder, whose configuration is that of both (T5)."""
+    return bool(classes) and str(classes[0]).endswith("EncoderModel")
+
+
+def _encoder_of(both: Architecture) -> Architecture:
+    encoder = both.stacks[0]
+    return replace(both, family="encoder", stacks=(encoder,), n_distinct_layer=encoder.n_layer, head="none")
