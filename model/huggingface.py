@@ -369,13 +369,8 @@ class HuggingFaceModel:
         for what, given in (("text", tokens), ("text to read", source)):
             if not given and (what == "text" or self.opened.pair):
                 raise PromptError("There is no text to read: type at least one character.")
-            reach = self.opened.reach
-            if reach and len(given) > reach.n_token:
-                raise PromptError(
-                    f"The {what} is {len(given):,} tokens long, and Regard shows {self._title} with at most "
-                    f"{reach.n_token:,}: {reach.beyond}, which leaves no weight for each pair of tokens. "
-                    f"Shorten it by {len(given) - reach.n_token:,}."
-                )
+            if self.opened.reach:
+                self.opened.reach.check(len(given), what, self._title)
             if (excess := len(given) - self.info.n_context) > 0:
                 raise PromptError(
                     f"The {what} is {len(given):,} tokens long; {self._title} reads at most {self.info.n_context:,}. "

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from model.run import PromptError
+
 
 @dataclass(frozen=True)
 class Reach:
@@ -10,6 +12,15 @@ class Reach:
 
     n_token: int
     beyond: str
+
+    def check(self, n_token: int, what: str, title: str) -> None:
+        """Raises `PromptError` if a text, or `what` it is called, has more tokens."""
+        if n_token > self.n_token:
+            raise PromptError(
+                f"The {what} is {n_token:,} tokens long, and Regard shows {title} with at most {self.n_token:,}: "
+                f"{self.beyond}, which leaves no weight for each pair of tokens. Shorten it by "
+                f"{n_token - self.n_token:,}."
+            )
 
 
 def reach_of(config: Any) -> Reach | None:

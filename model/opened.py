@@ -280,7 +280,8 @@ class Captured(Opened):
         if roles.count("self") != n_layer or roles.count("cross") != n_layer * self.pair:
             counted = ", ".join(f"{roles.count(role)} {role}" for role in dict.fromkeys(roles))
             if not self.pair and len(roles) < n_layer:
-                raise NotCaptured(f"{len(roles)} of its {n_layer} layers have attention, the others work otherwise")
+                have = "has" if len(roles) == 1 else "have"
+                raise NotCaptured(f"{len(roles)} of its {n_layer} layers {have} attention, the others work otherwise")
             raise NotCaptured(f"{self.class_name} made {len(roles)} attention calls in {n_layer} layers ({counted})")
         self.roles = recorder.roles = tuple(roles)
         self.query_scales = hooks.query_scales(recorder.calls, lambda: self.forward(*self.probe)[0].calls)

@@ -176,7 +176,7 @@ ZOO: dict[str, Animal] = {
         _rotary(head_dim=8, layer_types=["linear_attention", "full_attention"], moe_intermediate_size=16)
         | {"linear_key_head_dim": 8, "linear_value_head_dim": 8, "linear_num_key_heads": 2, "num_experts": 4}
         | {"linear_num_value_heads": 4, "num_experts_per_tok": 2, "shared_expert_intermediate_size": 16},
-        refusal="1 of its 2 layers have attention",
+        refusal="1 of its 2 layers has attention",
     ),
     "MambaForCausalLM": Animal(
         "decoder",

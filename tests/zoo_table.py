@@ -56,8 +56,10 @@ def measured(name: str) -> Measured:
         lm = HuggingFaceModel(builder(name), None, name=name, title=name, fingerprint="")
         difference = _difference(name, lm)
     except ModelNotAvailable as refusal:
-        asked = re.search(r"queries and keys: (.*?)\. Asked", str(refusal))
-        reason = asked[1] if asked else str(refusal)
+        asked = re.search(r"queries and keys: (.*?)\. Asked for its weights \(eager attention\): (.*)\.", str(refusal))
+        # that it has a way of its own is no reason yet
+        reason = asked[1 + ("never calls" in asked[1])] if asked else str(refusal)
+        reason = reason.partition(", and the rows")[0]  # of numbers whose last digits differ between processors
         return Measured("refused", f"{name} | {animal.family} | refused: {reason} | – | –")
     except Exception as error:
         return Measured("crashed", f"{name} | {animal.family} | crashed: {type(error).__name__} | – | –")
