@@ -269,7 +269,7 @@ def test_the_mix_is_whole():
 
 def test_the_word_that_tells_the_label_is_learned_and_carries_it(tuned):
     lm = catalog.load("sentiment", weights=tuned[1].parent)
-    assert lm.labels == ("negative", "positive")
+    assert lm.info.labels == ("negative", "positive")
     for word, label in ((BAD, 0), (GOOD, 1)):
         tokens = lm.encode(f"a {word} film 5")
         assert lm.classify(tokens).best == label
