@@ -280,12 +280,17 @@ def _too_many(folder: Path) -> ModelNotAvailable:
     )
 
 
+def _only(held: Snapshot) -> str:
+    others = held.of("tekken.json", "*.spm", "*.tiktoken", "bpe.codes", "dict.txt")
+    return f", only {', '.join(others[:3])}" if others else ""
+
+
 def _check_tokenizer(held: Snapshot, config: Any, shapes: Shapes) -> None:
     folder = held.folder
     if not held.of(*_VOCABULARIES):
         raise ModelNotAvailable(
-            f"“{folder}” holds no tokenizer (tokenizer.json, vocab.txt, vocab.json or a SentencePiece *.model), and "
-            "without it no text can be read. Copy the tokenizer's files beside the weights."
+            f"“{folder}” holds no tokenizer that can be read (tokenizer.json, vocab.txt, vocab.json or a SentencePiece "
+            f"*.model){_only(held)}, and without it no text can be read. Copy the tokenizer's files beside the weights."
         )
     rows = {shape[0] for name, shape in shapes.items() if _EMBEDDING.search(name) and len(shape) == 2}
     stated = getattr(config, "vocab_size", None)

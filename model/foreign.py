@@ -89,6 +89,8 @@ def sentence(where: str, names: Collection[str], stated: Mapping[str, Any]) -> s
     if not names:
         return f"{where} is empty. Choose another folder, or download the model into it."
     top = [name for name in files if "/" not in name] or list(names)
+    if "config.json" in top and stated and "model_type" not in stated:  # of a repository it has not been read
+        return no_architecture(where, stated)
     if "config.json" in top:
         return f"{where} holds no weights, only {_some(top)}. Download the model again, or choose another folder."
     return (

@@ -33,16 +33,14 @@ def read_tokenizer(held: Snapshot, config: Any) -> Any:
             tokenizer = AutoTokenizer.from_pretrained(
                 held.path, config=config, local_files_only=True, trust_remote_code=False
             )
-        if not tokenizer.is_fast:
-            pass
-        elif any(tokenizer.encode(letter, add_special_tokens=False) for letter in "aA1"):
+        if tokenizer.is_fast and len(tokenizer) > len(tokenizer.all_special_ids):
             check_loaded(tokenizer.backend_tokenizer)
             return tokenizer
-        else:  # transformers makes an empty one where it does not find the files that the class wants
+        if tokenizer.is_fast:  # transformers makes an empty one where it does not find the files that the class wants
             wanted = ", ".join(dict.fromkeys(type(tokenizer).vocab_files_names.values()))
             reason = f"it is empty: a {type(tokenizer).__name__} is made from {wanted}"
     except ImportError:
-        pass  # of a library that only the slow ones need
+        pass  # of a package that only the slow ones need
     except Exception as error:  # of any library that reads one of the formats
         _check_library(held)
         reason = short(error).replace(str(held.path), str(held.folder))
@@ -53,17 +51,22 @@ def read_tokenizer(held: Snapshot, config: Any) -> Any:
 
 
 def _check_library(held: Snapshot) -> None:
-    """Raises `ModelNotAvailable` if a package is missing that turns an older file into a tokenizer."""
-    if (held.path / "tokenizer.json").exists():
+    """Raises `ModelNotAvailable` if what turns older files into a tokenizer is missing: a package, or one of them."""
+    if held.has("tokenizer.json"):
         return
-    for file in sorted(held.path.glob("*.model")):
-        with file.open("rb") as opened:
-            plain = re.match(rb"[A-Za-z0-9+/]+=* \d+\n", opened.read(1000))
+    if held.has("vocab.json") and not held.of("merges.txt", "*.model"):
+        raise ModelNotAvailable(
+            f"Half of the tokenizer is missing in “{held.folder}”: it holds vocab.json without merges.txt. Add that "
+            "file, or the tokenizer.json that belongs to these weights."
+        )
+    for name in held.of("*.model"):
+        with (held.path / name).open("rb") as file:
+            plain = re.match(rb"[A-Za-z0-9+/]+=* \d+\n", file.read(1000))
         kind, package = ("tiktoken", "tiktoken") if plain else ("SentencePiece", "sentencepiece")
         if importlib.util.find_spec(package) is None:
             raise ModelNotAvailable(
-                f"The tokenizer in “{held.folder}” is a {kind} model ({file.name}), and the package that reads it is "
-                f"not installed. Add the tokenizer.json that belongs to these weights; or install it with: pip install "
+                f"The tokenizer in “{held.folder}” is a {kind} model ({name}), and the package that reads it is not "
+                f"installed. Add the tokenizer.json that belongs to these weights; or install it with: pip install "
                 f"{package}, and start Regard again."
             )
 
@@ -94,6 +97,12 @@ def builder(folder: Path, config: Any, shapes: Shapes, title: str) -> tuple[Buil
                     **NOT_AS_SAVED,
                 )
             _check_fit(loading["mismatched_keys"], title)
+            _check_numbers(transformer, title)
+            if patched := sorted(key for key in loading["unexpected_keys"] if ".lora_" in key):
+                raise ModelNotAvailable(
+                    f"The files of “{title}” hold an adapter beside the weights that it changes, as in {patched[0]}. "
+                    "Merge the two with peft (merge_and_unload), and save the whole."
+                )
             # what a pooler makes is not shown, but where a classifier reads it
             missing = sorted(key for key in loading["missing_keys"] if reader.pools or "pooler" not in key)
             if reader.body:
@@ -119,6 +128,17 @@ def _check_fit(mismatched: Collection[tuple[str, Sequence[int], Sequence[int]]],
             f"The weights of “{title}” do not fit its config.json: {name} is {shapes[0]}, and should be {shapes[1]}. "
             "The files belong to different models, or the weights are packed: download the model again, or another."
         )
+
+
+def _check_numbers(transformer: Any, title: str) -> None:
+    """Raises `ModelNotAvailable` with the first tensor that holds what is no number."""
+    for name, weight in transformer.named_parameters():
+        if not weight.sum().isfinite() and not weight.isfinite().all():
+            n_wrong = int((~weight.isfinite()).sum())
+            raise ModelNotAvailable(
+                f"The weights of “{title}” are not all numbers: {name} holds {n_wrong:,} that are infinite or none "
+                "(NaN). The file is damaged, or the training went astray: download it again, or choose another model."
+            )
 
 
 def fingerprint_of(folder: Path) -> str:

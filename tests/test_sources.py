@@ -249,7 +249,7 @@ BROKEN = {
         lambda folder: change_config(folder, quantization_config={"quant_method": "gptq"}),
         "The weights in “{folder}” are packed (gptq), and Regard reads plain ones only",
     ),
-    "no tokenizer": (no_tokenizer, "“{folder}” holds no tokenizer (tokenizer.json, vocab.txt,"),
+    "no tokenizer": (no_tokenizer, "“{folder}” holds no tokenizer that can be read (tokenizer.json, vocab.txt,"),
     "tokenizer cut": (
         lambda folder: (folder / "tokenizer.json").write_text("{"),
         "The tokenizer.json in “{folder}” is damaged (",

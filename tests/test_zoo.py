@@ -253,3 +253,29 @@ def test_the_readmes_table_is_of_this_zoo():
     if said == versions():
         ours = [measured(name).row.split(" | ") for name in ZOO]
         assert [line[:-1] for line in theirs] == [line[:-1] for line in ours]  # last digits differ between processors
+
+
+@pytest.mark.parametrize(
+    ("name", "tables"),
+    [
+        ("GPT2LMHeadModel", ["transformer.wpe.weight"]),
+        ("BertForMaskedLM", ["bert.embeddings.position_embeddings.weight"]),
+        ("MarianMTModel", ["model.encoder.embed_positions.weight", "model.decoder.embed_positions.weight"]),
+        # computed by a module that is no table
+        (
+            "M2M100ForConditionalGeneration",
+            ["model.encoder.embed_positions.weights", "model.decoder.embed_positions.weights"],
+        ),
+    ],
+)
+def test_without_positions_is_transformers_with_zeros_for_their_vectors(name, tables):
+    pair = read(name)
+    for path in tables:
+        module, _, attribute = path.rpartition(".")
+        with torch.no_grad():
+            getattr(pair.theirs.get_submodule(module), attribute).zero_()
+    with torch.inference_mode():
+        said = pair.theirs(**pair.inputs).logits[0]
+    ours = pair.lm.unembed(pair.look(Intervention(positions=False)).hidden[-1])
+    np.testing.assert_allclose(ours, said.numpy(), atol=1e-4 * float(said.abs().max()))
+    assert float((said - pair.said.logits[0]).abs().max()) > 1e-2
