@@ -115,6 +115,20 @@ def test_a_hidden_token_stays_in_its_text(bert):
     assert [token.type for token in hidden] == [token.type for token in tokens]
 
 
+def test_a_text_that_ends_within_the_first_of_two_is_one_text(open_page, tmp_path, monkeypatch):
+    """On the page Understanding: what a blank would be without what comes after it."""
+    folder = saved(tmp_path / "model", "BertForMaskedLM")
+    monkeypatch.setenv("REGARD_MODEL_ROOTS", str(tmp_path))
+    app = open_page("understanding", model=f"folder:{folder}", text=f"the [MASK] saw\n\n{SECOND}", section="blank")
+    assert not app.exception
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    theirs = transformers.BertForMaskedLM.from_pretrained(folder).eval()
+    with torch.inference_mode():
+        best = theirs(**tokenizer("the [MASK]", return_tensors="pt")).logits[0, 2].softmax(-1).max()
+    shown = next(caption.value for caption in app.caption if "Without what comes after it" in caption.value)
+    assert f" {100 * float(best):.1f}\N{NO-BREAK SPACE}%" in shown.split("**")[2].split(",")[0]
+
+
 def test_a_generated_token_goes_on_with_its_text(bert):
     tokens = [replace(token, type=1) for token in bert.encode(FIRST)]
     assert placed(bert.token(7), tokens).type == 1

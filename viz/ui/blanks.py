@@ -6,6 +6,7 @@ import streamlit as st
 
 from model.blanks import Blanked, InTurn, Place, cut_behind, expectation, guess_in_turn, put, restore, restore_all
 from model.run import ModelRun, Token, VisitorError
+from model.units import text_gap
 from viz.components.bar_list import Row, bar_list
 from viz.components.token_line import Piece, token_line
 from viz.figures import theme
@@ -279,7 +280,11 @@ def show_guesses(run: ModelRun, i: int, log_prob: np.ndarray | None) -> None:
 
 def without_the_rest(run: ModelRun, i: int, own: int | None) -> str:
     """What would be expected if the text ended with the blank; nothing if it does."""
-    lm, cut = session.current_model(), cut_behind(run.tokens, i)
+    lm, text, whole = session.current_model(), session.current_text(), run.tokens
+    gap = text_gap(text) if lm.info.reads_pairs else None
+    if gap and whole[i].start < gap[0]:
+        whole = lm.encode(text[: gap[0]])  # it ends within the first of two texts: nothing marks a second one
+    cut = cut_behind(whole, i)
     if len(cut) == len(run.tokens):
         return ""
     log_prob = log_probabilities(lm.run(cut), i)
