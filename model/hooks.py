@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
-from model.capture import Call, NotCaptured, active, head_gain
+from model.capture import Call, NotCaptured, Recorder, active, head_gain
 from model.memory import room_for
 from model.run import VisitorError
 
@@ -53,9 +53,10 @@ def stacks_of(transformer: nn.Module, n_layer: int, pair: bool) -> list[list[nn.
 
 @dataclass(frozen=True)
 class Stream:
-    """Where the residual stream is seen: what enters each of `blocks`, and what `last` makes of it in the end."""
+    """Where the residual stream is seen: before each of `blocks`, and what `last` makes of it in the end."""
 
     blocks: Sequence[nn.Module]  # L of them; the same one again where layers share it
+    enters: bool  # it is what enters each block; else, after the first, what left the one before
     last: nn.Module
     n_last: int  # how often it is called until then
     behind: Sequence["Step"]  # the outermost modules called after that, in order
@@ -77,16 +78,17 @@ def find_stream(
     n_token = theirs[0].numel() // theirs[0].shape[-1] if pads else None
     entering, leaving = _seen(stacks, read, n_token)
     for blocks in stacks:
-        seen = [of[block].pop(0) for block in blocks] if (of := _copied(entering, blocks)) else []
-        if len(seen) != len(theirs) - 1 or not all(map(_same, seen, theirs[:-1])):
-            continue
-        for last in dict.fromkeys([blocks[-1], *(other[-1] for other in stacks)]):
-            if not leaving.get(last):
+        entered, left = (_in_order(seen, blocks) for seen in (entering, leaving))
+        for enters, states in ((True, entered), (False, entered[:1] + left[:-1])):
+            if len(states) != len(theirs) - 1 or not all(map(_same, states, theirs[:-1])):
                 continue
-            n_last, x = len(leaving[last]), leaving[last][-1]
-            behind = modules_behind(last, n_last, transformer, read)
-            if _same(x, theirs[-1]) or any(_leads_to(x, path, theirs[-1]) for path in paths(behind)):
-                return Stream(blocks, last, n_last, behind, pads)
+            for last in dict.fromkeys([blocks[-1], *(other[-1] for other in stacks)]):
+                if not leaving.get(last):
+                    continue
+                n_last, x = len(leaving[last]), leaving[last][-1]
+                behind = modules_behind(last, n_last, transformer, read)
+                if _same(x, theirs[-1]) or any(_leads_to(x, path, theirs[-1]) for path in paths(behind)):
+                    return Stream(blocks, enters, last, n_last, behind, pads)
     return None
 
 
@@ -98,7 +100,7 @@ def _seen(
     leaving: dict[nn.Module, list[Tensor]] = {}
 
     def before(module: nn.Module, args: tuple, kwargs: dict) -> None:
-        if (stream := _stream((*args, *kwargs.values()))) is not None:
+        if (stream := _stream(_taken(args, kwargs))) is not None:
             entering.setdefault(module, []).append(stream[:n_token].clone())
 
     def after(module: nn.Module, args: tuple, output: object) -> None:
@@ -117,12 +119,12 @@ def _seen(
     return entering, leaving
 
 
-def _copied(seen: dict[nn.Module, list[Tensor]], blocks: Sequence[nn.Module]) -> dict[nn.Module, list[Tensor]] | None:
-    """What was seen of these blocks, to be taken from; None unless each was called once for each time it is there."""
-    counts = Counter(blocks)
-    if any(len(seen.get(block, ())) != n for block, n in counts.items()):
-        return None
-    return {block: list(seen[block]) for block in counts}
+def _in_order(seen: dict[nn.Module, list[Tensor]], blocks: Sequence[nn.Module]) -> list[Tensor]:
+    """What was seen of these blocks; nothing unless each was called once for each time that it is there."""
+    if any(len(seen.get(block, ())) != n for block, n in Counter(blocks).items()):
+        return []
+    left = {block: iter(seen[block]) for block in blocks}
+    return [next(left[block]) for block in blocks]
 
 
 def _stream(given: object) -> Tensor | None:
@@ -131,6 +133,11 @@ def _stream(given: object) -> Tensor | None:
         if isinstance(each, Tensor) and each.is_floating_point() and each.ndim == 3:
             return each.reshape(-1, each.shape[-1])
     return None
+
+
+def _taken(args: tuple, kwargs: dict[str, object]) -> tuple:
+    """What a module is given, the hidden vectors first where they are called so: Reformer has another stream beside."""
+    return (*args, kwargs.get("hidden_states"), *kwargs.values())
 
 
 def _same(ours: Tensor, theirs: Tensor) -> bool:
@@ -155,24 +162,34 @@ def _leads_to(x: Tensor, behind: Sequence[nn.Module], theirs: Tensor) -> bool:
 def watch_stream(stream: Stream) -> None:
     """Let this thread's recorder, where there is one, take down the residual stream at the places found."""
 
+    def of_text(given: object, recorder: Recorder) -> Tensor:
+        return _stream(given)[: recorder.n_token if stream.pads else None]
+
     def before(_: nn.Module, args: tuple, kwargs: dict) -> None:
         if recorder := active():
-            entering = _stream((*args, *kwargs.values()))[: recorder.n_token if stream.pads else None]
+            entering = of_text(_taken(args, kwargs), recorder)
             if recorder.hidden is None:
                 shape = (len(stream.blocks) + 1, *entering.shape)  # (L + 1, T, D)
                 recorder.hidden = torch.from_numpy(room_for(shape, np.float32))
-            recorder.hidden[recorder.n_block] = entering
+            if recorder.n_block == 0 or stream.enters:
+                recorder.hidden[recorder.n_block] = entering
             recorder.n_block += 1
 
-    def after(_: nn.Module, args: tuple, output: Tensor | tuple) -> None:
+    def leave(_: nn.Module, args: tuple, output: object) -> None:
+        if (recorder := active()) and recorder.n_block < len(stream.blocks):
+            recorder.hidden[recorder.n_block] = of_text(output, recorder)
+
+    def end(_: nn.Module, args: tuple, output: object) -> None:
         if recorder := active():
             recorder.n_last += 1
             if recorder.n_last == stream.n_last:
-                recorder.hidden[-1] = _stream(output)[: recorder.n_token if stream.pads else None]
+                recorder.hidden[-1] = of_text(output, recorder)
 
     for block in dict.fromkeys(stream.blocks):
         block.register_forward_pre_hook(before, with_kwargs=True)
-    stream.last.register_forward_hook(after)
+        if not stream.enters:
+            block.register_forward_hook(leave)
+    stream.last.register_forward_hook(end)
 
 
 def watch_outputs(model_type: str, blocks: Sequence[nn.Module], n_head: int) -> bool:

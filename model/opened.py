@@ -130,6 +130,9 @@ class Opened:
             given["output_attentions"] = True
         if states:
             given["output_hidden_states"] = True
+        if self.captured == Dense.captured and "attention_mask" in inspect.signature(self._body.forward).parameters:
+            # XLM leaves out what it takes for padding, unless told that all is text, as tokenizers tell it
+            given["attention_mask"] = torch.ones_like(given["input_ids"])
         if getattr(self.config, "use_cache", None) is not None:
             given["use_cache"] = False
         sizes = len(ids), len(source)

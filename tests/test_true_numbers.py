@@ -3,6 +3,7 @@ configuration asks for. Each against transformers' own arithmetic.
 """
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import transformers
 
 from model import hooks
 from model.attention import layer_weights
+from model.capture import Recorder
 from model.huggingface import HuggingFaceModel
 from model.intervention import Intervention
 from model.run import Attention, ModelRun, VisitorError
@@ -85,6 +87,45 @@ def test_what_a_class_does_between_two_blocks_belongs_to_the_stream():
         states = theirs(ids, output_hidden_states=True).hidden_states
     np.testing.assert_allclose(read(lm).hidden[1], states[1][0].numpy(), atol=1e-4)
     assert float((states[1] - blocks[0]).abs().max()) > 0.1
+
+
+@pytest.mark.parametrize("added", [0.0, 1.0])
+@torch.inference_mode()
+def test_blocks_that_are_run_in_rounds_are_known_by_what_leaves_them(added):
+    """Where something is added between two rounds through the same blocks, what enters a block is no hidden state."""
+    torch.manual_seed(0)
+    body, x = torch.nn.Module(), torch.randn(1, 3, 4)
+    body.layers = torch.nn.ModuleList([torch.nn.Linear(4, 4) for _ in range(2)])
+
+    def read() -> list[torch.Tensor]:
+        states, now = [x], x
+        for _ in range(2):
+            for layer in body.layers:
+                now = layer(now)
+                states.append(now)
+            now = now + added
+        return states
+
+    stream = hooks.find_stream([list(body.layers) * 2], body, read, read(), pads=False)
+    assert (stream.enters, stream.last, stream.n_last) == (added == 0, body.layers[1], 2)
+    hooks.watch_stream(stream)
+    with Recorder() as recorder:
+        states = read()
+    np.testing.assert_array_equal(recorder.hidden.numpy(), torch.cat(states).numpy())
+
+
+def test_a_typed_padding_token_is_text():
+    """XLM would leave it out, but for the mask that its tokenizer gives."""
+    lm, theirs = opened("XLMWithLMHeadModel"), builder("XLMWithLMHeadModel")("eager")
+    text = list(tokens(N_TOKEN))
+    text[4] = text[-1] = replace(text[4], id=theirs.config.pad_index)
+    ids = torch.tensor([[token.id for token in text]])
+    with torch.inference_mode():
+        said = theirs(ids, attention_mask=torch.ones_like(ids), output_attentions=True).attentions
+        shorter = theirs(ids, output_attentions=True).attentions
+    ours = layer_weights(lm.run(text).attention[0])
+    np.testing.assert_allclose(ours, said[0][0].numpy(), atol=1e-5)
+    assert np.abs(ours - shorter[0][0].numpy()).max() > 0.01
 
 
 # --- the scale ---
