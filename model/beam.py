@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+WIDTH, PENALTY = 4, 1.0  # how many targets are kept, and what long ones cost, unless told otherwise
+
 
 @dataclass(frozen=True)
 class Candidate:

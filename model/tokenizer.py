@@ -19,7 +19,6 @@ END_OF_TEXT = "<|endoftext|>"
 MASK = "[MASK]"
 # a masked word's token holds the space before the word, so the space before a typed mask belongs to the mask
 _TYPED_MASK = re.compile(r" ?\[MASK\]")
-MASK = "[MASK]"
 
 
 def byte_alphabet() -> dict[str, int]:
@@ -30,6 +29,12 @@ def byte_alphabet() -> dict[str, int]:
 
 
 _BYTE = byte_alphabet()
+_CHARACTER = {byte: character for character, byte in _BYTE.items()}
+
+
+def byte_pieces(text: str) -> list[str]:
+    """The bytes of a text, each as one character."""
+    return [_CHARACTER[byte] for byte in text.encode()]
 
 
 def piece_bytes(piece: str) -> bytes:
@@ -47,7 +52,8 @@ class Tokenizer:
         self.end_of_text: int = bpe.token_to_id(END_OF_TEXT)
         self.mask: int | None = bpe.token_to_id(MASK)  # what hides a word; None: this vocabulary fills no blanks
         merges = json.loads(bpe.to_str())["model"]["merges"]
-        self._rank = {tuple(pair): rank for rank, pair in enumerate(merges)}
+        # when each merge was learned, of pieces written as in `byte_alphabet`: 0 is the first
+        self.rank: dict[tuple[str, str], int] = {tuple(pair): rank for rank, pair in enumerate(merges)}
 
     @classmethod
     def load(cls, path: Path) -> "Tokenizer":
@@ -63,7 +69,7 @@ class Tokenizer:
     @property
     def n_merge(self) -> int:
         """How many merges were learned."""
-        return len(self._rank)
+        return len(self.rank)
 
     def encode(self, text: str) -> tuple[Token, ...]:
         """Cut `text` into tokens; their bytes, joined, are exactly the text's.
@@ -131,18 +137,20 @@ class Tokenizer:
         if self._is_mask(word):
             yield [MASK.encode()]
             return
-        characters = {byte: character for character, byte in _BYTE.items()}
-        pieces = [characters[byte] for byte in word.encode()]
+        pieces = byte_pieces(word)
         yield [piece_bytes(piece) for piece in pieces]
-        while learned := [pair for pair in pairwise(pieces) if pair in self._rank]:
-            first, second = min(learned, key=self._rank.__getitem__)
+        while learned := [pair for pair in pairwise(pieces) if pair in self.rank]:
+            first, second = min(learned, key=self.rank.__getitem__)
             pieces = _merge(pieces, first, second)
             yield [piece_bytes(piece) for piece in pieces]
 
     def merge_rank(self, first: bytes, second: bytes) -> int:
         """When the merge of these two pieces was learned: 0 is the first merge. KeyError if it never was."""
-        characters = {byte: character for character, byte in _BYTE.items()}
-        return self._rank["".join(map(characters.get, first)), "".join(map(characters.get, second))]
+        return self.rank["".join(map(_CHARACTER.get, first)), "".join(map(_CHARACTER.get, second))]
+
+    def id_of(self, piece: str) -> int | None:
+        """The vocabulary entry of a piece written as in `byte_alphabet`; None if there is none."""
+        return self._bpe.token_to_id(piece)
 
 
 def _merge(pieces: list[str], first: str, second: str) -> list[str]:

@@ -24,11 +24,12 @@ def padded(rows: Sequence[Sequence[int]], fill: int) -> tuple[Tensor, Tensor]:
 @torch.inference_mode()
 def greedy(transformer: EncoderDecoder, sources: Sequence[Sequence[int]], end: int, most: int) -> list[list[int]]:
     """The most probable token each time, for several sources at once; without the end token, at most `most` tokens."""
-    ids, visible = padded(sources, end)
+    device = transformer.token_embedding.weight.device
+    ids, visible = (each.to(device) for each in padded(sources, end))
     memory, _ = transformer.encode(ids, visible)
     cache = DecoderCache(transformer.config.n_layer)
-    token = torch.full((len(ids), 1), end)
-    done, written = torch.zeros(len(ids), dtype=torch.bool), []
+    token = torch.full((len(ids), 1), end, device=device)
+    done, written = torch.zeros(len(ids), dtype=torch.bool, device=device), []
     for _ in range(most):
         logits, _ = transformer.decode(token, memory, visible, cache)
         token = logits[:, -1].argmax(-1, keepdim=True)  # (B, 1)

@@ -234,6 +234,21 @@ def test_tokens_that_are_not_those_of_the_target_are_not_read(translate, ids):
     assert read_ids(app) == read_ids(translate(target="chat"))
 
 
+def test_what_the_model_writes_itself_is_the_best_of_its_beam(translate):
+    app = translate()
+    key, run = run_on(app)
+    best = session.beam_of(key, 4, 1.0).finished[0]
+    assert tuple(token.id for token in run.tokens[1:]) == best.ids
+    assert component(app, "beam_tree")["chosen"] == 0 and "candidate 0 is what is read above" in said(app)
+    assert "Written by the model: the best text that a beam of 4 finds" in said(app)
+    ends = [(token.start, token.end) for token in run.tokens[1:]]
+    assert session.text_of(key)[ends[0][0] : ends[-1][1]] == session.text_of(key)
+    narrow = translate(width=1, penalty=0.0)  # another search leaves what is read as it is
+    assert run_on(narrow)[0] == key
+    if component(narrow, "beam_tree")["chosen"] is None:
+        assert "the best of a beam of 4 with penalty 1, is not among these candidates" in said(narrow)
+
+
 def test_a_reference_is_compared(translate):
     app = translate(target="le chat noir dort", reference="le chat dort")
     metrics = {metric.label: metric.value for metric in app.metric}

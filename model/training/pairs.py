@@ -1,23 +1,25 @@
 """Sentence pairs, and how well a translator does on those it has never seen.
 
 `python -m model.training.pairs --data DIR --weights model/weights/translator` measures the model that is shipped: BLEU
-and chrF by sacrebleu, against all references of a sentence, of greedy and of beam search.
+and chrF by sacrebleu, against all references of a sentence, of greedy and of beam search; and what it makes of forty
+texts as visitors type them (see `model.training.typed`).
 """
 
 import argparse
 import json
 import lzma
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 
 import sacrebleu
 import torch
 
+from model.beam import WIDTH
 from model.tokenizer import Tokenizer
+from model.training import typed
 from model.transformer import EncoderDecoder
 from model.translation import beam_search, greedy
-
-BEAM = 4
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -31,7 +33,7 @@ def main(argv: list[str] | None = None) -> None:
     from model.translator import Translator  # not for training, which makes what this loads
 
     lm = Translator.load(args.weights)
-    print(json.dumps(on_the_test_split(lm.transformer, lm.tokenizer, args.data, args.to), indent=2))
+    print(json.dumps(measured(lm.transformer, lm.tokenizer, args.data, args.to), indent=2, ensure_ascii=False))
 
 
 def sentence_pairs(folder: Path, to: str, split: str) -> list[tuple[str, str]]:
@@ -48,24 +50,48 @@ def references(pairs: list[tuple[str, str]]) -> dict[str, list[str]]:
     return dict(found)
 
 
-@torch.inference_mode()
+def measured(transformer: EncoderDecoder, tokenizer: Tokenizer, folder: Path, to: str) -> dict[str, dict]:
+    """What a card says of a translator: BLEU and chrF on the test split, and, of French, the typed texts."""
+    found = {"test": on_the_test_split(transformer, tokenizer, folder, to)}
+    if to == "fr":
+        trained = sentence_pairs(folder, to, "train")
+        found["typed"] = typed.score(lambda text: written_by_beam(transformer, tokenizer, text), trained)
+    return found
+
+
 def on_the_test_split(transformer: EncoderDecoder, tokenizer: Tokenizer, folder: Path, to: str) -> dict:
     """BLEU and chrF of greedy and beam search on the test split."""
     wanted = references(sentence_pairs(folder, to, "test"))
-    end, most = tokenizer.end_of_text, transformer.config.n_context - 1
-    sources = [[*ids, end] for ids in tokenizer.encode_ids(list(wanted))]
-    found = {"greedy": [], f"beam {BEAM}": []}
-    for start in range(0, len(sources), 64):
-        found["greedy"] += greedy(transformer, sources[start : start + 64], end, most)
-    for source in sources:
-        found[f"beam {BEAM}"].append(beam_search(transformer, source, end, most, BEAM).finished[0].ids)
-
-    def text(ids: list[int]) -> str:
-        return b"".join(tokenizer.token(id).piece for id in ids).decode(errors="replace")
-
-    return {"sentences": len(wanted), "references": sum(map(len, wanted.values()))} | {
-        name: scores([text(ids) for ids in all_ids], list(wanted.values())) for name, all_ids in found.items()
+    found = {
+        "greedy": written_greedily(transformer, tokenizer, list(wanted)),
+        f"beam {WIDTH}": [written_by_beam(transformer, tokenizer, english) for english in wanted],
     }
+    return {"sentences": len(wanted), "references": sum(map(len, wanted.values()))} | {
+        name: scores(texts, list(wanted.values())) for name, texts in found.items()
+    }
+
+
+def written_greedily(transformer: EncoderDecoder, tokenizer: Tokenizer, texts: list[str]) -> list[str]:
+    """The greedy translations of texts, many at once."""
+    end, most = tokenizer.end_of_text, transformer.config.n_context - 1
+    sources = [[*ids, end] for ids in tokenizer.encode_ids(texts)]
+    order = sorted(range(len(sources)), key=lambda i: len(sources[i]))  # little padding
+    found = {}
+    for start in range(0, len(order), 64):
+        part = order[start : start + 64]
+        found |= zip(part, greedy(transformer, [sources[i] for i in part], end, most), strict=True)
+    return [_text(tokenizer, found[i]) for i in range(len(texts))]
+
+
+def written_by_beam(transformer: EncoderDecoder, tokenizer: Tokenizer, text: str) -> str:
+    """The best translation that the beam search finds which the app's pages begin with."""
+    source = [*tokenizer.encode_ids([text])[0], tokenizer.end_of_text]
+    most = transformer.config.n_context - 1
+    return _text(tokenizer, beam_search(transformer, source, tokenizer.end_of_text, most, WIDTH).finished[0].ids)
+
+
+def _text(tokenizer: Tokenizer, ids: Iterable[int]) -> str:
+    return b"".join(tokenizer.token(id).piece for id in ids).decode(errors="replace")
 
 
 def scores(found: list[str], wanted: list[list[str]]) -> dict[str, float | str]:

@@ -7,6 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from model.alignment import Alignment, Crossing
+from model.beam import WIDTH
 from model.run import ModelRun, VisitorError
 from viz.components.cross_lines import cross_lines
 from viz.components.head_grid import head_grid, outline_head
@@ -76,8 +77,8 @@ def type_both() -> None:
             height=90,
             placeholder=written,
             on_change=handler(lambda: session.read_target(state.own_target)),
-            help="Empty: the model writes it itself, the most probable token each time. Type one of your own to see "
-            "how probable the model finds it.",
+            help=f"Empty: the model writes it itself, {how_it_writes()}. Type one of your own to see how probable the "
+            "model finds it.",
         )
         if key and not key.writes_itself:
             st.button(
@@ -90,8 +91,14 @@ def type_both() -> None:
         elif key and session.run_of(key).predictions is None:
             caption("This model has no head that predicts tokens, so it writes nothing. Type a translation to be read.")
         elif key:
-            caption("Written by the model, greedily. Type a translation of your own to have that one read.")
+            caption(f"Written by the model: {how_it_writes()}. Type a translation of your own to have that one read.")
     st.pills("Try", EXAMPLES, key="try_source", label_visibility="collapsed", on_change=handler(try_example))
+
+
+def how_it_writes() -> str:
+    if session.can_search(session.current_model()):
+        return f"the best text that a beam of {WIDTH} finds (see “Beam search” below)"
+    return "greedily, the most probable token each time"
 
 
 def try_example() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from model.beam import Beam, Candidate
+from model.beam import PENALTY, WIDTH, Beam, Candidate
 from model.run import ModelRun
 from viz.components.beam_tree import beam_tree as draw_tree
 from viz.figures.numbers import how_far
@@ -22,7 +22,7 @@ END = "end"
 
 @section("beam")
 def show(run: ModelRun) -> None:
-    if not hasattr(session.current_model(), "beam_search"):
+    if not session.can_search(session.current_model()):
         st.info(
             f"The beam search of this page is that of the built-in translator; {plain(run.info.title)} writes "
             "greedily, the most probable token each time. Choose “translator” in the sidebar to see a beam.",
@@ -55,14 +55,14 @@ def choose() -> tuple[int, float]:
     left, right = st.columns(2, gap="large")
     with left:
         width = st.slider(
-            "Beam width", 1, 8, 4, key="width", bind="query-params", help="How many targets are kept. 1: greedy."
+            "Beam width", 1, 8, WIDTH, key="width", bind="query-params", help="How many targets are kept. 1: greedy."
         )
     with right:
         penalty = st.slider(
             "Length penalty",
             0.0,
             2.0,
-            1.0,
+            PENALTY,
             0.1,
             key="penalty",
             bind="query-params",
@@ -74,10 +74,13 @@ def choose() -> tuple[int, float]:
 
 def checks(run: ModelRun, beam: Beam, chosen: int | None) -> None:
     best = beam.finished[0]
-    greedy = session.current_key().writes_itself
     if chosen is None:
-        said = "What is read above" + (", written greedily," if greedy else "")
-        caption(f"{said} is not among these candidates. The best of them: {quoted(text_of(best))}.")
+        by = (
+            ""
+            if not session.current_key().writes_itself
+            else f", the best of a beam of {WIDTH} with penalty {PENALTY:g},"
+        )
+        caption(f"What is read above{by} is not among these candidates. The best of them: {quoted(text_of(best))}.")
         return
     candidate = beam.finished[chosen]
     if not candidate.finished:

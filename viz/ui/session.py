@@ -13,7 +13,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from model import catalog, serving, sources
 from model.attention import Overview, pooled_overview
-from model.beam import Beam
+from model.beam import PENALTY, WIDTH, Beam
 from model.checkpoint import Cost
 from model.generation import placed, write_target
 from model.intervention import UNCHANGED, Intervention
@@ -172,17 +172,26 @@ def encoded(lm: LanguageModel, text: str) -> tuple[Token, ...]:
 
 
 def _target(lm: LanguageModel, source: tuple[Token, ...], run_key: RunKey) -> tuple[Token, ...]:
+    """What was typed, or what the model writes: the best of a beam search if it can search, else greedily."""
     start = lm.start_token()
     if not source:
         return ()
+    ids = run_key.target_ids
     if run_key.writes_itself:
-        return write_target(lm, source, start, min(MOST_WRITTEN, lm.info.n_context - 1))
-    if run_key.target_ids is None:
+        if not can_search(lm):
+            return write_target(lm, source, start, min(MOST_WRITTEN, lm.info.n_context - 1))
+        ids = beam_of(RunKey(run_key.model, run_key.text), WIDTH, PENALTY).finished[0].ids
+    if ids is None:
         return (start, *(token for token in lm.encode(run_key.target) if not token.special))
     tokens = [start]
-    for id in run_key.target_ids:
+    for id in ids:
         tokens.append(placed(lm.token(id), tokens[1:]))
     return tuple(tokens)
+
+
+def can_search(lm: LanguageModel) -> bool:
+    """Whether a model has a beam search of its own."""
+    return hasattr(lm, "beam_search")
 
 
 @st.cache_resource(show_spinner=False, max_entries=128, hash_funcs={RunKey: repr})

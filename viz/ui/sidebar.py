@@ -107,7 +107,7 @@ def _how_it_is_read(models: dict[str, Entry]) -> None:
             height=80,
             placeholder="nothing: the model writes it",
             on_change=handler(lambda: st.session_state.update(target_ids="")),
-            help="What the decoder is read with. Empty: the model writes it itself, the most probable token each time.",
+            help="What the decoder is read with. Empty: the model writes it itself.",
         )
 
 
