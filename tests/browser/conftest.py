@@ -12,7 +12,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from model import catalog
+from model.tokenizer import Tokenizer
+
 ROOT = Path(__file__).parents[2]
+TOKENIZER = Tokenizer.load(catalog.WEIGHTS / catalog.DEFAULT / "tokenizer.json")  # of the model that pages open with
+N = len(TOKENIZER.encode("The cat sat on the mat"))  # tokens of the text that they open with
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 
 expect.set_options(timeout=30_000)  # a first picture on a busy machine

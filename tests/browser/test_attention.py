@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import settle, type_text
+from tests.browser.conftest import N, settle, type_text
 
 pytestmark = pytest.mark.browser
 TWO_TEXTS = "The+cat+sat.%0A%0AThe+dog+ran."
@@ -28,7 +28,7 @@ def card(page: Page):
     return page.locator(".st-key-card .weight-card")
 
 
-def click_cell(page: Page, query: int, key: int, n: int, name: str = "head_map") -> None:
+def click_cell(page: Page, query: int, key: int, n: int = N, name: str = "head_map") -> None:
     plot = page.locator(f".st-key-{name}_light .nsewdrag, .st-key-{name}_dark .nsewdrag").first
     expect(plot).to_be_visible()
     plot.scroll_into_view_if_needed()
@@ -73,17 +73,17 @@ def test_a_click_on_a_tile_opens_the_card_of_its_cell(visit, page):
     corner = grid_place(page, 2, 3)
     pitch = page.locator(".st-key-head_grid .chosen").bounding_box()["width"]
     grid.click(position={"x": corner["x"] - 0.42 * pitch, "y": corner["y"] + 0.42 * pitch})
-    expect(card(page)).to_contain_text("query 6, key 0 · layer 2, head 3")
+    expect(card(page)).to_contain_text(f"query {N - 1}, key 0 · layer 2, head 3")
 
 
 def test_a_click_on_a_cell_opens_its_card_and_the_next_one_refills_it(visit, page):
     visit("attention?layer=1&head=2")
-    click_cell(page, 4, 2, 7)
+    click_cell(page, 4, 2)
     expect(card(page)).to_contain_text("query 4, key 2 · layer 1, head 2")
     expect(card(page)).to_contain_text("✓ Check:")
     expect(page).to_have_url(re.compile("token=4"))
     settle(page)
-    click_cell(page, 5, 1, 7)
+    click_cell(page, 5, 1)
     expect(card(page)).to_contain_text("query 5, key 1 · layer 1, head 2")
     settle(page)
     page.locator(".st-key-layer").get_by_role("slider").press("ArrowRight")
@@ -150,14 +150,14 @@ def test_sums_of_chosen_tokens_and_their_card(visit, page):
     expect(plot).to_be_visible()
     plot.scroll_into_view_if_needed()
     size = plot.bounding_box()
-    plot.click(position={"x": size["width"] * 0.5 / 7, "y": size["height"] / 2})
+    plot.click(position={"x": size["width"] * 0.5 / N, "y": size["height"] / 2})
     expect(card(page)).to_contain_text("sum over 2 rows")
     expect(card(page)).to_contain_text("✓ Check:")
 
 
 def test_the_card_leads_inside_the_head(visit, page):
     visit("attention?layer=1&head=2")
-    click_cell(page, 3, 1, 7)
+    click_cell(page, 3, 1)
     expect(card(page)).to_be_visible()
     settle(page)
     page.locator(".st-key-card").get_by_role("link").click()

@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 
 from model.intervention import Intervention
 from model.run import ModelRun
-from tests.browser.conftest import until
+from tests.browser.conftest import N, until
 
 pytestmark = pytest.mark.browser
 TEXT, LAYER, HEAD = "The cat sat on the mat", 2, 3
@@ -82,14 +82,14 @@ def test_words_without_the_sink(visit, page, true):
     visit(f"attention?{LINK}&units=words&sink=renormalise")
     z = np.array(trace(page, "head_map")["z"], float)
     weights = true[LAYER, HEAD][1:, 1:]
-    weights = weights / weights.sum(1, keepdims=True)  # “The” is the sink; “mat” is the tokens “m” and “at”
+    weights = weights / weights.sum(1, keepdims=True)  # “The” is the sink; “mat” may be several tokens
     words = np.column_stack([weights[:, :4], weights[:, 4:].sum(1)])
     words = np.vstack([words[:4], words[4:].mean(0)])
     assert z[1:, 1:] == pytest.approx(words, abs=1e-6)
     assert np.isnan(z[0]).all() and np.isnan(z[:, 0]).all()
 
 
-@pytest.mark.parametrize("query", [2, 6])
+@pytest.mark.parametrize("query", [2, N - 1])
 def test_the_token_graph(visit, page, true, query):
     visit(f"attention?{LINK}")
     graph = page.locator(".st-key-token_graph")
@@ -128,7 +128,7 @@ def test_the_card(visit, page, true):
     plot = page.locator(".st-key-head_map_light .nsewdrag, .st-key-head_map_dark .nsewdrag").first
     expect(plot).to_be_visible()
     box = plot.bounding_box()
-    plot.click(position={"x": box["width"] * 2.5 / 7, "y": box["height"] * 5.5 / 7})
+    plot.click(position={"x": box["width"] * 2.5 / N, "y": box["height"] * 5.5 / N})
     card = page.locator(".st-key-card .weight-card")
     expect(card).to_contain_text("query 5, key 2")
     weight = float(card.locator("b").first.inner_text())
@@ -152,9 +152,9 @@ def test_the_grid_of_all_heads_has_the_colours_of_the_weights(visit, page, true,
     colours = np.array([[int(c.strip()[i : i + 2], 16) for i in (1, 3, 5)] for c in listed.split(",")])
     pitch = (width / ratio - left) / 6
     side = pitch - 2 * gap
-    for layer, head, query, k in [(0, 0, 6, 0), (2, 3, 2, 2), (5, 5, 4, 1), (3, 1, 1, 5), (4, 2, 6, 3)]:
-        x = left + head * pitch + gap + side * (k + 0.5) / 7
-        y = top + layer * pitch + gap + side * (query + 0.5) / 7
+    for layer, head, query, k in [(0, 0, N - 1, 0), (2, 3, 2, 2), (5, 5, 4, 1), (3, 1, 1, 5), (4, 2, N - 1, 3)]:
+        x = left + head * pitch + gap + side * (k + 0.5) / N
+        y = top + layer * pitch + gap + side * (query + 0.5) / N
         drawn = pixels[round(y * ratio), round(x * ratio), :3]
         place = np.sqrt(true[layer, head, query, k]) * 9
         wanted = [np.interp(place, range(10), channel) for channel in colours.T]
@@ -163,7 +163,7 @@ def test_the_grid_of_all_heads_has_the_colours_of_the_weights(visit, page, true,
 
 def test_generation(visit, page, true):
     visit(f"generation?{LINK}")
-    expect(page.locator(".st-key-looked_at_chips .chip")).to_have_count(7)
+    expect(page.locator(".st-key-looked_at_chips .chip")).to_have_count(N)
     assert trace(page, "looked_at")["y"] == pytest.approx(true[LAYER, HEAD, -1], abs=1e-6)
     chips = page.locator(".st-key-looked_at_chips .chip").evaluate_all("all => all.map(c => c.ariaLabel)")
     told = [float(re.search(r"weight (\d\.\d{4})", label).group(1)) for label in chips]
@@ -173,7 +173,7 @@ def test_generation(visit, page, true):
 def test_inside_a_head(visit, page, true):
     visit(f"head?{LINK}&token=5&key=2")
     softmax = page.locator('.step[data-step="5"] button.bar .number')
-    expect(softmax).to_have_count(7)
+    expect(softmax).to_have_count(N)
     assert numbers(softmax.all_text_contents()) == pytest.approx(true[LAYER, HEAD, 5], abs=5.1e-5)
 
 
@@ -182,7 +182,9 @@ def test_the_graph_of_layers(visit, page, true):
     canvas = page.locator(".st-key-layer_graph canvas")
     expect(page.locator(".st-key-layer_graph .count")).to_contain_text("100 % of the weight")
     canvas.focus()
-    for key in ["ArrowLeft"] * 5 + ["ArrowUp"] * 2:  # from the last token after layer 5 to the fifth after layer 0
+    for key in ["ArrowLeft"] * 5 + ["ArrowUp"] * (
+        N - 5
+    ):  # from the last token after layer 5 to the fifth after layer 0
         canvas.press(key)
     shares = page.locator(".st-key-layer_graph ol .number").all_text_contents()
     assert numbers(shares[:5]) == pytest.approx(true[0].mean(0)[4, :5], abs=5.1e-4)

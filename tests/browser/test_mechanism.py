@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import settle
+from tests.browser.conftest import N, settle
 
 pytestmark = pytest.mark.browser
 
@@ -60,7 +60,7 @@ def test_a_click_on_either_map_opens_its_card(visit, page):
         plot = page.locator(f".st-key-{name}_light .nsewdrag, .st-key-{name}_dark .nsewdrag").first
         plot.scroll_into_view_if_needed()
         box = plot.bounding_box()
-        plot.click(position={"x": box["width"] * 4.5 / 7, "y": box["height"] * 2.5 / 7})
+        plot.click(position={"x": box["width"] * 4.5 / N, "y": box["height"] * 2.5 / N})
         card = page.locator(".st-key-card")
         expect(card).to_contain_text(said)
         expect(card).to_contain_text("query 2, key 4 · layer 0, head 3")

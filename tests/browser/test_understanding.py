@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import settle
+from tests.browser.conftest import N, settle
 
 pytestmark = pytest.mark.browser
 
@@ -92,7 +92,7 @@ def test_a_click_on_the_triangle_is_a_weight_of_the_decoder(visit, page):
     expect(plot).to_be_visible()
     plot.scroll_into_view_if_needed()
     box = plot.bounding_box()
-    plot.click(position={"x": box["width"] * 1.5 / 7, "y": box["height"] * 4.5 / 7})
+    plot.click(position={"x": box["width"] * 1.5 / N, "y": box["height"] * 4.5 / N})
     card = page.locator(".st-key-card")
     expect(card).to_contain_text("“␣the” looks at “␣cat”")
     expect(card).to_contain_text("mean of 36")
