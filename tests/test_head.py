@@ -269,12 +269,14 @@ def test_a_token_cannot_write_symbols_into_a_sentence():
 @pytest.mark.parametrize("mode", ["light", "dark"])
 def test_the_formula_has_the_colours_of_the_pictures(mode):
     steps = head_steps(worked_run(scale=1.0), worked_parameters(), 0, 0, 1)
-    formula = " ".join(head_formula(steps, mode))
+    formula = " ".join(head_formula(steps, mode, causal=True))
     for symbol, hue in HUES.items():
         assert rf"\textcolor{{{theme.CATEGORICAL[mode][hue]}}}{{{symbol}" in formula
     assert r"\sqrt{1}" in formula  # one number in a head
     own = head_steps(worked_run(scale=0.5), worked_parameters(), 0, 0, 1)
-    assert "0.5" in " ".join(head_formula(own, mode)) and r"\sqrt" not in " ".join(head_formula(own, mode))
+    without = " ".join(head_formula(own, mode, causal=False))
+    assert "0.5" in without and r"\sqrt" not in without
+    assert "mask" in formula and "mask" not in without
 
 
 def test_of_a_long_text_the_important_rows_are_drawn():

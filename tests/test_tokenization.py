@@ -154,6 +154,15 @@ def test_which_special_tokens_can_be_typed_is_tried_out(open_page, model, text, 
     assert said in words_of(open_page("tokenization", model=model, text=text))
 
 
+def test_an_end_mark_is_no_piece_of_a_sample(open_page):
+    """Else a rare alphabet would take more tokens than it has bytes."""
+    at = open_page("tokenization", model="translator", text="a cat")
+    samples = at.dataframe[-2].value.set_index("what")
+    assert (samples["bytes per token"] >= 1).all() and samples.loc["a common word", "tokens"] == 1
+    shown = {metric.label: metric.value for metric in at.metric}
+    assert shown["Tokens"] == "3" and shown["Characters per token"] == f"{5 / 2:.2f}"
+
+
 def test_the_vocabulary_adds_up(open_page, story):
     at = open_page("tokenization")
     n_merge = story.tokenizer.n_merge

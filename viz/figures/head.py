@@ -24,7 +24,7 @@ class Step:
     sentence: tuple[str, ...]  # text, symbol, text, …: see `symbols_apart`
 
 
-def head_formula(steps: HeadSteps, mode: str) -> list[str]:
+def head_formula(steps: HeadSteps, mode: str, *, causal: bool) -> list[str]:
     """The path as LaTeX, one formula for each part; `mode` is light or dark."""
 
     def tint(symbol: str, tex: str | None = None) -> str:
@@ -39,7 +39,7 @@ def head_formula(steps: HeadSteps, mode: str) -> list[str]:
         rf"{q} = W_q\hat{{x}} + b_q",
         rf"{k} = W_k\hat{{x}} + b_k",
         rf"{v} = W_v\hat{{x}} + b_v",
-        rf"{s_j} = {score} + \mathrm{{mask}}_j",
+        rf"{s_j} = {score}" + r" + \mathrm{mask}_j" * causal,
         rf"{a_j} = \frac{{e^{{{s_j}}}}}{{\sum_i e^{{{tint('s', 's_i')}}}}}",
         rf"{z} = \sum\nolimits_j {a_j}{v_j}",
         rf"{o} = W_o{z}",

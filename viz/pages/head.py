@@ -47,7 +47,8 @@ def read(run: ModelRun) -> None:
         )
         return
     steps = head_steps(run, parameters, layer, head, token)
-    show_formula(steps)
+    causal = run.attention[layer].causal
+    show_formula(steps, causal)
     caption(
         "A vector is a strip with one cell for each number: blue is positive, orange negative, and full colour stands "
         "for the size written beside it (±), or more. A click on a score or a weight opens its card."
@@ -57,7 +58,7 @@ def read(run: ModelRun) -> None:
         run.labels[token],
         n_head=run.info.n_head,
         n_key_head=run.info.n_key_head,
-        causal=run.attention[layer].causal,
+        causal=causal,
         cross=bool(run.cross),
     )
     head_pictures(steps, run.labels, sentences, key="head_steps", chosen=key, on_pick=open_weight)
@@ -79,10 +80,10 @@ def choose(run: ModelRun) -> tuple[int, int, int, int]:
     return layer, head, token, key
 
 
-def show_formula(steps: HeadSteps) -> None:
+def show_formula(steps: HeadSteps, causal: bool) -> None:
     mode = st.context.theme.type or "light"
     # in braces, or KaTeX would break a formula in two at the end of a line
-    formulas = [rf"${{\displaystyle {formula}}}$" for formula in head_formula(steps, mode)]
+    formulas = [rf"${{\displaystyle {formula}}}$" for formula in head_formula(steps, mode, causal=causal)]
     background = st.get_option(f"theme.{mode}.backgroundColor")
     st.html(f"<style>{_STICKY.replace('BACKGROUND', background)}</style>")
     with st.container(key="head_formula"):

@@ -42,13 +42,14 @@ def counts() -> None:
             f"reads at most {lm.info.n_context:,} at a time: the other pages will ask for a shorter one.",
             icon=":material/info:",
         )
-    n_byte = len(text.encode())
+    n_byte, of_text = len(text.encode()), [token for token in tokens if token.start < token.end]
+    per_token = f"{len(text) / len(of_text):.2f}" if of_text else "–"
     shown = [
         ("Tokens", f"{len(tokens):,}", "Pieces of the vocabulary: what the model reads."),
         ("Words", f"{len(text.split()):,}", "Runs of characters between spaces."),
         ("Characters", f"{len(text):,}", "Unicode code points, spaces included."),
         ("Bytes", f"{n_byte:,}", "The text's length in UTF-8: 1 byte for a plain letter, 2 to 4 for any other."),
-        ("Characters per token", f"{len(text) / len(tokens):.2f}", "The higher, the better the vocabulary fits."),
+        ("Characters per token", per_token, "Of those that stand for text. The higher, the better it fits."),
     ]
     with st.container(horizontal=True):
         for name, value, meaning in shown:
@@ -81,7 +82,7 @@ def cut() -> None:
     right.selectbox(
         "Word",
         range(len(words)),
-        index=None,
+        index=chosen,  # with None it could be emptied
         placeholder="none: this token stands for nothing in the text",
         format_func=lambda i: f"{figures.word_name(words[i])}  (word {i})",
         key="word",
@@ -180,7 +181,7 @@ def vocabulary() -> None:
     )
     rows = []
     for kind, sample in SAMPLES.items():
-        pieces, n_byte = [token.label for token in lm.encode(sample)], len(sample.encode())
+        pieces, n_byte = [token.label for token in lm.encode(sample) if not token.special], len(sample.encode())
         rows.append(
             {
                 "what": kind,
