@@ -59,7 +59,7 @@ def test_the_cost_the_model_and_its_weights(typed, root):
     assert shown == [pytest.approx(row, abs=1e-5) for row in weights.tolist()]
 
 
-@pytest.mark.parametrize("folder, said", [("empty", "config.json"), ("../..", "outside|not allowed|may be opened")])
+@pytest.mark.parametrize("folder, said", [("empty", "is empty"), ("../..", "outside|not allowed|may be opened")])
 def test_what_cannot_be_loaded_is_a_sentence_and_nothing_is_lost(typed, folder, said):
     page = typed(folder)
     warning = page.get_by_test_id("stSidebar").get_by_test_id("stAlert")
