@@ -108,11 +108,11 @@ def test_a_line_pressed_while_it_is_drawn_anew_is_opened(show, picture, by):
     page = show(picture)
     selector, n = LINES[picture]
     expect(page.locator(selector)).to_have_count(n)
-    line = page.locator(selector).nth(n - 1).element_handle()
     page.locator(selector).nth(n - 1).scroll_into_view_if_needed()
     page.mouse.move(*on_the_line(page.locator(selector).nth(n - 1)))
     expect(page.locator(".tip")).to_contain_text("looks at" if picture != "cross_lines" else "looked at")
     told = page.locator(".tip").text_content()
+    line = page.locator(selector).nth(n - 1).element_handle()  # the one that stands there when it is pressed
     page.mouse.down()
     if by == "new data":
         send_new_data(page)
