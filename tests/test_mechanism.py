@@ -124,11 +124,8 @@ def test_switches_combine_and_go_back(broken):
 def test_the_difference_in_words(broken, story):
     tokens = story.encode(REPEATED)
     trained, changed = (story.run(tokens, change).predictions for change in (Intervention(), Intervention(scale=False)))
-    rise = changed.loss - trained.loss
-    assert rise > 0.001  # or the words below would be others
     text = said(broken(scale_off="true"))
-    assert f"The loss rises by {rise:.3f} nats a token" in text
-    assert f"**{100 * (1 - np.exp(-rise)):.1f} % less probability** (geometric mean)" in text
+    assert loss_in_words(trained.loss, changed.loss) in text
     rises = trained.next_log_prob[:-1] - changed.next_log_prob[:-1]
     assert f"By 0.001 nats or more, {(rises >= 0.001).sum()} of 4 tokens became harder to predict" in text
     assert f"{(rises <= -0.001).sum()} easier" in text
@@ -149,7 +146,9 @@ def test_what_changes_by_rounding_alone_is_neither_harder_nor_easier():
     assert "“d” at position 3, from 3.00 to **3.50** nats" in text
     assert "Hit hardest" not in losses_in_words(["a", "b"], before[:1], before[:1] + 1e-6)
     assert "moves the loss on this text by **less than 0.001 nats**" in loss_in_words(2.0, 2.0 + 1e-6)
-    assert loss_in_words(2.0, 2.5).startswith("The loss rises by 0.500 nats")
+    rises, falls = loss_in_words(2.0, 2.0 + np.log(1.25)), loss_in_words(2.0, 2.0 - np.log(1.5))
+    assert rises.startswith("The loss rises by 0.223 nats a token") and "**20.0 % less probability** (geo" in rises
+    assert falls.startswith("The loss falls by 0.405 nats a token") and "**50.0 % more probability** (geo" in falls
 
 
 def test_a_head_that_is_off_still_looks(broken):
