@@ -68,12 +68,20 @@ def middle(locator: Locator) -> tuple[float, float]:
     return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 
 
-def on_the_line(line: Locator) -> tuple[float, float]:
-    """A point of it in the window, where no other line is."""
+def on_the_line(drawing: Locator, n: int) -> tuple[float, float]:
+    """A point of the n-th line of a drawing, in the window, where no other line is.
+
+    The lines are drawn anew whenever the picture's size changes: so they are asked of the drawing, which stays, and
+    when it stands still.
+    """
+    drawing.scroll_into_view_if_needed()
+    drawing.element_handle().wait_for_element_state("stable")
     return tuple(
-        line.evaluate(
-            "line => { const p = line.getPointAtLength(line.getTotalLength() * 0.3), m = line.getScreenCTM();"
-            " return [p.x * m.a + m.e, p.y * m.d + m.f]; }"
+        drawing.evaluate(
+            "(svg, n) => { const line = svg.querySelectorAll('line, path')[n - 1], m = line.getScreenCTM();"
+            " const p = line.getPointAtLength(line.getTotalLength() * 0.3);"
+            " return [p.x * m.a + m.e, p.y * m.d + m.f]; }",
+            n,
         )
     )
 
@@ -108,17 +116,17 @@ def test_a_line_pressed_while_it_is_drawn_anew_is_opened(show, picture, by):
     page = show(picture)
     selector, n = LINES[picture]
     expect(page.locator(selector)).to_have_count(n)
-    page.locator(selector).nth(n - 1).scroll_into_view_if_needed()
-    page.mouse.move(*on_the_line(page.locator(selector).nth(n - 1)))
+    drawing = page.locator(selector.rpartition(" ")[0])
+    page.mouse.move(*on_the_line(drawing, n))
     expect(page.locator(".tip")).to_contain_text("looks at" if picture != "cross_lines" else "looked at")
     told = page.locator(".tip").text_content()
-    line = page.locator(selector).nth(n - 1).element_handle()  # the one that stands there when it is pressed
     page.mouse.down()
+    drawing.evaluate("svg => { svg.lastElementChild.dataset.pressed = ''; }")
     if by == "new data":
         send_new_data(page)
     else:
-        line.evaluate("line => { line.getRootNode().host.style.width = 'calc(100% - 2px)'; }")
-        page.wait_for_function("line => !line.isConnected", arg=line)  # drawn anew
+        drawing.evaluate("svg => { svg.getRootNode().host.style.width = 'calc(100% - 2px)'; }")
+    expect(drawing.locator("[data-pressed]")).to_have_count(0)  # drawn anew
     page.mouse.up()
     labels = [re.search(r"\w+", label)[0] for label in re.findall("“(.*?)”", told)]
     heard(page, ["open", *(["one", "two", "six", "ten"].index(label) for label in labels)])
