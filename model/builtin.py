@@ -4,7 +4,6 @@
 it.
 """
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import fields, replace
@@ -15,6 +14,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from model import shipped
 from model.architecture import Architecture, described
 from model.attention import layer_weights
 from model.intervention import UNCHANGED, Intervention
@@ -31,7 +31,6 @@ from model.run import (
 from model.tokenizer import Tokenizer
 from model.transformer import AttentionRecord, Block, Change, Config, Transformer
 
-_FILES = ("config.json", "card.json", "tokenizer.json", "weights.safetensors")
 _ROWS_AT_ONCE = 128  # of logits: their log-probabilities are a table as large
 
 
@@ -46,22 +45,19 @@ class BuiltinModel:
     @classmethod
     def load(cls, folder: Path) -> "BuiltinModel":
         """Raises `ModelNotAvailable` if a file is missing, cut short, or does not fit the others."""
-        if missing := [name for name in _FILES if not (folder / name).is_file()]:
-            raise ModelNotAvailable(
-                f"The model “{folder.name}” is incomplete: {folder} holds no {', '.join(missing)}. "
-                "Install Regard again, or choose another model."
-            )
+        shipped.check_complete(folder)
         try:
-            stated = json.loads((folder / "config.json").read_text())
+            stated = shipped.config(folder)
             config = Config(**{field.name: stated.pop(field.name) for field in fields(Config) if field.name in stated})
             title = json.loads((folder / "card.json").read_text())["title"]
-            tokenizer = Tokenizer.load(folder / "tokenizer.json")
-            weights = load_file(folder / "weights.safetensors")
+            tokenizer = Tokenizer.load(shipped.body(folder) / shipped.TOKENIZER)
+            files = shipped.weight_files(folder)
             transformer = cls._network(config, stated)
-            transformer.load_state_dict(weights)  # float16 on disk, copied into float32 parameters
+            # float16 on disk, copied into float32 parameters
+            transformer.load_state_dict({name: t for path in files for name, t in load_file(path).items()})
             if tokenizer.n_vocab != config.n_vocab:
                 raise ValueError(f"tokenizer of {tokenizer.n_vocab} entries, embedding of {config.n_vocab}")
-            fingerprint = hashlib.sha256((folder / "weights.safetensors").read_bytes()).hexdigest()[:16]
+            fingerprint = shipped.fingerprint(*files)
         # tokenizers raises a bare Exception for a broken file; whatever is wrong, the visitor gets the sentence
         except Exception as error:
             reason = " ".join(str(error).split())[:160] or type(error).__name__

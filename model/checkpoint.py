@@ -3,7 +3,6 @@
 No weights are loaded, nothing is unpickled, no code that comes with a checkpoint is run.
 """
 
-import json
 import os
 import re
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from model import claims, foreign, gguf, tokenizer_file
+from model import claims, foreign, gguf, shipped, tokenizer_file
 from model.claims import Shapes
 from model.configurations.description import is_encoder_alone
 from model.run import ModelNotAvailable
@@ -154,10 +153,10 @@ def judge(held: Snapshot) -> Judged:
 
 
 def cost_of_built_in(folder: Path) -> Cost:
-    """The same for a folder that `model.training` wrote. Raises `ModelNotAvailable`."""
+    """The same for a folder that `model.training` wrote, and for what it builds on. Raises `ModelNotAvailable`."""
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        tensors, on_disk = _headers(folder, [folder / "weights.safetensors"])
+        config = shipped.config(folder)
+        tensors, on_disk = _headers(folder, shipped.weight_files(folder))
         n_layer, n_head, n_context = (config[name] for name in ("n_layer", "n_head", "n_context"))
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise ModelNotAvailable(

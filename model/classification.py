@@ -1,4 +1,4 @@
-"""A text judged as a whole: an encoder fine-tuned with a linear layer over the mean of its vectors, and what moved it.
+"""A text judged as a whole: an encoder with a linear layer over the mean of its vectors, and what moved it.
 
 Two ways to say how much each token counted, both of one number, the label's `margin`: by its gradient (Simonyan et al.
 2013; for words Denil et al. 2014), and by hiding the token (Zeiler & Fergus 2014). The first asks what a very small
@@ -88,7 +88,8 @@ def margin(logits: Tensor, label: int) -> Tensor:
 
 
 class Classifier(BuiltinModel):
-    """An encoder that Regard carries itself, fine-tuned to judge texts. It guesses no words any more."""
+    """An encoder that Regard carries itself, with a layer that judges texts. The layer is over the weights of another
+    model, an encoder's, or the encoder was fine-tuned with it (see `model.shipped`)."""
 
     def __init__(self, info: ModelInfo, transformer: TextClassifier, tokenizer: Tokenizer):
         super().__init__(replace(info, labels=transformer.labels), transformer, tokenizer)
@@ -96,11 +97,12 @@ class Classifier(BuiltinModel):
     def run(
         self, tokens: Sequence[Token], intervention: Intervention = UNCHANGED, source: Sequence[Token] = ()
     ) -> ModelRun:
-        """As every built-in model; but fine-tuning changed what the mask's guesses were read from: no predictions."""
+        """As every built-in model; but it judges, and guesses no tokens: fine-tuning would have changed what the mask's
+        guesses are read from."""
         return replace(super().run(tokens, intervention, source), predictions=None)
 
     def unembed(self, hidden: np.ndarray) -> np.ndarray:
-        raise VisitorError(f"{self.info.title} was fine-tuned to judge texts, so it predicts no tokens.")
+        raise VisitorError(f"{self.info.title} was trained to judge texts, so it predicts no tokens.")
 
     @torch.inference_mode()
     def classify(self, tokens: Sequence[Token], intervention: Intervention = UNCHANGED) -> Classification:

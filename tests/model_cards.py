@@ -8,12 +8,13 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from model import catalog
+from model import catalog, shipped
 from tests import readme
 from viz.figures.numbers import percent
 from viz.figures.training import TEXTS, Card, Table, how_trained, how_well, what_it_read
 
 PART = "models"
+OWN = ("linear layer", "fine-tuned")  # a classifier's own figures among those of its rivals
 ORDER = ("story", "translator", "encoder", "sentiment")  # the decoder first, and a classifier after what it began from
 
 
@@ -29,7 +30,7 @@ def _place(name: str) -> tuple[int, str]:
 
 
 def model(folder: Path) -> Iterator[str]:
-    card, config = (json.loads((folder / f"{name}.json").read_text(encoding="utf-8")) for name in ("card", "config"))
+    card, config = json.loads((folder / "card.json").read_text(encoding="utf-8")), shipped.config(folder)
     pair = f" + {config['n_layer']}" if card["architecture"] == "encoder-decoder" else ""
     yield (
         f"`{folder.name}`, {card['architecture']}: {config['n_layer']}{pair} layers x {config['n_head']} heads, "
@@ -41,6 +42,7 @@ def model(folder: Path) -> Iterator[str]:
         yield from table("on texts that it did not learn from", tested)
     yield from against_five_gram(card)
     yield from against_rivals(card)
+    yield from typed(card)
     yield from written(card)
 
 
@@ -63,10 +65,22 @@ def against_five_gram(card: Card) -> Iterator[str]:
 def against_rivals(card: Card) -> Iterator[str]:
     """What a classifier is ahead by, or behind, in points; each of the texts has its margin."""
     for name, row in card.get("test", {}).items():
-        if isinstance(row, dict) and "fine-tuned" in row:
-            rivals = [key for key in row if key not in ("texts", "margin", "fine-tuned")]
-            said = "; ".join(f"{100 * (row['fine-tuned'] - row[key]):+.1f} against {key}" for key in rivals)
+        own = next((own for own in OWN if isinstance(row, dict) and own in row), None)
+        if own:
+            rivals = [key for key in row if key not in ("texts", "margin", own)]
+            said = "; ".join(f"{100 * (row[own] - row[key]):+.1f} against {key}" for key in rivals)
             yield f"{TEXTS.get(name, name)} (± {percent(row['margin'])}), in points: {said}."
+
+
+def typed(card: Card) -> Iterator[str]:
+    """What a classifier says of each of the texts written for a test."""
+    rows = [
+        (row["text"], (row["wanted"], row["found"], percent(row["probability"])))
+        for row in card.get("typed", ())
+        if "probability" in row
+    ]
+    if rows:
+        yield from table("typed", Table(("we say", "it says", "probability"), tuple(rows), ""))
 
 
 def written(card: Card) -> Iterator[str]:

@@ -6,9 +6,9 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
-from model import catalog
+from model import catalog, checkpoint, shipped
 from model.classification import Classification, Classifier, TextClassifier
 from model.intervention import Intervention
 from model.run import ModelNotAvailable, PromptError, Token, VisitorError
@@ -36,9 +36,28 @@ def write_classifier(folder, labels=LABELS):
     return folder
 
 
-@pytest.fixture(scope="module")
-def judge(tmp_path_factory) -> Classifier:
-    return catalog.load("judge", weights=write_classifier(tmp_path_factory.mktemp("weights") / "judge").parent)
+def write_layer(folder, labels=LABELS):
+    """The same as a layer alone, over the weights of an encoder in the folder beside it."""
+    weights = load_file(write_classifier(folder, labels) / "weights.safetensors")
+    body = folder.parent / "body"
+    body.mkdir()
+    save_file({name: t for name, t in weights.items() if "head" not in name}, body / "weights.safetensors")
+    save_file({name: t for name, t in weights.items() if "head" in name}, folder / "weights.safetensors")
+    (folder / "tokenizer.json").rename(body / "tokenizer.json")
+    shape = json.loads((folder / "config.json").read_text())
+    shape = {name: value for name, value in shape.items() if name != "labels"}
+    (body / "config.json").write_text(json.dumps(shape | {"architecture": "encoder"}))
+    (body / "card.json").write_text(json.dumps({"title": "Body"}))
+    made_for = shipped.fingerprint(body / "weights.safetensors")
+    own = {"architecture": "classifier", "encoder": "body", "encoder_fingerprint": made_for, "labels": labels}
+    (folder / "config.json").write_text(json.dumps(own))
+    return folder
+
+
+@pytest.fixture(scope="module", params=[write_classifier, write_layer], ids=["whole", "layer"])
+def judge(request, tmp_path_factory) -> Classifier:
+    """Both ways to ship one, of the same numbers."""
+    return catalog.load("judge", weights=request.param(tmp_path_factory.mktemp("weights") / "judge").parent)
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +95,7 @@ def test_it_guesses_no_words(judge, tokens):
     assert run.predictions is None and run.info.family == "encoder" and not run.info.causal
     assert judge.architecture().head == "other"
     assert judge.recompute_layer(run, 1) < 1e-4
-    with pytest.raises(VisitorError, match="Judge was fine-tuned to judge texts, so it predicts no tokens"):
+    with pytest.raises(VisitorError, match="Judge was trained to judge texts, so it predicts no tokens"):
         judge.unembed(run.hidden[-1])
 
 
@@ -184,6 +203,40 @@ def test_the_arrays_are_the_callers_own(judge, tokens):
     np.testing.assert_array_equal(first, judge.gradient_x_input(elsewhere, 0))
 
 
+def test_a_layer_and_the_weights_below_it(tmp_path):
+    """Both are counted, and the judgement is the one of a classifier that has them all itself."""
+    whole, layer = write_classifier(tmp_path / "one/judge"), write_layer(tmp_path / "two/judge")
+    assert {file.name for file in layer.iterdir()} == {"config.json", "card.json", "weights.safetensors"}
+    one, two = (catalog.load("judge", weights=folder.parent) for folder in (whole, layer))
+    assert one.info.n_parameter == two.info.n_parameter and one.info.fingerprint != two.info.fingerprint
+    np.testing.assert_array_equal(*(lm.classify(lm.encode(REPEATED)).log_prob for lm in (one, two)))
+    costs = [checkpoint.cost_of_built_in(folder) for folder in (whole, layer)]
+    assert costs[0].n_parameter == costs[1].n_parameter == one.info.n_parameter
+    body = catalog.load("body", weights=layer.parent)
+    np.testing.assert_array_equal(two.run(two.encode(REPEATED)).hidden, body.run(body.encode(REPEATED)).hidden)
+
+
+def test_a_layer_over_other_weights_is_refused(tmp_path):
+    layer = write_layer(tmp_path / "judge")
+    body = load_file(tmp_path / "body/weights.safetensors")
+    save_file({name: t + 1 for name, t in body.items()}, tmp_path / "body/weights.safetensors")
+    with pytest.raises(ModelNotAvailable, match=r"it was made for the weights [0-9a-f]{16} of “body”, and these are"):
+        Classifier.load(layer)
+    with pytest.raises(ModelNotAvailable, match="Install Regard again"):
+        checkpoint.cost_of_built_in(layer)
+
+
+def test_a_layer_without_what_is_below_it_is_incomplete(tmp_path):
+    layer = write_layer(tmp_path / "judge")
+    (tmp_path / "body/tokenizer.json").unlink()
+    with pytest.raises(ModelNotAvailable, match=r"“judge” is incomplete: .*body holds no tokenizer.json"):
+        Classifier.load(layer)
+    stated = json.loads((layer / "config.json").read_text())
+    (layer / "config.json").write_text(json.dumps(stated | {"encoder": "../../elsewhere"}))
+    with pytest.raises(ModelNotAvailable, match=f"is incomplete: {tmp_path}/elsewhere holds no config.json"):
+        Classifier.load(layer)
+
+
 def test_the_shipped_ones_belong_together():
     """What is shipped can be read, cuts texts alike, says what it owes, and stays small."""
     encoder, shipped = (catalog.load(name) for name in ("encoder", "sentiment"))
@@ -193,7 +246,7 @@ def test_the_shipped_ones_belong_together():
     assert encoder.run(encoder.encode(text)).predictions is not None
     assert sum(np.exp(shipped.classify(shipped.encode(text)).log_prob)) == pytest.approx(1)
     folders = [catalog.WEIGHTS / name for name in ("encoder", "sentiment")]
-    assert sum(file.stat().st_size for folder in folders for file in folder.iterdir()) < 6.5e6
+    assert sum(file.stat().st_size for folder in folders for file in folder.iterdir()) < 10e6
     for folder in folders:
         owed = (folder / "NOTICE.md").read_text()
         assert all(name in owed for name in ("Gutenberg", "StoryWeaver", "Tatoeba", "Pang", "Liu", "Hutto"))

@@ -1,10 +1,8 @@
-"""The encoder's two trainings on made-up texts: hiding tokens, going on after an interruption, exports, their cards."""
+"""The encoder's training on made-up texts: hiding tokens, sentence vectors, going on after an interruption, exports."""
 
-import io
 import json
 import math
 import random
-from contextlib import redirect_stdout
 
 import numpy as np
 import pytest
@@ -14,78 +12,41 @@ from torch.nn import functional as F
 
 from model import catalog
 from model.tokenizer import Tokenizer, train
-from model.training import encoder, loop, sentiment, word_vectors
-from model.training.data import Stream, encode_stream, review_documents
+from model.training import encoder, loop, sentences, word_vectors
+from model.training.data import Stream, encode_stream
+from model.training.judged import judged_texts
 from model.transformer import Config, Transformer
-from tests.trainings import assert_goes_on, write_xz
+from tests.encoder_texts import WordReader, arguments, run, write_texts
+from tests.trainings import assert_goes_on
 
-SHAPE = "--vocab 320 --layers 2 --heads 2 --d-model 16 --context 48 --batch-tokens 384"
-OPTIONS = f"--learning-rate 0.02 --warm-up 2 --threads 1 --device cpu --check-every 10 --steps 20 {SHAPE}".split()
-TUNING = "--learning-rate 0.1 --warm-up 2 --threads 1 --device cpu --check-every 40 --steps 80 --batch 16".split()
-GOOD, BAD = "lovely", "dreadful"
+REAL_READER = sentences.Reader
+
+
+@pytest.fixture(scope="module", autouse=True)
+def teacher():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sentences, "Reader", WordReader)
+        yield
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """Stories in which "sat" is always followed by "down"; reviews of which one word tells the label."""
-    folder, rng = tmp_path_factory.mktemp("texts"), random.Random(0)
-    (folder / "stories").mkdir()
-    (folder / "sentiment").mkdir()
-
-    def tale(n: int) -> str:
-        return " ".join(f"The {rng.choice(['cat', 'dog', 'hen'])} sat down {rng.randrange(99)}." for _ in range(n))
-
-    for source in encoder.STORIES:
-        tales = [tale(3 if source.sentences else 8) for _ in range(1200)]
-        write_xz(folder / f"stories/{source.name}.txt.xz", tales if source.sentences else ["<|endoftext|>".join(tales)])
-
-    def judged(n: int, *before: str, film: bool = False) -> list[str]:
-        rows = []
-        for _ in range(n):
-            label = rng.randrange(2)
-            what = "film" if film else "thing"
-            rows.append("\t".join((*before, str(label), f"a {(BAD, GOOD)[label]} {what} {rng.randrange(999)}")))
-        return rows
-
-    for part, n in {"train": 400, "valid": 60, "test": 40}.items():
-        write_xz(folder / f"sentiment/sentence_polarity.{part}.tsv.xz", judged(n, film=True))
-    write_xz(folder / "sentiment/pros_cons.tsv.xz", judged(600))
-    rated = [f"tweets\t{3 * (2 * (i % 2) - 1)}\ta {(BAD, GOOD)[i % 2]} day {i}" for i in range(200)]
-    rated += [f"movie\t2.5\tSECRET {i}" for i in range(50)]
-    rated += [f"amazon\t0.1\tneither good nor bad {i}" for i in range(50)]
-    write_xz(folder / "sentiment/vader_rated.tsv.xz", rated)
-    return folder
-
-
-def arguments(data, work, *more: str) -> list[str]:
-    return ["--data", str(data), "--work", str(work), *OPTIONS, *more]
+    return write_texts(tmp_path_factory.mktemp("texts"))
 
 
 @pytest.fixture(scope="module")
 def trained(data, tmp_path_factory):
+    """A work folder."""
     work = tmp_path_factory.mktemp("work")
-    with redirect_stdout(io.StringIO()):
-        encoder.main(arguments(data, work))
+    run(encoder, arguments(data, work))
     return work
 
 
 @pytest.fixture(scope="module")
 def exported(data, trained, tmp_path_factory):
     folder = tmp_path_factory.mktemp("weights") / "encoder"
-    with redirect_stdout(io.StringIO()):
-        encoder.main(arguments(data, trained, "--export", str(folder)))
+    run(encoder, arguments(data, trained, "--export", str(folder)))
     return folder
-
-
-@pytest.fixture(scope="module")
-def tuned(data, exported, tmp_path_factory):
-    """(work folder, exported folder)"""
-    work, folder = tmp_path_factory.mktemp("tuning"), exported.parent / "sentiment"
-    to = ["--data", str(data), "--work", str(work), "--encoder", str(exported), *TUNING]
-    with redirect_stdout(io.StringIO()):
-        sentiment.main(to)
-        sentiment.main([*to, "--export", str(folder)])
-    return work, folder
 
 
 # pre-training
@@ -102,17 +63,30 @@ def test_the_loss_by_hand(data, trained):
     args = encoder.parse(arguments(data, trained, "--float32"))
     trainer = encoder.Trainer(args, encoder.prepare_tokenizer(args))
     assert trainer.resume()
-    batch, n_token = trainer.draw(np.random.default_rng(3))
-    rows, shown, visible, chosen = batch
-    assert n_token == int(visible.sum()) < visible.numel()
-    total = count = 0
-    for i in range(len(rows)):
-        n = int(visible[i].sum())
-        logits, _ = trainer.transformer(shown[i : i + 1, :n])
-        hidden = chosen[i, :n]
-        total += F.cross_entropy(logits[0][hidden], rows[i, :n][hidden], reduction="sum").item()
-        count += int(hidden.sum())
-    assert trainer.loss(batch).item() == pytest.approx(total / count, abs=1e-4)
+    for step, share in ((0, 0.0), (19, 0.5)):  # before the rates fall, and after
+        trainer.step, trainer.args.judged = step, share
+        batch, n_token = trainer.draw(np.random.default_rng(3))
+        *passages, vectors, labels = batch
+        nats = counted = n = 0
+        means = []
+        for rows, shown, visible, chosen in (passages[:4], passages[4:]):
+            for i in range(len(rows)):
+                length = int(visible[i].sum())
+                logits, record = trainer.transformer(shown[i : i + 1, :length])
+                hidden = chosen[i, :length]
+                nats += F.cross_entropy(logits[0][hidden], rows[i, :length][hidden], reduction="sum").item()
+                counted, n = counted + int(hidden.sum()), n + length
+                means.append(trainer.transformer.final_norm(record.hidden[-1][0]).mean(0))
+        means = torch.stack(means[len(passages[0]) :])  # of the single sentences
+        like = trainer.transformer.to_sentence(means)
+        cosine = (like * vectors).sum(1) / like.norm(dim=1) / vectors.norm(dim=1)
+        known = ~labels[:, 0].isnan()
+        assert n == n_token and bool(known.any()) == bool(share)
+        total = nats / counted + 1 - cosine.mean().item()
+        if known.any():
+            log_prob = trainer.transformer.to_label(means[known]).log_softmax(-1)
+            total -= (log_prob * labels[known]).sum(1).mean().item()
+        assert trainer.loss(batch).item() == pytest.approx(total, abs=1e-4)
 
 
 def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(data, trained, tmp_path):
@@ -245,86 +219,98 @@ def test_the_export_is_a_built_in_encoder(exported, data):
     assert card["command"].startswith("python -m model.training.encoder --data DATA --work WORK --steps 20")
     assert str(data) not in json.dumps(card)
     assert set(card["held_out"]) == {source.name for source in encoder.MIX}
+    assert sum(row["share"] for row in card["data"].values()) == pytest.approx(1, abs=0.01)
+    assert "its vectors alone" in card["sentences"]["teacher"]
+    assert -1 <= card["sentences"]["cosine"] <= 1 and "Apache License 2.0" in (exported / "NOTICE.md").read_text()
+    assert [len(card[each]["columns"]) for each in ("history", "sentence_history")] == [10, 5]
+    assert all(len(row) == 10 for row in card["history"]["rows"])
     for row in card["held_out"].values():
         assert row["hidden_tokens"] > 0 and row["perplexity"] > 1 and 0 <= row["accuracy"] <= 1
 
 
-def test_film_texts_that_hold_the_test_sentences_are_never_read(data):
-    texts = [text for held_out in (False, True) for text in review_documents(data / "sentiment", held_out=held_out)]
-    assert len(texts) > 500 and any("neither good" in text for text in texts)
-    assert not any("SECRET" in text for text in texts)
-    judged = sentiment.judged_texts(data / "sentiment")
-    all_of_them = [each.text for parts in judged.values() for texts in parts.values() for each in texts]
-    assert not any("SECRET" in text or "neither good" in text for text in all_of_them)
+def test_the_shipped_numbers_are_the_trained_ones(data, trained, exported):
+    """The app's own loader finds the encoder that was trained, to the precision of float16, and no more than it."""
+    args = encoder.parse(arguments(data, trained))
+    trainer = encoder.Trainer(args, encoder.prepare_tokenizer(args))
+    trainer.resume()
+    trainer.transformer.eval()
+    lm = catalog.load("encoder", weights=exported.parent)
+    tokens = lm.encode("The cat sat down.")
+    ids = torch.tensor([[token.id for token in tokens]])
+    with torch.no_grad():
+        hidden = trainer.read(ids, torch.ones_like(ids, dtype=torch.bool))[0]
+    np.testing.assert_allclose(lm.run(tokens).hidden[-1], hidden.numpy(), atol=0.02)
+    card = json.loads((exported / "card.json").read_text())
+    assert lm.info.n_parameter == card["parameters"] and not any("to_" in name for name in lm.parameter_shapes())
+
+
+# single sentences
+
+
+def test_documents_are_cut_into_sentences():
+    long = "W" + "ord word " * 21
+    text = 'He said "Go!" She went. It was\nlate. "No!" he cried.  Why? A. ' + long + "end. Last one."
+    assert sentences.cut(text) == ['He said "Go!"', "She went.", "It was late.", '"No!" he cried.', "Last one."]
+
+
+def test_held_out_and_tested_texts_have_no_part_in_what_is_trained(data):
+    rows = sentences.chosen(data, encoder.STORIES, 3000)
+    texts = [row[-1] for row in rows]
+    assert len(texts) == len(set(texts)) and [len(text) for text in texts] == sorted(map(len, texts))
+    apart = {text for held_out, _, _, text in rows if held_out}
+    assert apart and not any(held_out and source in sentences.JUDGED for held_out, source, _, _ in rows)
+    judged = judged_texts(data / "sentiment")
+    tested = {each.text for kind in ("remarks", "rated") for each in judged[kind]["test"]}
+    tested |= {each.text for each in judged["films"]["test"]} - {each.text for each in judged["films"]["train"]}
+    assert tested and not tested & {text for held_out, _, _, text in rows if not held_out}
+
+
+def test_vectors_that_were_interrupted_go_on(data, tmp_path, monkeypatch):
+    for work in ("whole", "cut"):
+        (tmp_path / work).mkdir()
+    whole = sentences.prepare(data, tmp_path / "whole", encoder.STORIES, 300, tmp_path)
+    assert np.isfinite(whole.vectors).all()
+    read = []
+
+    class Interrupted(WordReader):
+        def __call__(self, texts):
+            read.extend(texts)
+            if len(read) > 200:
+                raise KeyboardInterrupt
+            return super().__call__(texts)
+
+    monkeypatch.setattr(sentences, "_KEPT_EVERY", 128)
+    monkeypatch.setattr(sentences, "Reader", Interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        sentences.prepare(data, tmp_path / "cut", encoder.STORIES, 300, tmp_path)
+    monkeypatch.setattr(sentences, "Reader", WordReader)
+    read.clear()
+    again = sentences.prepare(data, tmp_path / "cut", encoder.STORIES, 300, tmp_path)
+    assert again.texts == whole.texts
+    np.testing.assert_array_equal(again.vectors, whole.vectors)
+
+
+def test_the_teacher_is_read_as_its_makers_do(tmp_path, monkeypatch):
+    """The mean of the last vectors of real tokens, made 1 long, text by text."""
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    vocab = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "cat", "sat"]
+    (tmp_path / "vocab.txt").write_text("\n".join(vocab))
+    BertTokenizerFast(vocab={word: i for i, word in enumerate(vocab)}).save_pretrained(tmp_path)
+    torch.manual_seed(0)
+    size = sentences.D_TEACHER
+    shape = {"num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8, "hidden_size": size}
+    body = BertModel(BertConfig(vocab_size=len(vocab), **shape)).eval()
+    body.save_pretrained(tmp_path)
+    texts = ["the cat sat", "cat"]
+    found = REAL_READER(tmp_path)(texts)
+    for text, vector in zip(texts, found, strict=True):
+        ids = torch.tensor([[2, *(vocab.index(word) for word in text.split()), 3]])
+        with torch.no_grad():
+            mean = body(ids).last_hidden_state[0].mean(0)
+        np.testing.assert_allclose(vector, mean / mean.norm(), atol=5e-3)
 
 
 def test_the_mix_is_whole():
     assert sum(source.share for source in encoder.MIX) == pytest.approx(1)
     assert sum(encoder.ROW_LENGTHS.values()) == pytest.approx(1)
-    assert sum(sentiment.SHARES.values()) == pytest.approx(1)
-
-
-# fine-tuning
-
-
-def test_the_word_that_tells_the_label_is_learned_and_carries_it(tuned):
-    lm = catalog.load("sentiment", weights=tuned[1].parent)
-    assert lm.info.labels == ("negative", "positive")
-    for word, label in ((BAD, 0), (GOOD, 1)):
-        tokens = lm.encode(f"a {word} film 5")
-        assert lm.classify(tokens).best == label
-        start = len("a ")  # the word may be several tokens
-        telling = [i for i, token in enumerate(tokens) if start < token.end <= start + len(word)]
-        counted = lm.occlusion(tokens, label)
-        assert counted[telling].max() == counted.max() > 0
-
-
-def test_its_card_compares(tuned, exported):
-    card = json.loads((tuned[1] / "card.json").read_text())
-    assert card["test"]["films"]["texts"] == 40
-    for part in ("films", "remarks", "rated"):
-        row = card["test"][part]
-        assert row["fine-tuned"] >= 0.9 and row["bag of words"] >= 0.9 and 0.4 <= row["from scratch"] <= 1
-    assert card["test"]["films"]["margin"] == pytest.approx(0.155)  # 1.96 · √(0.25 / 40)
-    assert str(exported) not in json.dumps(card)
-    assert set(card["history"]) == {"columns", *sentiment.STAGES}
-
-
-def test_the_second_stage_begins_with_the_first_ones_weights(data, exported, tmp_path):
-    args = sentiment.parse(["--data", str(data), "--work", str(tmp_path), "--encoder", str(exported), *TUNING])
-    texts = sentiment.judged_texts(data / "sentiment")
-    lm = catalog.load("encoder", weights=exported.parent)
-    for pretrained in (True, False):
-        trainer = sentiment.Trainer(args, texts, pretrained=pretrained)
-        same = torch.equal(trainer.transformer.token_embedding.weight, lm._transformer.token_embedding.weight)
-        assert same == pretrained
-
-
-def test_the_best_weights_are_kept(data, exported, tmp_path):
-    args = sentiment.parse(["--data", str(data), "--work", str(tmp_path), "--encoder", str(exported), *TUNING])
-    trainer = sentiment.Trainer(args, sentiment.judged_texts(data / "sentiment"), pretrained=True)
-    bias = trainer.transformer.head.bias
-    first = bias.clone()
-    trainer.check()
-    assert 0.4 < trainer.best < 1
-    for best, kept in ((1.0, first), (0.0, first + 1)):  # nothing is better than 1; anything is better than 0
-        trainer.best = best
-        with torch.no_grad():
-            bias.copy_(first + 1)  # of both labels: it judges as before
-        trainer.check()
-        trainer.take_best()
-        torch.testing.assert_close(bias.detach(), kept)
-
-
-def test_nothing_is_tested_that_was_trained_on(data):
-    for parts in sentiment.judged_texts(data / "sentiment").values():
-        texts = {part: {each.text for each in judged} for part, judged in parts.items()}
-        if "valid" not in texts:
-            assert texts["test"] and not texts["test"] & texts["train"]
-
-
-def test_a_bag_of_words_counts_words():
-    judged = [sentiment.Judged(f"{word} {i}", label) for i in range(30) for word, label in (("good", 1), ("bad", 0))]
-    words = sentiment.bag_of_words(judged, judged[:10])
-    assert sentiment.right_of(words, [sentiment.Judged("so good", 1), sentiment.Judged("so bad", 0)]) == 1
-    assert sentiment.right_of(words, [sentiment.Judged("so good", 0), sentiment.Judged("so bad", 0)]) == 0.5

@@ -5,6 +5,7 @@ import json
 from model import catalog
 from tests import model_cards, readme
 from tests.conftest import write_tiny
+from tests.test_classification import write_layer
 from tests.test_model_page import CARDS
 
 
@@ -47,3 +48,19 @@ def test_all_weights_that_are_shipped_have_a_card():
     for entry in catalog.available():
         if entry.source == catalog.BUILT_IN:
             assert f"`{entry.name}`, " in model_cards.text()
+
+
+def test_a_layer_over_an_encoder_has_the_shape_of_both(tmp_path):
+    write_layer(tmp_path / "judge")
+    row = {"texts": 500, "margin": 0.044, "linear layer": 0.79, "bag of words": 0.75}
+    typed = [{"text": "It rains", "wanted": "neutral", "found": "positive", "probability": 0.51}]
+    own = {"architecture": "classifier", "parameters": 12345, "test": {"films": row}, "typed": typed}
+    for folder, more in (("judge", own), ("body", {"architecture": "encoder", "parameters": 12000})):
+        (tmp_path / folder / "card.json").write_text(json.dumps(CARDS["classifier"] | more))
+    write_tiny(tmp_path / "story")
+    card = {"architecture": "decoder", "parameters": 1, "command": "python -m x"}
+    (tmp_path / "story/card.json").write_text(json.dumps(CARDS["decoder"] | card))
+    said = model_cards.text(tmp_path)
+    assert "`judge`, classifier: 2 layers x 2 heads, d_model 16, 40 positions" in said
+    assert "Film reviews (± 4.4 %), in points: +4.0 against bag of words." in said
+    assert "| It rains | neutral | positive | 51.0 % |" in said

@@ -65,6 +65,7 @@ CELLS = {  # what the tables of each must say
     "encoder-decoder": ["trained on", "161,172", "2,959", "1,411", "greedy", "41.1", "58.5"],
     "classifier": ["Film reviews", "8,662", "500", "4.4 %", "fine-tuned", "70.2 %", "bag of words", "75.0 %"],
 }
+KEPT = ("share", "accuracy", "fine-tuned", "linear layer", "margin")  # of a card's rows, as shares
 LINES = {  # unit, and each line's values
     "decoder": ("bits per byte", {"All together": [3.0, 2.0], "TinyStories, a sample": [4.0, 2.5]}),
     "encoder": ("nats", {"nats": [3.0]}),
@@ -98,6 +99,14 @@ def test_what_the_story_model_was_made_to_know_and_what_it_writes():
     assert "<b>O</b> a a a<" in written and "59 tokens; 51 times, eight tokens come that have come before" in written
 
 
+def test_whose_vectors_an_encoder_learned_and_what_a_layer_is_over():
+    taught = {"read": 3000, "held_out": 40, "teacher": "<b>", "cosine": 0.71, "cosine_of_the_mean": 0.2}
+    said = how_trained(TRAINED | {"sentences": taught})
+    assert "3,000 sentences by" in said and "on 40 others, the cosine is 0.710" in said and "<b>" not in said
+    said = how_trained(TRAINED | {"own_parameters": 1579, "encoder": "encoder"})
+    assert "Its own are 1,579 of these weights" in said and "those of encoder, as they are" in said
+
+
 def test_what_a_card_does_not_state_is_left_out():
     assert written_by_itself(TRAINED) == "" and "vocabulary" not in how_trained(TRAINED)
     assert how_well(TRAINED) is None and learning_curves(TRAINED) is None
@@ -114,7 +123,7 @@ def test_every_built_in_model_shows_where_its_weights_came_from(open_page, name)
     for rows in (card["data"], card.get("held_out", {}), card.get("test", {})):
         for row in rows.values():
             if isinstance(row, dict):
-                shares = [value for key, value in row.items() if key in ("share", "accuracy", "fine-tuned", "margin")]
+                shares = [value for key, value in row.items() if key in KEPT]
                 assert all(f">{percent(share)}<" in drawn for share in shares)
     assert at.get("plotly_chart")[-1].proto.alt.startswith("A line from")
 

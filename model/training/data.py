@@ -78,10 +78,18 @@ def tab_separated(folder: Path, name: str) -> list[list[str]]:
         return [line.rstrip("\n").split("\t") for line in file]
 
 
+def kept_apart(text: str) -> bool:
+    """Whether a judged text that comes in no parts is one to test by: one in twenty, chosen by its own hash."""
+    return zlib.crc32(text.encode()) % 20 == 0
+
+
 def review_documents(folder: Path, *, held_out: bool) -> Iterator[str]:
     """The texts of all reviews that may be trained on, without what they say about themselves."""
-    films, remarks = (tab_separated(folder, name) for name in ("sentence_polarity.train", "pros_cons"))
-    rated = [row for row in tab_separated(folder, "vader_rated") if row[0] in RATED]
+    films = tab_separated(folder, "sentence_polarity.train")
+    remarks, rated = (
+        [row for row in tab_separated(folder, name) if not kept_apart(row[-1])] for name in ("pros_cons", "vader_rated")
+    )
+    rated = [row for row in rated if row[0] in RATED]
     yield from _part((row[-1] for row in (*films, *rated)), held_out)
     yield from _part(_sentence_groups("\n".join(row[-1] for row in remarks), most=3), held_out)
 

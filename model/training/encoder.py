@@ -1,13 +1,17 @@
-"""Pre-train the encoder: `python -m model.training.encoder --data DIR --work DIR --hours 1`.
+"""Pre-train the encoder: `python -m model.training.encoder --data DIR --work DIR --hours 2`.
 
 A masked language model as BERT is (Devlin et al. 2019, §3.1): of the tokens of a text some are hidden, and the encoder
 is to name them from those on both sides. A quarter are hidden here, not 15 %: more is learned from each text (Wettig et
 al. 2023, arXiv 2202.08005). Training begins from word vectors, not from noise: see `model.training.word_vectors`.
 
-`--data` holds the folders stories/ and sentiment/; of the latter only the
-texts are read here. The same command resumes; `--export DIR` writes what the app ships and stops.
+Half of what it reads are single sentences. Some of their tokens are hidden too; and a linear layer over the mean of
+their final vectors is to give the vector that all-MiniLM-L6-v2 gives the sentence (`model.training.sentences`). While
+the learning rates fall, many of these are texts that people have judged, and a second layer is to say how
+(`model.training.judged`). Both layers are left behind: what is shipped is the encoder, whose mean vector tells what
+they asked of it. `model.training.sentiment` fits the layer that judges.
 
-No token is put around a text: what a visitor types stands alone, and `model.training.sentiment` averages over it.
+`--data` holds the folders stories/ and sentiment/. The same command resumes; `--export DIR` writes what the app ships
+and stops. No token is put around a text: what a visitor types stands alone.
 """
 
 import argparse
@@ -15,17 +19,18 @@ import json
 import math
 from collections.abc import Iterator
 from dataclasses import asdict, replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import torch
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from model.tokenizer import Tokenizer
 from model.tokenizer import train as train_tokenizer
-from model.training import loop
+from model.training import judged, lessons, loop, notice, sentences, story
 from model.training.data import Source, Stream, documents, draw_rows, kept_stream, review_documents
 from model.training.word_vectors import start_from, token_vectors
 from model.transformer import Config, Transformer
@@ -36,13 +41,16 @@ STORIES = (
     Source("gutenberg_simple", 0.20, every=4),
     Source("tinystories_5k", 0.10),
     Source("storybooks_ccby", 0.04),
-    Source("tatoeba_en_sentences", 0.10, sentences=True),
+    Source("tatoeba_en_sentences", 0.10, sentences=True, lessons=10),
 )
 REVIEWS = Source("reviews", 0.16)
 MIX = (*STORIES, REVIEWS)
 # whole passages, and short texts as people type them: {tokens in a row: share of the steps}
 ROW_LENGTHS = {128: 0.5, 40: 0.5}
 SHORT = ("tatoeba_en_sentences", REVIEWS.name)  # too short to fill the longer rows
+SINGLE = 0.5  # share of the tokens that are single sentences
+UNMARKED = 0.15  # share of the sentences that are read without their end mark
+LIKE_LENGTH = 0.02  # share of the sentences, sorted by length, that one batch is drawn from: little padding
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -55,13 +63,19 @@ def main(argv: list[str] | None = None) -> None:
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = loop.options("model.training.encoder", __doc__)
-    parser.add_argument("--vocab", type=int, default=5200, help="entries of the tokenizer, if the texts yield so many")
-    parser.add_argument("--layers", type=int, default=4)
-    parser.add_argument("--heads", type=int, default=4)
-    parser.add_argument("--d-model", type=int, default=128)
+    parser.add_argument("--vocab", type=int, default=8192, help="entries of the tokenizer, if the texts yield so many")
+    parser.add_argument("--layers", type=int, default=6)
+    parser.add_argument("--heads", type=int, default=6)
+    parser.add_argument("--d-model", type=int, default=192)
     parser.add_argument("--context", type=int, default=128)
-    parser.add_argument("--batch-tokens", type=int, default=4096, help="tokens a step")
+    parser.add_argument("--batch-tokens", type=int, default=2048, help="tokens a step")
     parser.add_argument("--hidden", type=float, default=0.25, help="share of the tokens that are to be named")
+    parser.add_argument("--sentences", type=int, default=400_000, help="about so many are read one by one")
+    parser.add_argument("--teacher", type=Path, help="folder of all-MiniLM-L6-v2, if its package is not installed")
+    parser.add_argument("--sentence-weight", type=float, default=1.0, help="of the loss of mean vectors")
+    parser.add_argument("--label-weight", type=float, default=1.0, help="of the loss of labels")
+    parser.add_argument("--judged", type=float, default=0.5, help="share of the late sentences that are judged texts")
+    parser.set_defaults(batch_growth=2, check_every=500)
     return loop.parse(parser, argv)
 
 
@@ -72,10 +86,12 @@ def texts(folder: Path, source: Source, *, held_out: bool) -> Iterator[str]:
 
 
 def prepare_tokenizer(args: argparse.Namespace) -> Tokenizer:
+    """Its vocabulary is learned as the story model's is, the words of lessons included, and from reviews."""
     path = args.work / "tokenizer.json"
     if not path.exists():
         print("training the tokenizer …")
-        all_texts = (text for source in MIX for text in texts(args.data, source, held_out=False))
+        reviews = review_documents(args.data / "sentiment", held_out=False)
+        all_texts = chain(story.tokenizer_texts(args.data / "stories"), reviews)
         train_tokenizer(all_texts, args.vocab, mask=True).save(path)
     return Tokenizer.load(path)
 
@@ -110,15 +126,63 @@ def whole_rows(rows: np.ndarray, end: int) -> tuple[np.ndarray, np.ndarray]:
     return rows, np.cumsum(rows == end, axis=1) == 0
 
 
+class Pretraining(Transformer):
+    """The encoder, and two layers that read the mean of its final vectors while it is trained."""
+
+    def __init__(self, config: Config):
+        super().__init__(config)
+        self.to_sentence = nn.Linear(config.d_model, sentences.D_TEACHER)
+        self.to_label = nn.Linear(config.d_model, len(judged.LABELS))
+
+
+class Pool:
+    """Sentences as ids, cut at the longest context, to be drawn in batches of like length."""
+
+    def __init__(self, known: sentences.Sentences, tokenizer: Tokenizer, most: int):
+        self.known, self.end_mark = known, tokenizer.encode_ids(["."])[0]
+        capital = [text[:1].upper() + text[1:] for text in known.texts]  # films are written in small letters
+        self.ids = [[ids[:most] for ids in tokenizer.encode_ids(texts)] for texts in (known.texts, capital)]
+        self.labels = judged.soft_labels(known)
+        self.length = np.array([len(text) for text in known.texts])  # ascending
+        trained = ~known.held_out
+        self.of = {name: np.flatnonzero(trained & (known.source == name)) for name in judged.SHARES}
+        self.all = np.flatnonzero(trained)
+
+    def near(self, which: np.ndarray, length: int, n: int, rng: np.random.Generator) -> np.ndarray:
+        """`n` of these sentences, of about this length in characters."""
+        around = max(int(LIKE_LENGTH * len(which)), n)
+        first = np.clip(np.searchsorted(self.length[which], length) - around // 2, 0, max(len(which) - around, 0))
+        return which[first + rng.integers(min(around, len(which)), size=n)]
+
+    def draw(self, n_token: int, share: float, rng: np.random.Generator) -> np.ndarray:
+        """Sentences with about `n_token` tokens in all; `share` of them are judged texts and everyday sentences."""
+        middle = rng.choice(self.all)
+        n = max(n_token // max(len(self.ids[0][middle]), 1), 2)
+        counts = rng.multinomial(n, [1 - share, *(share * part for part in judged.SHARES.values())])
+        pools = (self.all, *self.of.values())
+        drawn = [self.near(p, self.length[middle], k, rng) for p, k in zip(pools, counts, strict=True) if k]
+        return np.concatenate(drawn)
+
+    def row(self, i: int, rng: np.random.Generator) -> list[int]:
+        """A sentence's ids: with a capital letter or as it is written, and sometimes without its end mark."""
+        ids = self.ids[int(rng.integers(2))][i]
+        bare = rng.random() < UNMARKED and len(ids) > 1 and ids[-1:] == self.end_mark
+        return ids[:-1] if bare else ids
+
+
 class Trainer(loop.Trainer):
-    """Rows of texts with some tokens hidden; the loss is that of the hidden ones."""
+    """Rows of texts with some tokens hidden, and single sentences; the loss is that of the hidden tokens, plus what
+    the two layers lack."""
 
     def __init__(self, args: argparse.Namespace, tokenizer: Tokenizer):
         torch.manual_seed(args.seed)
         config = Config(tokenizer.n_vocab, args.context, args.layers, args.heads, args.d_model, causal=False)
-        super().__init__(args, config, Transformer(config))
+        super().__init__(args, config, Pretraining(config))
         self.tokenizer = tokenizer
         self.trained, self.held_out = (prepare_streams(args, tokenizer, held_out=part) for part in (False, True))
+        known = sentences.prepare(args.data, args.work, STORIES, args.sentences, args.teacher)
+        self.pool = Pool(known, tokenizer, config.n_context)
+        self.films = judged.judged_texts(args.data / "sentiment")["films"]["valid"]
 
     def start(self) -> None:
         """From vectors of the tokens that these texts hold; a part of a long source says enough."""
@@ -127,59 +191,128 @@ class Trainer(loop.Trainer):
         start_from(self.transformer, token_vectors(part, self.tokenizer, self.config.d_model))
 
     def draw(self, rng: np.random.Generator) -> tuple[tuple[Tensor, ...], int]:
-        length = int(rng.choice(list(ROW_LENGTHS), p=list(ROW_LENGTHS.values())))
-        n_token = min(length, self.config.n_context)
+        n_token = self.grown(self.args.batch_tokens)
+        rows, visible = self.draw_passages(int(n_token * (1 - SINGLE)), rng)
+        shown, chosen = hide(rows, visible, self.args.hidden, self.tokenizer, rng)
+        late = self.progress() > 1 - self.args.decay
+        which = self.pool.draw(int(n_token * SINGLE), self.args.judged if late else 0.0, rng)
+        single, there = (each.numpy() for each in padded([self.pool.row(i, rng) for i in which], 0))
+        whole = rng.random((len(single), 1)) < 0.5  # half are read as they are
+        single_shown, single_chosen = hide(single, there & ~whole, self.args.hidden, self.tokenizer, rng)
+        wanted = self.pool.known.vectors[which].astype(np.float32)
+        labels = (self.pool.labels[which] if late else np.full((len(which), len(judged.LABELS)), np.nan)).astype("f4")
+        batch = (rows, shown, visible, chosen, single, single_shown, there, single_chosen, wanted, labels)
+        return tuple(torch.from_numpy(a).to(self.args.device) for a in batch), int(visible.sum() + there.sum())
+
+    def draw_passages(self, n_token: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        length = min(int(rng.choice(list(ROW_LENGTHS), p=list(ROW_LENGTHS.values()))), self.config.n_context)
         # short rows make up for the texts that long rows leave out
         short = np.array([source.name in SHORT for source in MIX])
         shares = np.array([source.share for source in MIX]) * np.where(short, 2 * (length == min(ROW_LENGTHS)), 1)
-        n_row = max(self.grown(self.args.batch_tokens) // n_token, 1)
-        drawn = draw_rows(self.trained, list(shares / shares.sum()), n_row=n_row, n_token=n_token, rng=rng)
-        rows, visible = whole_rows(drawn, self.tokenizer.end_of_text)
-        shown, chosen = hide(rows, visible, self.args.hidden, self.tokenizer, rng)
-        batch = tuple(torch.from_numpy(a).to(self.args.device) for a in (rows, shown, visible, chosen))
-        return batch, int(visible.sum())
+        n_row = max(n_token // length, 1)
+        drawn = draw_rows(self.trained, list(shares / shares.sum()), n_row=n_row, n_token=length, rng=rng)
+        return whole_rows(drawn, self.tokenizer.end_of_text)
 
     def loss(self, batch: tuple[Tensor, ...]) -> Tensor:
-        """Mean cross-entropy in nats per hidden token; logits are computed for these alone."""
-        rows, shown, visible, chosen = batch
+        """Mean cross-entropy in nats per hidden token, for which alone logits are computed; and, weighted, 1 less the
+        cosine of a sentence's vector, and the cross-entropy of its label where there is one."""
+        rows, shown, visible, chosen, single, single_shown, there, single_chosen, vectors, labels = batch
         with self.autocast():
-            x = self.transformer.read(self.transformer.embed(shown), visible=visible).hidden[-1]  # (B, T, D)
-            logits = self.transformer.unembed(x[chosen])  # (hidden tokens, V)
-        return F.cross_entropy(logits.float(), rows[chosen])
+            x, y = self.read(shown, visible), self.read(single_shown, there)  # (B, T, D)
+            logits = self.transformer.unembed(torch.cat([x[chosen], y[single_chosen]]))  # (hidden tokens, V)
+            means = self.means(y, there)  # (B, D)
+            like, said = self.transformer.to_sentence(means), self.transformer.to_label(means)
+        total = F.cross_entropy(logits.float(), torch.cat([rows[chosen], single[single_chosen]]))
+        total = total + self.args.sentence_weight * (1 - F.cosine_similarity(like.float(), vectors).mean())
+        if (known := ~labels[:, 0].isnan()).any():
+            total = total + self.args.label_weight * F.cross_entropy(said.float()[known], labels[known])
+        return total
+
+    def read(self, ids: Tensor, visible: Tensor) -> Tensor:
+        """(B, T) -> the residual stream after the last block (B, T, D)"""
+        return self.transformer.read(self.transformer.embed(ids), visible=visible).hidden[-1]
+
+    def means(self, hidden: Tensor, visible: Tensor) -> Tensor:
+        return sentences.mean(self.transformer.final_norm(hidden).float(), visible)
 
     def check(self) -> list[float]:
-        figures = [self.blanks(stream, most=16_384) for stream in self.held_out]
-        return [
-            sum(source.share * figure[name] for source, figure in zip(MIX, figures, strict=True))
-            for name in ("nats", "accuracy")
-        ]
+        """Nats per hidden token over all sources by their share, and of each; the cosine of sentence vectors; the
+        share of film sentences judged right, positive or negative."""
+        nats = [self.blanks(stream, most=8_192)["nats"] for stream in self.held_out]
+        everywhere = sum(source.share * each for source, each in zip(MIX, nats, strict=True))
+        return [everywhere, *nats, self.likeness(most=1000)["cosine"], self.films_right()]
 
     def export(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        save_file(self.half(), folder / "weights.safetensors")
+        weights = {name: t for name, t in self.half().items() if not name.startswith("to_")}
+        save_file(weights, folder / "weights.safetensors")
         self.tokenizer.save(folder / "tokenizer.json")
+        columns = ["step", "tokens", "seconds"]
+        sizes = {source.name: len(stream.ids) for source, stream in zip(MIX, self.trained, strict=True)}
         card = {
             "title": "Encoder",
             "architecture": "encoder",
             **self.card(),
+            "parameters": sum(t.numel() for t in weights.values()),
             "start": "word vectors of the same texts, and sinusoids as positions (model.training.word_vectors)",
+            "lessons": lessons.whole(self.tokenizer),
             "data": {
-                source.name: {"share": source.share, "tokens": len(stream.ids)}
-                for source, stream in zip(MIX, self.trained, strict=True)
+                **{s.name: {"share": round((1 - SINGLE) * s.share, 3), "tokens": sizes[s.name]} for s in MIX},
+                "sentences": {"share": SINGLE, "texts": len(self.pool.all)},
             },
+            "sentences": {"teacher": sentences.CREDIT, "read": len(self.pool.all), **self.likeness()},
+            "judged": {name: len(which) for name, which in self.pool.of.items()},
             "held_out": {
                 source.name: blanks_row(self.blanks(held_out), unigram(trained, held_out, self.tokenizer))
                 for source, trained, held_out in zip(MIX, self.trained, self.held_out, strict=True)
             },
             "history": {
-                "columns": ["step", "tokens", "seconds", "held-out nats per hidden token", "named right"],
-                "rows": self.history,
+                "columns": [*columns, "all", *(source.name for source in MIX)],
+                "unit": "nats per hidden token",
+                "rows": [row[:-2] for row in self.history],
+            },
+            "sentence_history": {
+                "columns": [*columns, "cosine", "films judged right (learned in the decay only)"],
+                "rows": [[*row[:3], *row[-2:]] for row in self.history],
             },
         }
         config = asdict(self.config) | {"architecture": "encoder"}
         (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
         (folder / "card.json").write_text(json.dumps(card, indent=2) + "\n")
-        print(json.dumps(card["held_out"], indent=2))
+        notice.write(folder)
+        print(json.dumps({name: card[name] for name in ("lessons", "sentences", "held_out")}, indent=2))
+
+    @torch.inference_mode()
+    def mean_vectors(self, texts: list[list[int]]) -> Tensor:
+        """Of texts as ids, whole and each in its place: (N, D)."""
+        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+        found = torch.zeros(len(texts), self.config.d_model, device=self.args.device)
+        for start in range(0, len(order), 64):
+            block = order[start : start + 64]
+            ids, visible = (t.to(self.args.device) for t in padded([texts[i] for i in block], 0))
+            found[block] = self.means(self.read(ids, visible), visible)
+        return found
+
+    @torch.inference_mode()
+    def likeness(self, most: int | None = None) -> dict[str, float]:
+        """How like the teacher's vectors those of held-out sentences are: the mean cosine; and that of always giving
+        the mean of all vectors. `most`: of about so many sentences."""
+        apart = np.flatnonzero(self.pool.known.held_out)
+        apart = apart[:: max(len(apart) // most, 1) if most else 1]
+        wanted = torch.from_numpy(self.pool.known.vectors[apart].astype(np.float32)).to(self.args.device)
+        like = self.transformer.to_sentence(self.mean_vectors([self.pool.ids[0][i] for i in apart]))
+        cosines = F.cosine_similarity(like, wanted), F.cosine_similarity(wanted.mean(0, keepdim=True), wanted)
+        cosine, of_the_mean = (round(each.mean().item(), 4) for each in cosines)
+        return {"held_out": len(apart), "cosine": cosine, "cosine_of_the_mean": of_the_mean}
+
+    @torch.inference_mode()
+    def films_right(self) -> float:
+        """Of the validation sentences, by the layer that is left behind; neutral is no answer here."""
+        ids = [each[: self.config.n_context] for each in self.tokenizer.encode_ids([text for text, _ in self.films])]
+        logits = self.transformer.to_label(self.mean_vectors(ids))
+        positive = logits[:, judged.POSITIVE] > logits[:, judged.NEGATIVE]
+        wanted = torch.tensor([label == judged.POSITIVE for _, label in self.films], device=self.args.device)
+        return (positive == wanted).float().mean().item()
 
     @torch.inference_mode()
     def blanks(self, stream: Stream, most: int | None = None) -> dict[str, float]:
@@ -198,8 +331,7 @@ class Trainer(loop.Trainer):
             hidden = visible & torch.from_numpy(rng.random(block.shape) < 0.15)
             shown, wanted = block.masked_fill(hidden, self.tokenizer.mask), block[hidden]
             shown, wanted, visible = (each.to(self.args.device) for each in (shown, wanted, visible))
-            x = self.transformer.read(self.transformer.embed(shown), visible=visible).hidden[-1]  # (B, T, D)
-            logits = self.transformer.unembed(x[hidden])  # (hidden tokens, V)
+            logits = self.transformer.unembed(self.read(shown, visible)[hidden])  # (hidden tokens, V)
             nats += F.cross_entropy(logits, wanted, reduction="sum").item()
             right += int((logits.argmax(-1) == wanted).sum())
             count += len(wanted)

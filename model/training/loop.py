@@ -19,7 +19,7 @@ from model.training.written_out import WrittenOut
 CHECKPOINT = "checkpoint.pt"
 BEFORE_DECAY = "before-decay.pt"  # the last checkpoint at the full learning rate: from here a run can be prolonged
 # options that the model does not depend on
-_OF_THIS_MACHINE = ("data", "work", "export", "encoder", "device", "threads")
+_OF_THIS_MACHINE = ("data", "work", "export", "teacher", "device", "threads")
 
 
 def options(program: str, description: str | None) -> argparse.ArgumentParser:
@@ -253,7 +253,6 @@ class Trainer:
 
     def card(self) -> dict:
         """What every model card says of its training."""
-        n = self.args.threads
         return {
             "command": self.command,
             "parameters": sum(p.numel() for p in self.transformer.parameters()),
@@ -261,8 +260,13 @@ class Trainer:
             "tokens": self.n_token,
             "hours": round(self.seconds / 3600, 2),
             "seed": self.args.seed,
-            "machine": f"{platform.machine()}, {n} thread{'s' * (n != 1)}, {self.args.device}",
+            "machine": machine(self.args.threads, self.args.device),
         }
+
+
+def machine(n_thread: int, device: str = "cpu") -> str:
+    """On what a training ran, for its card."""
+    return f"{platform.machine()}, {n_thread} thread{'s' * (n_thread != 1)}, {device}"
 
 
 def optimizers(args: argparse.Namespace, transformer: nn.Module) -> list[torch.optim.Optimizer]:

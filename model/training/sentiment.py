@@ -1,235 +1,263 @@
-"""Fine-tune the encoder to judge texts: `python -m model.training.sentiment --data DIR --work DIR --steps 2000`.
+"""Fit the layer that judges texts: `python -m model.training.sentiment --data DIR --work DIR --export DIR/sentiment`.
 
-The second of two stages: the weights that `model.training.encoder` made go on training, now with a linear layer over
-the mean of a text's vectors, on sentences that people have judged. Next to it the same network is trained without the
-first stage, and a logistic regression on a bag of words, both on the same texts: what the card compares. `--data`
-holds the folder sentiment/. The same command resumes; `--export DIR` writes what the app ships and stops.
+The encoder stays as it is: `--export` names a folder beside that of the exported encoder (`--encoder`), and what is
+written there is one linear layer over the mean of a text's final vectors, no copy of the encoder. It is a logistic
+regression with soft labels (`model.training.judged`), fitted in minutes; how strongly it is held down is chosen on the
+validation sentences. `--data` holds the folders stories/ and sentiment/, `--work` is the work folder of
+`model.training.encoder`, in which the sentences and their vectors are. The card compares it with a logistic regression
+on a bag of words, on the same texts.
 """
 
 import argparse
-import copy
 import json
 import math
-import zlib
-from collections.abc import Sequence
-from dataclasses import asdict
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from torch import Tensor
 from torch.nn import functional as F
 
-from model.classification import TextClassifier
-from model.tokenizer import Tokenizer
-from model.training import loop
-from model.training.data import RATED, tab_separated
-from model.transformer import Config
+from model import shipped
+from model.builtin import BuiltinModel
+from model.classification import Classifier
+from model.training import encoder, loop, notice, sentences
+from model.training.judged import LABELS, NEGATIVE, NEUTRAL, POSITIVE, SHARES, TYPED, Judged, judged_texts, soft_labels
 from model.translation import padded
 
-LABELS = ("negative", "positive")
-# {what the texts are: share of the rows that training draws}; films are what is tested, the others are more of a kind
-SHARES = {"films": 0.5, "remarks": 0.35, "rated": 0.15}
-CLEAR = 0.5  # a mean rating nearer to 0 than this is neither
-STAGES = ("fine-tuned", "from scratch")
+OURS, BAG, FILMS_BAG, BOTH = "linear layer", "bag of words", "bag of words, films only", "layer and bag together"
+MOST = 20_000  # texts of a kind
+STRENGTHS = (1e-5, 1e-4, 1e-3, 1e-2)  # of what holds the layer's weights down
+BAG_STRENGTHS = (0.3, 1.0, 3.0, 10.0)  # of what lets them grow, as scikit-learn counts
+_AT_ONCE = 64  # texts
+Logits = np.ndarray  # (N, 3), or anything that differs from them by a number for each text
 
 
-class Judged(NamedTuple):
-    text: str
-    label: int  # of LABELS
+class Texts(NamedTuple):
+    """N texts to learn from."""
+
+    texts: list[str]
+    kind: np.ndarray  # (N,) of `SHARES`
+    labels: np.ndarray  # (N, 3) probabilities
+
+    @property
+    def weights(self) -> np.ndarray:
+        """(N,) what each counts for, so that the kinds have their shares."""
+        names, place, n = np.unique(self.kind, return_inverse=True, return_counts=True)
+        return np.array([SHARES[name] for name in names])[place] / n[place]
+
+    @classmethod
+    def known(cls, known: sentences.Sentences, seed: int = 0) -> "Texts":
+        """At most `MOST` of a kind, and none of those that are tested."""
+        rng, typed = np.random.default_rng(seed), {each.text for each in TYPED}
+        usable = np.array([text not in typed for text in known.texts]) & ~known.held_out
+        kinds = [rng.permutation(np.flatnonzero(usable & (known.source == name)))[:MOST] for name in SHARES]
+        which = np.concatenate(kinds)
+        return cls([known.texts[i] for i in which], known.source[which], soft_labels(known)[which])
+
+    def twice(self) -> "Texts":
+        """Each as it is written, and as people type it: with a capital letter, and no full stop at its end."""
+        typed = [(text[:1].upper() + text[1:]).removesuffix(".") or text for text in self.texts]
+        return Texts(self.texts + typed, np.tile(self.kind, 2), np.tile(self.labels, (2, 1)))
 
 
 def main(argv: list[str] | None = None) -> None:
     args = parse(argv)
-    loop.keep_large_buffers()
-    texts = judged_texts(args.data / "sentiment")
-    trainers = {}
-    for stage in STAGES:
-        own = copy.copy(args)
-        own.work = args.work / stage.replace(" ", "-")
-        own.work.mkdir(parents=True, exist_ok=True)
-        trainers[stage] = trainer = Trainer(own, texts, pretrained=stage == STAGES[0])
-        resumed = trainer.resume()
-        if args.export and not resumed:
-            raise SystemExit(f"nothing to export: there is no {loop.CHECKPOINT} in {own.work}")
-        if not args.export:
-            print(stage)
-            trainer.train()
-    if args.export:
-        export(args.export, trainers, texts)
+    began = time.perf_counter()
+    lm = BuiltinModel.load(args.export.parent / args.encoder)
+    texts = Texts.known(sentences.prepare(args.data, args.work, encoder.STORIES, 0))
+    asked = judged_texts(args.data / "sentiment")
+    valid = asked["films"]["valid"]
 
-
-def parse(argv: list[str] | None) -> argparse.Namespace:
-    parser = loop.options("model.training.sentiment", __doc__)
-    shipped = Path(__file__).parents[1] / "weights/encoder"
-    parser.add_argument("--encoder", type=Path, default=shipped, help="folder that model.training.encoder exported")
-    parser.add_argument("--batch", type=int, default=64, help="texts a step")
-    parser.add_argument("--hide", type=float, default=0.1, help="share of the tokens masked in training, to generalise")
-    parser.set_defaults(optimizer="adamw", learning_rate=5e-4, dropout=0.1, check_every=100)
-    return loop.parse(parser, argv)
-
-
-def judged_texts(folder: Path) -> dict[str, dict[str, list[Judged]]]:
-    """{films, remarks, rated: {train, valid, test: texts}}; only films have a part to choose by (valid)."""
-
-    def parts(texts: list[Judged]) -> dict[str, list[Judged]]:
-        out = [zlib.crc32(each.text.encode()) % 20 == 0 for each in texts]
-        return {
-            "train": [each for each, held_out in zip(texts, out, strict=True) if not held_out],
-            "test": [each for each, held_out in zip(texts, out, strict=True) if held_out],
-        }
-
-    rated = [(float(row[1]), row[2]) for row in tab_separated(folder, "vader_rated") if row[0] in RATED]
-    return {
-        "films": {
-            part: [Judged(text, int(label)) for label, text in tab_separated(folder, f"sentence_polarity.{part}")]
-            for part in ("train", "valid", "test")
-        },
-        "remarks": parts([Judged(text, int(label)) for label, text in tab_separated(folder, "pros_cons")]),
-        "rated": parts([Judged(text, int(rating > 0)) for rating, text in rated if abs(rating) > CLEAR]),
-    }
-
-
-class Trainer(loop.Trainer):
-    """Batches of judged texts of like length; the best on the validation sentences is kept."""
-
-    def __init__(self, args: argparse.Namespace, texts: dict[str, dict[str, list[Judged]]], *, pretrained: bool):
-        torch.manual_seed(args.seed)
-        stated = json.loads((args.encoder / "config.json").read_text())
-        stated.pop("architecture")
-        network = TextClassifier(config := Config(**stated), LABELS)
-        if pretrained:
-            missing, _ = network.load_state_dict(load_file(args.encoder / "weights.safetensors"), strict=False)
-            assert missing == ["head.weight", "head.bias"], missing
-        super().__init__(args, config, network)
-        self.tokenizer = Tokenizer.load(args.encoder / "tokenizer.json")
-        self.trained = {name: self._encode(texts[name]["train"]) for name in SHARES}
-        self.valid = texts["films"]["valid"]
-        self.best = 0.0
-
-    def _encode(self, texts: Sequence[Judged]) -> list[tuple[list[int], list[int], int]]:
-        """(ids, ids of the text with a capital letter, label): the film sentences are all in small letters."""
-        plain = self._ids([text for text, _ in texts])
-        capital = self._ids([text[:1].upper() + text[1:] for text, _ in texts])
-        return list(zip(plain, capital, (label for _, label in texts), strict=True))
-
-    def _ids(self, texts: list[str]) -> list[list[int]]:
-        return [ids[: self.config.n_context] for ids in self.tokenizer.encode_ids(texts)]
-
-    def draw(self, rng: np.random.Generator) -> tuple[tuple[Tensor, Tensor, Tensor], int]:
-        """Of four batches of texts, a quarter whose lengths are near to each other: little padding."""
-        drawn = []
-        for name in rng.choice(list(SHARES), 4 * self.args.batch, p=list(SHARES.values())):
-            *either, label = self.trained[name][rng.integers(len(self.trained[name]))]
-            drawn.append((either[rng.integers(2)], label))
-        drawn.sort(key=lambda row: len(row[0]))
-        first = int(rng.integers(3 * self.args.batch + 1))
-        rows, labels = zip(*drawn[first : first + self.args.batch], strict=True)
-        ids, visible = padded(rows, self.tokenizer.end_of_text)
-        hidden = torch.from_numpy(rng.random(ids.shape) < self.args.hide)
-        ids = ids.masked_fill(hidden & visible, self.tokenizer.mask)
-        batch = tuple(each.to(self.args.device) for each in (ids, visible, torch.tensor(labels)))
-        return batch, int(visible.sum())
-
-    def loss(self, batch: tuple[Tensor, Tensor, Tensor]) -> Tensor:
-        ids, visible, labels = batch
-        with self.autocast():
-            logits = self._logits(ids, visible)
-        return F.cross_entropy(logits.float(), labels)
-
-    def _logits(self, ids: Tensor, visible: Tensor) -> Tensor:
-        """(B, T) -> (B, C)"""
-        hidden = self.transformer.read(self.transformer.embed(ids), visible=visible).hidden[-1]  # (B, T, D)
-        return self.transformer.judge(hidden, visible)
-
-    @torch.inference_mode()
-    def judge(self, texts: Sequence[Judged]) -> tuple[float, float]:
-        """(mean nats, share judged right), without dropout, nothing hidden."""
-        self.transformer.eval()
-        ids = self._ids([text for text, _ in texts])
-        rows = sorted(zip(ids, (label for _, label in texts), strict=True), key=lambda row: len(row[0]))
-        nats = right = 0.0
-        for start in range(0, len(rows), 64):
-            block, labels = zip(*rows[start : start + 64], strict=True)
-            logits = self._logits(*(t.to(self.args.device) for t in padded(block, self.tokenizer.end_of_text)))
-            wanted = torch.tensor(labels, device=self.args.device)
-            nats += F.cross_entropy(logits, wanted, reduction="sum").item()
-            right += int((logits.argmax(-1) == wanted).sum())
-        self.transformer.train()
-        return nats / len(rows), right / len(rows)
-
-    def check(self) -> list[float]:
-        """On the validation sentences; keeps the weights if no earlier ones were right more often."""
-        nats, accuracy = self.judge(self.valid)
-        if accuracy > self.best:
-            self.best = accuracy
-            torch.save(self.transformer.state_dict(), self.args.work / "best.pt")
-        return [nats, accuracy]
-
-    def resume(self) -> bool:
-        if resumed := super().resume():
-            self.best = max(row[-1] for row in self.history)
-        return resumed
-
-    def take_best(self) -> None:
-        self.transformer.load_state_dict(torch.load(self.args.work / "best.pt", weights_only=True))
-
-
-def bag_of_words(train: Sequence[Judged], valid: Sequence[Judged]):
-    """A logistic regression on the TF-IDF of words and pairs of words, its strength chosen on the validation texts."""
-    fitted = []
-    for strength in (0.3, 1.0, 3.0, 10.0):
-        words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"(?u)\b\w+\b|[!?]")
-        one = make_pipeline(words, LogisticRegression(C=strength, max_iter=1000))
-        one.fit([text for text, _ in train], [label for _, label in train])
-        fitted.append((right_of(one, valid), -strength, one))
-    return max(fitted, key=lambda each: each[:2])[-1]
-
-
-def right_of(words, texts: Sequence[Judged]) -> float:
-    return float(np.mean(words.predict([text for text, _ in texts]) == [label for _, label in texts]))
-
-
-def export(folder: Path, trainers: dict[str, Trainer], texts: dict[str, dict[str, list[Judged]]]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for trainer in trainers.values():
-        trainer.take_best()
-    tuned = trainers[STAGES[0]]
-    save_file(tuned.half(), folder / "weights.safetensors")
-    tuned.tokenizer.save(folder / "tokenizer.json")
-    films = texts["films"]
-    everything = [each for name in SHARES for each in texts[name]["train"]]
-    words = {
-        "bag of words": bag_of_words(everything, films["valid"]),
-        "bag of words, films only": bag_of_words(films["train"], films["valid"]),
-    }
-    asked = {"films, valid": films["valid"]} | {name: texts[name]["test"] for name in SHARES}
+    print("mean vectors …")
+    more = texts.twice()
+    vectors, of_valid = mean_vectors(lm, more.texts), mean_vectors(lm, [text for text, _ in valid])
+    fits = []
+    for strength in STRENGTHS:
+        layer, steps = fitted_layer(vectors, more.labels, more.weights, strength)
+        fits.append((right(layer(of_valid).numpy(), valid), strength, steps, layer))
+        print(f"held down by {strength:g}: {fits[-1][0]:.4f} of the validation sentences are judged right")
+    _, strength, steps, layer = max(fits, key=lambda fit: fit[:2])
     card = {
         "title": "Sentiment",
         "architecture": "classifier",
         "labels": LABELS,
-        **tuned.card(),
-        "data": {name: {"share": share, "texts": len(texts[name]["train"])} for name, share in SHARES.items()},
-        "test": {
-            name: {"texts": len(part), "margin": round(1.96 * math.sqrt(0.25 / len(part)), 3)}
-            | {stage: round(trainer.judge(part)[1], 4) for stage, trainer in trainers.items()}
-            | {kind: round(right_of(each, part), 4) for kind, each in words.items()}
-            for name, part in asked.items()
-        },
-        "history": {
-            "columns": ["step", "tokens", "seconds", "valid nats", "valid accuracy"],
-            **{stage: trainer.history for stage, trainer in trainers.items()},
-        },
+        "command": args.command,
+        "encoder": args.encoder,
+        "parameters": lm.info.n_parameter + (own := sum(p.numel() for p in layer.parameters())),
+        "own_parameters": own,
+        "held_down_by": strength,
+        "steps": steps,
+        "tokens": sum(map(len, lm.tokenizer.encode_ids(more.texts))),
+        "hours": round((time.perf_counter() - began) / 3600, 2),
+        "seed": args.seed,
+        "machine": loop.machine(args.threads),
+        "data": {kind: {"share": share, "texts": int((texts.kind == kind).sum())} for kind, share in SHARES.items()},
     }
-    config = asdict(tuned.config) | {"architecture": "classifier", "labels": LABELS}
-    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+    export(args.export, args.encoder, layer, card)
+    judge = Classifier.load(args.export)  # what is measured is what is shipped
+    card |= compared(judge, texts, asked)
+    export(args.export, args.encoder, layer, card)
+    print(json.dumps({name: card[name] for name in ("test", "typed")}, indent=2))
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m model.training.sentiment", description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="folder with stories/ and sentiment/")
+    parser.add_argument("--work", type=Path, required=True, help="the encoder's work folder")
+    parser.add_argument("--export", type=Path, required=True, help="write the layer and its card here")
+    parser.add_argument("--encoder", default="encoder", help="name of the encoder's folder, beside that of --export")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    args = parser.parse_args(argv)
+    torch.set_num_threads(args.threads)
+    if not (args.work / sentences.TABLE).exists():
+        raise SystemExit(
+            f"{args.work} holds no {sentences.TABLE}: it is to be the work folder of an encoder's training"
+        )
+    args.command = f"{parser.prog} --data DATA --work WORK --export WEIGHTS/{args.export.name}"
+    return args
+
+
+# the layer
+
+
+@torch.inference_mode()
+def mean_vectors(lm: BuiltinModel, texts: Sequence[str]) -> torch.Tensor:
+    """Of the final vectors of each text, cut at the longest context: (N, D)."""
+    ids = [each[: lm.info.n_context] for each in lm.tokenizer.encode_ids(list(texts))]
+    order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
+    found, body = torch.zeros(len(ids), lm.info.d_model), lm.transformer
+    for start in range(0, len(order), _AT_ONCE):
+        block = order[start : start + _AT_ONCE]
+        rows, visible = padded([ids[i] for i in block], lm.tokenizer.end_of_text)
+        hidden = body.read(body.embed(rows), visible=visible).hidden[-1]  # (B, T, D)
+        found[block] = sentences.mean(body.final_norm(hidden), visible)
+    return found
+
+
+def fitted_layer(
+    vectors: torch.Tensor, labels: np.ndarray, weights: np.ndarray, strength: float
+) -> tuple[torch.nn.Linear, int]:
+    """(the linear layer (N, D) -> (N, 3) of the least cross-entropy with soft labels, how many steps it took).
+
+    `strength` times half the squares of its weights are added, of vectors brought to mean 0 and deviation 1.
+    """
+    x, wanted, counts = vectors.double(), torch.from_numpy(labels), torch.from_numpy(weights / weights.sum())
+    centre, width = x.mean(0), x.std(0) + 1e-9
+    x = (x - centre) / width
+    weight, bias = (torch.zeros(shape, dtype=x.dtype, requires_grad=True) for shape in ((len(LABELS), x.shape[1]), 3))
+    solver = torch.optim.LBFGS([weight, bias], max_iter=500, tolerance_grad=1e-7, line_search_fn="strong_wolfe")
+
+    def loss() -> torch.Tensor:
+        solver.zero_grad()
+        each = F.cross_entropy(F.linear(x, weight, bias), wanted, reduction="none")  # (N,)
+        total = (each * counts).sum() + strength / 2 * (weight**2).sum()
+        total.backward()
+        return total
+
+    solver.step(loss)
+    layer = torch.nn.Linear(x.shape[1], len(LABELS)).requires_grad_(False)
+    layer.weight.copy_(weight.detach() / width)
+    layer.bias.copy_(bias.detach() - (weight.detach() / width) @ centre)
+    return layer, solver.state[weight]["n_iter"]
+
+
+def export(folder: Path, name: str, layer: torch.nn.Linear, card: dict) -> None:
+    """The layer in float16, its card, and what is owed; no tokenizer: it is the encoder's."""
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file({f"head.{k}": t.half() for k, t in layer.state_dict().items()}, folder / shipped.WEIGHTS)
+    config = {
+        "architecture": "classifier",
+        "encoder": name,
+        "encoder_fingerprint": shipped.fingerprint(folder.parent / name / shipped.WEIGHTS),
+        "labels": LABELS,
+    }
+    (folder / shipped.CONFIG).write_text(json.dumps(config, indent=2) + "\n")
     (folder / "card.json").write_text(json.dumps(card, indent=2) + "\n")
-    print(json.dumps(card["test"], indent=2))
+    (folder / shipped.TOKENIZER).unlink(missing_ok=True)  # of a classifier that was here before, with a body of its own
+    notice.write(folder)
+
+
+# how often it is right
+
+
+def compared(judge: Classifier, texts: Texts, asked: dict[str, dict[str, list[Judged]]]) -> dict:
+    """The tables of the card: how often the layer and its rivals are right, and what the layer says of typed texts."""
+    films = asked["films"]
+    valid = films["valid"]
+    same_texts = bag_of_words(texts.texts, texts.labels.argmax(1), texts.weights, valid)
+    own, labels = zip(*films["train"], strict=True)
+    films_alone = bag_of_words(own, np.array(labels), None, valid)
+
+    def said(judged: list[Judged]) -> dict[str, Logits]:
+        read = [text for text, _ in judged]
+        ours = np.array([judge.classify(judge.encode(text)[: judge.info.n_context]).log_prob for text in read])
+        bag = same_texts(read)
+        return {OURS: ours, BAG: bag, FILMS_BAG: films_alone(read), BOTH: ours + bag}
+
+    def row(judged: list[Judged], *, three: bool) -> dict[str, float]:
+        found = said(judged)
+        if three:
+            found.pop(FILMS_BAG)  # it knows no neutral texts
+        margin = round(1.96 * math.sqrt(0.25 / len(judged)), 3)
+        shares = {name: round(right(logits, judged, three=three), 4) for name, logits in found.items()}
+        return {"texts": len(judged), "margin": margin, **shares}
+
+    clear = [each for each in asked["rated"]["test"] if each.label != NEUTRAL]
+    two = {
+        "films, valid": valid,
+        "films": films["test"],
+        "films, valid and test": valid + films["test"],
+        "remarks": asked["remarks"]["test"],
+        "rated": clear,
+    }
+    three = {
+        "films, three labels": valid + films["test"],
+        "rated, three labels": asked["rated"]["test"],
+        "typed, three labels": list(TYPED),
+    }
+    found = np.exp(said(list(TYPED))[OURS])  # (N, 3)
+    typed = [
+        {"text": text, "wanted": LABELS[label], "found": LABELS[p.argmax()], "probability": round(float(p.max()), 3)}
+        for (text, label), p in zip(TYPED, found, strict=True)
+    ]
+    tested = {name: row(part, three=False) for name, part in two.items()}
+    return {"test": tested | {name: row(part, three=True) for name, part in three.items()}, "typed": typed}
+
+
+def right(logits: Logits, judged: Sequence[Judged], *, three: bool = False) -> float:
+    """The share of texts whose label has the largest logit: of all three, or of negative and positive alone."""
+    labels = np.array([label for _, label in judged])
+    if three:
+        return float((logits.argmax(1) == labels).mean())
+    return float(((logits[:, POSITIVE] > logits[:, NEGATIVE]) == (labels == POSITIVE)).mean())
+
+
+def bag_of_words(
+    texts: Sequence[str], labels: np.ndarray, weights: np.ndarray | None, valid: Sequence[Judged]
+) -> Callable[[Sequence[str]], Logits]:
+    """A logistic regression on the TF-IDF of words and pairs of words, its strength chosen on the validation texts."""
+    words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"(?u)\b\w+\b|[!?]")
+    counted = words.fit_transform(texts)
+    if weights is not None:
+        weights = weights * len(texts) / weights.sum()  # 1 on average: the strengths mean what they mean without
+    fitted = []
+    for strength in BAG_STRENGTHS:
+        regression = LogisticRegression(C=strength, max_iter=1000).fit(counted, labels, sample_weight=weights)
+
+        def judge(texts: Sequence[str], regression=regression) -> Logits:
+            found = np.full((len(texts), len(LABELS)), -np.inf)
+            found[:, regression.classes_] = regression.predict_log_proba(words.transform(texts))
+            return found
+
+        fitted.append((right(judge([text for text, _ in valid]), valid), -strength, judge))
+    return max(fitted, key=lambda each: each[:2])[-1]
 
 
 if __name__ == "__main__":

@@ -20,7 +20,12 @@ TEXTS = {
     "storybooks_ccby": "StoryWeaver and African Storybook",
     "reviews": "Reviews",
     "films": "Film reviews",
-    "films, valid": "Film reviews by which the best moment of training was chosen",
+    "sentences": "Single sentences of these",
+    "films, valid": "Film reviews by which training was chosen",
+    "films, valid and test": "Both sets of film reviews",
+    "films, three labels": "Both sets, where neutral is wrong",
+    "rated, three labels": "Tweets and product reviews, three labels",
+    "typed, three labels": "Texts as visitors type them, three labels",
     "remarks": "Remarks on products",
     "rated": "Tweets and product reviews",
     "all": "All together",
@@ -91,7 +96,26 @@ def how_trained(card: Card) -> str:
     return (
         f"We trained them ourselves{start} in **{card['hours']:.2f} hours** on one machine ({plain(card['machine'])}): "
         f"{card['steps']:,} steps over {card['tokens']:,} tokens, the random seed {plain(card['seed'])}."
-        f"{_vocabulary(card.get('lessons'))}"
+        f"{_vocabulary(card.get('lessons'))}{_teacher(card.get('sentences'))}{_layer(card)}"
+    )
+
+
+def _teacher(sentences: Mapping[str, Any] | None) -> str:
+    if not sentences:
+        return ""
+    return (
+        f" The mean of its vectors learned to resemble those of {sentences['read']:,} sentences by "
+        f"{plain(sentences['teacher'])}: on {sentences['held_out']:,} others, the cosine is "
+        f"{sentences['cosine']:.3f}, where the mean of all has {sentences['cosine_of_the_mean']:.3f}."
+    )
+
+
+def _layer(card: Card) -> str:
+    if "own_parameters" not in card:
+        return ""
+    return (
+        f" Its own are {card['own_parameters']:,} of these weights, one layer over the mean of a text's final vectors; "
+        f"all others are those of {plain(card['encoder'])}, as they are."
     )
 
 

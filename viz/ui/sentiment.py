@@ -45,13 +45,15 @@ MEANINGS = {
 }
 FEW = 3  # tokens: below this, an order says nothing
 ROUNDING = 1e-5  # logits: what counts for less counts for nothing
-TUNED = "fine-tuned"
+OWN = ("linear layer", "fine-tuned")  # what the card calls it: a layer on the encoder, or an encoder trained with it
+ALL_FILMS = ("films, valid and test", "films")  # the most sentences that the card tells of
 # what the card compares, and how it is called here
 TESTED = {
-    TUNED: TUNED,
+    **{name: name for name in OWN},
     "from scratch": "from scratch",
     "bag of words": "bag of words",
     "bag of words, films only": "bag, films only",
+    "layer and bag together": "layer + bag",
 }
 MOST_NUMBERS = 40  # tokens with their number below them
 MOST_LABELS = 8  # drawn of more, the most probable first
@@ -112,8 +114,8 @@ def explained() -> tuple[str, str]:
     if (judge := session.judge_name(MODEL)) == MODEL:
         return (
             "Is this good or bad?",
-            "Our encoder, trained a second time, on sentences that people had judged: it reads your text and says what "
-            "it makes of it.",
+            "Our encoder, with a layer that learned from sentences that people had judged: it reads your text and says "
+            "what it makes of it.",
         )
     info = session.language_model(judge).info
     return (
@@ -162,8 +164,19 @@ def show_verdict(found: Judgement) -> None:
 
 def how_often_right() -> str:
     """How far to trust it, in the words of its card."""
-    films = card(MODEL).get("test", {}).get("films")
-    return f" On film reviews that it had never seen, it is right {percent(films[TUNED])} of the time." if films else ""
+    if not (films := of_films(card(MODEL))):
+        return ""
+    return f" On film reviews that it had never seen, it is right {percent(films[own_name(films)])} of the time."
+
+
+def of_films(card: dict) -> dict:
+    """How often it and its rivals are right on film reviews, positive or negative."""
+    test = card.get("test", {})
+    return next((test[name] for name in ALL_FILMS if name in test), {})
+
+
+def own_name(row: dict) -> str:
+    return next(name for name in OWN if name in row)
 
 
 def colour_of(found: Judgement, label: int) -> str:
@@ -283,7 +296,7 @@ def show_stages() -> None:
         st.markdown(f"**1. Pre-training** · {plain(first['title'])}")
         show_pretraining(first)
     with right, st.container(border=True):
-        st.markdown(f"**2. Fine-tuning** · {plain(second['title'])}")
+        st.markdown(f"**2. {'Judging' if 'own_parameters' in second else 'Fine-tuning'}** · {plain(second['title'])}")
         show_finetuning(second)
 
 
@@ -298,8 +311,8 @@ def card(name: str) -> dict:
 def show_pretraining(card: dict) -> None:
     st.markdown(
         f"From {plain(card['start'])}, in {card['hours']:.1f} hours: {card['steps']:,} steps over {card['tokens']:,} "
-        "tokens of stories, sentences and reviews. Nobody had judged these: some of their tokens were hidden, and it "
-        "learned to name them."
+        "tokens of stories, sentences and reviews. Some of their tokens were hidden, and it learned to name them."
+        + beside_naming(card)
     )
     rows = list(card["held_out"].values())
     hidden = sum(row["hidden_tokens"] for row in rows)
@@ -321,31 +334,60 @@ def show_pretraining(card: dict) -> None:
     )
 
 
+def beside_naming(card: dict) -> str:
+    """What else it learned from, if it did."""
+    if "sentences" not in card:
+        return " Nobody had judged these."
+    judged = f" Towards the end, {sum(card['judged'].values()):,} of them came with what people had said of them."
+    return (
+        f" Of {card['sentences']['read']:,} single sentences, the mean of its vectors learned to resemble the vector "
+        f"that another model gives them, {plain(card['sentences']['teacher'])}." + judged
+    )
+
+
 def show_finetuning(card: dict) -> None:
     texts = sum(row["texts"] for row in card["data"].values())
+    own = f"of {card['own_parameters']:,} numbers " if "own_parameters" in card else ""
     st.markdown(
-        f"The same weights, and one linear layer over the mean of a text's vectors, trained on {texts:,} short texts "
-        f"that people have judged: {' or '.join(map(plain, card['labels']))}."
+        f"The same weights, and one linear layer {own}over the mean of a text's vectors, trained on {texts:,} short "
+        f"texts that people have judged: {' or '.join(map(plain, card['labels']))}."
     )
-    films = card["test"]["films"]
-    found = {label: films[name] for name, label in TESTED.items() if name in films}
+    films = of_films(card)
+    name = own_name(films)
+    found = {label: films[each] for each, label in TESTED.items() if each in films}
     bar_list(
-        [Row(label, value, percent(value), marked=label == TUNED, picks=False) for label, value in found.items()],
+        [Row(label, value, percent(value), marked=label == name, picks=False) for label, value in found.items()],
         key="judged_right",
         name="Share of test sentences judged right",
         full=1.0,
     )
+    scratch = "From scratch: the same network without stage 1. " if "from scratch" in films else ""
+    together = " Layer + bag: their log-probabilities added." if "layer and bag together" in films else ""
+    # by those of the first set, how strongly each is held down was chosen
+    seen = "that were not trained on" if "films, valid and test" in card["test"] else "that none of them had ever seen"
     caption(
-        f"Share of {films['texts']:,} film reviews judged right that none of them had ever seen; differences below "
-        f"± {100 * films['margin']:.1f} points may be chance. From scratch: the same network without stage 1. Bag of "
-        "words: a logistic regression that sees which words and pairs of words occur and not their order, trained on "
-        "the same texts, or on film reviews alone."
+        f"Share of {films['texts']:,} film reviews judged right {seen}; differences below ± "
+        f"{100 * films['margin']:.1f} points may be chance. {scratch}Bag of words: a logistic regression that sees "
+        "which words and pairs of words occur and not their order, trained on the same texts, or on film reviews "
+        f"alone.{together}"
     )
     words = max(value for label, value in found.items() if label.startswith("bag"))
-    st.markdown(
-        f"Against the better bag of words, the encoder {ahead(found[TUNED] - words, films['margin'])}; against itself "
-        f"without pre-training, it {ahead(found[TUNED] - found['from scratch'], films['margin'])}."
-    )
+    against = f"Against the better bag of words, the encoder {ahead(films[name] - words, films['margin'])}"
+    if "from scratch" in films:
+        points = ahead(films[name] - films["from scratch"], films["margin"])
+        against += f"; against itself without pre-training, it {points}"
+    st.markdown(f"{against}.")
+    show_neutral(card)
+
+
+def show_neutral(card: dict) -> None:
+    """How often it is right where a text may also be neutral, if it knows that."""
+    if row := card["test"].get("rated, three labels"):
+        name = own_name(row)
+        caption(
+            f"Among three labels, neutral too: of {row['texts']:,} tweets and product reviews {percent(row[name])} are "
+            f"judged right, by a bag of words {percent(row['bag of words'])} (± {percent(row['margin'])})."
+        )
 
 
 def ahead(share: float, margin: float) -> str:

@@ -1,0 +1,64 @@
+"""The files of a built-in model, and where they are.
+
+A model may be no more than a few layers over the weights of another: its config.json then names that one as `encoder`,
+with the fingerprint of its weights; what it does not hold itself (shape, tokenizer, weights) is read from that folder,
+which is beside its own.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+
+from model.run import ModelNotAvailable
+
+FILES = ("config.json", "card.json", "tokenizer.json", "weights.safetensors")
+CONFIG, _, TOKENIZER, WEIGHTS = FILES
+
+
+def fingerprint(*weights: Path) -> str:
+    """Of files of weights, together."""
+    digest = hashlib.sha256()
+    for path in weights:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def body(folder: Path) -> Path:
+    """The folder of the weights that a model's own are layers over; its own, if it stands alone or cannot be read."""
+    try:
+        name = json.loads((folder / CONFIG).read_text(encoding="utf-8"))["encoder"]
+        return folder.parent / Path(name).name  # beside it, whatever it says
+    except (OSError, ValueError, TypeError, KeyError):
+        return folder
+
+
+def config(folder: Path) -> dict:
+    """What config.json says, the shape of the body included.
+
+    Raises OSError, ValueError or TypeError if it cannot be read; ValueError if the body has other weights than those
+    that the model was made for.
+    """
+    stated = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    if (beneath := body(folder)) == folder:
+        return stated
+    name, made_for = stated.pop("encoder"), stated.pop("encoder_fingerprint", None)
+    if (found := fingerprint(beneath / WEIGHTS)) != made_for:
+        raise ValueError(f"it was made for the weights {made_for} of “{name}”, and these are {found}")
+    return json.loads((beneath / CONFIG).read_text(encoding="utf-8")) | stated
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The files whose tensors are the model's, the body's first."""
+    return list(dict.fromkeys((body(folder) / WEIGHTS, folder / WEIGHTS)))
+
+
+def check_complete(folder: Path) -> None:
+    """Raises `ModelNotAvailable` with what is missing."""
+    beneath = body(folder)
+    of_its_own = FILES if beneath == folder else [name for name in FILES if name != TOKENIZER]
+    for where, names in ((folder, of_its_own), (beneath, FILES)):
+        if missing := [name for name in names if not (where / name).is_file()]:
+            raise ModelNotAvailable(
+                f"The model “{folder.name}” is incomplete: {where} holds no {', '.join(missing)}. "
+                "Install Regard again, or choose another model."
+            )
