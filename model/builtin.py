@@ -18,6 +18,7 @@ from model import shipped
 from model.architecture import Architecture, described
 from model.attention import layer_weights
 from model.intervention import UNCHANGED, Intervention
+from model.lengths import check_characters
 from model.predictions import predictions
 from model.run import (
     Attention,
@@ -102,6 +103,7 @@ class BuiltinModel:
         return self._transformer
 
     def encode(self, text: str) -> tuple[Token, ...]:
+        check_characters(self.info.title, self.info.n_context, self._tokenizer.longest, text)
         return self._tokenizer.encode(text)
 
     def token(self, id: int) -> Token:

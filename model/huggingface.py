@@ -23,8 +23,9 @@ from model.capture import ROUNDING, NotCaptured, Recorder
 from model.chat_template import fill
 from model.configurations.description import describe
 from model.intervention import UNCHANGED, Intervention
+from model.lengths import check_characters
 from model.opened import open_model
-from model.pieces import marks_pairs, token_of, tokens_of
+from model.pieces import longest_entry, marks_pairs, token_of, tokens_of
 from model.predictions import predictions
 from model.pretrained import Build, builder, fingerprint_of, quoted, read_tokenizer, short
 from model.run import (
@@ -98,8 +99,17 @@ class HuggingFaceModel:
     # --- what the app asks ---
 
     def encode(self, text: str, second: str | None = None) -> tuple[Token, ...]:
-        """Cut a text into tokens; or two texts, for a model that reads pairs. An empty text has none."""
-        return tokens_of(self._tokenizer, text, second) if text else ()
+        """Cut a text into tokens; or two texts, for a model that reads pairs. An empty text has none.
+
+        Raises `PromptError` for one that cannot fit.
+        """
+        if not text:
+            return ()
+        self._check_characters(text, second or "")
+        return tokens_of(self._tokenizer, text, second)
+
+    def _check_characters(self, *texts: str) -> None:
+        check_characters(self._title, self.info.n_context, longest_entry(self._tokenizer), *texts)
 
     def token(self, id: int) -> Token:
         return token_of(self._tokenizer, id)
@@ -112,12 +122,13 @@ class HuggingFaceModel:
     def chat_text(self, text: str) -> str | None:
         """The text as one message of a chat, in the words this model was tuned on; None if it has no such template.
 
-        Raises `VisitorError` if the template cannot be filled.
+        Raises `VisitorError` if the template cannot be filled, or the text is too long for it.
         """
         template = getattr(self._tokenizer, "chat_template", None)
         template = template.get("default") if isinstance(template, dict) else template  # there can be several
         if not template:
             return None
+        self._check_characters(text)
         try:
             return fill(str(template), text, self._tokenizer.special_tokens_map)
         except ValueError as error:
@@ -348,7 +359,7 @@ class HuggingFaceModel:
         if self._tokenizer is None or not marks_pairs(self._tokenizer):
             return False
         n_type = self.opened.n_type
-        return not n_type or all(token.type < n_type for token in self.encode(*_PROBE_TEXTS))
+        return not n_type or all(token.type < n_type for token in tokens_of(self._tokenizer, *_PROBE_TEXTS))
 
     def _n_context(self) -> int:
         for name, part in self.opened.transformer.named_modules():

@@ -76,6 +76,11 @@ def token_of(tokenizer: "PreTrainedTokenizerFast", id: int) -> Token:
     return _vocabulary(tokenizer).token(id)
 
 
+def longest_entry(tokenizer: "PreTrainedTokenizerFast") -> int:
+    """The characters of the longest entry of its vocabulary (its bytes, where entries are written by bytes)."""
+    return _vocabulary(tokenizer).longest
+
+
 def _encode(tokenizer: "PreTrainedTokenizerFast", text: str, text_pair: str | None) -> tokenizers.Encoding:
     for part in (text, text_pair or ""):
         check_encodable(part)
@@ -97,6 +102,11 @@ class _Vocabulary:
         # nothing is unknown, and GPT-2's settings name its end of text instead
         self._unknown = None if self._byte_level else tokenizer.unk_token_id
         self._special -= {self._unknown}
+
+    @cached_property
+    def longest(self) -> int:
+        """The characters of the longest entry."""
+        return max(map(len, self.backend.get_vocab()), default=0)
 
     @cached_property
     def _parts(self) -> set[str]:

@@ -350,7 +350,7 @@ class LanguageModel(Protocol):
     info: ModelInfo
 
     def encode(self, text: str) -> tuple[Token, ...]:
-        """Cut a text into tokens. Raises `PromptError` if it cannot be read."""
+        """Cut a text into tokens. Raises `PromptError` if it cannot be read, or by its characters alone cannot fit."""
 
     def token(self, id: int) -> Token:
         """The vocabulary entry `id`, outside any text."""

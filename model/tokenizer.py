@@ -51,6 +51,8 @@ class Tokenizer:
         self._bpe.encode_special_tokens = True
         self.end_of_text: int = bpe.token_to_id(END_OF_TEXT)
         self.mask: int | None = bpe.token_to_id(MASK)  # what hides a word; None: this vocabulary fills no blanks
+        # characters of its longest entry: written as in `byte_alphabet`, each stands for a byte, so for one at most
+        self.longest: int = max(map(len, bpe.get_vocab()))
         merges = json.loads(bpe.to_str())["model"]["merges"]
         # when each merge was learned, of pieces written as in `byte_alphabet`: 0 is the first
         self.rank: dict[tuple[str, str], int] = {tuple(pair): rank for rank, pair in enumerate(merges)}

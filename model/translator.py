@@ -18,7 +18,7 @@ class Translator(BuiltinModel):
 
     def encode(self, text: str) -> tuple[Token, ...]:
         """A text as it was trained to read one: the end token behind it."""
-        tokens = self._tokenizer.encode(text)
+        tokens = super().encode(text)
         return (*tokens, replace(self.start_token(), start=len(text), end=len(text))) if tokens else ()
 
     def start_token(self) -> Token:

@@ -1,0 +1,66 @@
+"""A text is measured before it is cut into tokens: what cannot fit costs no time."""
+
+from pathlib import Path
+
+import pytest
+
+from model.claims import bounded_work
+from model.huggingface import load
+from model.lengths import MOST_CHARACTERS, check_characters
+from model.run import LanguageModel, PromptError
+from tests.test_any_model import write_models
+
+FEW = 2_000  # calls; cutting makes more, for each token
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory) -> Path:
+    return write_models(tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture(params=["built in", "translator", "decoder", "encoder", "encoder-decoder"])
+def lm(request, tiny, tiny_translator, folders) -> LanguageModel:
+    ours = {"built in": tiny, "translator": tiny_translator}
+    return ours.get(request.param) or load(folders / request.param, name=request.param, title="Tiny")
+
+
+@pytest.mark.parametrize("part", ["the cat sat on the mat. ", "a", " ", "猫", "\n\n", "[MASK]", "e\u0301"])
+def test_a_text_that_cannot_fit_is_refused_uncut(lm, part):
+    text = part * (1_000_000 // len(part))
+    with bounded_work(FEW), pytest.raises(PromptError, match=f"The text has {len(text):,} characters") as refused:
+        lm.encode(text)
+    assert f"{lm.info.n_context:,} tokens" in str(refused.value)
+
+
+def test_cutting_takes_more_than_measuring(tiny):
+    """The test of the test above."""
+    text = "a b" * (tiny.info.n_context * tiny.tokenizer.longest // 3)
+    with pytest.raises(ValueError, match="takes more than"), bounded_work(FEW // 10):
+        tiny.encode(text)
+
+
+def test_no_text_that_fits_is_refused(lm):
+    """Of as many of its longest entries as it reads."""
+    longest = max((lm.token(id).piece.decode(errors="replace") for id in range(lm.info.n_vocab)), key=len)
+    assert lm.encode(longest * (lm.info.n_context - 4))
+
+
+def test_two_texts_are_measured_together(folders):
+    lm = load(folders / "encoder", name="encoder", title="Tiny")
+    half = "a " * 100
+    assert lm.info.reads_pairs and lm.encode(half, "b")
+    with pytest.raises(PromptError, match="can be given at most"):
+        lm.encode(half, "b" * 1_000_000)
+
+
+def test_a_message_is_measured_before_a_template_is_filled(folders):
+    lm = load(folders / "decoder", name="decoder", title="Tiny")
+    assert lm.chat_text("a b")
+    with bounded_work(FEW), pytest.raises(PromptError, match="The text has 1,000,000 characters"):
+        lm.chat_text("a" * 1_000_000)
+
+
+def test_there_is_a_limit_whatever_a_model_reads():
+    check_characters("Large", 10**9, 10**6, "a" * MOST_CHARACTERS)
+    with pytest.raises(PromptError, match=f"at most {MOST_CHARACTERS:,}: that many are cut into tokens at a time"):
+        check_characters("Large", 10**9, 10**6, "a" * MOST_CHARACTERS, "a")
