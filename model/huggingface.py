@@ -23,11 +23,10 @@ from model.capture import ROUNDING, NotCaptured, Recorder
 from model.chat_template import fill
 from model.configurations.description import describe
 from model.intervention import UNCHANGED, Intervention
-from model.lengths import check_characters
 from model.opened import open_model
-from model.pieces import longest_entry, marks_pairs, token_of, tokens_of
+from model.pieces import check_fits, marks_pairs, token_of, tokens_of
 from model.predictions import predictions
-from model.pretrained import Build, builder, fingerprint_of, quoted, read_tokenizer, short
+from model.pretrained import Build, builder, fingerprint_of, quoted, read_tokenizer
 from model.run import (
     LayerParameters,
     ModelInfo,
@@ -39,6 +38,7 @@ from model.run import (
     VisitorError,
 )
 from model.snapshot import snapshot
+from model.tokenizer_file import short
 
 _LOG = logging.getLogger("regard")
 _DENSE_BYTES = 1 << 30  # of weights in one run, for a class that cannot give queries and keys
@@ -66,7 +66,7 @@ def load(folder: Path, *, name: str, title: str, within: Sequence[Path] | None =
             build, judges = builder(held.path, judged.config, judged.shapes, title)
             kind = HuggingFaceClassifier if judges else HuggingFaceModel
             return kind(build, tokenizer, name=name, title=title, fingerprint=fingerprint_of(held.path))
-        except (VisitorError, MemoryError):
+        except (ModelNotAvailable, MemoryError):
             raise
         # each architecture fails in a way of its own; whatever is wrong, the visitor gets the sentence
         except Exception as error:
@@ -99,17 +99,11 @@ class HuggingFaceModel:
     # --- what the app asks ---
 
     def encode(self, text: str, second: str | None = None) -> tuple[Token, ...]:
-        """Cut a text into tokens; or two texts, for a model that reads pairs. An empty text has none.
-
-        Raises `PromptError` for one that cannot fit.
-        """
+        """Cut a text into tokens; or two texts, for a model that reads pairs. An empty text has none."""
         if not text:
             return ()
-        self._check_characters(text, second or "")
+        check_fits(self._tokenizer, self.info, text, second or "")
         return tokens_of(self._tokenizer, text, second)
-
-    def _check_characters(self, *texts: str) -> None:
-        check_characters(self._title, self.info.n_context, longest_entry(self._tokenizer), *texts)
 
     def token(self, id: int) -> Token:
         return token_of(self._tokenizer, id)
@@ -122,13 +116,13 @@ class HuggingFaceModel:
     def chat_text(self, text: str) -> str | None:
         """The text as one message of a chat, in the words this model was tuned on; None if it has no such template.
 
-        Raises `VisitorError` if the template cannot be filled, or the text is too long for it.
+        Raises `VisitorError` if it cannot be filled, or the text is too long.
         """
         template = getattr(self._tokenizer, "chat_template", None)
         template = template.get("default") if isinstance(template, dict) else template  # there can be several
         if not template:
             return None
-        self._check_characters(text)
+        check_fits(self._tokenizer, self.info, text)
         try:
             return fill(str(template), text, self._tokenizer.special_tokens_map)
         except ValueError as error:
@@ -141,14 +135,11 @@ class HuggingFaceModel:
         """What a target text begins with, before its first word; None for a model that writes none."""
         if not self.opened.pair:
             return None
-        generation = getattr(self.opened.transformer, "generation_config", None)
-        said = (
-            getattr(self.opened.config, "decoder_start_token_id", None),
-            getattr(generation, "decoder_start_token_id", None),
-            getattr(self.opened.config, "bos_token_id", None),
-            getattr(self.opened.config, "pad_token_id", None),
-        )
-        return next((self.token(id) for id in said if id is not None), None)
+        config, generation = self.opened.config, getattr(self.opened.transformer, "generation_config", None)
+        first = "decoder_start_token_id"
+        stated = [(config, first), (generation, first), (config, "bos_token_id"), (config, "pad_token_id")]
+        ids = (getattr(settings, name, None) for settings, name in stated)
+        return next((self.token(id) for id in ids if id is not None), None)
 
     def run(
         self, tokens: Sequence[Token], intervention: Intervention = UNCHANGED, source: Sequence[Token] = ()

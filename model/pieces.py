@@ -24,8 +24,10 @@ from weakref import WeakKeyDictionary
 
 import tokenizers
 
-from model.run import Token
+from model.lengths import check_characters
+from model.run import ModelInfo, PromptError, Token
 from model.tokenizer import byte_alphabet, check_encodable
+from model.tokenizer_file import as_an_exception, short
 
 if TYPE_CHECKING:  # it takes seconds to import, and whoever has a tokenizer has imported it
     from transformers import PreTrainedTokenizerFast
@@ -42,7 +44,7 @@ def tokens_of(tokenizer: "PreTrainedTokenizerFast", text: str, text_pair: str | 
     """Cut one text, or two, into tokens, with the special tokens that the tokenizer adds, and with its types.
 
     Names of special tokens in the text are read as these, as transformers does. Raises `PromptError` if the text holds
-    half of a character.
+    half of a character, or the tokenizer fails.
     """
     encoding, vocabulary = _encode(tokenizer, text, text_pair), _vocabulary(tokenizer)
     # once each: the library makes these lists anew whenever they are asked for
@@ -76,15 +78,22 @@ def token_of(tokenizer: "PreTrainedTokenizerFast", id: int) -> Token:
     return _vocabulary(tokenizer).token(id)
 
 
-def longest_entry(tokenizer: "PreTrainedTokenizerFast") -> int:
-    """The characters of the longest entry of its vocabulary (its bytes, where entries are written by bytes)."""
-    return _vocabulary(tokenizer).longest
+def check_fits(tokenizer: "PreTrainedTokenizerFast", info: ModelInfo, *texts: str) -> None:
+    """Raises `PromptError` for texts that by their characters alone cannot fit: see `model.lengths`."""
+    check_characters(info.title, info.n_context, _vocabulary(tokenizer).longest, *texts)
 
 
 def _encode(tokenizer: "PreTrainedTokenizerFast", text: str, text_pair: str | None) -> tokenizers.Encoding:
     for part in (text, text_pair or ""):
         check_encodable(part)
-    return _vocabulary(tokenizer).backend.encode(text, text_pair)
+    backend = _vocabulary(tokenizer).backend
+    try:
+        with as_an_exception():
+            return backend.encode(text, text_pair)
+    except Exception as error:  # a bare one: a word that is no entry, say, and no entry for the unknown
+        raise PromptError(
+            f"The model's tokenizer cannot cut this text ({short(error)}). Write it otherwise, or choose another model."
+        ) from error
 
 
 class _Vocabulary:
@@ -105,7 +114,7 @@ class _Vocabulary:
 
     @cached_property
     def longest(self) -> int:
-        """The characters of the longest entry."""
+        """The characters of the longest entry (its bytes, where entries are written by bytes)."""
         return max(map(len, self.backend.get_vocab()), default=0)
 
     @cached_property

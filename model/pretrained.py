@@ -15,7 +15,7 @@ from model.claims import Shapes, check_build
 from model.heads import readers
 from model.run import ModelNotAvailable
 from model.snapshot import Snapshot
-from model.tokenizer_file import as_an_exception, check_loaded
+from model.tokenizer_file import as_an_exception, check_loaded, short
 
 # while it builds a model, transformers exchanges functions of torch for the whole process: two at once break each other
 BUILDING = threading.Lock()
@@ -147,14 +147,6 @@ def fingerprint_of(folder: Path) -> str:
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()[:16]
-
-
-def short(error: BaseException) -> str:
-    """What an error says, in one line; of one that points to where a visitor does not see, what it is."""
-    said = " ".join(str(error).split())
-    if not said or re.search(r"\b(above|below|log|logs|logged|warning)\b", said):
-        return type(error).__name__
-    return said[:160].rstrip(".")
 
 
 def quoted(error: BaseException) -> str:

@@ -153,3 +153,11 @@ def as_an_exception() -> Iterator[None]:
         if type(error).__name__ != "PanicException":
             raise
         raise ValueError(" ".join(str(error).split()) or "it panics") from error
+
+
+def short(error: BaseException) -> str:
+    """What an error says, in one line; of one that points to where a visitor does not see, what it is."""
+    said = " ".join(str(error).split())
+    if not said or re.search(r"\b(above|below|log|logs|logged|warning)\b", said):
+        return type(error).__name__
+    return said[:160].rstrip(".")

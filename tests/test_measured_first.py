@@ -1,5 +1,7 @@
 """A text is measured before it is cut into tokens: what cannot fit costs no time."""
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -64,3 +66,19 @@ def test_there_is_a_limit_whatever_a_model_reads():
     check_characters("Large", 10**9, 10**6, "a" * MOST_CHARACTERS)
     with pytest.raises(PromptError, match=f"at most {MOST_CHARACTERS:,}: that many are cut into tokens at a time"):
         check_characters("Large", 10**9, 10**6, "a" * MOST_CHARACTERS, "a")
+
+
+def test_a_tokenizer_that_fails_says_so(folders, tmp_path):
+    """Words that are no entry, and no entry for what is unknown: the library raises an error without a class."""
+    folder = shutil.copytree(folders / "decoder", tmp_path / "decoder")
+    stated = json.loads((folder / "tokenizer.json").read_text())
+    known = {entry["content"]: entry["id"] for entry in stated["added_tokens"]}
+    stated |= {
+        "model": {"type": "WordLevel", "vocab": known | {"a": len(known), "b": len(known) + 1}, "unk_token": "nothing"}
+    }
+    stated |= {"normalizer": None, "pre_tokenizer": {"type": "WhitespaceSplit"}, "post_processor": None}
+    (folder / "tokenizer.json").write_text(json.dumps(stated | {"decoder": None}))
+    lm = load(folder, name="decoder", title="Tiny")
+    assert [token.label for token in lm.encode("a a")] == ["a", "␣a"]
+    with pytest.raises(PromptError, match=r"tokenizer cannot cut this text \(WordLevel error.*\)\. Write it otherwise"):
+        lm.encode("a c")

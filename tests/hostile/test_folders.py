@@ -1,5 +1,5 @@
-"""Generated folders: each is read, or refused in a sentence; nothing outside is opened, nothing runs, no memory is taken
-by a claim."""
+"""Generated folders: each is read, or refused in a sentence; nothing outside is opened, nothing runs, and a claim takes
+no memory."""
 
 import shutil
 import sys

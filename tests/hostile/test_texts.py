@@ -3,6 +3,8 @@
 import itertools
 import time
 
+import pytest
+
 from tests.hostile.conftest import INPUTS
 from tests.hostile.pages import PAGES, faults
 from tests.hostile.strings import as_sent, texts
@@ -36,3 +38,18 @@ def test_no_text_breaks_a_page_or_becomes_markup(open_page, capsys):
         assert app.title, (page, text)
     with capsys.disabled():
         print(f"\n{i + 1} texts; the dearest answer took {slowest[0]:.1f} s of the processor: {slowest[1]}")
+
+
+HUGE = "the cat sat on the mat. " * 50_000
+BOXES = [("text", page, {}) for page in PAGES if page != "model"]  # which reads no text
+BOXES += [("target", "translation", {}), ("second", "understanding", {"section": "similarity"})]
+
+
+@pytest.mark.parametrize(("box", "page", "choices"), BOXES)
+def test_a_text_that_is_too_long_is_told_so(open_page, box, page, choices):
+    app = open_page(page, **choices)
+    app.text_area(key=box).set_value(HUGE).run()
+    assert faults(app) == [] and app.title
+    assert any(f"The text has {len(HUGE):,} characters" in said.value for said in app.warning)
+    app.text_area(key=box).set_value("The cat sat.").run()
+    assert faults(app) == [] and not app.warning
