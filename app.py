@@ -4,12 +4,12 @@ import streamlit as st
 
 from viz import guard
 from viz.components.theme_watch import theme_watch
-from viz.ui import provenance, session, sidebar
+from viz.ui import links, provenance, session, sidebar
 
 st.set_page_config(page_title="Regard", page_icon="👁", layout="wide")
 # the frame's own air: Streamlit leaves 6rem above every page
 st.html("<style>.stMainBlockContainer { padding-top: 4rem; } </style>")
-session.remember_link()
+links.remember_link()
 page = st.navigation(
     {
         "": [
@@ -38,7 +38,7 @@ with notice:
     guard.tell_untold()
 with guard.part():
     sidebar.choose()
-    session.keep_link()
+    links.keep_link()
 summary = st.sidebar.empty()
 with guard.part():
     with content:
@@ -47,6 +47,6 @@ with guard.part():
         provenance.card(page.url_path)
 with guard.part():
     sidebar.summarise(summary)
-    if sentences := session.dropped_from_link():
+    if sentences := links.dropped_from_link():
         notice.info("  \n".join(sentences))
 theme_watch()

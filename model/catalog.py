@@ -6,11 +6,14 @@ A name is what an address carries: "story" for a built-in model, else "package:�
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from model import checkpoint, gguf, sources
 from model.checkpoint import Cost
+from model.memory import memory_available
 from model.run import LanguageModel, ModelNotAvailable
 from model.sources import Allowed, Entry, Hub, HuggingFaceHub
 
@@ -19,8 +22,8 @@ DEFAULT = "story"
 BUILT_IN = "built in"
 NOTHING_ELSE = Allowed()
 
-# transformers changes torch's defaults for the whole process while it builds a model: two at once break each other
-_LOADING = threading.Lock()
+_turn = threading.Condition()
+_loading: list[int] = []  # bytes that the models being loaded now will take
 
 Loader = Callable[..., LanguageModel]  # (folder, *, name, title, within)
 
@@ -96,14 +99,16 @@ def load(
     entry = find(name, allowed, weights)
     if entry.source == BUILT_IN:
         return _class_of(entry)(Path(entry.where))
-    with _LOADING:
-        folder, within = _folder(entry, hub)
-        if folder is None:
-            raise ModelNotAvailable(
-                f"“{entry.where}” is not on this machine yet. Download it first: in the sidebar, open “Use a model of "
-                "your own”, type its id and press Load."
-            )
-        checkpoint.cost_of(folder, within).check(entry.title)
+    folder, within = _folder(entry, hub)
+    if folder is None:
+        raise ModelNotAvailable(
+            f"“{entry.where}” is not on this machine yet. Download it first: in the sidebar, open “Use a model of "
+            "your own”, type its id and press Load."
+        )
+    cost = checkpoint.cost_of(folder, within)
+    cost.check(entry.title)
+    with _room_for(cost.needed):
+        replace(cost, available=memory_available()).check(entry.title)
         if file := checkpoint.gguf_file(folder):
             folder, within = gguf.converted(file, within=within), None
         if loader is None:
@@ -114,6 +119,29 @@ def load(
             raise ModelNotAvailable(
                 f"{entry.title} does not fit: the memory ran out while it was loaded. Choose a smaller model."
             ) from error
+
+
+@contextmanager
+def _room_for(needed: int) -> Iterator[None]:
+    """Models are loaded side by side, as many as fit: two that were each judged to fit alone might not.
+
+    One that does not fit beside those being loaded waits until they are there.
+    """
+    with _turn:
+        _turn.wait_for(lambda: _fits_beside(needed))
+        _loading.append(needed)
+    try:
+        yield
+    finally:
+        with _turn:
+            _loading.remove(needed)
+            _turn.notify_all()
+
+
+def _fits_beside(needed: int) -> bool:
+    """Alone, a model always does: `Cost.check` has said so. What the others have taken already counts twice."""
+    free = memory_available()
+    return not _loading or free is None or sum(_loading) + needed + checkpoint.ROOM_TO_RUN <= free
 
 
 def _built_in(weights: Path) -> list[Entry]:

@@ -3,7 +3,6 @@
 No weights are loaded, nothing is unpickled, no code that comes with a checkpoint is run.
 """
 
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from model import claims, foreign, gguf, shipped, tokenizer_file
 from model.claims import Shapes
 from model.configurations.description import is_encoder_alone
+from model.memory import memory_available
 from model.run import ModelNotAvailable
 from model.snapshot import INDEX, Snapshot, damaged, snapshot
 
@@ -314,49 +314,6 @@ def _check_tokenizer(held: Snapshot, config: Any, shapes: Shapes) -> None:
             f"The tokenizer in “{folder}” disagrees with the weights: it has {n_entry:,} entries, the embedding "
             f"{max(rows):,} rows. The files belong to different models: download them again."
         )
-
-
-def memory_available(proc: Path = Path("/proc"), cgroup: Path = Path("/sys/fs/cgroup")) -> int | None:
-    """Bytes that can be had now: what the kernel counts as available, or less where a container sets a limit.
-
-    Where there is no /proc (macOS) it is the whole memory; None where that is unknown too (Windows).
-    """
-    try:
-        free = re.search(r"MemAvailable:\s+(\d+) kB", (proc / "meminfo").read_text())
-    except OSError:
-        free = None
-    if free is None:
-        try:
-            return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-        except (AttributeError, ValueError, OSError):
-            return None
-    return max(0, min([int(free[1]) * 1024, *_left_by_cgroups(proc, cgroup)]))
-
-
-def _left_by_cgroups(proc: Path, cgroup: Path) -> list[int]:
-    """What each limit around this process leaves, file cache not counted."""
-    left = []
-    try:
-        lines = (proc / "self/cgroup").read_text().splitlines()
-    except OSError:
-        return left
-    for line in lines:
-        _, controllers, path = line.split(":", 2)
-        if controllers not in ("", "memory"):
-            continue
-        top = cgroup / controllers
-        names = ("memory.limit_in_bytes", "memory.usage_in_bytes") if controllers else ("memory.max", "memory.current")
-        here = top / path.lstrip("/")
-        # a container often sees its own group as the top, whatever path it is told
-        for folder in {here, *here.parents, top}:
-            try:
-                limit, used = ((folder / name).read_text().strip() for name in names)
-                cache = re.search(r"^(?:total_)?inactive_file (\d+)$", (folder / "memory.stat").read_text(), re.M)
-                if limit != "max":
-                    left.append(int(limit) - int(used) + (int(cache[1]) if cache else 0))
-            except (OSError, ValueError):
-                continue
-    return left
 
 
 def _reason(error: Exception) -> str:

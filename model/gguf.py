@@ -12,7 +12,6 @@ import shutil
 import struct
 import sys
 import tempfile
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
@@ -21,8 +20,6 @@ from typing import BinaryIO
 
 from model.run import ModelNotAvailable
 from model.snapshot import snapshot
-
-_CONVERTING = threading.Lock()
 
 _FORMATS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _TEXT, _ARRAY = 8, 9
@@ -138,11 +135,9 @@ def converted(path: Path, cache: Path | None = None, within: Sequence[Path] | No
     target.parent.mkdir(parents=True, exist_ok=True)
     making = Path(tempfile.mkdtemp(prefix=f"{target.name}.", dir=target.parent))
     try:
-        with _CONVERTING:  # transformers cannot build two models at once in one process
-            if not target.is_dir():
-                with snapshot(path.parent, within, (path.name,)) as held:
-                    _convert(held.path / path.name, making)
-                making.replace(target)
+        with snapshot(path.parent, within, (path.name,)) as held:
+            _convert(held.path / path.name, making)
+        making.replace(target)
     except OSError as error:
         if not target.is_dir():  # another was faster
             raise ModelNotAvailable(f"{path.name} cannot be converted into “{target.parent}”: {error}.") from error
@@ -155,13 +150,17 @@ def _convert(path: Path, folder: Path) -> None:
     import torch
     import transformers
 
+    from model.pretrained import BUILDING
+
     options = {"gguf_file": path.name, "local_files_only": True}
+    causal = transformers.AutoModelForCausalLM
     # newer versions leave the weights packed unless told otherwise
     packing = getattr(transformers, "GgufConfig", None)
     unpack = {"quantization_config": packing(dequantize=True)} if packing else {}
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(path.parent, **options)
-        lm = transformers.AutoModelForCausalLM.from_pretrained(path.parent, dtype=torch.float32, **unpack, **options)
+        with BUILDING:
+            lm = causal.from_pretrained(path.parent, dtype=torch.float32, **unpack, **options)
     except OSError:
         raise
     except Exception as error:  # an architecture that its reader does not know, a tensor it cannot unpack

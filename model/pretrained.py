@@ -18,6 +18,7 @@ from model.snapshot import Snapshot
 from model.tokenizer_file import as_an_exception, check_loaded, short
 
 # while it builds a model, transformers exchanges functions of torch for the whole process: two at once break each other
+# (all else of a load goes on beside others'; a slow disk holds nobody up: `fingerprint_of` has read the files before)
 BUILDING = threading.Lock()
 
 Build = Callable[[str], Any]  # attn_implementation -> a PreTrainedModel with its weights

@@ -23,6 +23,10 @@ def load_torch() -> None:
 
 
 def settle() -> None:
-    """After imports and a model: none of that is ever garbage, so keep it out of later collections."""
+    """After imports and a model: what is there now stays, so keep it out of later collections.
+
+    A model that went since the last time, and sessions that ended, are garbage by now: they are looked through again.
+    """
+    gc.unfreeze()
     gc.collect()
     gc.freeze()

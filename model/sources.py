@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Protocol
 
 from model import foreign
-from model.checkpoint import ROOM_TO_RUN, memory_available, size, weight_files
+from model.checkpoint import ROOM_TO_RUN, size, weight_files
+from model.memory import memory_available
 from model.run import ModelNotAvailable
 from model.snapshot import INDEX, listing, snapshot
 

@@ -13,7 +13,7 @@ from viz.figures import theme
 from viz.figures.numbers import how_far, percent
 from viz.guard import handler
 from viz.plain import plain
-from viz.ui import session
+from viz.ui import cache, session
 from viz.ui.pictures import caption, twin
 from viz.ui.prose import check, quoted
 from viz.ui.session import RunKey
@@ -172,7 +172,7 @@ def ask_in_turn(run: ModelRun, blanks: list[int]) -> InTurn | None:
         return None
 
 
-@st.cache_resource(show_spinner="Hiding one token after another …", max_entries=32, hash_funcs={RunKey: repr})
+@cache.kept(spinner="Hiding one token after another …")
 def in_turn_of(run_key: RunKey) -> InTurn:
     lm = session.language_model(run_key.model)
     return guess_in_turn(lm, session.run_of(run_key).tokens, lm.mask_token())

@@ -22,7 +22,7 @@ from viz.figures import theme
 from viz.figures.numbers import percent
 from viz.guard import section
 from viz.plain import plain
-from viz.ui import provenance, session
+from viz.ui import cache, provenance, session
 from viz.ui.pictures import caption, twin
 from viz.ui.prose import check, quoted
 from viz.ui.session import RunKey
@@ -79,7 +79,7 @@ class Judgement:
         return self.labels[1 - self.label] if len(self.labels) == 2 else "the others"
 
 
-@st.cache_resource(show_spinner="Hiding one token after another …", max_entries=64)
+@cache.kept(spinner="Hiding one token after another …")
 def judgement(model: str, text: str) -> Judgement:
     """Raises as `session.run_of` does."""
     lm, run = session.language_model(model), session.run_of(RunKey(model, text))

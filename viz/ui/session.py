@@ -1,15 +1,14 @@
-"""What a visitor's session holds: the model, the text, the run. The only caches are here.
+"""What a visitor's session holds: the model, the text, the run.
 
-Runs are shared by all visitors, read-only, and found again by a `RunKey`.
+Runs are shared by all visitors, read-only, and found again by a `RunKey`; `viz.ui.cache` keeps them.
 The visitor's own choices live in st.session_state under the names in `LINKED`, each bound to the URL by its widget.
 """
 
-import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import streamlit as st
-from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from model import catalog, serving, sources
 from model.attention import Overview, pooled_overview
@@ -22,8 +21,7 @@ from model.reading import Reading, Rule, read_attention
 from model.run import LanguageModel, ModelNotAvailable, ModelRun, PromptError, Token, VisitorError
 from model.sources import Allowed, Entry, HuggingFaceHub, Listing
 from model.units import Units, second_text, text_gap, units_of
-from viz.plain import plain
-from viz.ui.prose import quoted
+from viz.ui import cache
 
 EXAMPLES = (
     "The cat sat on the mat",
@@ -32,8 +30,6 @@ EXAMPLES = (
     "When Mary and John went to the store, John gave a drink to",
     "The dog barked at the cat. The dog barked at the",
 )
-# of a link, in characters and choices: Streamlit ignores all of a longer one, and says nothing
-LONGEST_LINK, MOST_CHOICES = 512 * 1024, 1000
 # pages that are about one family of models, and the built-in model that reads there if the chosen one is of another
 READ_BY = {
     "generation": ("decoder", "story"),
@@ -69,10 +65,12 @@ LINKED = (
 )
 
 
-@st.cache_resource(show_spinner="Loading the model …", max_entries=6)
+@cache.kept(cache.MODELS, spinner="Loading the model …", size=cache.model_size)
 def language_model(name: str) -> LanguageModel:
-    """Raises `ModelNotAvailable`. The least recently used model goes."""
+    """Raises `ModelNotAvailable`."""
     serving.load_torch()
+    with suppress(ModelNotAvailable):  # loading it says why
+        cache.make_room(cost_of(name).needed)
     lm = catalog.load(name, allowed=allowed())
     serving.settle()
     return lm
@@ -83,7 +81,7 @@ def allowed() -> Allowed:
     return Allowed.by_operator(st.get_option("server.address"))
 
 
-@st.cache_resource(ttl=60, show_spinner=False)
+@cache.kept(seconds=60)
 def models_here() -> tuple[Entry, ...]:
     """What can be chosen without typing anything."""
     return catalog.available()
@@ -103,17 +101,18 @@ def models_offered() -> list[Entry]:
     return [*models_here(), *(entry for entry in own if entry not in models_here())]
 
 
-@st.cache_resource(ttl=20, max_entries=16, show_spinner=False)
+@cache.kept(seconds=20)
 def cost_of(name: str) -> Cost:
     """What a model on this machine takes. Raises `ModelNotAvailable`."""
     entry = catalog.find(name, allowed())
     cost = catalog.cost(entry)
     if cost is None:
         raise ModelNotAvailable(f"“{entry.where}” is not on this machine yet.")
-    return cost
+    # what is kept of others' goes for it
+    return replace(cost, available=cost.available and cost.available + cache.held())
 
 
-@st.cache_resource(ttl=300, max_entries=16, show_spinner="Asking the hub …")
+@cache.kept(seconds=300, spinner="Asking the hub …")
 def hub_listing(id: str) -> Listing:
     """What the hub has of a model. Raises `ModelNotAvailable`."""
     return sources.hub_listing(id, HuggingFaceHub())
@@ -147,7 +146,7 @@ class RunKey:
         return not self.target and self.target_ids is None
 
 
-@st.cache_resource(show_spinner=False, max_entries=24, hash_funcs={RunKey: repr})
+@cache.kept()
 def run_of(run_key: RunKey) -> ModelRun:
     """Raises `PromptError`, `ModelNotAvailable`."""
     lm = language_model(run_key.model)
@@ -194,7 +193,7 @@ def can_search(lm: LanguageModel) -> bool:
     return hasattr(lm, "beam_search")
 
 
-@st.cache_resource(show_spinner=False, max_entries=128, hash_funcs={RunKey: repr})
+@cache.kept()
 def recomputed(run_key: RunKey, layer: int) -> float:
     """How far a layer done again by hand is from what the model computed: see `LanguageModel.recompute_layer`.
 
@@ -203,13 +202,13 @@ def recomputed(run_key: RunKey, layer: int) -> float:
     return language_model(run_key.model).recompute_layer(run_of(run_key), layer)
 
 
-@st.cache_resource(show_spinner=False, max_entries=32, hash_funcs={RunKey: repr})
+@cache.kept()
 def overview_of(run_key: RunKey, kind: str = "self") -> Overview:
     """All heads of one kind of attention of a run, pooled to at most 64 x 64 each."""
     return pooled_overview(run_of(run_key).layers(kind))
 
 
-@st.cache_resource(show_spinner=False, max_entries=64, hash_funcs={RunKey: repr, Rule: repr})
+@cache.kept()
 def reading_of(run_key: RunKey, rule: Rule) -> Reading:
     """A run's attention, read by a rule: see `model.reading`."""
     run = run_of(run_key)
@@ -218,7 +217,7 @@ def reading_of(run_key: RunKey, rule: Rule) -> Reading:
     return read_attention(run.layers(rule.of), run.sides(rule.of)[1], units, rule, second, key_units)
 
 
-@st.cache_resource(show_spinner="Searching …", max_entries=32, hash_funcs={RunKey: repr})
+@cache.kept(spinner="Searching …")
 def beam_of(run_key: RunKey, width: int, length_penalty: float) -> Beam:
     """What a beam search makes of a run's source, by a model that can search. Raises `PromptError`."""
     lm = language_model(run_key.model)
@@ -229,7 +228,7 @@ def beam_of(run_key: RunKey, width: int, length_penalty: float) -> Beam:
 SIDES = {"self": ("text", "text"), "encoder": ("source", "source"), "cross": ("text", "source")}
 
 
-@st.cache_resource(show_spinner=False, max_entries=64, hash_funcs={RunKey: repr})
+@cache.kept()
 def units_in(run_key: RunKey, kind: str, side: str = "text") -> Units:
     """A run's tokens, or those of its source, taken together: see `model.units`."""
     run = run_of(run_key)
@@ -356,54 +355,3 @@ def read_tokens(ids: Sequence[int]) -> None:
     text = written_text(map(current_model().token, ids))
     # a point also behind the last: no tokens are something else than nothing said
     st.session_state.next_target, st.session_state.next_target_ids = text, "".join(f"{id}." for id in ids) or "."
-
-
-def remember_link() -> None:
-    """Keep what the URL asked for when the session began, before any widget drops a value."""
-    if "asked" not in st.session_state:
-        st.session_state.asked = {name: st.query_params[name] for name in LINKED if name in st.query_params}
-        st.session_state.pinned = "token" in st.session_state.asked  # in the token graph
-        query = get_script_run_ctx().query_string
-        st.session_state.link_size = (len(query), query.count("&") + 1)
-        ids = st.session_state.asked.get("target_ids", "")
-        st.session_state.target_ids = ids if re.fullmatch(r"(\d{1,7}\.){1,1000}|\.", ids) else ""
-
-
-def keep_link() -> None:
-    """Put what no widget holds into the address."""
-    ids = st.session_state.target_ids
-    if ids and st.query_params.get("target_ids") != ids:
-        st.query_params["target_ids"] = ids
-    elif not ids and "target_ids" in st.query_params:
-        del st.query_params["target_ids"]
-
-
-def dropped_from_link() -> list[str]:
-    """One sentence, as Markdown, for each value of the link that the first page's widgets refused; told once."""
-    state = st.session_state
-    asked, state.asked = state.asked, {}
-    (length, n_choice), state.link_size = state.link_size, (0, 0)
-    said = []
-    if (length > LONGEST_LINK or n_choice > MOST_CHOICES) and not st.query_params:
-        said.append(
-            f"The link was not read: it has {length:,} characters (choices: {n_choice:,}), and at most "
-            f"{LONGEST_LINK:,} characters and {MOST_CHOICES:,} choices can be. Paste a long text into the sidebar "
-            "instead."
-        )
-    for name, wanted in asked.items():
-        if name not in state or _same(state[name], wanted):
-            continue
-        why = "does not exist here" if name != "model" or "refused" not in state else "cannot be shown here"
-        because = f" {plain(state.refused)}" if why == "cannot be shown here" else ""
-        short = wanted if len(wanted) <= 80 else f"{wanted[:80]}…"
-        shown = plain(state[name]) or "nothing"
-        said.append(f"The link asked for {name} {quoted(short)}, which {why}: showing {shown}.{because}")
-    return said
-
-
-def _same(value: object, wanted: str) -> bool:
-    """Whether a widget took what a link says: a switch is true in a link, and 0.10 is 0.1."""
-    try:
-        return float(wanted) == float(value)
-    except (TypeError, ValueError):
-        return str(value).lower() == wanted.lower()

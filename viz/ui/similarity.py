@@ -15,7 +15,7 @@ from viz.figures.attention import is_clickable
 from viz.figures.numbers import how_far
 from viz.figures.understanding import cosine_strip, token_cosines
 from viz.guard import handler, section
-from viz.ui import controls, session
+from viz.ui import cache, controls, session
 from viz.ui.pictures import caption, clicked, picture
 from viz.ui.prose import check, quoted
 from viz.ui.session import RunKey
@@ -177,7 +177,7 @@ class Reference:
     said: tuple[list[str], list[str]]  # the pairs of both, in words
 
 
-@st.cache_resource(show_spinner="Reading sentences to compare with …", max_entries=8)
+@cache.kept(spinner="Reading sentences to compare with …")
 def reference_vectors(model: str) -> np.ndarray:
     """(L + 1, 2 N, D): the mean vector of each text of PAIRS, in each layer. Raises as `session.run_of` does."""
     lm = session.language_model(model)

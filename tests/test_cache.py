@@ -1,0 +1,356 @@
+"""What is kept for the next who asks: at most so many bytes, computed once, and nobody waits for what they did not ask
+for.
+"""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from model import memory
+from model.run import ModelNotAvailable, PromptError
+from viz.ui import cache, session
+from viz.ui.cache import Store, kept
+
+KIB = 1024
+
+
+class Counted:
+    """A function that is kept: how often it is called, and with what; it returns so many KiB."""
+
+    def __init__(self, store: Store, **options):
+        self.calls = []
+        self.ask = kept(store, **options)(self._call)
+
+    def _call(self, name: str, kib: int = 1) -> np.ndarray:
+        self.calls.append(name)
+        return np.zeros(kib * KIB, np.uint8)
+
+
+def store_of(kib: int, **options) -> Store:
+    return Store(lambda: kib * KIB, **options)
+
+
+# the bound
+
+
+def test_what_was_used_longest_ago_goes_first():
+    counted = Counted(store_of(10))
+    for name in ("a", "b", "a", "c"):
+        counted.ask(name, 4)
+    assert counted.calls == ["a", "b", "c"]
+    counted.ask("a", 4)  # used after b, which made room for c
+    counted.ask("b", 4)
+    assert counted.calls == ["a", "b", "c", "b"]
+
+
+def test_the_bound_holds_after_every_one_of_many():
+    store = store_of(100)
+    counted, draw = Counted(store), np.random.default_rng(0)
+    most = 0
+    for i in range(500):
+        counted.ask(f"{i}", int(draw.integers(1, 30)))
+        most = max(most, store.held)
+        assert store.held <= 100 * KIB and len(store) > 0
+    assert most > 70 * KIB and store.held == sum(entry.n_byte for entry in store._entries.values())
+
+
+def test_what_is_larger_than_the_bound_is_given_out_and_pushes_nothing_out():
+    store = store_of(10)
+    counted = Counted(store)
+    counted.ask("small")
+    for _ in range(2):
+        assert counted.ask("large", 20).nbytes == 20 * KIB
+    counted.ask("small")
+    assert counted.calls == ["small", "large", "large"] and len(store) == 1
+
+
+def test_a_model_larger_than_the_bound_is_kept_alone():
+    """It would be loaded again for every click otherwise."""
+    store = store_of(10, keeps_one=True)
+    counted = Counted(store)
+    for name, kib in (("small", 1), ("large", 20), ("large", 20), ("small", 1)):
+        counted.ask(name, kib)
+    assert counted.calls == ["small", "large", "small"] and len(store) == 1
+
+
+def test_a_key_counts_too():
+    """What a visitor pastes is kept with what comes of it."""
+    store = store_of(10)
+    counted = Counted(store)
+    counted.ask("x" * 8 * KIB)
+    assert store.held > 9 * KIB
+    counted.ask("y" * 20 * KIB)
+    assert store.held < 10 * KIB and len(store) == 1
+
+
+def test_what_is_too_old_is_computed_again():
+    store = store_of(10)
+    fresh, old = Counted(store, seconds=1000), Counted(store, seconds=0)
+    for counted in (fresh, old):
+        counted.ask("a")
+        counted.ask("a")
+    assert (len(fresh.calls), len(old.calls), len(store)) == (1, 2, 2)
+
+
+def test_clearing_one_function_leaves_the_others():
+    store = store_of(10)
+    one, other = Counted(store), Counted(store)
+    one.ask("a")
+    other.ask("a")
+    one.ask.clear()
+    assert len(store) == 1 and 0 < store.held < 2 * KIB
+    one.ask("a")
+    other.ask("a")
+    assert (len(one.calls), len(other.calls)) == (2, 1)
+
+
+def test_shrinking_says_what_went():
+    gone = []
+    store = store_of(10, after_drop=lambda: gone.append(store.held))
+    counted = Counted(store)
+    for name in "abc":
+        counted.ask(name, 2)
+    store.shrink(5 * KIB)
+    assert len(store) == 2 and len(gone) == 1
+    store.shrink(0)
+    assert store.held == 0 and gone[-1] == 0
+
+
+def test_equal_arguments_are_the_same_however_they_are_given():
+    counted = Counted(store_of(10))
+    for asked in ((("a", 1), {}), (("a",), {}), ((), {"name": "a"}), (("a",), {"kib": 1})):
+        counted.ask(*asked[0], **asked[1])
+    assert counted.calls == ["a"]
+    counted.ask("a", 2)
+    assert counted.calls == ["a", "a"]
+
+
+# at once
+
+
+def test_two_who_ask_for_the_same_wait_for_one_computation():
+    store, begun, goes_on = store_of(10), threading.Event(), threading.Event()
+    calls = []
+
+    @kept(store)
+    def slow(name: str) -> object:
+        calls.append(name)
+        begun.set()
+        assert goes_on.wait(60)
+        return object()
+
+    with ThreadPoolExecutor(3) as pool:
+        asked = [pool.submit(slow, "a")]
+        assert begun.wait(60)
+        asked += [pool.submit(slow, "a") for _ in range(2)]
+        goes_on.set()
+        assert len({id(one.result()) for one in asked}) == 1
+    assert calls == ["a"]
+
+
+def test_nobody_waits_for_what_another_asked_for():
+    store, begun, goes_on = store_of(10), threading.Event(), threading.Event()
+
+    @kept(store)
+    def sometimes_slow(name: str) -> str:
+        if name == "slow":
+            begun.set()
+            assert goes_on.wait(60)
+        return name.upper()
+
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(sometimes_slow, "slow")
+        assert begun.wait(60)
+        assert sometimes_slow("quick") == "QUICK" and sometimes_slow("quick") == "QUICK"
+        assert len(store) == 1 and not slow.done()
+        goes_on.set()
+        assert slow.result() == "SLOW"
+
+
+def test_an_error_is_told_to_all_who_wait_and_not_kept():
+    begun, goes_on = threading.Event(), threading.Event()
+    calls = []
+
+    @kept(store_of(10))
+    def refuses(name: str) -> str:
+        calls.append(name)
+        begun.set()
+        assert goes_on.wait(60)
+        if len(calls) == 1:
+            raise PromptError("no")
+        return name
+
+    def asks() -> object:
+        try:
+            return refuses("a")
+        except PromptError as error:
+            return error
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(asks)
+        assert begun.wait(60)
+        second = pool.submit(asks)
+        goes_on.set()
+        first, second = first.result(), second.result()
+    assert isinstance(first, PromptError)
+    # the second came before or after the end: it was told the same, or asked anew
+    assert (second is first and calls == ["a"]) or (second == "a" and calls == ["a", "a"])
+    assert refuses("a") == "a" and refuses("a") == "a" and calls == ["a", "a"]
+
+
+def test_one_who_is_stopped_leaves_the_work_to_the_next():
+    """Streamlit ends a script that is not wanted any more by an exception that is no `Exception`."""
+
+    class Stopped(BaseException):
+        pass
+
+    begun, goes_on = threading.Event(), threading.Event()
+    calls = []
+
+    @kept(store_of(10))
+    def computed(name: str) -> str:
+        calls.append(name)
+        if len(calls) == 1:
+            begun.set()
+            assert goes_on.wait(60)
+            raise Stopped
+        return name
+
+    def first() -> None:
+        with pytest.raises(Stopped):
+            computed("a")
+
+    with ThreadPoolExecutor(2) as pool:
+        stopped = pool.submit(first)
+        assert begun.wait(60)
+        waits = pool.submit(computed, "a")
+        goes_on.set()
+        stopped.result()
+        assert waits.result() == "a" and calls == ["a", "a"]
+
+
+def test_one_who_waits_may_go_on_to_something_else(monkeypatch):
+    """Else a click would wait for another visitor's model."""
+
+    class Gone(BaseException):
+        pass
+
+    def leave() -> None:
+        raise Gone
+
+    begun, goes_on = threading.Event(), threading.Event()
+
+    @kept(store_of(10))
+    def slow(name: str) -> str:
+        begun.set()
+        assert goes_on.wait(60)
+        return name
+
+    @kept(store_of(10))
+    def around(name: str) -> str:
+        return slow(name) + "!"
+
+    with ThreadPoolExecutor(2) as pool:
+        working = pool.submit(slow, "a")
+        assert begun.wait(60)
+        monkeypatch.setattr(cache, "get_script_run_ctx", lambda **_: SimpleNamespace(yield_check=leave))
+        with pytest.raises(Gone):
+            slow("a")
+        within = pool.submit(around, "a")  # others may wait for this one: it stays
+        goes_on.set()
+        assert working.result() == "a" and within.result() == "a!"
+
+
+def test_a_bound_that_cannot_be_read_leaves_nobody_waiting(monkeypatch):
+    monkeypatch.setenv("REGARD_MEMORY", "much")
+    counted = Counted(Store(cache.bound))
+    for _ in range(2):
+        with pytest.raises(ValueError, match=r"“much” is no number of gigabytes"):
+            counted.ask("a")
+    monkeypatch.setenv("REGARD_MEMORY", "1")
+    counted.ask("a")
+    assert len(counted.calls) == 3
+
+
+# how much that is
+
+
+def test_the_bound_is_half_the_machine_unless_told_otherwise(monkeypatch):
+    monkeypatch.delenv("REGARD_MEMORY", raising=False)
+    half = (memory.memory_in_all() or cache.UNKNOWN) / 2
+    assert cache.bound() == int(half)
+    assert cache.MODELS.bound() + cache.RESULTS.bound() == cache.bound()
+    monkeypatch.setenv("REGARD_MEMORY", "1.5")
+    assert cache.bound() == 1_500_000_000 and cache.RESULTS.bound() == 750_000_000
+    for wrong in ("0", "-1", "nan", "inf", "4 GB"):
+        with pytest.raises(ValueError, match="no number of gigabytes"):
+            cache.in_bytes(wrong)
+
+
+@pytest.fixture
+def stores(monkeypatch, story):
+    """Both stores, empty; each with room for one of our smaller models."""
+    stores = Store(lambda: cache.model_size(story) * 3 // 2, keeps_one=True), store_of(300)
+    for name, store in zip(("MODELS", "RESULTS"), stores, strict=True):
+        monkeypatch.setattr(cache, name, store)
+    return stores
+
+
+def test_before_a_model_comes_what_it_pushes_out_goes(stores, story):
+    models, results = stores
+    models.get("story", lambda: story, cache.model_size)
+    Counted(results).ask("a")
+    cache.make_room(cache.model_size(story) // 4)
+    assert len(models) == 1
+    cache.make_room(cache.model_size(story))
+    assert len(models) == 0 and len(results) == 1
+
+
+def test_what_is_kept_makes_way_for_a_model_that_fits_without_it_and_only_then(stores, story, monkeypatch):
+    models, results = stores
+    models.get("story", lambda: story, cache.model_size)
+    Counted(results).ask("a")
+    free, needed = 2 * cache.ROOM_TO_RUN, 2 * cache.ROOM_TO_RUN
+    monkeypatch.setattr(cache, "memory_available", lambda: free)
+    monkeypatch.setattr(models, "bound", lambda: 10 * cache.ROOM_TO_RUN)
+    cache.make_room(needed)
+    assert len(models) == len(results) == 1  # it would not fit all the same
+    free += cache.ROOM_TO_RUN - cache.held() // 2
+    cache.make_room(needed)
+    assert cache.held() == 0
+
+
+def test_a_model_counts_as_its_parameters_and_its_vocabulary(story):
+    held = sum(parameter.nbytes for parameter in story.transformer.parameters())
+    assert held < cache.model_size(story) < 1.5 * held
+
+
+# what the app keeps
+
+
+def test_a_stream_of_texts_stays_within_the_bound(monkeypatch):
+    """Runs and all that is made of them; the largest things a visitor can ask for."""
+    store = cache.RESULTS
+    store.shrink(0)
+    monkeypatch.setattr(store, "bound", lambda: 2_000 * KIB)
+    most, rule = 0, session.Rule(((0, 0), (1, 1)))
+    for i in range(40):
+        key = session.RunKey("story", f"{i}: the cat sat on the mat and the dog saw it " * (1 + i % 5))
+        run = session.run_of(key)
+        session.overview_of(key), session.reading_of(key, rule), session.units_in(key, "words")
+        most = max(most, store.held)
+        assert store.held <= 2_000 * KIB
+        assert sum(layer.n_byte for layer in run.attention) + run.hidden.nbytes < memory.n_byte(run)
+    assert most > 1_000 * KIB and len(store) < 40
+    store.shrink(0)
+
+
+def test_models_that_are_not_there_are_not_kept():
+    before = cache.MODELS.held
+    for i in range(3):
+        with pytest.raises(ModelNotAvailable):
+            session.language_model(f"none{i}")
+    assert cache.MODELS.held == before

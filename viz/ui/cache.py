@@ -1,0 +1,258 @@
+"""What is kept for whoever asks the same again, bounded by the bytes it takes.
+
+Streamlit's caches are bounded by entries, and one run of a long text can take a gigabyte. Here two stores share what
+`bound` says: loaded models, and what was computed with them. In each, what was used longest ago goes first. What is
+kept is all visitors', so nobody changes it.
+Two who ask for the same wait for one computation; nobody waits for a computation that somebody else asked for.
+"""
+
+import inspect
+import os
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from concurrent.futures import CancelledError, Future, wait
+from contextlib import nullcontext
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import wraps
+from math import inf
+from typing import Any
+
+import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from model import serving
+from model.checkpoint import ROOM_TO_RUN
+from model.memory import give_back, memory_available, memory_in_all, n_byte
+from model.run import LanguageModel
+
+SHARE = 0.5  # of the machine's memory, or its container's: what both stores may take unless the operator says otherwise
+UNKNOWN = 8 * 10**9  # bytes that a machine is taken to have where the system does not say (Windows)
+_TOKENIZER = 400  # bytes for each entry of a vocabulary, measured: in Rust, where nobody can look
+_LOOK_UP = 0.1  # seconds after which one who waits sees whether their visitor has gone on
+
+_computing: ContextVar[bool] = ContextVar("computing", default=False)  # something to be kept, in this thread
+
+
+def bound() -> int:
+    """Bytes that both stores may take together; REGARD_MEMORY says how many gigabytes. ValueError if it does not."""
+    if said := os.environ.get("REGARD_MEMORY"):
+        return in_bytes(said)
+    return int(SHARE * (memory_in_all() or UNKNOWN))
+
+
+def in_bytes(gigabytes: str) -> int:
+    """ValueError, with a sentence for the operator, if it is no number above 0."""
+    try:
+        number = float(gigabytes)
+    except ValueError:
+        number = -1
+    if not 0 < number < inf:
+        raise ValueError(f"“{gigabytes}” is no number of gigabytes to keep models and runs in: say 4, or 0.5")
+    return int(number * 1e9)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing that is kept."""
+
+    value: Any
+    n_byte: int
+    until: float  # of the monotonic clock
+
+
+class Store:
+    """What some functions returned: at most `bound()` bytes together, what was used longest ago goes first.
+
+    What is larger than the bound alone is handed out and not kept; or, if `keeps_one`, kept without anything beside it.
+    `after_drop` is called when something went that was kept.
+    """
+
+    def __init__(
+        self, bound: Callable[[], int], *, keeps_one: bool = False, after_drop: Callable[[], object] = lambda: None
+    ):
+        self.bound = bound
+        self._keeps_one, self._after_drop = keeps_one, after_drop
+        self._lock = threading.Lock()  # never held while anything is computed
+        self._entries: OrderedDict[Hashable, Entry] = OrderedDict()  # the one used last, last
+        self._coming: dict[Hashable, Future] = {}
+        self._held = 0
+
+    @property
+    def held(self) -> int:
+        """Bytes that are kept now."""
+        return self._held
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is being computed."""
+        return bool(self._coming)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def has(self, key: Hashable) -> bool:
+        entry = self._entries.get(key)
+        return entry is not None and entry.until > time.monotonic()
+
+    def get(
+        self, key: Hashable, compute: Callable[[], Any], size: Callable[[Any], int] = n_byte, seconds: float = inf
+    ) -> Any:
+        """What is kept under a key, or else what `compute` returns; kept for so many seconds.
+
+        What it raises is raised for all who wait, and not kept.
+        """
+        while True:
+            with self._lock:
+                entry = self._entries.get(key)
+                if entry and entry.until > time.monotonic():
+                    self._entries.move_to_end(key)
+                    return entry.value
+                future = self._coming.get(key)
+                if first := future is None:
+                    future = self._coming[key] = Future()
+            if first:
+                return self._compute(key, future, compute, size, seconds)
+            try:
+                return _wait(future)
+            except CancelledError:  # who computed it was stopped: another must
+                continue
+
+    def _compute(
+        self,
+        key: Hashable,
+        future: Future,
+        compute: Callable[[], Any],
+        size: Callable[[Any], int],
+        seconds: float,
+    ) -> Any:
+        nested = _computing.set(True)
+        try:
+            value = compute()
+            entry = Entry(value, size(value) + n_byte(key), time.monotonic() + seconds)
+            most = self.bound()
+        except Exception as error:
+            self._end(key)
+            future.set_exception(error)
+            raise
+        except BaseException:  # Streamlit stops a script so: whoever waits did not ask for that
+            self._end(key)
+            future.cancel()
+            raise
+        finally:
+            _computing.reset(nested)
+        self._end(key, entry, most)
+        future.set_result(value)
+        return value
+
+    def _end(self, key: Hashable, entry: Entry | None = None, most: int = 0) -> None:
+        """A computation is over. What it returned is kept, if it may be, and what stood in its way goes."""
+        with self._lock:
+            del self._coming[key]
+            dropped = [self._drop(key)] if key in self._entries else []  # too old
+            if entry and (self._keeps_one or entry.n_byte <= most):
+                self._entries[key] = entry
+                self._held += entry.n_byte
+                dropped += self._drop_to(most, but=1)
+        self._gone(dropped)
+
+    def _drop_to(self, most: int, but: int = 0) -> list[Entry]:
+        """What was used longest ago goes until `most` bytes are left, or so many entries. Returns what went."""
+        dropped = []
+        while self._held > most and len(self._entries) > but:
+            dropped.append(self._drop(next(iter(self._entries))))
+        return dropped
+
+    def _gone(self, dropped: list[Entry]) -> None:
+        """Not under the lock: to give gigabytes back takes its time."""
+        if dropped:
+            dropped.clear()
+            self._after_drop()
+
+    def _drop(self, key: Hashable) -> Entry:
+        entry = self._entries.pop(key)
+        self._held -= entry.n_byte
+        return entry
+
+    def shrink(self, most: int) -> None:
+        """Keep so many bytes at most, of what was used last."""
+        with self._lock:
+            dropped = self._drop_to(most)
+        self._gone(dropped)
+
+    def forget(self, of: Callable) -> None:
+        """All that one function returned."""
+        with self._lock:
+            dropped = [self._drop(key) for key in list(self._entries) if key[0] is of]
+        self._gone(dropped)
+
+
+def _wait(future: Future) -> Any:
+    """What another thread computes. Where this one's visitor goes on to something else, it ends as Streamlit ends it.
+
+    Within a computation it does not: others wait for that.
+    """
+    context = None if _computing.get() else get_script_run_ctx(suppress_warning=True)
+    while context and not wait([future], _LOOK_UP).done:
+        context.yield_check()
+    return future.result()
+
+
+MODELS = Store(lambda: bound() // 2, keeps_one=True, after_drop=serving.settle)
+RESULTS = Store(lambda: bound() - bound() // 2)
+
+
+def kept(
+    store: Store = RESULTS, *, spinner: str = "", seconds: float = inf, size: Callable[[Any], int] = n_byte
+) -> Callable[[Callable], Callable]:
+    """Keep what a function returns, under its arguments; equal arguments are the same.
+
+    `spinner`: what is said while it is computed. Where one such function calls another, the outer one speaks.
+    """
+
+    def decorate(function: Callable) -> Callable:
+        signature = inspect.signature(function)
+
+        @wraps(function)
+        def asked(*args: Any, **kwargs: Any) -> Any:
+            given = signature.bind(*args, **kwargs)
+            given.apply_defaults()
+            key = (function, *given.arguments.values())
+
+            def compute() -> Any:
+                return function(*args, **kwargs)
+
+            speaks = spinner and not _computing.get() and not store.has(key)
+            # as Streamlit's own caches do it: such a spinner lies over the page and moves nothing
+            with st.spinner(spinner, _cache=True) if speaks else nullcontext():
+                return store.get(key, compute, size, seconds)
+
+        asked.clear = lambda: store.forget(function)
+        return asked
+
+    return decorate
+
+
+def model_size(lm: LanguageModel) -> int:
+    """The bytes of a loaded model: its parameters in single precision, and its tokenizer."""
+    return 4 * lm.info.n_parameter + _TOKENIZER * lm.info.n_vocab
+
+
+def make_room(needed: int) -> None:
+    """Before a model of so many bytes is loaded: what it would push out goes now, so that both are never there.
+
+    Where it would not fit into what is free, all that is kept goes, if that helps.
+    """
+    MODELS.shrink(max(0, MODELS.bound() - needed))
+    free = memory_available()
+    if free is not None and free < needed + ROOM_TO_RUN <= free + held():
+        RESULTS.shrink(0)
+        MODELS.shrink(0)
+        give_back()
+
+
+def held() -> int:
+    """Bytes that are kept in all: what can be had besides what is free."""
+    return MODELS.held + RESULTS.held
