@@ -4,10 +4,12 @@ for.
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from model import memory
 from model.run import ModelNotAvailable, PromptError
@@ -273,6 +275,44 @@ def test_a_bound_that_cannot_be_read_leaves_nobody_waiting(monkeypatch):
     monkeypatch.setenv("REGARD_MEMORY", "1")
     counted.ask("a")
     assert len(counted.calls) == 3
+
+
+# what is said meanwhile
+
+
+def test_the_outermost_says_what_is_done_and_only_while_it_is(monkeypatch):
+    said = []
+
+    @contextmanager
+    def spinner(text: str, **options: object):
+        said.append(text)
+        yield
+
+    monkeypatch.setattr(cache.st, "spinner", spinner)
+    store = store_of(10)
+    inner = Counted(store, spinner="Inner …").ask
+    outer = kept(store, spinner="Outer …")(lambda name: inner(name))
+    silent = kept(store)(lambda name: inner(name))
+    outer("a")
+    assert said == ["Outer …"]
+    outer("a"), inner("a"), silent("b")
+    assert said == ["Outer …"]
+    inner("c")
+    assert said == ["Outer …", "Inner …"]
+
+
+def test_streamlits_spinner_takes_what_it_is_told():
+    """`_cache` is Streamlit's own word, and not for others: should it go, this tells."""
+
+    def script() -> None:
+        import streamlit as st
+
+        from viz.ui.cache import kept
+
+        st.write(kept(spinner="Thinking …")(lambda name: name.upper())("a"))
+
+    app = AppTest.from_function(script).run()
+    assert not app.exception and app.markdown[0].value == "A"
 
 
 # how much that is
