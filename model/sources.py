@@ -56,9 +56,9 @@ class Allowed:
     def by_operator(cls, address: str | None, environment: Mapping[str, str] = os.environ) -> "Allowed":
         """From REGARD_MODEL_ROOTS and REGARD_HUB. Where only this machine can connect, the home folder and the hub.
 
-        `address` is what the server listens on; None is every address.
+        `address` is what the server listens on; None is every address. REGARD_NAMES names a proxy that lets others in.
         """
-        alone = address in ("localhost", "127.0.0.1", "::1")
+        alone = address in ("localhost", "127.0.0.1", "::1") and not environment.get("REGARD_NAMES")
         roots = environment.get("REGARD_MODEL_ROOTS")
         if roots is None:
             folders = [Path.home()] if alone else []

@@ -69,7 +69,7 @@ def test_callbacks_are_named_not_counted():
 
 
 def test_the_frame_draws_nothing_outside_the_guard():
-    tree = ast.parse((ROOT / "app.py").read_text(encoding="utf-8"))
+    tree = ast.parse((ROOT / "viz/frame.py").read_text(encoding="utf-8"))
     inside = {
         call
         for block in ast.walk(tree)

@@ -1,8 +1,10 @@
-"""The console command `regard`: the same as `streamlit run app.py`."""
+"""The console command `regard`: the app of app.py, served here."""
 
 import argparse
+import contextlib
 import importlib.util
 import os
+import socket
 import sys
 from pathlib import Path
 
@@ -28,22 +30,53 @@ def main(argv: list[str] | None = None) -> None:
         action=argparse.BooleanOptionalAction,
         help="visitors may download models from the Hugging Face hub (default: while only this machine can connect)",
     )
+    parser.add_argument(
+        "--name",
+        action="append",
+        default=[],
+        help="a proxy on this machine lets others in by this name; may be given several times. Folders and the hub are "
+        "then closed unless --models and --hub say otherwise",
+    )
+    parser.add_argument(
+        "--embed-from",
+        action="append",
+        default=[],
+        metavar="ORIGIN",
+        help="pages of this origin, as https://course.example.org, may show Regard in a frame; may be given several "
+        "times. Without it: none",
+    )
     args = parser.parse_args(argv)
-    # read by model.sources, for both this command and `streamlit run app.py`
+
+    from viz import server
+
+    # read by model.sources and viz.server, for both this command and `streamlit run app.py`
     if args.models:
         if missing := [folder for folder in args.models if not Path(folder).is_dir()]:
             parser.error(f"argument --models: there is no folder {', '.join(missing)}")
         os.environ["REGARD_MODEL_ROOTS"] = os.pathsep.join(str(Path(folder).resolve()) for folder in args.models)
     if args.hub is not None:
         os.environ["REGARD_HUB"] = str(int(args.hub))
+    if args.name:
+        os.environ[server.NAMES] = " ".join(args.name)
+    try:
+        if args.embed_from:
+            os.environ[server.EMBED_FROM] = " ".join(server.embedding_origins(" ".join(args.embed_from)))
+    except ValueError as error:
+        parser.error(f"argument --embed-from: {error}")
+    try:
+        family = socket.AF_INET6 if ":" in args.host else socket.AF_INET
+        socket.create_server((args.host, args.port), family=family).close()
+    except (OSError, OverflowError) as error:  # in use, not allowed, no such host, no such port
+        parser.exit(
+            1, f"regard: nothing can listen on {args.host}, port {args.port}: {error}. See --host and --port.\n"
+        )
 
-    from streamlit.web import cli as streamlit
+    sys.argv = [importlib.util.find_spec("app").origin]  # Streamlit looks for .streamlit/config.toml beside it
+    from app import app
 
-    app = importlib.util.find_spec("app").origin
-    sys.argv = ["streamlit", "run", app, f"--server.port={args.port}", f"--server.address={args.host}"]
-    if args.no_browser:
-        sys.argv.append("--server.headless=true")
-    sys.exit(streamlit.main())
+    options = {"server.port": args.port, "server.address": args.host}
+    with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C
+        app.run(config=options | ({"server.headless": True} if args.no_browser else {}))
 
 
 if __name__ == "__main__":

@@ -42,23 +42,42 @@ def app_url():
 
 def serve(script: str, **environment: str):
     """Run a Streamlit script, yield its address once it answers, and stop it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", script, f"--server.port={port}", "--server.headless=true"]
+    port = free_port()
+    options = (f"--server.port={port}", "--server.headless=true")
+    yield from served(port, "streamlit", "run", script, *options, **environment)
+
+
+def serve_regard(*options: str, **environment: str):
+    """The same through the command `regard`."""
+    port = free_port()
+    yield from served(port, "viz.cli", f"--port={port}", "--no-browser", *options, **environment)
+
+
+def served(port: int, module: str, *options: str, **environment: str):
+    command = [sys.executable, "-m", module, *options]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     server = subprocess.Popen(command, cwd=ROOT, env=os.environ | environment, **quiet)
     url = f"http://127.0.0.1:{port}"
-    while True:
-        try:
-            urllib.request.urlopen(f"{url}/_stcore/health", timeout=1)
-            break
-        except OSError:
-            assert server.poll() is None, f"{' '.join(command)} ended with {server.returncode}"
-            time.sleep(0.1)
+    wait_until_healthy(server, url)
     yield url
     server.terminate()
     server.wait(10)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_until_healthy(server: subprocess.Popen, url: str) -> None:
+    while True:
+        try:
+            urllib.request.urlopen(f"{url}/_stcore/health", timeout=1)
+            return
+        except OSError:
+            assert server.poll() is None, f"{' '.join(server.args)} ended with {server.returncode}"
+            time.sleep(0.1)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,236 @@
+"""The server that `regard` starts: every page draws under its headers, and nothing else is answered."""
+
+import http.client
+import os
+import re
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import ROOT, free_port, serve_regard, settle, wait_until_healthy
+from viz import server
+
+pytestmark = pytest.mark.browser
+PAGES = ["", *sorted(path.stem for path in (ROOT / "viz/pages").glob("*.py") if path.stem not in ("__init__", "home"))]
+# what was refused by the policy, from the first script of a page on
+WATCH = """window.refused = []; document.addEventListener("securitypolicyviolation", (event) =>
+    refused.push(`${event.effectiveDirective} ${event.blockedURI}`));"""
+# Streamlit's protobuf asks whether it may compile WebAssembly, and does without
+ASKED_BY_PROTOBUF = "script-src wasm-eval"
+UPGRADE = {
+    **{"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"},
+    **{"Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==", "Sec-WebSocket-Protocol": "streamlit"},
+}
+
+
+@pytest.fixture(scope="module")
+def url():
+    yield from serve_regard()
+
+
+def answer(url: str, path: str = "/", method: str = "GET", headers=(), body=None) -> http.client.HTTPResponse:
+    address = urlsplit(url)
+    connection = http.client.HTTPConnection(address.hostname, address.port, timeout=30)
+    connection.request(method, path, body, dict(headers))
+    return connection.getresponse()
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_draws_under_the_policy(page: Page, url, path):
+    complaints, missing = [], []
+    page.add_init_script(WATCH)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+    page.on("response", lambda response: missing.append(response.url) if response.status >= 400 else None)
+    page.goto(f"{url}/{path}")
+    settle(page)
+    expect(page.get_by_test_id("stSkeleton")).to_have_count(0)
+    drawn = page.get_by_test_id("stMain").locator(".js-plotly-plot .main-svg, [data-testid^=stBidiComponent]")
+    expect(drawn.filter(visible=True).first).to_be_visible()
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+    assert set(page.evaluate("refused")) <= {ASKED_BY_PROTOBUF}
+    # Streamlit looks for its base path below the page's own first
+    assert [url for url in missing if not re.search(r"/\w+/_stcore/(health|host-config)$", url)] == []
+    assert [said for said in complaints if "status of 404" not in said] == []
+
+
+def test_a_download(page: Page, url):
+    page.goto(f"{url}/model")
+    settle(page)
+    with page.expect_download() as download:
+        page.get_by_test_id("stDownloadButton").get_by_role("button").first.click()
+    assert download.value.suggested_filename == "story.svg"
+    assert "<svg" in download.value.path().read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("script", "refused"),
+    [
+        ("setTimeout(() => { try { eval('1') } catch {} })", "script-src eval"),
+        (
+            "document.body.append(Object.assign(document.createElement('script'), {text: '1'}))",
+            "script-src-elem inline",
+        ),
+        ("new Image().src = 'http://127.0.0.1:9/a.png'", "img-src http://127.0.0.1:9/a.png"),
+        ("fetch('http://127.0.0.1:9/a').catch(() => 0)", "connect-src http://127.0.0.1:9/a"),
+        ("try { new WebSocket('ws://127.0.0.1:9/a') } catch {}", "connect-src ws://127.0.0.1:9/a"),
+        ("document.body.append(Object.assign(document.createElement('iframe'), {src: '/'}))", "frame-src "),
+    ],
+)
+def test_what_the_policy_refuses(page: Page, url, script, refused):
+    page.add_init_script(WATCH)
+    page.goto(f"{url}/healthz")
+    page.evaluate(f"() => {{ {script} }}")
+    page.wait_for_function("refused.length > 0")
+    assert page.evaluate("refused")[0].startswith(refused)
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        *[("/", 200), ("/attention", 200), ("/no-such-page", 200), ("/healthz", 200), ("/favicon.png", 200)],
+        *[("/_stcore/health", 200), ("/_stcore/host-config", 200), ("/_stcore/metrics", 404)],
+        *[("/_stcore/agent/openapi.json", 404), ("/_stcore/agent/mcp", 404), ("/_stcore/upload_file/a/b", 404)],
+        *[("/media/no-such-file", 404), ("/auth/login", 404)],
+        ("/static/..%2f..%2fapp.py", 400),
+    ],
+)
+@pytest.mark.parametrize("command", ["regard", "streamlit run app.py"])
+def test_headers_on_every_answer(url, app_url, command, path, status):
+    response = answer(url if command == "regard" else app_url, path)
+    assert response.status == status
+    for name, value in server.headers().items():
+        assert response.headers.get_all(name) == [value]
+
+
+def test_headers_of_streamlits_scripts(url):
+    script = re.search(r'src="\./(static/js/[^"]+)"', answer(url).read().decode())[1]
+    response = answer(url, f"/{script}")
+    assert (response.status, response.headers["x-content-type-options"]) == (200, "nosniff")
+    assert response.headers["content-type"].startswith(("application/javascript", "text/javascript"))
+
+
+def test_alive(url):
+    assert answer(url, "/healthz").read() == b"ok"
+
+
+@pytest.mark.parametrize("method", ["PUT", "POST", "DELETE"])
+def test_no_file_is_taken(page: Page, url, method):
+    page.goto(url)  # a session, which Streamlit would ask for
+    settle(page)
+    token = {"X-Xsrftoken": "a", "Cookie": "_streamlit_xsrf=a"}
+    for path, status in (("/_stcore/upload_file/a/b", 404), ("/", 405), ("/media/a", 405)):
+        assert answer(url, path, method, token, b"x" * 100_000).status == status
+
+
+def test_a_websocket_for_pages_of_this_server_only(url):
+    stream, here = "/_stcore/stream", url.removeprefix("http://")
+    assert answer(url, stream, headers=UPGRADE | {"Origin": url}).status == 101
+    for origin in ("http://evil.example", f"http://localhost:{free_port()}", "null"):
+        assert answer(url, stream, headers=UPGRADE | {"Origin": origin}).status == 403
+    rebound = {"Host": f"evil.example:{here.split(':')[1]}", "Origin": f"http://evil.example:{here.split(':')[1]}"}
+    assert answer(url, stream, headers=UPGRADE | rebound).status == 403
+    assert answer(url, headers=rebound).status == 403
+
+
+class Course(BaseHTTPRequestHandler):
+    """A page elsewhere with Regard in a frame."""
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(f'<iframe width=1200 height=800 src="{self.server.regard}/attention"></iframe>'.encode())
+
+    def log_message(self, *said):
+        pass
+
+
+@pytest.fixture(scope="module")
+def courses():
+    """Two servers of pages; Regard may be shown in a frame by those of the first."""
+    pages = [HTTPServer(("127.0.0.1", 0), Course) for _ in range(2)]
+    origins = [f"http://127.0.0.1:{page.server_port}" for page in pages]
+    for regard in serve_regard("--embed-from", origins[0]):
+        for page in pages:
+            page.regard = regard
+            threading.Thread(target=page.serve_forever, daemon=True).start()
+        yield origins
+    for page in pages:
+        page.shutdown()
+        page.server_close()
+
+
+def test_in_a_frame_of_the_page_that_was_named(page: Page, courses):
+    allowed, other = courses
+    page.goto(allowed)
+    frame = page.frame_locator("iframe")
+    expect(frame.get_by_role("heading", name="All heads at a glance")).to_be_visible()
+    frame.get_by_role("radio", name="layer", exact=True).first.click()  # and it can be used
+    expect(frame.get_by_role("heading", name="Layer 0: the mean of its 6 heads")).to_be_visible()
+    said = []
+    page.on("console", lambda message: said.append(message.text))
+    page.goto(other)
+    assert any("frame-ancestors" in text for text in said)
+    expect(page.frame_locator("iframe").get_by_test_id("stApp")).to_have_count(0)
+
+
+@pytest.fixture
+def start():
+    """`start("--port=8600")`: the command in a process of its own, which ends with the test."""
+    started = []
+
+    def begin(*options: str, **environment: str) -> subprocess.Popen:
+        command = [sys.executable, "-m", "viz.cli", *options]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        started.append(subprocess.Popen(command, cwd=ROOT, env=os.environ | environment, **pipes))
+        return started[-1]
+
+    yield begin
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def test_a_port_in_use(start, url):
+    regard = start("--no-browser", f"--port={urlsplit(url).port}")
+    out, err = regard.communicate(timeout=60)
+    assert (regard.returncode, out) == (1, "")
+    assert err.startswith(f"regard: nothing can listen on localhost, port {urlsplit(url).port}: ")
+    assert err.endswith("See --host and --port.\n") and err.count("\n") == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows sends Ctrl-C to a console, not to a process")
+def test_ctrl_c_with_a_visitor(start, page: Page):
+    port = free_port()
+    regard = start("--no-browser", f"--port={port}")
+    wait_until_healthy(regard, url := f"http://127.0.0.1:{port}")
+    page.goto(url)
+    settle(page)
+    regard.send_signal(signal.SIGINT)
+    out, err = regard.communicate(timeout=30)
+    assert regard.returncode == 0
+    assert f"Regard: http://localhost:{port}" in out and "Traceback" not in out + err
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="browsers are opened by xdg-open on Linux")
+def test_the_browser_is_opened(start, tmp_path):
+    os.mkfifo(opened := tmp_path / "opened")
+    (opener := tmp_path / "xdg-open").write_text(f'#!/bin/sh\necho "$1" > {opened}\n')
+    opener.chmod(0o755)
+    waiting = os.open(opened, os.O_RDONLY | os.O_NONBLOCK)
+    port = free_port()
+    start(f"--port={port}", PATH=f"{tmp_path}:{os.environ['PATH']}", DISPLAY=":0")
+    assert select.select([waiting], [], [], 60)[0]
+    assert os.read(waiting, 1000).decode() == f"http://localhost:{port}\n"
+    with socket.create_connection(("localhost", port)):  # what was opened will be answered
+        pass
+    os.close(waiting)
