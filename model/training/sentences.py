@@ -112,21 +112,20 @@ def prepare(data: Path, work: Path, mix: tuple[Source, ...], n: int, teacher: Pa
         vectors[:] = np.nan
         vectors.flush()
     vectors = np.load(path, mmap_mode="r+")
-    read = len(rows) - int(np.isnan(vectors[:, 0]).sum())  # rows are filled from the first to the last
-    if read < len(rows):
-        _fill(vectors, [row[-1] for row in rows], read, teacher or Path(sources.package(TEACHER).where))
+    if len(missing := np.flatnonzero(np.isnan(vectors[:, 0]))):
+        _fill(vectors, [row[-1] for row in rows], missing, teacher or Path(sources.package(TEACHER).where))
     held_out, source, said, texts = zip(*rows, strict=True)
     apart = np.array([each == "1" for each in held_out])
     return Sentences(list(texts), np.array(source), np.array(said, dtype=float), apart, vectors)
 
 
-def _fill(vectors: np.ndarray, texts: list[str], first: int, teacher: Path) -> None:
+def _fill(vectors: np.ndarray, texts: list[str], missing: np.ndarray, teacher: Path) -> None:
     read = Reader(teacher)
-    for start in tqdm(range(first, len(texts), _KEPT_EVERY), desc="sentence vectors", unit_scale=_KEPT_EVERY):
-        part = texts[start : start + _KEPT_EVERY]
-        vectors[start : start + len(part)] = np.concatenate(
-            [read(part[i : i + _AT_ONCE]) for i in range(0, len(part), _AT_ONCE)]
-        )
+    for start in tqdm(range(0, len(missing), _KEPT_EVERY), desc="sentence vectors", unit_scale=_KEPT_EVERY):
+        part = missing[start : start + _KEPT_EVERY]
+        for first in range(0, len(part), _AT_ONCE):
+            which = part[first : first + _AT_ONCE]
+            vectors[which] = read([texts[i] for i in which])
         vectors.flush()
 
 
