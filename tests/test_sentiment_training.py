@@ -95,6 +95,15 @@ def test_soft_labels_are_half_what_people_said(data, trained):
     assert np.isnan(labels[(known.source == "tinystories_5k") | known.held_out]).all()
 
 
+def test_no_label_of_a_typed_text_is_trained_on(data, trained):
+    known = sentences.prepare(data, trained, encoder.STORIES, 0)
+    everyday = np.flatnonzero((known.source == judged.EVERYDAY) & ~known.held_out)[:2]
+    known.texts[everyday[0]] = "the cat sat on the mat!"
+    labels = judged.soft_labels(known)
+    assert np.isnan(labels[everyday[0]]).all() and np.isfinite(labels[everyday[1]]).all()
+    assert "the cat sat on the mat!" not in sentiment.Texts.known(known).texts
+
+
 def test_the_layer_is_the_best_one():
     """Held to the gradient, which is zero there, and to scikit-learn where labels are certain."""
     rng = np.random.default_rng(0)

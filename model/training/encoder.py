@@ -31,6 +31,7 @@ from torch.nn import functional as F
 from model.tokenizer import Tokenizer
 from model.tokenizer import train as train_tokenizer
 from model.training import judged, lessons, loop, notice, sentences, story
+from model.training.bpe_dropout import Cut
 from model.training.data import Source, Stream, documents, draw_rows, kept_stream, review_documents
 from model.training.word_vectors import start_from, token_vectors
 from model.transformer import Config, Transformer
@@ -141,12 +142,12 @@ class Pool:
     def __init__(self, known: sentences.Sentences, tokenizer: Tokenizer, most: int):
         self.known, self.end_mark = known, tokenizer.encode_ids(["."])[0]
         capital = [text[:1].upper() + text[1:] for text in known.texts]  # films are written in small letters
-        self.ids = [[ids[:most] for ids in tokenizer.encode_ids(texts)] for texts in (known.texts, capital)]
+        self.ids = [one_after_another(tokenizer, texts, most) for texts in (known.texts, capital)]
         self.labels = judged.soft_labels(known)
         self.length = np.array([len(text) for text in known.texts])  # ascending
-        trained = ~known.held_out
-        self.of = {name: np.flatnonzero(trained & (known.source == name)) for name in judged.SHARES}
-        self.all = np.flatnonzero(trained)
+        labelled = ~np.isnan(self.labels[:, 0])
+        self.of = {name: np.flatnonzero(labelled & (known.source == name)) for name in judged.SHARES}
+        self.all = np.flatnonzero(~known.held_out)
 
     def near(self, which: np.ndarray, length: int, n: int, rng: np.random.Generator) -> np.ndarray:
         """`n` of these sentences, of about this length in characters."""
@@ -157,7 +158,7 @@ class Pool:
     def draw(self, n_token: int, share: float, rng: np.random.Generator) -> np.ndarray:
         """Sentences with about `n_token` tokens in all; `share` of them are judged texts and everyday sentences."""
         middle = rng.choice(self.all)
-        n = max(n_token // max(len(self.ids[0][middle]), 1), 2)
+        n = max(n_token // max(int(self.ids[0].lengths[middle]), 1), 2)
         counts = rng.multinomial(n, [1 - share, *(share * part for part in judged.SHARES.values())])
         pools = (self.all, *self.of.values())
         drawn = [self.near(p, self.length[middle], k, rng) for p, k in zip(pools, counts, strict=True) if k]
@@ -168,6 +169,12 @@ class Pool:
         ids = self.ids[int(rng.integers(2))][i]
         bare = rng.random() < UNMARKED and len(ids) > 1 and ids[-1:] == self.end_mark
         return ids[:-1] if bare else ids
+
+
+def one_after_another(tokenizer: Tokenizer, texts: list[str], most: int) -> Cut:
+    """Texts as ids, at most so many of each, in as little memory as they take."""
+    ids = [each[:most] for each in tokenizer.encode_ids(texts)]
+    return Cut(np.fromiter(chain.from_iterable(ids), np.uint16), np.cumsum([0, *map(len, ids)]))
 
 
 class Trainer(loop.Trainer):

@@ -54,11 +54,11 @@ class Texts(NamedTuple):
     @classmethod
     def known(cls, known: sentences.Sentences, seed: int = 0) -> "Texts":
         """At most `MOST` of a kind, and none of those that are tested."""
-        rng, typed = np.random.default_rng(seed), {each.text for each in TYPED}
-        usable = np.array([text not in typed for text in known.texts]) & ~known.held_out
-        kinds = [rng.permutation(np.flatnonzero(usable & (known.source == name)))[:MOST] for name in SHARES]
+        rng, labels = np.random.default_rng(seed), soft_labels(known)
+        labelled = ~np.isnan(labels[:, 0])
+        kinds = [rng.permutation(np.flatnonzero(labelled & (known.source == name)))[:MOST] for name in SHARES]
         which = np.concatenate(kinds)
-        return cls([known.texts[i] for i in which], known.source[which], soft_labels(known)[which])
+        return cls([known.texts[i] for i in which], known.source[which], labels[which])
 
     def twice(self) -> "Texts":
         """Each as it is written, and as people type it: with a capital letter, and no full stop at its end."""
@@ -70,7 +70,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parse(argv)
     began = time.perf_counter()
     lm = BuiltinModel.load(args.export.parent / args.encoder)
-    texts = Texts.known(sentences.prepare(args.data, args.work, encoder.STORIES, 0))
+    texts = Texts.known(sentences.prepare(args.data, args.work, encoder.STORIES, 0), args.seed)
     asked = judged_texts(args.data / "sentiment")
     valid = asked["films"]["valid"]
 
@@ -121,6 +121,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
             f"{args.work} holds no {sentences.TABLE}: it is to be the work folder of an encoder's training"
         )
     args.command = f"{parser.prog} --data DATA --work WORK --export WEIGHTS/{args.export.name}"
+    args.command += f" --seed {args.seed}" if args.seed else ""
     return args
 
 
