@@ -3,6 +3,7 @@ for.
 """
 
 import threading
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -109,16 +110,26 @@ def test_clearing_one_function_leaves_the_others():
     assert (len(one.calls), len(other.calls)) == (2, 1)
 
 
-def test_shrinking_says_what_went():
-    gone = []
-    store = store_of(10, after_drop=lambda: gone.append(store.held))
+def test_shrinking_leaves_what_was_used_last():
+    store = store_of(10)
     counted = Counted(store)
     for name in "abc":
         counted.ask(name, 2)
     store.shrink(5 * KIB)
-    assert len(store) == 2 and len(gone) == 1
+    counted.ask("c", 2), counted.ask("b", 2)
+    assert len(store) == 2 and counted.calls == ["a", "b", "c"]
     store.shrink(0)
-    assert store.held == 0 and gone[-1] == 0
+    assert store.held == len(store) == 0
+
+
+def test_what_went_is_gone():
+    """Nothing of the mechanism holds on to it: not the lock, not who computed it, not who waited."""
+    store = store_of(10)
+    counted = Counted(store)
+    gone = weakref.ref(counted.ask("a", 8))
+    assert gone() is not None
+    counted.ask("b", 8)
+    assert gone() is None
 
 
 def test_equal_arguments_are_the_same_however_they_are_given():

@@ -23,7 +23,6 @@ from typing import Any
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from model import serving
 from model.checkpoint import ROOM_TO_RUN
 from model.memory import give_back, memory_available, memory_in_all, n_byte
 from model.run import LanguageModel
@@ -67,14 +66,10 @@ class Store:
     """What some functions returned: at most `bound()` bytes together, what was used longest ago goes first.
 
     What is larger than the bound alone is handed out and not kept; or, if `keeps_one`, kept without anything beside it.
-    `after_drop` is called when something went that was kept.
     """
 
-    def __init__(
-        self, bound: Callable[[], int], *, keeps_one: bool = False, after_drop: Callable[[], object] = lambda: None
-    ):
-        self.bound = bound
-        self._keeps_one, self._after_drop = keeps_one, after_drop
+    def __init__(self, bound: Callable[[], int], *, keeps_one: bool = False):
+        self.bound, self._keeps_one = bound, keeps_one
         self._lock = threading.Lock()  # never held while anything is computed
         self._entries: OrderedDict[Hashable, Entry] = OrderedDict()  # the one used last, last
         self._coming: dict[Hashable, Future] = {}
@@ -128,7 +123,7 @@ class Store:
         size: Callable[[Any], int],
         seconds: float,
     ) -> Any:
-        nested = _computing.set(True)
+        before = _computing.set(True)
         try:
             value = compute()
             entry = Entry(value, size(value) + n_byte(key), time.monotonic() + seconds)
@@ -142,7 +137,7 @@ class Store:
             future.cancel()
             raise
         finally:
-            _computing.reset(nested)
+            _computing.reset(before)
         self._end(key, entry, most)
         future.set_result(value)
         return value
@@ -156,7 +151,7 @@ class Store:
                 self._entries[key] = entry
                 self._held += entry.n_byte
                 dropped += self._drop_to(most, but=1)
-        self._gone(dropped)
+        del dropped  # not under the lock: to give gigabytes back takes its time
 
     def _drop_to(self, most: int, but: int = 0) -> list[Entry]:
         """What was used longest ago goes until `most` bytes are left, or so many entries. Returns what went."""
@@ -164,12 +159,6 @@ class Store:
         while self._held > most and len(self._entries) > but:
             dropped.append(self._drop(next(iter(self._entries))))
         return dropped
-
-    def _gone(self, dropped: list[Entry]) -> None:
-        """Not under the lock: to give gigabytes back takes its time."""
-        if dropped:
-            dropped.clear()
-            self._after_drop()
 
     def _drop(self, key: Hashable) -> Entry:
         entry = self._entries.pop(key)
@@ -180,13 +169,13 @@ class Store:
         """Keep so many bytes at most, of what was used last."""
         with self._lock:
             dropped = self._drop_to(most)
-        self._gone(dropped)
+        del dropped
 
     def forget(self, of: Callable) -> None:
         """All that one function returned."""
         with self._lock:
             dropped = [self._drop(key) for key in list(self._entries) if key[0] is of]
-        self._gone(dropped)
+        del dropped
 
 
 def _wait(future: Future) -> Any:
@@ -200,7 +189,7 @@ def _wait(future: Future) -> Any:
     return future.result()
 
 
-MODELS = Store(lambda: bound() // 2, keeps_one=True, after_drop=serving.settle)
+MODELS = Store(lambda: bound() // 2, keeps_one=True)
 RESULTS = Store(lambda: bound() - bound() // 2)
 
 
