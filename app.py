@@ -13,4 +13,4 @@ else:
 
     from viz import server
 
-    app = st.App(__file__, routes=server.ROUTES, middleware=server.MIDDLEWARE, lifespan=server.announced)
+    app = st.App(__file__, routes=server.ROUTES, middleware=server.middleware(), lifespan=server.announced)

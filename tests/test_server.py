@@ -44,7 +44,7 @@ def asked(app, scope: dict) -> list[dict]:
     async def send(message):
         sent.append(message)
 
-    asyncio.run(server.Door(app)(scope, receive, send))
+    asyncio.run(server.Door(app, server.headers())(scope, receive, send))
     return sent
 
 
@@ -87,7 +87,7 @@ def test_every_answer_carries_the_headers(option, app):
         sent.append(message)
 
     try:
-        asyncio.run(server.Door(app)(scope(), None, send))
+        asyncio.run(server.Door(app, server.headers())(scope(), None, send))
     except RuntimeError:
         assert app is failing_app  # told to the log
     said = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
@@ -158,6 +158,15 @@ def test_what_is_no_origin_is_refused(text, capsys):
         cli.main(["--embed-from", text])
     assert raised.value.code == 2
     assert "argument --embed-from: not the origin of a page" in capsys.readouterr().err
+
+
+def test_the_environment_is_judged_before_anything_is_served(monkeypatch):
+    monkeypatch.setenv(server.EMBED_FROM, "https://course.example.org 'self'")
+    with pytest.raises(SystemExit, match="REGARD_EMBED_FROM: not the origin of a page"):
+        server.middleware()
+    monkeypatch.setenv(server.EMBED_FROM, "https://course.example.org")
+    (door,) = server.middleware()
+    assert door.kwargs["headers"] == server.headers(("https://course.example.org",))
 
 
 def test_the_policy_follows_the_installed_page():

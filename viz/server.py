@@ -70,9 +70,9 @@ def headers(embed_from: tuple[str, ...] = ()) -> dict[str, str]:
 class Door:
     """Every request goes through it: the only way to what Streamlit answers, and to its websocket."""
 
-    def __init__(self, app: ASGIApp):
+    def __init__(self, app: ASGIApp, headers: dict[str, str]):
         self.app = app
-        self.headers = headers(embedding_origins(os.environ.get(EMBED_FROM, "")))
+        self.headers = headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket" and (refusal(scope) or foreign(scope)):
@@ -147,5 +147,13 @@ async def announced(app: st.App) -> AsyncIterator[None]:
     yield
 
 
+def middleware() -> list[Middleware]:
+    """The door, with the headers that the environment asks for; ends the program where that is not possible."""
+    try:
+        embed_from = embedding_origins(os.environ.get(EMBED_FROM, ""))
+    except ValueError as error:
+        raise SystemExit(f"{EMBED_FROM}: {error}") from None
+    return [Middleware(Door, headers=headers(embed_from))]
+
+
 ROUTES = [Route("/healthz", healthz)]
-MIDDLEWARE = [Middleware(Door)]
