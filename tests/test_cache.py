@@ -12,9 +12,8 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from model import memory
-from model.run import ModelNotAvailable, PromptError
-from viz.ui import cache, session
+from model.run import PromptError
+from viz.ui import cache
 from viz.ui.cache import Store, kept
 
 KIB = 1024
@@ -324,84 +323,3 @@ def test_streamlits_spinner_takes_what_it_is_told():
 
     app = AppTest.from_function(script).run()
     assert not app.exception and app.markdown[0].value == "A"
-
-
-# how much that is
-
-
-def test_the_bound_is_half_the_machine_unless_told_otherwise(monkeypatch):
-    monkeypatch.delenv("REGARD_MEMORY", raising=False)
-    half = (memory.memory_in_all() or cache.UNKNOWN) / 2
-    assert cache.bound() == int(half)
-    assert cache.MODELS.bound() + cache.RESULTS.bound() == cache.bound()
-    monkeypatch.setenv("REGARD_MEMORY", "1.5")
-    assert cache.bound() == 1_500_000_000 and cache.RESULTS.bound() == 750_000_000
-    for wrong in ("0", "-1", "nan", "inf", "4 GB"):
-        with pytest.raises(ValueError, match="no number of gigabytes"):
-            cache.in_bytes(wrong)
-
-
-@pytest.fixture
-def stores(monkeypatch, story):
-    """Both stores, empty; each with room for one of our smaller models."""
-    stores = Store(lambda: cache.model_size(story) * 3 // 2, keeps_one=True), store_of(300)
-    for name, store in zip(("MODELS", "RESULTS"), stores, strict=True):
-        monkeypatch.setattr(cache, name, store)
-    return stores
-
-
-def test_before_a_model_comes_what_it_pushes_out_goes(stores, story):
-    models, results = stores
-    models.get("story", lambda: story, cache.model_size)
-    Counted(results).ask("a")
-    cache.make_room(cache.model_size(story) // 4)
-    assert len(models) == 1
-    cache.make_room(cache.model_size(story))
-    assert len(models) == 0 and len(results) == 1
-
-
-def test_what_is_kept_makes_way_for_a_model_that_fits_without_it_and_only_then(stores, story, monkeypatch):
-    models, results = stores
-    models.get("story", lambda: story, cache.model_size)
-    Counted(results).ask("a")
-    free, needed = 2 * cache.ROOM_TO_RUN, 2 * cache.ROOM_TO_RUN
-    monkeypatch.setattr(cache, "memory_available", lambda: free)
-    monkeypatch.setattr(models, "bound", lambda: 10 * cache.ROOM_TO_RUN)
-    cache.make_room(needed)
-    assert len(models) == len(results) == 1  # it would not fit all the same
-    free += cache.ROOM_TO_RUN - cache.held() // 2
-    cache.make_room(needed)
-    assert cache.held() == 0
-
-
-def test_a_model_counts_as_its_parameters_and_its_vocabulary(story):
-    held = sum(parameter.nbytes for parameter in story.transformer.parameters())
-    assert held < cache.model_size(story) < 1.5 * held
-
-
-# what the app keeps
-
-
-def test_a_stream_of_texts_stays_within_the_bound(monkeypatch):
-    """Runs and all that is made of them; the largest things a visitor can ask for."""
-    store = cache.RESULTS
-    store.shrink(0)
-    monkeypatch.setattr(store, "bound", lambda: 2_000 * KIB)
-    most, rule = 0, session.Rule(((0, 0), (1, 1)))
-    for i in range(40):
-        key = session.RunKey("story", f"{i}: the cat sat on the mat and the dog saw it " * (1 + i % 5))
-        run = session.run_of(key)
-        session.overview_of(key), session.reading_of(key, rule), session.units_in(key, "words")
-        most = max(most, store.held)
-        assert store.held <= 2_000 * KIB
-        assert sum(layer.n_byte for layer in run.attention) + run.hidden.nbytes < memory.n_byte(run)
-    assert most > 1_000 * KIB and len(store) < 40
-    store.shrink(0)
-
-
-def test_models_that_are_not_there_are_not_kept():
-    before = cache.MODELS.held
-    for i in range(3):
-        with pytest.raises(ModelNotAvailable):
-            session.language_model(f"none{i}")
-    assert cache.MODELS.held == before
