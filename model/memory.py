@@ -6,7 +6,6 @@ import os
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
 from pathlib import Path
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 
@@ -95,6 +94,7 @@ def _cgroups(proc: Path, cgroup: Path) -> Iterator[tuple[int, int, int]]:
 
 
 _SHARED = (type, ModuleType, FunctionType, BuiltinFunctionType, MethodType)  # of the program, whoever leads to it
+_LEAVES = (str, bytes, int, float, type(None))
 _POINTER = 8
 
 
@@ -125,14 +125,16 @@ def n_byte(*values: object) -> int:
 
 def _parts(value: object) -> list[object]:
     """What an object leads to."""
+    if isinstance(value, _LEAVES):
+        return []
     if isinstance(value, dict):
         return [*value.keys(), *value.values()]
     if isinstance(value, tuple | list | set | frozenset):
         return list(value)
     if isinstance(value, np.ndarray):
         return list(value.flat) if value.dtype.hasobject else []
-    if is_dataclass(value):  # to ask for its __dict__ would make one, beside the values
-        return [getattr(value, field.name) for field in fields(value)]
+    if names := getattr(value, "__dataclass_fields__", None):  # to ask for __dict__ would make one, beside the values
+        return [getattr(value, name) for name in names]
     slots = [name for kind in type(value).__mro__ for name in getattr(kind, "__slots__", ())]
     return [*getattr(value, "__dict__", {}).values(), *(getattr(value, name, None) for name in slots)]
 
