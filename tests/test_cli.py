@@ -14,7 +14,8 @@ from viz import cli
 def test_help():
     command = Path(sys.executable).with_name("regard")
     answer = subprocess.run([command, "--help"], capture_output=True, text=True, check=True, cwd="/")
-    for word in ("usage: regard", "--port", "--host", "--no-browser", "--models", "--hub", "localhost", "8501"):
+    options = ("--port", "--host", "--no-browser", "--models", "--hub", "--memory")
+    for word in ("usage: regard", *options, "localhost", "8501"):
         assert word in answer.stdout
 
 
@@ -23,6 +24,13 @@ def test_a_wrong_option_is_refused(capsys):
         cli.main(["--port", "eighty"])
     assert raised.value.code == 2
     assert "argument --port: invalid int value: 'eighty'" in capsys.readouterr().err
+
+
+def test_memory_is_a_number_of_gigabytes(capsys):
+    with pytest.raises(SystemExit) as raised:
+        cli.main(["--memory", "4 GB"])
+    assert raised.value.code == 2
+    assert "argument --memory: “4 GB” is no number of gigabytes" in capsys.readouterr().err
 
 
 def test_folders_for_visitors_must_exist(tmp_path, capsys):

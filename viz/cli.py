@@ -45,11 +45,17 @@ def main(argv: list[str] | None = None) -> None:
         help="pages of this origin, as https://course.example.org, may show Regard in a frame; may be given several "
         "times. Without it: none",
     )
+    parser.add_argument(
+        "--memory",
+        metavar="GB",
+        help="what loaded models and runs may take, kept for all visitors (default: half of the machine's memory)",
+    )
     args = parser.parse_args(argv)
 
     from viz import server
+    from viz.ui import cache
 
-    # read by model.sources and viz.server, for both this command and `streamlit run app.py`
+    # read by model.sources, viz.server and viz.ui.cache, for both this command and `streamlit run app.py`
     if args.models:
         if missing := [folder for folder in args.models if not Path(folder).is_dir()]:
             parser.error(f"argument --models: there is no folder {', '.join(missing)}")
@@ -63,6 +69,12 @@ def main(argv: list[str] | None = None) -> None:
             os.environ[server.EMBED_FROM] = " ".join(server.embedding_origins(" ".join(args.embed_from)))
     except ValueError as error:
         parser.error(f"argument --embed-from: {error}")
+    try:
+        if args.memory is not None:
+            cache.in_bytes(args.memory)
+            os.environ[cache.MEMORY] = args.memory
+    except ValueError as error:
+        parser.error(f"argument --memory: {error}")
     try:
         family = socket.AF_INET6 if ":" in args.host else socket.AF_INET
         socket.create_server((args.host, args.port), family=family).close()

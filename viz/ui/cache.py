@@ -27,6 +27,7 @@ from model.checkpoint import ROOM_TO_RUN
 from model.memory import give_back, memory_available, memory_in_all, n_byte
 from model.run import LanguageModel
 
+MEMORY = "REGARD_MEMORY"  # in the environment: how many gigabytes both stores may take together
 SHARE = 0.5  # of the machine's memory, or its container's: what both stores may take unless the operator says otherwise
 UNKNOWN = 8 * 10**9  # bytes that a machine is taken to have where the system does not say (Windows)
 _TOKENIZER = 400  # bytes for each entry of a vocabulary, measured: in Rust, where nobody can look
@@ -36,8 +37,8 @@ _computing: ContextVar[bool] = ContextVar("computing", default=False)  # somethi
 
 
 def bound() -> int:
-    """Bytes that both stores may take together; REGARD_MEMORY says how many gigabytes. ValueError if it does not."""
-    if said := os.environ.get("REGARD_MEMORY"):
+    """Bytes that both stores may take together. ValueError if the operator says what is no number."""
+    if said := os.environ.get(MEMORY):
         return in_bytes(said)
     return int(SHARE * (memory_in_all() or UNKNOWN))
 
