@@ -115,9 +115,18 @@ def settle(page: Page) -> None:
     expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
 
 
+# Playwright's own wait_for_function compiles its condition anew for each look, which the app's policy refuses
+UNTIL = """(element) => new Promise((done, fail) => {
+  const holds = CONDITION, end = performance.now() + 30000;
+  const look = () => holds(element) ? done() : performance.now() < end ? requestAnimationFrame(look)
+    : fail(new Error("not within 30 s"));
+  look();
+})"""
+
+
 def until(locator: Locator, condition: str) -> None:
     """Wait until a JavaScript function of the element is true."""
-    locator.page.wait_for_function(condition, arg=locator.element_handle())
+    locator.evaluate(UNTIL.replace("CONDITION", condition))
 
 
 def type_text(page: Page, text: str) -> None:

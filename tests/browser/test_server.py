@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import ROOT, free_port, serve_regard, settle, wait_until_healthy
+from tests.browser.conftest import ROOT, free_port, serve_regard, settle, until, wait_until_healthy
 from viz import server
 
 pytestmark = pytest.mark.browser
@@ -89,7 +89,7 @@ def test_what_the_policy_refuses(page: Page, url, script, refused):
     page.add_init_script(WATCH)
     page.goto(f"{url}/healthz")
     page.evaluate(f"() => {{ {script} }}")
-    page.wait_for_function("refused.length > 0")
+    until(page.locator("html"), "() => refused.length > 0")
     assert page.evaluate("refused")[0].startswith(refused)
 
 
