@@ -1,5 +1,6 @@
 """How many bytes are kept at most, by which rule room is made, and that what the app computes stays within it."""
 
+import numpy as np
 import pytest
 
 from model import memory
@@ -77,6 +78,21 @@ def test_a_stream_of_texts_stays_within_the_bound(monkeypatch):
         assert sum(layer.n_byte for layer in run.attention) + run.hidden.nbytes < memory.n_byte(run)
     assert most > 1_000 * KIB and len(store) < 40
     store.shrink(0)
+
+
+def test_models_go_for_models_and_come_back(monkeypatch):
+    monkeypatch.setenv("REGARD_MEMORY", "0.02")  # half of it is less than any two of ours
+    key = session.RunKey("story", "the cat")
+    cache.MODELS.shrink(0)
+    cache.RESULTS.shrink(0)
+    lm = session.language_model("story")
+    hidden = session.run_of(key).hidden
+    assert session.language_model("story") is lm and len(cache.MODELS) == 1
+    session.language_model("encoder")
+    assert len(cache.MODELS) == 1
+    cache.RESULTS.shrink(0)
+    np.testing.assert_array_equal(session.run_of(key).hidden, hidden)
+    assert session.language_model("story") is not lm and len(cache.MODELS) == 1
 
 
 def test_models_that_are_not_there_are_not_kept():
