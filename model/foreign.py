@@ -186,6 +186,8 @@ def _misnamed(files: list[str], _: Mapping[str, Any]) -> str:
     found = [name for name in files if name.endswith(".safetensors") and "/" not in name]
     if not found or ("config.json" not in files and not _PART.search(found[0])):
         return ""
+    if "model.safetensors" in found:  # it is listed, and could not be followed to a file
+        return "a model.safetensors that is a link to no file. Put the file itself there."
     if _PART.search(found[0]):
         return (
             f"weights in pieces ({_some(found)}) without the list of them, model.safetensors.index.json. Download the "
