@@ -88,8 +88,10 @@ def bounded_work(n_call: int = N_CALL) -> Iterator[None]:
         sys.setprofile(before)
 
 
-def check_build(build: Callable[[Any], Any], config: Any, shapes: Shapes, title: str) -> None:
-    """Build a model without its memory, and compare it with the files. Raises `ModelNotAvailable`.
+def check_build(build: Callable[[Any], Any], config: Any, shapes: Shapes, source: str) -> None:
+    """Build a model without its memory, and compare it with the files; `source`: where the configuration stands.
+
+    Raises `ModelNotAvailable`.
 
     What is missing in the files, transformers would make up at random, in memory that nobody has counted.
     """
@@ -100,7 +102,7 @@ def check_build(build: Callable[[Any], Any], config: Any, shapes: Shapes, title:
             built = build(deepcopy(config))
     except Exception as error:  # of any architecture that does not like its configuration
         raise ModelNotAvailable(
-            f"The config.json of “{title}” describes no model that can be built ({_reason(error)}). "
+            f"The {source} describes no model that can be built ({_reason(error)}). "
             "Download it again, or choose another model."
         ) from error
     base = f"{type(built).base_model_prefix}."
@@ -109,7 +111,7 @@ def check_build(build: Callable[[Any], Any], config: Any, shapes: Shapes, title:
             wanted = tuple(part.weight.shape)
             if len(held) == 2 and held != wanted:
                 raise ModelNotAvailable(
-                    f"The config.json of “{title}” disagrees with the weights: {name} has {wanted[0]:,} × "
+                    f"The {source} disagrees with the weights: {name} has {wanted[0]:,} × "
                     f"{wanted[1]:,} numbers by the one, {held[0]:,} × {held[1]:,} in the other. The files belong to "
                     "different models: download them again."
                 )
@@ -119,7 +121,7 @@ def check_build(build: Callable[[Any], Any], config: Any, shapes: Shapes, title:
     buffers = sum(prod(buffer.shape) for buffer in {id(b): b for b in built.buffers()}.values())
     if in_memory > in_files + head + SPARE or buffers > in_files + SPARE:
         raise ModelNotAvailable(
-            f"The config.json of “{title}” describes a model of {in_memory + buffers:,} numbers, and the files hold "
+            f"The {source} describes a model of {in_memory + buffers:,} numbers, and the files hold "
             f"{in_files:,}. The files belong to different models, or some are missing: download them again."
         )
 

@@ -18,11 +18,14 @@ from math import prod
 from pathlib import Path
 from typing import BinaryIO
 
+from model.claims import N_SHARED, Shapes, check_build
 from model.run import ModelNotAvailable
-from model.snapshot import snapshot
+from model.snapshot import MOST_VALUES, snapshot
+from model.tokenizer_file import short
 
 _FORMATS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _TEXT, _ARRAY = 8, 9
+_MOST_AXES = 4  # of a tensor, by the format
 # tensor types: (numbers in a block, bytes of a block); others, which are rare, go without the check for a cut file
 _BLOCKS = {0: (1, 4), 1: (1, 2), 2: (32, 18), 3: (32, 20), 6: (32, 22), 7: (32, 24), 8: (32, 34), 30: (1, 2)}
 _BLOCKS |= {10: (256, 84), 11: (256, 110), 12: (256, 144), 13: (256, 176), 14: (256, 210), 15: (256, 292)}
@@ -33,7 +36,11 @@ class Header:
     """What a GGUF file says of itself. Of an array only its length is kept."""
 
     metadata: dict[str, object]
-    n_parameter: int
+    shapes: Shapes  # of every tensor, by the name that it has in the file
+
+    @property
+    def n_parameter(self) -> int:
+        return sum(map(prod, self.shapes.values()))
 
     def number(self, name: str) -> int:
         """A number of the architecture, as in ``llama.block_count``; 0 if the file does not say."""
@@ -45,22 +52,31 @@ def read_header(path: Path, within: Sequence[Path] | None = None) -> Header:
     """Raises `ModelNotAvailable` if the file is damaged or cut short, or lies elsewhere (see `model.snapshot`)."""
     try:
         with snapshot(path.parent, within, (path.name,)) as held, (held.path / path.name).open("rb") as file:
-            return _header(file, os.fstat(file.fileno()).st_size)
-    except (OSError, struct.error, ValueError, KeyError, MemoryError, OverflowError) as error:
+            header = _header(file, os.fstat(file.fileno()).st_size)
+    except (OSError, struct.error, ValueError, KeyError, MemoryError, OverflowError, RecursionError) as error:
         raise ModelNotAvailable(
             f"The file {path.name} in “{path.parent}” is not a GGUF file, or it is damaged or cut short. "
             "Download it again."
         ) from error
+    if (n_block := header.number("block_count")) > max(N_SHARED, len(header.shapes)):
+        raise ModelNotAvailable(
+            f"The file {path.name} in “{path.parent}” says that it has {n_block:,} layers, and holds "
+            f"{len(header.shapes):,} tensors. It is damaged: download it again."
+        )
+    return header
 
 
 def _header(file: BinaryIO, n_byte: int) -> Header:
     def number(code: str) -> int | float | bool:
         return struct.unpack("<" + code, file.read(struct.calcsize(code)))[0]
 
+    n_text = 0
+
     def text() -> str:
-        length = number("Q")
-        if length > n_byte:
-            raise ValueError("a text longer than the file")
+        nonlocal n_text
+        length, n_text = number("Q"), n_text + 1
+        if length > n_byte or n_text > MOST_VALUES:
+            raise ValueError("a text longer than the file, or too many")
         return file.read(length).decode(errors="replace")
 
     def value(kind: int) -> object:
@@ -85,16 +101,17 @@ def _header(file: BinaryIO, n_byte: int) -> Header:
     for _ in range(n_entry):
         name = text()
         metadata[name] = value(number("I"))
-    n_parameter = last = 0
+    shapes, last = {}, 0
     for _ in range(n_tensor):
-        text()
-        n_number = prod(number("Q") for _ in range(number("I")))
+        name, n_axis = text(), number("I")
+        if n_axis > _MOST_AXES:
+            raise ValueError(f"a tensor of {n_axis} axes")
+        shapes[name] = tuple(number("Q") for _ in range(n_axis))
         in_block, block = _BLOCKS.get(number("I"), (1, 0))
-        n_parameter += n_number
-        last = max(last, number("Q") + n_number // in_block * block)
-    if not n_tensor or file.tell() + last > n_byte:
+        last = max(last, number("Q") + prod(shapes[name]) // in_block * block)
+    if not n_tensor or len(shapes) < n_tensor or file.tell() + last > n_byte:
         raise ValueError("tensors are missing")
-    return Header(metadata, n_parameter)
+    return Header(metadata, shapes)
 
 
 def cache_folder() -> Path:
@@ -126,7 +143,7 @@ def converted(path: Path, cache: Path | None = None, within: Sequence[Path] | No
     target = kept_at(path, cache)
     if target.is_dir():
         return target
-    read_header(path, within)
+    header = read_header(path, within)
     if missing := [name for name in ("gguf", "accelerate") if importlib.util.find_spec(name) is None]:
         raise ModelNotAvailable(
             f"To read {path.name}, Regard needs the package{'s' if len(missing) > 1 else ''} {' and '.join(missing)}. "
@@ -136,7 +153,7 @@ def converted(path: Path, cache: Path | None = None, within: Sequence[Path] | No
     making = Path(tempfile.mkdtemp(prefix=f"{target.name}.", dir=target.parent))
     try:
         with snapshot(path.parent, within, (path.name,)) as held:
-            _convert(held.path / path.name, making)
+            _convert(held.path / path.name, making, header.shapes)
         making.replace(target)
     except OSError as error:
         if not target.is_dir():  # another was faster
@@ -146,7 +163,7 @@ def converted(path: Path, cache: Path | None = None, within: Sequence[Path] | No
     return target
 
 
-def _convert(path: Path, folder: Path) -> None:
+def _convert(path: Path, folder: Path, shapes: Shapes) -> None:
     import torch
     import transformers
 
@@ -159,12 +176,14 @@ def _convert(path: Path, folder: Path) -> None:
     unpack = {"quantization_config": packing(dequantize=True)} if packing else {}
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(path.parent, **options)
+        config = transformers.AutoConfig.from_pretrained(path.parent, **options)
         with BUILDING:
+            check_build(causal.from_config, config, shapes, f"header of “{path.name}”")
             lm = causal.from_pretrained(path.parent, dtype=torch.float32, **unpack, **options)
-    except OSError:
+    except (OSError, ModelNotAvailable):
         raise
     except Exception as error:  # an architecture that its reader does not know, a tensor it cannot unpack
-        reason = " ".join(str(error).split())[:160] or type(error).__name__
+        reason = short(error).replace(str(path), path.name)
         raise ModelNotAvailable(
             f"transformers {transformers.__version__} cannot read {path.name} ({reason}). Choose another model, or a "
             "safetensors checkpoint of this one."

@@ -81,7 +81,7 @@ def builder(folder: Path, config: Any, shapes: Shapes, title: str) -> tuple[Buil
     """
     with BUILDING:
         choice = readers(config)
-        check_build(getattr(choice[0].cls, "from_config", choice[0].cls), config, shapes, title)
+        check_build(getattr(choice[0].cls, "from_config", choice[0].cls), config, shapes, f"config.json of “{title}”")
 
     def build(attn_implementation: str) -> Any:
         for reader in choice:

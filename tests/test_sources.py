@@ -443,6 +443,34 @@ def test_a_gguf_file_that_promises_too_much(tmp_path):
     assert "damaged or cut short" in refused(cost_of, tmp_path)
 
 
+def test_a_gguf_file_that_claims_more_layers_than_it_has_tensors(tmp_path):
+    file = write_gguf(tmp_path / "x.gguf")
+    name = b"llama.block_count" + struct.pack("<I", 4)
+    file.write_bytes(file.read_bytes().replace(name + struct.pack("<I", 3), name + struct.pack("<I", 2 * 10**9)))
+    said = f"The file x.gguf in “{tmp_path}” says that it has 2,000,000,000 layers, and holds 1 tensors."
+    assert refused(cost_of, tmp_path).startswith(said)
+    assert refused(gguf.converted, file, tmp_path / "cache").startswith(said)
+
+
+@pytest.mark.parametrize("entry", [struct.pack("<IQ", 9, 1) * 5000, struct.pack("<IQ", 8, 2**40)])
+def test_a_gguf_file_whose_arrays_have_no_end(tmp_path, entry):
+    """One within the other, five thousand deep; one of a trillion texts."""
+    header = b"GGUF" + struct.pack("<IQQ", 3, 1, 1) + struct.pack("<Q", 1) + b"a" + struct.pack("<I", 9)
+    (tmp_path / "x.gguf").write_bytes(header + entry)
+    assert "damaged or cut short" in refused(cost_of, tmp_path)
+
+
+def test_a_gguf_file_is_built_as_its_header_says_only_if_its_tensors_do(llama_gguf, tmp_path):
+    """A width that no tensor has would take memory that nobody has counted."""
+    pytest.importorskip("gguf")
+    name = b"llama.feed_forward_length" + struct.pack("<I", 4)
+    content = llama_gguf.read_bytes()
+    assert name + struct.pack("<I", 16) in content
+    (tmp_path / "x.gguf").write_bytes(content.replace(name + struct.pack("<I", 16), name + struct.pack("<I", 2**30)))
+    said = refused(gguf.converted, tmp_path / "x.gguf", tmp_path / "cache")
+    assert said.startswith("The header of “x.gguf” describes a model of ") and "the files hold" in said
+
+
 def test_a_file_can_be_typed(tmp_path):
     file = write_gguf(tmp_path / "x.gguf")
     entry = sources.folder(str(file), Allowed((tmp_path.resolve(),)))

@@ -6,7 +6,7 @@ import pickle
 import random
 import shutil
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tests.hostile.strings import ATOMS, ELSEWHERE, ODD
@@ -45,14 +45,14 @@ NAMES = ("config.json", "tokenizer.json", "tokenizer_config.json", "special_toke
 Damage = Callable[[random.Random, Path], None]
 
 
-def write(sound: Path, folder: Path, seed: int) -> str:
-    """A copy of a sound folder, damaged; beside it lies `outside`. Returns what was done."""
+def write(sound: Path, folder: Path, seed: int, damages: Sequence[Damage] = ()) -> str:
+    """A copy of a sound folder, damaged in some of these ways; above it lies `outside`. Returns what was done."""
     draw = random.Random(seed)
     shutil.copytree(sound, folder)
-    damages = draw.choices(DAMAGES, k=draw.choice((1, 1, 1, 2, 3)))
-    for damage in damages:
+    chosen = draw.choices(damages or DAMAGES, k=draw.choice((1, 1, 1, 2, 3)))
+    for damage in chosen:
         damage(draw, folder)
-    return f"{sound.name} {seed}: " + ", ".join(damage.__name__ for damage in damages)
+    return f"{sound.name} {seed}: " + ", ".join(damage.__name__ for damage in chosen)
 
 
 def another_value(draw: random.Random, folder: Path) -> None:
@@ -182,6 +182,7 @@ DAMAGES: tuple[Damage, ...] = (
     *(another_value, another_value, another_value, no_value, another_key, another_key, nested, cut_short),
     *(other_bytes, other_header, other_header, missing, no_file, more_files, index),
 )
+OF_ONE_FILE: tuple[Damage, ...] = (cut_short, other_bytes, other_bytes, other_bytes, no_file, more_files)
 
 
 def _any_file(draw: random.Random, folder: Path) -> Path:

@@ -17,6 +17,7 @@ from tests.hostile.conftest import INPUTS
 from tests.hostile.pages import PAGES, faults
 from tests.hostile.watch import opens
 from tests.test_any_model import write_models
+from tests.test_sources import llama_gguf  # noqa: F401 (a fixture)
 
 TEXT = "the cat sat"
 MOST = 2**30  # bytes that the process may grow by; a claim asks for thousands of times as much
@@ -24,7 +25,7 @@ MOST = 2**30  # bytes that the process may grow by; a claim asks for thousands o
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory) -> list[Path]:
-    """What is damaged: tiny models of each family, and a GGUF file where the library for it is installed."""
+    """What is damaged: tiny models of each family."""
     root = write_models(tmp_path_factory.mktemp("sound"))
     return [root / kind for kind in ("decoder", "encoder", "classifier", "encoder-decoder")]
 
@@ -62,6 +63,25 @@ def test_no_folder_breaks_out(room, sound, capsys):
     with capsys.disabled():
         print(f"\n{seed + 1} folders, {n_read} of them read; the dearest took {slowest[0]:.1f} s: {slowest[1]}")
     assert 0 < n_read < seed + 1
+
+
+def test_no_gguf_file_breaks_out(room, llama_gguf, monkeypatch):  # noqa: F811
+    """Of the header, any byte; in its place a pipe, a device, a link."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(room / "cache"))
+    allowed, before, n_read = Allowed((room / "inside",)), peak(), 0
+    sound = room / "gguf"
+    sound.mkdir()
+    shutil.copy(llama_gguf, sound / "x.gguf")
+    with opens(room / "outside") as opened:
+        for seed in range(INPUTS or 60):
+            folder = room / "inside" / str(seed)
+            what = folders.write(sound, folder, seed, folders.OF_ONE_FILE)
+            said = outcome(folder, allowed, what)
+            assert said is None or 20 < len(said) < 1000, (what, said)
+            n_read += said is None
+            shutil.rmtree(folder)
+    assert opened == set() and not (room / "ran").exists()
+    assert peak() - before < MOST and 0 < n_read < seed + 1
 
 
 def outcome(folder: Path, allowed: Allowed, what: str) -> str | None:
