@@ -8,6 +8,7 @@ that the process holds.
 import itertools
 import time
 from pathlib import Path
+from statistics import median
 
 import pytest
 
@@ -62,8 +63,8 @@ def test_what_is_kept_stays_within_its_bound(open_page, tmp_path, monkeypatch, c
     assert most > cache.RESULTS.bound() / 2 and len(sizes) > n / 4  # it was kept, and went again
     with capsys.disabled():
         print(f"\n{n} inputs; {most / MB:.1f} MB kept at most; the slowest took {slowest[0]:.1f} s: {slowest[1]}")
-    if INPUTS >= 2000 and series:
-        assert series[-1] < 1.1 * series[2], series  # by a seventh of them, all pages, models and libraries were there
+    if INPUTS >= 2000 and series:  # by a quarter of them, all pages, models and libraries were there
+        assert max(series[15:20]) < 1.1 * median(series[5:10]), series
 
 
 def test_so_does_a_stream_of_large_runs():
