@@ -79,7 +79,7 @@ def both(stack: Stack) -> tuple[Stack, Stack]:
 
 
 def described(config: Any, family: str) -> Architecture:
-    """Of a built-in model of one of `model.run.FAMILIES`: its `model.transformer.Config`."""
+    """Of a built-in model of one of `model.run.FAMILIES`: its `model.builtin.transformer.Config`."""
     stack = Stack(
         role=family,
         reads="tokens",

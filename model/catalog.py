@@ -1,7 +1,7 @@
 """Which models exist here, what each costs, and how to load one: the one place that knows.
 
 A name is what an address carries: "story" for a built-in model, else "package:…", "folder:…" or "hub:…" (see
-`model.sources`). Nothing of transformers is imported before a model that needs it is asked for.
+`model.sources.places`). Nothing of transformers is imported before a model that needs it is asked for.
 """
 
 import json
@@ -11,11 +11,14 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from model import checkpoint, gguf, sources
-from model.checkpoint import Cost
+from model.language_model import LanguageModel
 from model.memory import memory_available
-from model.run import LanguageModel, ModelNotAvailable
-from model.sources import Allowed, Entry, Hub, HuggingFaceHub
+from model.run import ModelNotAvailable
+from model.sources import cost as checkpoint
+from model.sources import gguf
+from model.sources import places as sources
+from model.sources.cost import Cost
+from model.sources.places import Allowed, Entry, Hub, HuggingFaceHub
 
 WEIGHTS = Path(__file__).parent / "weights"
 DEFAULT = "story"
@@ -112,7 +115,7 @@ def load(
         if file := checkpoint.gguf_file(folder):
             folder, within = gguf.converted(file, within=within), None
         if loader is None:
-            from model.huggingface import load as loader
+            from model.huggingface.language_model import load as loader
         try:
             return loader(folder, name=entry.name, title=entry.title, within=within)
         except MemoryError as error:
@@ -175,14 +178,14 @@ def _class_of(entry: Entry) -> Callable[[Path], LanguageModel]:
     """What loads a built-in model from its folder. These import torch: only once a model is wanted."""
     match architecture_of(entry):
         case "encoder-decoder":
-            from model.translator import Translator
+            from model.builtin.translator import Translator
 
             return Translator.load
         case "classifier":
-            from model.classification import Classifier
+            from model.builtin.classifier import Classifier
 
             return Classifier.load
-    from model.builtin import BuiltinModel
+    from model.builtin.language_model import BuiltinModel
 
     return BuiltinModel.load
 

@@ -1,20 +1,17 @@
 """The nouns of Regard: Token, ModelInfo, Attention, Predictions, ModelRun, LanguageModel, and the errors.
 
 A run is plain data: frozen, NumPy, float32, no batch axis, every field present, shapes checked once at birth. Its
-arrays are made read-only then, because all visitors with the same text share one run.
-Letters in shape comments, as in `model.transformer`: L layers, H heads, G key heads, T tokens that look (queries),
-S tokens looked at (keys), D d_model, K d_head, V n_vocab.
+arrays are made read-only then, because all visitors with the same text share one run. Letters in shape comments, as in
+`model.builtin.transformer`: L layers, H heads, G key heads, T tokens that look (queries), S tokens looked at (keys), D
+d_model, K d_head, V n_vocab.
 """
 
 import unicodedata
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
-from model.architecture import Architecture
-from model.intervention import UNCHANGED, Intervention
+from model.intervention import Intervention
 
 
 class VisitorError(Exception):
@@ -107,7 +104,7 @@ class ModelInfo:
     fingerprint: str  # of the weights: part of every cache key
     family: str = "decoder"  # or encoder, or encoder-decoder
     reads_pairs: bool = False  # whether `encode` takes a second text, marked as such (an encoder's segments)
-    labels: tuple[str, ...] = ()  # of a text as a whole: this is a `model.classification.Judge`
+    labels: tuple[str, ...] = ()  # of a text as a whole: this is a `model.builtin.classifier.Judge`
 
     def __post_init__(self):
         if self.family not in FAMILIES:
@@ -116,9 +113,11 @@ class ModelInfo:
 
 @dataclass(frozen=True)
 class Attention:
-    """One layer's attention, kept as queries and keys; `model.attention` reads weights, scores, arithmetic off it.
+    """One layer's attention, kept as queries and keys; `model.analysis.attention` reads weights, scores, arithmetic off
+    it.
 
-    Of a long text, queries and keys may be kept in half precision, and then no values (`model.capture` says when).
+    Of a long text, queries and keys may be kept in half precision, and then no values (`model.huggingface.capture` says
+    when).
     """
 
     query: np.ndarray  # (H, T, K) float32; float16 in half precision
@@ -342,54 +341,6 @@ class LayerParameters:
         if n_head % n_key_head:
             raise ValueError(f"{n_head} heads cannot share {n_key_head} key heads evenly")
         _seal(self.query_weight, *(getattr(self, name) for name in expected))
-
-
-class LanguageModel(Protocol):
-    """What the app needs of a model; the batch axis is born and dies inside the implementations."""
-
-    info: ModelInfo
-
-    def encode(self, text: str) -> tuple[Token, ...]:
-        """Cut a text into tokens. Raises `PromptError` if it cannot be read, or by its characters alone cannot fit."""
-
-    def token(self, id: int) -> Token:
-        """The vocabulary entry `id`, outside any text."""
-
-    def mask_token(self) -> Token | None:
-        """What stands for a hidden word, where the model has such a token."""
-
-    def start_token(self) -> Token | None:
-        """What a target begins with, before its first word (encoder-decoder)."""
-
-    def chat_text(self, text: str) -> str | None:
-        """The text as one message of a chat; None if the model has no template for that."""
-
-    def run(
-        self, tokens: Sequence[Token], intervention: Intervention = UNCHANGED, source: Sequence[Token] = ()
-    ) -> ModelRun:
-        """One forward pass; an encoder-decoder reads `source` and has written `tokens` so far, the start token first.
-
-        Raises `PromptError` if there are no tokens, or more than `info.n_context`; `VisitorError` if an intervention
-        cannot be done here; ValueError for a head that does not exist.
-        """
-
-    def unembed(self, hidden: np.ndarray) -> np.ndarray:
-        """Logits for any vectors of the residual stream: (…, D) -> (…, V)."""
-
-    def embeddings(self) -> tuple[np.ndarray, np.ndarray | None]:
-        """The token vectors (V, D) and the learned position vectors (n_context, D), None where there are none."""
-
-    def recompute_layer(self, run: ModelRun, layer: int) -> float:
-        """Do one layer of a run again from the weights that `model.attention` shows; the largest difference."""
-
-    def layer_parameters(self, layer: int) -> LayerParameters | None:
-        """What the attention of one layer was trained to be; None where a model cannot give it in this form."""
-
-    def architecture(self) -> Architecture:
-        """How the model is built."""
-
-    def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
-        """The name and the shape of each trained tensor; one that is used in two places is there once."""
 
 
 def _seal(*arrays: np.ndarray, dtype: np.dtype = SINGLE) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import transformers
 
 from model.architecture import Architecture
-from model.transformer import Config
+from model.builtin.transformer import Config
 
 ALL, QKV = ("query", "key", "value", "output", "MLP"), ("query", "key", "value")
 BUILT_IN = Config(n_vocab=61, n_context=40, n_layer=3, n_head=4, d_model=32)

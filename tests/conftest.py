@@ -15,10 +15,11 @@ from safetensors.torch import save_file
 from streamlit.testing.v1 import AppTest
 
 from model import catalog, serving
-from model.builtin import BuiltinModel
-from model.run import LanguageModel, ModelRun
-from model.tokenizer import train
-from model.transformer import Config, EncoderDecoder, Transformer
+from model.builtin.language_model import BuiltinModel
+from model.builtin.transformer import Config, EncoderDecoder, Transformer
+from model.language_model import LanguageModel
+from model.run import ModelRun
+from model.text.tokenizer import train
 
 ROOT = Path(__file__).parent.parent
 REPEATED = "the cat saw the dog and the dog saw the cat"

@@ -8,7 +8,8 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from model import catalog, shipped
+from model import catalog
+from model.sources import shipped
 from tests import readme
 from viz.figures.numbers import percent
 from viz.figures.training import TEXTS, Card, Table, how_trained, how_well, what_it_read

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
+from model.analysis.parameters import parameters_by_part
 from model.architecture import UNKNOWN, Stack, described, record_bytes, weights_bytes
-from model.configurations.description import describe
-from model.parameters import parameters_by_part
+from model.architectures.description import describe
 from tests.architectures import BRAND_NEW, BUILT_IN, config_of, parts_expected
 from viz.figures.architecture import drawing_words, facts
 

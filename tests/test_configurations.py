@@ -6,9 +6,9 @@ import pytest
 import torch
 import transformers
 
+from model.analysis.parameters import parameters_by_part, part_of
 from model.architecture import UNKNOWN
-from model.configurations.description import describe
-from model.parameters import parameters_by_part, part_of
+from model.architectures.description import describe
 from tests.architectures import BRAND_NEW, PAIR, QKV, TABLE, Row, config_of, parts_expected
 
 

@@ -29,13 +29,15 @@ def imported_by(module: str) -> set[str]:
 
 def test_runs_and_figures_are_light():
     figures = [f"viz.figures.{path.stem}" for path in (ROOT / "viz/figures").glob("*.py") if path.stem != "__init__"]
-    modules = ", ".join(["model.run", "model.attention", "model.catalog", "model.generation", *figures])
+    modules = ", ".join(
+        ["model.run", "model.analysis.attention", "model.catalog", "model.analysis.generation", *figures]
+    )
     assert len(figures) >= 2
     assert not {"torch", "streamlit", "transformers"} & imported_by(modules)
 
 
 def test_a_built_in_model_needs_no_transformers():
-    names = imported_by("model.builtin")
+    names = imported_by("model.builtin.language_model")
     assert "torch" in names
     assert not {"transformers", "streamlit", "plotly"} & names
 

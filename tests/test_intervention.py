@@ -8,10 +8,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from model.attention import cell_arithmetic, layer_weights
-from model.builtin import BuiltinModel
+from model.analysis.attention import cell_arithmetic, layer_weights
+from model.builtin.language_model import BuiltinModel
+from model.builtin.transformer import Change, Config, Transformer
 from model.intervention import UNCHANGED, Intervention
-from model.transformer import Change, Config, Transformer
 from tests.conftest import REPEATED, write_tiny
 from viz.ui.session import RunKey, run_of
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model.attention import pooled_overview
+from model.analysis.attention import pooled_overview
+from model.analysis.attention_map import Rule, read_attention
 from model.memory import n_byte, room_for
-from model.reading import Rule, read_attention
-from model.units import units_of
+from model.text.units import units_of
 
 TEXT = "The cat sat on the mat and looked at the dog. " * 20
 

@@ -4,9 +4,9 @@ import json
 
 from model import catalog
 from tests import model_cards, readme
+from tests.builtin.test_classifier import write_layer
 from tests.conftest import write_tiny
-from tests.test_classification import write_layer
-from tests.test_model_page import CARDS
+from tests.pages.test_model import CARDS
 
 
 def test_the_readme_says_what_the_cards_say():

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 import streamlit as st
 
-from model.sources import Allowed
+from model.sources.places import Allowed
 from viz import cli, server
 
 NOT_ORIGINS = (

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from model.attention import layer_weights
-from model.huggingface import HuggingFaceModel
+from model.analysis.attention import layer_weights
+from model.huggingface.language_model import HuggingFaceModel
 from model.run import ModelNotAvailable, ModelRun
 from tests import readme
 from tests.zoo import N_SOURCE, N_TOKEN, ZOO, attentions_of, builder, tokens

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from model.tokenizer import Tokenizer, byte_pieces
+from model.text.tokenizer import Tokenizer, byte_pieces
 
 WAYS = 8  # to cut each word, of which one is taken each time
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from model.tokenizer import END_OF_TEXT, Tokenizer
+from model.text.tokenizer import END_OF_TEXT, Tokenizer
 from model.training.lessons import SENTENCES
 
 

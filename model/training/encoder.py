@@ -28,14 +28,14 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from model.tokenizer import Tokenizer
-from model.tokenizer import train as train_tokenizer
+from model.builtin.beam_search import padded
+from model.builtin.transformer import Config, Transformer
+from model.text.tokenizer import Tokenizer
+from model.text.tokenizer import train as train_tokenizer
 from model.training import judged, lessons, loop, notice, sentences, story
 from model.training.bpe_dropout import Cut
 from model.training.data import Source, Stream, documents, draw_rows, kept_stream, review_documents
 from model.training.word_vectors import start_from, token_vectors
-from model.transformer import Config, Transformer
-from model.translation import padded
 
 STORIES = (
     Source("gutenberg_children", 0.40),

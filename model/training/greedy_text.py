@@ -10,10 +10,10 @@ from pathlib import Path
 
 import torch
 
-from model.builtin import BuiltinModel
-from model.tokenizer import Tokenizer
+from model.builtin.language_model import BuiltinModel
+from model.builtin.transformer import Transformer
+from model.text.tokenizer import Tokenizer
 from model.training import lessons
-from model.transformer import Transformer
 
 STARTS = ("The cat sat on the mat", "Once upon a time", "The dog barked at the cat.")
 N_TOKEN = 60

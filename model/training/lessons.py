@@ -7,7 +7,7 @@ Some of the words are so rare in its stories that it would know them only as the
 
 import re
 
-from model.tokenizer import Tokenizer
+from model.text.tokenizer import Tokenizer
 
 LESSONS = (
     "The cat sat on the mat",

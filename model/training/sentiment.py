@@ -23,12 +23,12 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from torch.nn import functional as F
 
-from model import shipped
-from model.builtin import BuiltinModel
-from model.classification import Classifier
+from model.builtin.beam_search import padded
+from model.builtin.classifier import Classifier
+from model.builtin.language_model import BuiltinModel
+from model.sources import shipped
 from model.training import encoder, loop, notice, sentences
 from model.training.judged import LABELS, NEGATIVE, NEUTRAL, POSITIVE, SHARES, TYPED, Judged, judged_texts, soft_labels
-from model.translation import padded
 
 OURS, BAG, FILMS_BAG, BOTH = "linear layer", "bag of words", "bag of words, films only", "layer and bag together"
 MOST = 20_000  # texts of a kind

@@ -17,12 +17,12 @@ import torch
 from safetensors.torch import save_file
 from torch.nn import functional as F
 
-from model.tokenizer import Tokenizer
-from model.tokenizer import train as train_tokenizer
+from model.builtin.transformer import Config, Transformer
+from model.text.tokenizer import Tokenizer
+from model.text.tokenizer import train as train_tokenizer
 from model.training import lessons, loop, rivals
 from model.training.data import STORY_MIX, Stream, documents, draw_rows, kept_stream
 from model.training.greedy_text import greedy_texts
-from model.transformer import Config, Transformer
 
 # rows of several lengths, so that short texts and every position are learned: {tokens in a row: share of the steps}
 ROW_LENGTHS = {64: 0.25, 128: 0.30, 256: 0.30, 512: 0.15}

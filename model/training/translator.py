@@ -17,14 +17,14 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional as F
 
-from model.tokenizer import Tokenizer
-from model.tokenizer import train as train_tokenizer
+from model.builtin.beam_search import padded
+from model.builtin.transformer import Config, EncoderDecoder
+from model.text.tokenizer import Tokenizer
+from model.text.tokenizer import train as train_tokenizer
 from model.training import loop
 from model.training.bpe_dropout import Cut, Cutter
 from model.training.more_pairs import more_pairs
 from model.training.pairs import measured, references, scores, sentence_pairs, written_greedily
-from model.transformer import Config, EncoderDecoder
-from model.translation import padded
 
 IGNORED = -100  # a target position that is padding: no loss
 POOL = 128  # batches that are drawn together, so that pairs of like length can be put into one

@@ -12,9 +12,9 @@ import torch
 from scipy import sparse
 from scipy.sparse.linalg import svds
 
-from model.tokenizer import Tokenizer
+from model.builtin.transformer import Transformer
+from model.text.tokenizer import Tokenizer
 from model.training.data import Stream
-from model.transformer import Transformer
 
 NEAR = 4  # tokens to either side that are company
 _AT_ONCE = 2**21  # tokens whose pairs are counted together

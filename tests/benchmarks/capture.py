@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from model import catalog
+from model.builtin.transformer import Record, Transformer
 from model.run import Attention
-from model.transformer import Record, Transformer
 from tests.benchmarks.timing import Measured, at_most, interleaved
 
 LENGTHS = {6: None, 64: 1.05, 256: 1.05}  # tokens: the most that keeping the record may cost

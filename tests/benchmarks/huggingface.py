@@ -1,9 +1,9 @@
 """A transformers model read by Regard, against the same model run plainly (sdpa) and by the peers' way (eager).
 
 Models of GPT-2's size with random weights: time and memory do not depend on their values. Regard lays the weights out
-for the processor when it loads a model (`model.prepacking`), so its forward is compared with two that keep nothing: the
-one of transformers as it is, and the one with the same weights laid out so. One thread, as the app serves, unless told
-otherwise. `--model gpt2 --tokens 1024 --threads 2` measures one model at one length on two.
+for the processor when it loads a model (`model.huggingface.prepacking`), so its forward is compared with two that keep
+nothing: the one of transformers as it is, and the one with the same weights laid out so. One thread, as the app serves,
+unless told otherwise. `--model gpt2 --tokens 1024 --threads 2` measures one model at one length on two.
 """
 
 import argparse
@@ -16,8 +16,8 @@ from typing import Any
 import torch
 
 from model import serving
-from model.attention import layer_weights, pooled_overview
-from model.huggingface import HuggingFaceModel
+from model.analysis.attention import layer_weights, pooled_overview
+from model.huggingface.language_model import HuggingFaceModel
 from tests.benchmarks.timing import Measured, Rounds, at_most, interleaved, part_of
 
 # tokens: rounds; the most that a capture may cost, as a part of eager with its weights

@@ -35,7 +35,7 @@ def measure(args: argparse.Namespace) -> Iterator:
     import torch
 
     from model import serving
-    from model.huggingface import HuggingFaceModel
+    from model.huggingface.language_model import HuggingFaceModel
 
     serving.load_torch()
     torch.set_num_threads(args.threads)

@@ -56,7 +56,7 @@ def in_a_process(kind: str, n_token: int, way: str) -> dict[str, int]:
 
 def held(way: str, kind: str, n_token: int) -> dict[str, int]:
     from model import serving
-    from model.huggingface import HuggingFaceModel
+    from model.huggingface.language_model import HuggingFaceModel
     from tests.benchmarks.huggingface import KINDS, builder, forward, ids_of
 
     serving.load_torch()

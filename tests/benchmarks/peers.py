@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 from playwright.sync_api import Browser, Page, Route
 
-from model.attention import layer_weights
+from model.analysis.attention import layer_weights
 from tests.benchmarks.browser import IDLE, ROOT, chromium, served, watched
 from tests.benchmarks.synthetic import N_HEAD, N_LAYER, records
 from tests.benchmarks.timing import Measured, NotMeasurable, part_of

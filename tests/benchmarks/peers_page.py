@@ -3,7 +3,7 @@
 import streamlit as st
 
 from model import catalog
-from model.attention import pooled_overview
+from model.analysis.attention import pooled_overview
 from tests.benchmarks.synthetic import records
 from viz.components.head_grid import head_grid, outline_head
 from viz.ui import session

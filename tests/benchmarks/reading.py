@@ -7,11 +7,11 @@ from dataclasses import replace
 import torch
 
 from model import catalog
-from model.builtin import BuiltinModel
-from model.explanation import explain
-from model.reading import Rule, read_attention
-from model.transformer import Config, Transformer
-from model.units import units_of
+from model.analysis.attention_map import Rule, read_attention
+from model.analysis.explanation import explain
+from model.builtin.language_model import BuiltinModel
+from model.builtin.transformer import Config, Transformer
+from model.text.units import units_of
 from tests.benchmarks.timing import Measured, interleaved
 
 N_TOKEN, N_LAYER, N_HEAD, D_MODEL = 512, 6, 8, 256

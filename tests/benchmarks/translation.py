@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import torch
 
 from model import catalog
-from model.transformer import EncoderDecoder
-from model.translation import greedy, padded
+from model.builtin.beam_search import greedy, padded
+from model.builtin.transformer import EncoderDecoder
 from tests.benchmarks.timing import Measured, interleaved
 
 # 5 x 5 x 4: who, what they do, and where or when

@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from model import catalog
-from model.tokenizer import Tokenizer
+from model.text.tokenizer import Tokenizer
 
 ROOT = Path(__file__).parents[2]
 TOKENIZER = Tokenizer.load(catalog.WEIGHTS / catalog.DEFAULT / "tokenizer.json")  # of the model that pages open with

@@ -8,8 +8,8 @@ import numpy as np
 import streamlit as st
 
 from model import catalog
-from model.attention import Overview
-from model.head import head_steps
+from model.analysis.attention import Overview
+from model.analysis.head import head_steps
 from model.run import Token
 from tests.conftest import REPEATED, write_tiny
 from viz.components.bar_list import Row, bar_list

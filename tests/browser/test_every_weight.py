@@ -1,7 +1,7 @@
 """A walk to every place that shows a weight: what the browser shows against the model's own tensors.
 
 The true weights are made here, in double precision from the queries and keys that PyTorch recorded: not by
-`model.attention`, which draws the pictures.
+`model.analysis.attention`, which draws the pictures.
 """
 
 import re

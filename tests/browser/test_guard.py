@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import serve
-from tests.test_guard import PROGRAM, SAID
+from tests.pages.test_guard import PROGRAM, SAID
 
 
 @pytest.fixture(scope="module")

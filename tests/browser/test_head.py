@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from model.head import HeadSteps, head_steps
+from model.analysis.head import HeadSteps, head_steps
 from tests.browser.conftest import N, settle
 
 pytestmark = pytest.mark.browser

@@ -5,11 +5,11 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from model.attention import attention_weights
-from model.huggingface import load
+from model.analysis.attention import attention_weights
+from model.huggingface.language_model import load
 from tests.browser.conftest import serve, settle
 from tests.browser.test_every_weight import trace
-from tests.test_any_model import TEXT, write_models
+from tests.huggingface.test_any_model import TEXT, write_models
 
 pytestmark = pytest.mark.browser
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
-from model.alignment import align
-from model.attention import layer_weights
-from model.units import units_of
+from model.analysis.alignment import align
+from model.analysis.attention import layer_weights
+from model.text.units import units_of
 from tests.browser.conftest import settle, until
 from viz.ui import session
 

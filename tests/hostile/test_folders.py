@@ -11,13 +11,13 @@ from safetensors.torch import load_file
 
 from model import catalog
 from model.run import ModelNotAvailable, VisitorError
-from model.sources import Allowed
+from model.sources.places import Allowed
 from tests.hostile import folders
 from tests.hostile.conftest import INPUTS
 from tests.hostile.pages import PAGES, faults
 from tests.hostile.watch import opens
-from tests.test_any_model import write_models
-from tests.test_sources import llama_gguf  # noqa: F401 (a fixture)
+from tests.huggingface.test_any_model import write_models
+from tests.sources.test_places import llama_gguf  # noqa: F401 (a fixture)
 
 TEXT = "the cat sat"
 MOST = 2**30  # bytes that the process may grow by; a claim asks for thousands of times as much

@@ -6,7 +6,7 @@ from itertools import product
 
 import pytest
 
-from model.reading import Rule
+from model.analysis.attention_map import Rule
 from tests.hostile import models
 from tests.hostile.pages import PAGES, faults
 from tests.hostile.strings import ATOMS, ELSEWHERE

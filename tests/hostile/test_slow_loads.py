@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from model import huggingface
+from model.huggingface import language_model as huggingface
 from tests.hostile import models
 from tests.hostile.pages import faults
 

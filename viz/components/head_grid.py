@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from model.attention import Overview
+from model.analysis.attention import Overview
 from viz.components import css_variables, register
 from viz.figures.scale import weights_as_bytes
 from viz.guard import handler

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
-from model.head import HeadSteps
+from model.analysis.head import HeadSteps
 from viz.components import pick_handler, register
 from viz.figures import theme
 from viz.figures.head import HUES, Step, drawn_rows

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from model.head import HeadSteps
+from model.analysis.head import HeadSteps
 from viz.figures import theme
 
 # what each symbol is coloured with, as a number of theme.CATEGORICAL; the residual stream (x) has the text's colour.

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from model.attention import CellArithmetic
-from model.explanation import Explained
-from model.reading import Rule
+from model.analysis.attention import CellArithmetic
+from model.analysis.attention_map import Rule
+from model.analysis.explanation import Explained
 from viz.figures import theme
 from viz.figures.numbers import how_far
 

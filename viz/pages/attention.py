@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from model.attention import attention_weights, strongest_in_cell
-from model.reading import Reading, Rule
+from model.analysis.attention import attention_weights, strongest_in_cell
+from model.analysis.attention_map import Reading, Rule
 from model.run import ModelRun, VisitorError
-from model.units import second_text
+from model.text.units import second_text
 from viz.components.head_grid import Pick, head_grid, outline_head
 from viz.components.layer_graph import layer_graph
 from viz.components.token_arcs import token_arcs
@@ -19,7 +19,8 @@ from viz.figures.numbers import how_far
 from viz.figures.score_scale import weights_formula
 from viz.guard import handler, section
 from viz.plain import plain
-from viz.ui import controls, provenance, reading, session, token_numbers
+from viz.sections.attention import token_numbers
+from viz.ui import controls, provenance, reading, session
 from viz.ui.pictures import caption, clicked, picture
 from viz.ui.prose import check
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from model import measures
+from model.analysis import measures
 from viz.components.token_chips import token_chips
 from viz.figures import embeddings as figures
 from viz.figures.numbers import how_far

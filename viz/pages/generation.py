@@ -2,12 +2,13 @@
 
 import streamlit as st
 
-from model.generation import Step, generate
+from model.analysis.generation import Step, generate
 from model.run import ModelInfo, VisitorError
 from viz.figures.generation import growing_text
 from viz.guard import handler, section
 from viz.plain import plain
-from viz.ui import behind_choice, continuation, sampling, session
+from viz.sections.generation import behind_choice, continuation, sampling
+from viz.ui import session
 from viz.ui.prose import quoted
 
 PACE = 0.12  # seconds between two tokens, so that the eye can follow; the model itself is faster

@@ -3,7 +3,7 @@
 import pandas as pd
 import streamlit as st
 
-from model.head import HeadSteps, head_steps
+from model.analysis.head import HeadSteps, head_steps
 from model.run import ModelRun
 from viz.components.head_steps import head_pictures
 from viz.figures.head import head_formula, head_sentences

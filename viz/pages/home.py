@@ -3,7 +3,7 @@
 import numpy as np
 import streamlit as st
 
-from model.attention import strongest_in_cell
+from model.analysis.attention import strongest_in_cell
 from viz.components.head_grid import Pick, head_grid
 from viz.figures import home as figures
 from viz.guard import handler

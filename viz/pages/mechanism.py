@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 import streamlit as st
 
-from model.attention import attention_weights, visible
+from model.analysis.attention import attention_weights, visible
 from model.intervention import UNCHANGED, Intervention
 from model.run import ModelRun, VisitorError
 from viz.figures import score_scale
@@ -16,7 +16,8 @@ from viz.figures.numbers import how_far, percent
 from viz.figures.scale import ColourScale, colour_scale
 from viz.guard import handler, part, section
 from viz.plain import plain
-from viz.ui import controls, effect, provenance, reading, session
+from viz.sections.mechanism import effect
+from viz.ui import controls, provenance, reading, session
 from viz.ui.pictures import caption, clicked, picture, square_table
 from viz.ui.prose import check, quoted
 

@@ -9,9 +9,10 @@ import pandas as pd
 import streamlit as st
 
 from model import catalog
+from model.analysis.parameters import parameters_by_part
 from model.architecture import Architecture, record_bytes, weights_bytes
-from model.parameters import parameters_by_part
-from model.run import LanguageModel, PromptError
+from model.language_model import LanguageModel
+from model.run import PromptError
 from viz.components.drawing import drawing
 from viz.figures.architecture import facts, facts_table
 from viz.figures.block import LEGEND, block_drawing

@@ -6,15 +6,16 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from model.alignment import Alignment, Crossing
-from model.beam import WIDTH
+from model.analysis.alignment import Alignment, Crossing
+from model.builtin.beam import WIDTH
 from model.run import ModelRun, VisitorError
 from viz.components.cross_lines import cross_lines
 from viz.components.head_grid import head_grid, outline_head
 from viz.figures.attention import is_clickable
 from viz.figures.translation import crossing_heatmap
 from viz.guard import handler, section
-from viz.ui import beam, comparison, crossing, decoding, session
+from viz.sections.translation import beam, comparison, crossing, decoding
+from viz.ui import session
 from viz.ui.pictures import caption, clicked, picture
 from viz.ui.prose import quoted
 

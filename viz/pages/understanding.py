@@ -3,7 +3,8 @@
 import streamlit as st
 
 from viz.guard import handler
-from viz.ui import blanks, both_ways, sentiment, session, similarity
+from viz.sections.understanding import both_ways, masking, sentiment, similarity
+from viz.ui import session
 
 BLANK, BOTH, SENTIMENT, SIMILARITY = SECTIONS = ("blank", "both", "sentiment", "similarity")
 QUESTIONS = {
@@ -19,12 +20,12 @@ EXPLAINED = {
     SIMILARITY: "Two texts become two vectors, and the angle between these is a number for how alike the texts are.",
 }
 EXAMPLES = {
-    BLANK: blanks.EXAMPLES,
+    BLANK: masking.EXAMPLES,
     BOTH: both_ways.EXAMPLES,
     SENTIMENT: sentiment.EXAMPLES,
     SIMILARITY: similarity.EXAMPLES,
 }
-SHOWN = {BLANK: blanks.show, BOTH: both_ways.show, SENTIMENT: sentiment.show, SIMILARITY: similarity.show}
+SHOWN = {BLANK: masking.show, BOTH: both_ways.show, SENTIMENT: sentiment.show, SIMILARITY: similarity.show}
 
 
 def main() -> None:

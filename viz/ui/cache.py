@@ -23,9 +23,9 @@ from typing import Any
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from model.checkpoint import ROOM_TO_RUN
+from model.language_model import LanguageModel
 from model.memory import give_back, memory_available, memory_in_all, n_byte
-from model.run import LanguageModel
+from model.sources.cost import ROOM_TO_RUN
 
 MEMORY = "REGARD_MEMORY"  # in the environment: how many gigabytes both stores may take together
 SHARE = 0.5  # of the machine's memory, or its container's: what both stores may take unless the operator says otherwise

@@ -11,10 +11,10 @@ from typing import NoReturn
 import numpy as np
 import streamlit as st
 
-from model.attention import cell_arithmetic
-from model.explanation import Explained, explain
+from model.analysis.attention import cell_arithmetic
+from model.analysis.attention_map import Rule
+from model.analysis.explanation import Explained, explain
 from model.intervention import UNCHANGED, Intervention
-from model.reading import Rule
 from model.run import Attention, DenseAttention, ModelRun
 from viz.figures.provenance import Changes, Check, given_card, sum_card, weight_card
 from viz.guard import handler, section

@@ -1,7 +1,8 @@
 """The tools for reading attention: which heads, in which units, with or without the sink, in which colours.
 
-Each control is bound to the address, so that a link restores the reading. `rule` makes of them what `model.reading`
-follows; `read_again` redraws what depends on them: the fragment "read", and the card if one is open.
+Each control is bound to the address, so that a link restores the reading. `rule` makes of them what
+`model.analysis.attention_map` follows; `read_again` redraws what depends on them: the fragment "read", and the card if
+one is open.
 """
 
 from dataclasses import replace
@@ -10,9 +11,9 @@ from typing import NoReturn
 import numpy as np
 import streamlit as st
 
-from model.reading import COMBINE, SEGMENTS, SINK, Reading, Rule, parse_heads, write_heads
+from model.analysis.attention_map import COMBINE, SEGMENTS, SINK, Reading, Rule, parse_heads, write_heads
 from model.run import ModelRun, VisitorError
-from model.units import KINDS
+from model.text.units import KINDS
 from viz.figures.scale import ColourScale, colour_scale
 from viz.guard import handler
 from viz.ui import controls, provenance, session

@@ -10,17 +10,19 @@ from dataclasses import dataclass, replace
 
 import streamlit as st
 
-from model import catalog, serving, sources
-from model.attention import Overview, pooled_overview
-from model.beam import PENALTY, WIDTH, Beam
-from model.checkpoint import Cost
-from model.generation import placed, write_target
+from model import catalog, serving
+from model.analysis.attention import Overview, pooled_overview
+from model.analysis.attention_map import Reading, Rule, read_attention
+from model.analysis.generation import placed, write_target
+from model.builtin.beam import PENALTY, WIDTH, Beam
 from model.intervention import UNCHANGED, Intervention
-from model.pieces import PAIR_JOINT
-from model.reading import Reading, Rule, read_attention
-from model.run import LanguageModel, ModelNotAvailable, ModelRun, PromptError, Token, VisitorError
-from model.sources import Allowed, Entry, HuggingFaceHub, Listing
-from model.units import Units, second_text, text_gap, units_of
+from model.language_model import LanguageModel
+from model.run import ModelNotAvailable, ModelRun, PromptError, Token, VisitorError
+from model.sources import places as sources
+from model.sources.cost import Cost
+from model.sources.places import Allowed, Entry, HuggingFaceHub, Listing
+from model.text.tokens import PAIR_JOINT
+from model.text.units import Units, second_text, text_gap, units_of
 from viz.ui import cache
 
 EXAMPLES = (
@@ -210,7 +212,7 @@ def overview_of(run_key: RunKey, kind: str = "self") -> Overview:
 
 @cache.kept()
 def reading_of(run_key: RunKey, rule: Rule) -> Reading:
-    """A run's attention, read by a rule: see `model.reading`."""
+    """A run's attention, read by a rule: see `model.analysis.attention_map`."""
     run = run_of(run_key)
     units, key_units = (units_in(run_key, rule.kind, side) for side in SIDES[rule.of])
     second = second_text(run.tokens, text_of(run_key)) if not run.source else None
@@ -230,7 +232,7 @@ SIDES = {"self": ("text", "text"), "encoder": ("source", "source"), "cross": ("t
 
 @cache.kept()
 def units_in(run_key: RunKey, kind: str, side: str = "text") -> Units:
-    """A run's tokens, or those of its source, taken together: see `model.units`."""
+    """A run's tokens, or those of its source, taken together: see `model.text.units`."""
     run = run_of(run_key)
     if side == "source":
         return units_of(run.source, run_key.text, kind)

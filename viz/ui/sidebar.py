@@ -4,10 +4,11 @@ import contextlib
 
 import streamlit as st
 
-from model import catalog, sources
-from model.checkpoint import size
+from model import catalog
 from model.run import ModelNotAvailable, VisitorError
-from model.sources import Entry, HuggingFaceHub
+from model.sources import places as sources
+from model.sources.cost import size
+from model.sources.places import Entry, HuggingFaceHub
 from viz.guard import handler, section
 from viz.plain import plain
 from viz.ui import session

@@ -1,0 +1,193 @@
+"""Reading attention by a rule: which heads, with or without the sink, between which units.
+
+The steps, always in this order, each on the weights of all tokens:
+1. combine the chosen heads, cell by cell, by their mean or their maximum;
+2. the sink: leave it, hide the keys that belong to it, or take them out and divide each row by what is left;
+3. units: sum over the keys of a unit, mean over its queries; so a row that summed to 1 still does;
+4. segments: keep the rows of one text and the columns of one text.
+NaN marks what is not there: a key taken out, or a row of which nothing is left. Letters: Q rows, K columns, T tokens.
+`model.analysis.explanation` makes one value a second time, by arithmetic of its own.
+"""
+
+import itertools
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from model.analysis.attention import ROWS_AT_ONCE, layer_weights
+from model.run import Layer, Token, VisitorError
+from model.text.units import KINDS, Units
+
+COMBINE = ("mean", "max")
+SINK = ("as is", "hide", "renormalise")
+SEGMENTS = ("all", "A → A", "A → B", "B → A", "B → B")
+
+
+class HeadsError(VisitorError):
+    """What a visitor wrote does not name heads of this model."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How attention is read; small and hashable. ValueError if there are no heads, or for a word that is not listed."""
+
+    heads: tuple[tuple[int, int], ...]  # (layer, head) pairs
+    combine: str = "mean"
+    sink: str = "as is"
+    kind: str = "tokens"
+    segment: str = "all"
+    of: str = "self"  # which attention of an encoder-decoder: see `ModelRun.kinds`
+
+    def __post_init__(self):
+        if not self.heads:
+            raise ValueError("a rule without heads")
+        for word, words in (
+            (self.combine, COMBINE),
+            (self.sink, SINK),
+            (self.kind, KINDS),
+            (self.segment, SEGMENTS),
+        ):
+            if word not in words:
+                raise ValueError(f"{word!r} is none of {', '.join(words)}")
+
+    @property
+    def plain(self) -> bool:
+        """Whether each value is one weight of one head, as the model used it."""
+        return len(self.heads) == 1 and self.sink != "renormalise" and self.kind == "tokens"
+
+
+def parse_heads(text: str, n_layer: int, n_head: int) -> tuple[tuple[int, int], ...]:
+    """Heads written as "2.3, 4.*": layer.head, with * for every one. Sorted, each once.
+
+    Raises `HeadsError` if the text says nothing, or names what is not there.
+    """
+    chosen = set()
+    for word in re.split(r"[,;\s]+", text.strip()) if text.strip() else []:
+        match = re.fullmatch(r"(\d{1,4}|\*)\.(\d{1,4}|\*)", word)
+        if match is None:
+            raise HeadsError(
+                f"“{word[:20]}” is not a head. Write layer.head, such as 2.3; 2.* is all of layer 2, *.3 is head 3 of "
+                "every layer."
+            )
+        layers, heads = (
+            range(n) if part == "*" else range(int(part), int(part) + 1)
+            for part, n in zip(match.groups(), (n_layer, n_head), strict=True)
+        )
+        if layers.stop > n_layer or heads.stop > n_head:
+            raise HeadsError(
+                f"There is no head {word}: layers go from 0 to {n_layer - 1}, heads from 0 to {n_head - 1}."
+            )
+        chosen |= {(layer, head) for layer in layers for head in heads}
+    if not chosen:
+        raise HeadsError("No head is chosen. Hold shift and click tiles, or write some, such as 2.3, 4.*")
+    return tuple(sorted(chosen))
+
+
+def write_heads(heads: Iterable[tuple[int, int]], n_layer: int, n_head: int) -> str:
+    """The shortest such text: whole layers as 4.*, one head of every layer as *.3."""
+    left, words = set(heads), []
+    if len(left) == n_layer * n_head:
+        return "*.*"
+    for head in range(n_head):
+        if n_layer > 1 and all((layer, head) in left for layer in range(n_layer)):
+            words.append(f"*.{head}")
+            left -= {(layer, head) for layer in range(n_layer)}
+    for layer in range(n_layer):
+        if n_head > 1 and all((layer, head) in left for head in range(n_head)):
+            words.append(f"{layer}.*")
+            left -= {(layer, head) for head in range(n_head)}
+    return ", ".join(words + [f"{layer}.{head}" for layer, head in sorted(left)])
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a rule makes of a run's attention."""
+
+    weights: np.ndarray  # (Q, K) float32; NaN where there is nothing
+    queries: np.ndarray  # (Q,) the units that the rows stand for
+    keys: np.ndarray  # (K,) and the columns
+    units: Units  # of the queries
+    key_units: Units  # the same, but for cross-attention
+    removed: np.ndarray  # (Q,) the part of each row's weight that the sink had, whether or not it was taken out
+    given: dict[str, float]  # segment -> mean over its rows of the weight on its columns; empty for one text
+
+
+def combined_weights(layers: Sequence[Layer], heads: Iterable[tuple[int, int]], by: str) -> np.ndarray:
+    """Step 1: (T, S), the mean or the maximum of each cell over (layer, head) pairs."""
+    heads = sorted(heads)
+    reduce = np.maximum if by == "max" else np.add
+    combined = np.zeros((layers[0].n_query, layers[0].n_key), np.float32)
+    for layer, chosen in itertools.groupby(heads, key=lambda pair: pair[0]):
+        chosen = [head for _, head in chosen]
+        for first in range(0, len(combined), ROWS_AT_ONCE):  # blocks that stay in the processor's cache
+            rows = slice(first, first + ROWS_AT_ONCE)
+            of_layer = reduce.reduce(layer_weights(layers[layer], rows, chosen))
+            reduce(combined[rows], of_layer, out=combined[rows])
+    return combined / np.float32(len(heads)) if by == "mean" and len(heads) > 1 else combined
+
+
+def sink_keys(tokens: Sequence[Token]) -> np.ndarray:
+    """(T,) which keys count as the sink: the first token and the special tokens (Xiao et al. 2024)."""
+    return np.array([position == 0 or token.special for position, token in enumerate(tokens)])
+
+
+def without_sink(weights: np.ndarray, sink: np.ndarray, how: str) -> tuple[np.ndarray, np.ndarray]:
+    """Step 2 on weights (T, S), with `sink` (S,) marking its keys: what is left, and each row's part removed (T,)."""
+    total = weights.sum(axis=1)
+    removed = weights[:, sink].sum(axis=1) / total
+    if how == "as is":
+        return weights, removed
+    left = np.where(sink, np.float32(np.nan), weights)
+    if how == "renormalise":
+        mass = np.nansum(left, axis=1, keepdims=True)
+        left = np.divide(left, mass, out=np.full_like(left, np.nan), where=mass > 0)
+    return left, removed
+
+
+def between_units(weights: np.ndarray, queries: Units, keys: Units) -> np.ndarray:
+    """Step 3: (T, S) -> (U, W), the sum over the keys of a unit, then the mean over its queries.
+
+    What is NaN is left out; a unit of which nothing is left is NaN.
+    """
+    there = ~np.isnan(weights)
+    sums = np.add.reduceat(np.where(there, weights, 0), keys.starts, axis=1)  # (T, W)
+    some = np.add.reduceat(there, keys.starts, axis=1) > 0  # (T, W)
+    total = np.add.reduceat(np.where(some, sums, 0), queries.starts, axis=0)  # (U, W)
+    count = np.add.reduceat(some.astype(np.float32), queries.starts, axis=0)
+    return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
+
+
+def read_attention(
+    layers: Sequence[Layer],
+    keys: Sequence[Token],
+    units: Units,
+    rule: Rule,
+    second: int | None = None,
+    key_units: Units | None = None,
+) -> Reading:
+    """All steps. `keys`: the tokens looked at; `units`: of `rule.kind`, of the queries and, unless told, of the keys.
+
+    `second`: the first token of the second text, if one text is read and it has two parts.
+    """
+    key_units = units if key_units is None else key_units
+    weights = combined_weights(layers, rule.heads, rule.combine)
+    weights, removed = without_sink(weights, sink_keys(keys), rule.sink)
+    if rule.kind != "tokens":
+        weights = between_units(weights, units, key_units)
+        removed = np.add.reduceat(removed, units.starts) / np.diff(np.append(units.starts, units.n_token))
+    rows, columns = np.arange(len(units)), np.arange(len(key_units))
+    if second is None or second >= len(keys):
+        return Reading(weights, rows, columns, units, key_units, removed, {})
+    split = units.of(second)
+    parts = {"A": rows[:split], "B": rows[split:]}
+    given = {segment: _given(weights, *(parts[part] for part in segment.split(" → "))) for segment in SEGMENTS[1:]}
+    if rule.segment != "all":
+        rows, columns = (parts[part] for part in rule.segment.split(" → "))
+    return Reading(weights[np.ix_(rows, columns)], rows, columns, units, key_units, removed[rows], given)
+
+
+def _given(weights: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> float:
+    there = ~np.isnan(weights[rows]).all(axis=1)
+    return float(np.nansum(weights[np.ix_(rows, columns)]) / max(1, there.sum()))

@@ -1,0 +1,39 @@
+"""A transformers model described by its configuration.
+
+Pure: dictionaries in, small frozen values out; no torch, no transformers.
+What each kind of model does with its configuration was read in transformers' own source (5.23, modeling_<type>.py).
+Of a kind that is not known here, nothing is guessed.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from model.architecture import Architecture
+from model.architectures.decoders import DECODERS
+from model.architectures.encoder_decoders import ENCODER_DECODERS
+from model.architectures.encoders import ENCODERS
+from model.architectures.generic import Configuration, generic
+
+_KINDS = DECODERS | ENCODERS | ENCODER_DECODERS
+
+
+def describe(config: Configuration) -> Architecture:
+    """Of a transformers model: its configuration as a dict (``config.to_dict()``, or a complete config.json).
+
+    A `model_type` that is not known here gives what generic names in the configuration tell, and "unknown" or None
+    for the rest.
+    """
+    base = generic(config)
+    kind = _KINDS.get(base.model_type)
+    built = replace(kind(base, config), known=True) if kind else base
+    return _encoder_of(built) if is_encoder_alone(config.get("architectures")) else built
+
+
+def is_encoder_alone(classes: Sequence[str] | None) -> bool:
+    """Whether a checkpoint holds the encoder of an encoder-decoder, whose configuration is that of both (T5)."""
+    return bool(classes) and str(classes[0]).endswith("EncoderModel")
+
+
+def _encoder_of(both: Architecture) -> Architecture:
+    encoder = both.stacks[0]
+    return replace(both, family="encoder", stacks=(encoder,), n_distinct_layer=encoder.n_layer, head="none")

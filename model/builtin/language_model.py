@@ -1,0 +1,260 @@
+"""The built-in models: transformer + tokenizer + weights, as a `LanguageModel`.
+
+`BuiltinModel` is a decoder or an encoder; what is more than that (`model.builtin.translator`,
+`model.builtin.classifier`) builds on it.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from model.analysis.attention import layer_weights
+from model.architecture import Architecture, described
+from model.builtin.transformer import AttentionRecord, Block, Change, Config, Transformer
+from model.intervention import UNCHANGED, Intervention
+from model.predictions import predictions
+from model.run import (
+    Attention,
+    LayerParameters,
+    ModelInfo,
+    ModelNotAvailable,
+    ModelRun,
+    PromptError,
+    Token,
+)
+from model.sources import shipped
+from model.text.lengths import check_characters
+from model.text.tokenizer import Tokenizer
+
+_ROWS_AT_ONCE = 128  # of logits: their log-probabilities are a table as large
+
+
+class BuiltinModel:
+    """A transformer that Regard carries itself, loaded from a folder written by `model.training`."""
+
+    def __init__(self, info: ModelInfo, transformer: nn.Module, tokenizer: Tokenizer):
+        self.info = info
+        self._transformer = transformer.eval().requires_grad_(False)
+        self._tokenizer = tokenizer
+
+    @classmethod
+    def load(cls, folder: Path) -> "BuiltinModel":
+        """Raises `ModelNotAvailable` if a file is missing, cut short, or does not fit the others."""
+        shipped.check_complete(folder)
+        try:
+            stated = shipped.config(folder)
+            config = Config(**{field.name: stated.pop(field.name) for field in fields(Config) if field.name in stated})
+            title = json.loads((folder / "card.json").read_text())["title"]
+            tokenizer = Tokenizer.load(shipped.body(folder) / shipped.TOKENIZER)
+            files = shipped.weight_files(folder)
+            transformer = cls._network(config, stated)
+            # float16 on disk, copied into float32 parameters
+            transformer.load_state_dict({name: t for path in files for name, t in load_file(path).items()})
+            if tokenizer.n_vocab != config.n_vocab:
+                raise ValueError(f"tokenizer of {tokenizer.n_vocab} entries, embedding of {config.n_vocab}")
+            fingerprint = shipped.fingerprint(*files)
+        # tokenizers raises a bare Exception for a broken file; whatever is wrong, the visitor gets the sentence
+        except Exception as error:
+            reason = " ".join(str(error).split())[:160] or type(error).__name__
+            raise ModelNotAvailable(
+                f"The model “{folder.name}” cannot be read: a file in {folder} is damaged or cut short "
+                f"({reason}). Install Regard again, or choose another model."
+            ) from error
+        info = ModelInfo(
+            name=folder.name,
+            title=title,
+            n_layer=config.n_layer,
+            n_head=config.n_head,
+            n_key_head=config.n_head,
+            d_model=config.d_model,
+            d_head=config.d_head,
+            n_vocab=config.n_vocab,
+            n_context=config.n_context,
+            n_parameter=sum(parameter.numel() for parameter in transformer.parameters()),
+            causal=config.causal,
+            fingerprint=fingerprint,
+            family=cls._family(config),
+        )
+        return cls(info, transformer, tokenizer)
+
+    @classmethod
+    def _network(cls, config: Config, stated: dict) -> nn.Module:
+        """The untrained network; `stated`: what else config.json says. ValueError if that is not understood."""
+        if stated.pop("architecture", None) not in (None, cls._family(config)) or stated:
+            raise ValueError(f"config.json says {stated or 'another architecture'}")
+        return Transformer(config)
+
+    @classmethod
+    def _family(cls, config: Config) -> str:
+        return "decoder" if config.causal else "encoder"
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        return self._tokenizer
+
+    @property
+    def transformer(self) -> nn.Module:
+        return self._transformer
+
+    def encode(self, text: str) -> tuple[Token, ...]:
+        check_characters(self.info.title, self.info.n_context, self._tokenizer.longest, text)
+        return self._tokenizer.encode(text)
+
+    def token(self, id: int) -> Token:
+        return self._tokenizer.token(id)
+
+    def mask_token(self) -> Token | None:
+        return None if self._tokenizer.mask is None else self.token(self._tokenizer.mask)
+
+    def start_token(self) -> None:
+        return None
+
+    def chat_text(self, text: str) -> None:
+        return None
+
+    @torch.inference_mode()
+    def run(
+        self, tokens: Sequence[Token], intervention: Intervention = UNCHANGED, source: Sequence[Token] = ()
+    ) -> ModelRun:
+        if source:
+            raise PromptError(f"{self.info.title} reads one text only.")
+        ids = self._ids(tokens)
+        logits, record = self._transformer(ids, self._changes(intervention, len(tokens)), intervention.positions)
+        return self._run(tokens, intervention, logits, record.hidden, attention=record.attention)
+
+    def _ids(self, tokens: Sequence[Token], what: str = "text") -> Tensor:
+        """Token ids as a batch of one (1, T). Raises `PromptError`."""
+        if not tokens:
+            raise PromptError("There is no text to read: type at least one character.")
+        if (excess := len(tokens) - self.info.n_context) > 0:
+            raise PromptError(
+                f"The {what} is {len(tokens):,} tokens long; {self.info.title} reads at most {self.info.n_context:,}. "
+                f"Shorten it by {excess:,} token{'s' if excess > 1 else ''}."
+            )
+        return torch.tensor([[token.id for token in tokens]])
+
+    def _run(
+        self,
+        tokens: Sequence[Token],
+        intervention: Intervention,
+        logits: Tensor | None,
+        hidden: Sequence[Tensor],
+        source: Sequence[Token] = (),
+        **records: Sequence[AttentionRecord],
+    ) -> ModelRun:
+        """What a forward pass returned, as plain data. logits (1, T, V); hidden: L + 1 of (1, T, D)."""
+        ids = torch.tensor([token.id for token in tokens])
+        of_next = self.info.family != "encoder"
+        return ModelRun(
+            info=self.info,
+            tokens=tuple(tokens),
+            hidden=torch.cat(tuple(hidden)).numpy(),  # (L + 1, T, D)
+            predictions=None if logits is None else predictions(logits[0].split(_ROWS_AT_ONCE), ids, of_next=of_next),
+            intervention=intervention,
+            source=tuple(source),
+            **{kind: tuple(map(_kept, layers)) for kind, layers in records.items()},
+        )
+
+    @torch.inference_mode()
+    def unembed(self, hidden: np.ndarray) -> np.ndarray:
+        return self._transformer.unembed(torch.tensor(hidden)).numpy()
+
+    def embeddings(self) -> tuple[np.ndarray, np.ndarray]:
+        tables = self._transformer.token_embedding.weight.numpy(), self._positions().weight.numpy()
+        for table in tables:
+            table.setflags(write=False)  # they are the model's own memory
+        return tables
+
+    def _positions(self) -> nn.Embedding:
+        return self._transformer.position_embedding
+
+    def _blocks(self) -> Sequence[Block]:
+        """The blocks whose attention is a run's "self"."""
+        return self._transformer.blocks
+
+    @torch.inference_mode()
+    def recompute_layer(self, run: ModelRun, layer: int) -> float:
+        """Do one layer again by hand, with the weights that `model.analysis.attention` shows, and compare.
+
+        Returns the largest difference between softmax(QKᵀ·scale)·V, carried through the layer's output projection and
+        MLP, and the residual stream that the model itself wrote, ``run.hidden[layer + 1]``.
+        """
+        block = self._blocks()[layer]
+        mixed = _mixed(run.attention[layer])  # (H, T, K)
+        if changes := self._changes(run.intervention, len(run.tokens)):  # all but this is in the attention's own record
+            mixed = mixed * changes[layer].output_gain[..., None]
+        x = torch.tensor(run.hidden[layer])  # (T, D)
+        x = x + block.attention.output(mixed.transpose(0, 1).flatten(1))
+        if run.cross:
+            x = x + block.cross.output(_mixed(run.cross[layer]).transpose(0, 1).flatten(1))
+        x = x + block.mlp(block.mlp_norm(x))
+        return float((x - torch.tensor(run.hidden[layer + 1])).abs().max())
+
+    def layer_parameters(self, layer: int) -> LayerParameters:
+        block = self._blocks()[layer]
+        norm, attention = block.attention_norm, block.attention
+        by_head = (self.info.n_head, self.info.d_head)
+
+        def split(linear: torch.nn.Linear) -> tuple[np.ndarray, np.ndarray]:
+            return linear.weight.unflatten(0, by_head).numpy(), linear.bias.view(by_head).numpy()  # (H, K, D), (H, K)
+
+        return LayerParameters(
+            norm.weight.view(-1).numpy(),
+            norm.bias.view(-1).numpy(),
+            norm.eps,
+            *split(attention.query),
+            *split(attention.key),
+            *split(attention.value),
+            attention.output.weight.unflatten(1, by_head).transpose(0, 1).numpy(),  # (H, D, K)
+            attention.output.bias.numpy(),
+        )
+
+    def architecture(self) -> Architecture:
+        return described(self._transformer.config, self.info.family)
+
+    def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
+        return {name: tuple(parameter.shape) for name, parameter in self._transformer.named_parameters()}
+
+    def _changes(self, intervention: Intervention, n_token: int) -> list[Change] | None:
+        """What each attention layer does otherwise, if any does. ValueError if there is no such head or token."""
+        if replace(intervention, positions=True) == UNCHANGED:
+            return None
+        n_layer, n_head = self.info.n_layer, self.info.n_head
+        intervention.check(n_layer, n_head, n_token, self.info.causal)
+        query_gain = torch.ones(n_layer, n_head)
+        for layer, head in intervention.heads_uniform:
+            query_gain[layer, head] = 0
+        changes = []
+        for layer in range(n_layer):
+            gain = intervention.output_gain(layer, n_head, n_token)
+            bias = intervention.edge_bias(layer, n_head, n_token)
+            changes.append(
+                Change(
+                    query_gain[layer],
+                    torch.ones(n_head, 1) if gain is None else torch.from_numpy(gain),
+                    self._scale(intervention),
+                    intervention.causal_mask,
+                    None if bias is None else torch.from_numpy(bias),
+                )
+            )
+        return changes
+
+    def _scale(self, intervention: Intervention) -> float:
+        return (self.info.d_head**-0.5 if intervention.scale else 1.0) / intervention.temperature
+
+
+def _kept(record: AttentionRecord) -> Attention:
+    bias = None if record.bias is None else record.bias.numpy()
+    query, key, value = (each[0].numpy() for each in (record.query, record.key, record.value))
+    return Attention(query, key, value, record.scale, record.causal, bias=bias)
+
+
+def _mixed(attention: Attention) -> Tensor:
+    """softmax(QKᵀ·scale)·V of every head, (H, T, K), by the weights that are shown."""
+    return torch.from_numpy(layer_weights(attention) @ attention.value)

@@ -1,0 +1,66 @@
+"""The built-in translator: an encoder reads the source, a decoder writes the target, as a `LanguageModel`."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import nn
+
+from model.builtin.beam_search import Beam, beam_search
+from model.builtin.language_model import BuiltinModel
+from model.builtin.transformer import Change, Config, DecoderBlock, EncoderDecoder
+from model.intervention import UNCHANGED, Intervention
+from model.run import ModelRun, Token
+
+
+class Translator(BuiltinModel):
+    """An encoder-decoder that Regard carries itself. Its start token and its end token are one."""
+
+    def encode(self, text: str) -> tuple[Token, ...]:
+        """A text as it was trained to read one: the end token behind it."""
+        tokens = super().encode(text)
+        return (*tokens, replace(self.start_token(), start=len(text), end=len(text))) if tokens else ()
+
+    def start_token(self) -> Token:
+        return self.token(self._tokenizer.end_of_text)
+
+    @torch.inference_mode()
+    def run(
+        self, tokens: Sequence[Token], intervention: Intervention = UNCHANGED, source: Sequence[Token] = ()
+    ) -> ModelRun:
+        """One forward pass: it reads `source`, and has written `tokens` so far, the start token first.
+
+        Heads, rows and edges of an intervention, and its causal mask, are those of the decoder's attention to itself;
+        scale and temperature hold everywhere. Raises as `LanguageModel.run` says.
+        """
+        source_ids, ids = self._ids(source, "text to read"), self._ids(tokens)
+        changes, elsewhere = self._changes(intervention, len(tokens)), None
+        if changes is not None:
+            ones = torch.ones(self.info.n_head)
+            elsewhere = Change(ones, ones[:, None], self._scale(intervention), masked=True)
+        logits, record = self._transformer(
+            source_ids, ids, changes=changes, elsewhere=elsewhere, positions=intervention.positions
+        )
+        kinds = {"attention": record.attention, "encoder": record.encoder, "cross": record.cross}
+        return self._run(tokens, intervention, logits, record.hidden, source, **kinds)
+
+    def beam_search(self, source: Sequence[Token], width: int, length_penalty: float = 1.0) -> Beam:
+        """The targets that a search `width` wide finds for a source, and how it found them. Raises `PromptError`."""
+        ids, most = self._ids(source, "text to read")[0].tolist(), self.info.n_context - 1
+        return beam_search(self._transformer, ids, self.start_token().id, most, width, length_penalty)
+
+    @classmethod
+    def _network(cls, config: Config, stated: dict) -> nn.Module:
+        if stated != {"architecture": "encoder-decoder"}:
+            raise ValueError(f"config.json says {stated}")
+        return EncoderDecoder(config)
+
+    @classmethod
+    def _family(cls, config: Config) -> str:
+        return "encoder-decoder"
+
+    def _positions(self) -> nn.Embedding:
+        return self._transformer.target_position  # a run's hidden vectors are the decoder's
+
+    def _blocks(self) -> Sequence[DecoderBlock]:
+        return self._transformer.decoder

@@ -1,0 +1,63 @@
+"""A transformers checkpoint that was trained to judge texts, as a `model.builtin.classifier.Judge`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from model.builtin.classifier import Classification, margin
+from model.huggingface.language_model import HuggingFaceModel
+from model.intervention import UNCHANGED, Intervention
+from model.run import Token, VisitorError
+from model.text.masking import masked
+
+_SAME = 1e-3  # between logits of ids and of the vectors that stand for them
+
+
+class HuggingFaceClassifier(HuggingFaceModel):
+    """It predicts no tokens; a head of its own reads the last vectors and gives a logit for each label."""
+
+    def classify(self, tokens: Sequence[Token], intervention: Intervention = UNCHANGED) -> Classification:
+        return Classification(self.info.labels, self._logits(tokens, intervention)[0].log_softmax(-1).numpy())
+
+    def gradient_x_input(self, tokens: Sequence[Token], label: int) -> np.ndarray:
+        """The token's vector is what the table gives for it, without where it stands."""
+        logits, model = self._logits(tokens), self.opened.transformer
+        ids, types = (torch.tensor([[getattr(token, of) for token in tokens]]) for of in ("id", "type"))
+        given: dict[str, Any] = {"token_type_ids": types} if types.any() and self.opened.n_type != 0 else {}
+        with torch.inference_mode(False), torch.enable_grad():
+            x = model.get_input_embeddings()(ids).detach().clone().requires_grad_()  # (1, T, D)
+            try:
+                again = model(inputs_embeds=x, **given).logits.double()  # (1, C)
+                (gradient,) = torch.autograd.grad(margin(again, label).sum(), x)  # (1, T, D)
+            except (TypeError, ValueError, RuntimeError, NotImplementedError, AttributeError) as error:
+                raise VisitorError(f"{self.info.title} gives no gradients of its tokens' vectors.") from error
+        if (again.detach() - logits).abs().max() > _SAME * (1 + logits.abs().max()):
+            raise VisitorError(
+                f"{self.info.title} judges the vectors of this text otherwise than its tokens, so their gradients say "
+                "nothing about it."
+            )
+        return (gradient * x.detach())[0].sum(-1).numpy()  # (T,)
+
+    def occlusion(self, tokens: Sequence[Token], label: int) -> np.ndarray:
+        if (mask := self.mask_token()) is None:
+            raise VisitorError(f"{self.info.title} has no token that hides another, so none can be hidden.")
+        whole = margin(self._logits(tokens), label)
+        without = [margin(self._logits(masked(tokens, i, mask)), label) for i in range(len(tokens))]
+        return (whole - torch.cat(without)).numpy()  # (T,)
+
+    def _logits(self, tokens: Sequence[Token], intervention: Intervention = UNCHANGED) -> Tensor:
+        """(1, C) in double precision. Raises as `run` does."""
+        self._check(tokens, intervention, ())
+        _, output = self._forward(tokens, (), intervention)
+        return output.logits.double()
+
+    def _labels(self) -> tuple[str, ...]:
+        """None of a head for something else than one of several labels: then there are no probabilities to show."""
+        config, n_label = self.opened.config, self.opened.n_label
+        if n_label < 2 or config.problem_type not in (None, "single_label_classification"):
+            return ()
+        names = config.id2label or {}
+        return tuple(str(names.get(i, f"label {i}")) for i in range(n_label))

@@ -1,0 +1,76 @@
+"""Which class of transformers reads a checkpoint: with the head that it was saved with, and never with another.
+
+Many heads can be made out of nothing: where the output layer is the table of token vectors itself (GPT-2, Llama, T5,
+BART), every checkpoint of the architecture can be opened as a language model, also one that was trained to classify.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from model.sources.claims import bounded_work
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A class that may read a checkpoint, and what it must not leave over or lack to be the right one."""
+
+    cls: Any
+    takes_all: bool = False  # whether the files may hold nothing that it does not take
+    pools: bool = False  # whether its pooler is a part of what is shown
+    body: bool = False  # whether its head is left out
+
+
+def readers(config: Any) -> list[Reader]:
+    """The classes that may read a checkpoint, the best first; the last has no head."""
+    import transformers
+    from transformers.models.auto import modeling_auto as auto
+
+    language = [
+        auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+        auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES,
+        auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+    ]
+    bodies = [auto.MODEL_MAPPING_NAMES, auto.MODEL_FOR_TEXT_ENCODING_MAPPING_NAMES]  # and encoders without a decoder
+    body = Reader(transformers.AutoModel)
+    of_its_kind = [_class(name) for names in language for name in _names([names], config.model_type)]
+    named = [cls for name in config.architectures or () if (cls := _class(name))]
+    if not named:  # then the files must tell
+        return [*(Reader(cls, takes_all=True) for cls in of_its_kind[:1]), body]
+    cls = named[0]
+    if cls.__name__ in _names(language + bodies):
+        return [Reader(cls), body]
+    # of an encoder-decoder, what is read is how it writes
+    judges = _names([auto.MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES])
+    if cls.__name__ in judges and not config.is_encoder_decoder:
+        return [Reader(cls, pools=True), body]
+    if of_its_kind and _predicts_tokens(cls, config):  # BertForPreTraining
+        return [Reader(of_its_kind[0]), body]
+    return [Reader(cls, body=True), body]
+
+
+def _names(mappings: list[Any], model_type: str | None = None) -> dict[str, None]:
+    """The classes in some of transformers' lists, in order; of one type of model, if told. Some types have several."""
+    listed = [names for each in mappings for type, names in each.items() if model_type in (None, type)]
+    return dict.fromkeys(name for names in listed for name in ([names] if isinstance(names, str) else names))
+
+
+def _class(name: str) -> Any:
+    """A class of models by its name; None for anything else that a stranger may have written there."""
+    import transformers
+
+    try:
+        cls = getattr(transformers, name, None)
+    except Exception:  # of a part of transformers that needs what is not installed
+        return None
+    return cls if isinstance(cls, type) and issubclass(cls, transformers.PreTrainedModel) else None
+
+
+def _predicts_tokens(cls: Any, config: Any) -> bool:
+    """Whether the class has an output layer over the vocabulary. It is built without memory."""
+    import torch
+
+    try:
+        with bounded_work(), torch.device("meta"):
+            return cls(config).get_output_embeddings() is not None
+    except Exception:  # of a class that takes more than a configuration
+        return False

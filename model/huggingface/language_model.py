@@ -1,0 +1,399 @@
+"""Any transformers checkpoint as a `LanguageModel`, with its true attention weights or a refusal that says why.
+
+Queries, keys and values are taken down through transformers' own attention interface (`model.huggingface.capture`). A
+class that does not use it is run with ``attn_implementation="eager"`` and gives its weights. Which of the two is found
+out, and checked, before anyone sees the model (`model.huggingface.adapter`). Letters as in `model.run`.
+"""
+
+import logging
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from model.analysis.attention import attended
+from model.architecture import Architecture
+from model.architectures.description import describe
+from model.huggingface import hooks
+from model.huggingface.adapter import open_model
+from model.huggingface.capture import ROUNDING, NotCaptured, Recorder
+from model.huggingface.loading import Build, builder, fingerprint_of, quoted, read_tokenizer
+from model.intervention import UNCHANGED, Intervention
+from model.predictions import predictions
+from model.run import (
+    LayerParameters,
+    ModelInfo,
+    ModelNotAvailable,
+    ModelRun,
+    Predictions,
+    PromptError,
+    Token,
+    VisitorError,
+)
+from model.sources import cost as checkpoint
+from model.sources.snapshot import snapshot
+from model.sources.tokenizer_file import short
+from model.text.chat_template import fill
+from model.text.tokens import check_fits, marks_pairs, token_of, tokens_of
+
+_LOG = logging.getLogger("regard")
+_DENSE_BYTES = 1 << 30  # of weights in one run, for a class that cannot give queries and keys
+_UNLIMITED_CONTEXT = 2048  # tokens, for a model whose position bias sets no limit (T5)
+_PROBE_TEXTS = ("a b", "c")  # read when a model is loaded, by us and by transformers
+_ROWS_AT_ONCE = 128  # of logits: a (T, V) table of a long text would not fit
+
+
+def load(folder: Path, *, name: str, title: str, within: Sequence[Path] | None = None) -> "HuggingFaceModel":
+    """From a folder as ``save_pretrained`` writes it: safetensors only, no code of the checkpoint's own.
+
+    `within`: where its files may lie, if they are links; None is anywhere. Raises `ModelNotAvailable` with a sentence,
+    whatever is wrong with the folder.
+    """
+    import transformers
+
+    from model.huggingface.classifier import HuggingFaceClassifier  # which builds on this module
+
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    with snapshot(folder, within) as held:
+        judged = checkpoint.judge(held)  # what headers alone can tell is told there
+        try:
+            tokenizer = read_tokenizer(held, judged.config)
+            build, judges = builder(held.path, judged.config, judged.shapes, title)
+            kind = HuggingFaceClassifier if judges else HuggingFaceModel
+            return kind(build, tokenizer, name=name, title=title, fingerprint=fingerprint_of(held.path))
+        except (ModelNotAvailable, MemoryError):
+            raise
+        # each architecture fails in a way of its own; whatever is wrong, the visitor gets the sentence
+        except Exception as error:
+            if "can't allocate memory" in str(error):
+                raise MemoryError from error
+            reason = short(error).replace(str(held.path), str(folder))
+            raise ModelNotAvailable(
+                f"The model “{title}” in “{folder}” cannot be read ({reason}). "
+                "Copy or download it again, or choose another model."
+            ) from error
+
+
+class HuggingFaceModel:
+    """One checkpoint. Shared by visitors and threads: after it is made, nothing in it changes."""
+
+    def __init__(self, build: Build, tokenizer: Any, *, name: str, title: str, fingerprint: str):
+        """Raises `ModelNotAvailable` if its true weights cannot be had."""
+        self.opened = open_model(build, title)
+        self._tokenizer = tokenizer
+        self._title = title
+        self.info = self._describe(name, title, fingerprint)
+        self._check_whole_run()
+        self._check_as_tokenized()
+
+    @property
+    def captured(self) -> str:
+        """What its attention is read from: "queries and keys", or "weights" that it gives itself."""
+        return self.opened.captured
+
+    # --- what the app asks ---
+
+    def encode(self, text: str, second: str | None = None) -> tuple[Token, ...]:
+        """Cut a text into tokens; or two texts, for a model that reads pairs. An empty text has none."""
+        if not text:
+            return ()
+        check_fits(self._tokenizer, self.info, text, second or "")
+        return tokens_of(self._tokenizer, text, second)
+
+    def token(self, id: int) -> Token:
+        return token_of(self._tokenizer, id)
+
+    def mask_token(self) -> Token | None:
+        """What stands for a word to be guessed, where the model has such a token."""
+        id = getattr(self._tokenizer, "mask_token_id", None)
+        return None if id is None else self.token(id)
+
+    def chat_text(self, text: str) -> str | None:
+        """The text as one message of a chat, in the words this model was tuned on; None if it has no such template.
+
+        Raises `VisitorError` if it cannot be filled, or the text is too long.
+        """
+        template = getattr(self._tokenizer, "chat_template", None)
+        template = template.get("default") if isinstance(template, dict) else template  # there can be several
+        if not template:
+            return None
+        check_fits(self._tokenizer, self.info, text)
+        try:
+            return fill(str(template), text, self._tokenizer.special_tokens_map)
+        except ValueError as error:
+            raise VisitorError(
+                f"The chat template of “{self._title}” cannot be filled ({short(error)}). Switch it off to read the "
+                "text as it is."
+            ) from error
+
+    def start_token(self) -> Token | None:
+        """What a target text begins with, before its first word; None for a model that writes none."""
+        if not self.opened.pair:
+            return None
+        config, generation = self.opened.config, getattr(self.opened.transformer, "generation_config", None)
+        first = "decoder_start_token_id"
+        stated = [(config, first), (generation, first), (config, "bos_token_id"), (config, "pad_token_id")]
+        ids = (getattr(settings, name, None) for settings, name in stated)
+        return next((self.token(id) for id in ids if id is not None), None)
+
+    def run(
+        self, tokens: Sequence[Token], intervention: Intervention = UNCHANGED, source: Sequence[Token] = ()
+    ) -> ModelRun:
+        """One forward pass. An encoder-decoder reads `source` and has written `tokens` so far.
+
+        Raises `PromptError` if there are no tokens or too many, `VisitorError` if an intervention cannot be done here.
+        """
+        self._check(tokens, intervention, source)
+        recorder, output = self._forward(tokens, source, intervention)
+        try:
+            kept = self.opened.attention(recorder, output)
+            return ModelRun(
+                info=self.info,
+                tokens=tuple(tokens),
+                attention=kept["self"],
+                hidden=None if recorder.hidden is None else recorder.hidden.numpy(),
+                predictions=self._predictions(recorder.hidden, output, [token.id for token in tokens]),
+                intervention=intervention,
+                source=tuple(source),
+                encoder=kept["encoder"],
+                cross=kept["cross"],
+            )
+        except NotCaptured as error:  # it does something else with a text of this length
+            raise self._unread(tokens, str(error)) from error
+        except ValueError as error:
+            raise self._unread(tokens, f"what it gives does not fit the text ({error})") from error
+
+    @torch.inference_mode()
+    def unembed(self, hidden: np.ndarray) -> np.ndarray:
+        if not self.opened.has_head:
+            raise VisitorError(f"{self._title} has no language-model head, so it predicts no tokens.")
+        if not self.opened.can_unembed:
+            raise VisitorError(
+                f"Regard cannot read single vectors of {self._title} as tokens: what {self.opened.class_name} does "
+                "behind its last layer could not be repeated exactly."
+            )
+        rows = torch.tensor(hidden).reshape(-1, hidden.shape[-1])  # (N, D)
+        return self.opened.logits(rows).reshape(*hidden.shape[:-1], -1).numpy()
+
+    def embeddings(self) -> tuple[np.ndarray, np.ndarray | None]:
+        """The token vectors (V, D); the learned position vectors (n_context, D), or None where there are none."""
+        tokens = self.opened.transformer.get_input_embeddings().weight.detach().float().numpy()
+        positions = None
+        for name, part in self.opened.transformer.named_modules():
+            if hooks.is_position_table(name, part) and "Sinusoidal" not in type(part).__name__:
+                positions = part.weight.detach().float().numpy()[-self.info.n_context :]
+        for table in (tokens, positions):
+            if table is not None:
+                table.setflags(write=False)  # they are the model's own memory
+        return tokens, positions
+
+    def recompute_layer(self, run: ModelRun, layer: int) -> float:
+        """Read the text again up to this layer, keep what its heads gave, and compare with weights·V of the run.
+
+        Returns the largest difference. Raises `VisitorError` for a model that gives no values.
+        """
+        if self.captured == "weights":
+            raise VisitorError(
+                f"{self._title} gives its attention weights, but not the values they were applied to: "
+                "this layer cannot be computed again by hand."
+            )
+        recorder, _ = self._forward(run.tokens, run.source, run.intervention, keep_output=True, until=layer)
+        return self._difference(run, layer, recorder)
+
+    def _difference(self, run: ModelRun, layer: int, recorder: Recorder) -> float:
+        call = recorder.of("self")[layer]
+        ours = attended(run.attention[layer], call.value)  # (H, T, K)
+        if (gain := run.intervention.output_gain(layer, *ours.shape[:2])) is not None:
+            ours *= gain[:, :, None]
+        return float(np.abs(ours.transpose(1, 0, 2) - call.output).max())
+
+    def layer_parameters(self, layer: int) -> LayerParameters | None:
+        return None  # fused, rotated and grouped in ways that differ by class
+
+    def architecture(self) -> Architecture:
+        """How it is built, read off its configuration."""
+        return describe(self.opened.config.to_dict() | {"architectures": [self.opened.class_name]})
+
+    def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Of every tensor of weights, by its name."""
+        return self.opened.parameter_shapes
+
+    def _forward(
+        self, tokens: Sequence[Token], source: Sequence[Token], intervention: Intervention = UNCHANGED, **options: Any
+    ) -> tuple[Recorder, Any]:
+        types = [token.type for token in tokens]
+        types = types if any(types) and self.opened.n_type != 0 else None  # all of type 0 is what a model takes unasked
+        ids, source_ids = ([token.id for token in text] for text in (tokens, source))
+        try:
+            return self.opened.forward(ids, source_ids, intervention, types=types, **options)
+        except (VisitorError, MemoryError):
+            raise
+        except Exception as error:  # of transformers' own code, which has its own for each class
+            if "can't allocate memory" in str(error):
+                raise MemoryError from error
+            raise self._unread(tokens, f"{self.opened.class_name} stops with {quoted(error)}") from error
+
+    def _unread(self, tokens: Sequence[Token], reason: str) -> VisitorError:
+        """For a text that the model reads otherwise than those it was checked with when it was loaded."""
+        _LOG.warning("%s: %d tokens cannot be shown: %s", self.opened.class_name, len(tokens), reason)
+        return VisitorError(
+            f"{self._title} was read truly with the few tokens it was checked with, but this text of {len(tokens):,} "
+            f"cannot be shown: {reason.rstrip('.')}. Try a shorter text, or another model."
+        )
+
+    def _check_whole_run(self) -> None:
+        """All that a run holds fits together, and weights·V is what the heads gave, in every layer."""
+        tokens, source = ([Token(id, b"", 0, 0) for id in ids] for ids in self.opened.probe)
+        refused = f"Regard cannot show “{self._title}” ({self.opened.class_name})"
+        try:
+            run = self.run(tokens, source=source)
+        except VisitorError as error:
+            raise ModelNotAvailable(f"{refused}: {str(error.__cause__ or error).rstrip('.')}.") from error
+        if self.captured == "weights":
+            return
+        recorder, _ = self._forward(tokens, source, keep_output=True)
+        for layer, call in enumerate(recorder.of("self")):
+            if (difference := self._difference(run, layer, recorder)) > ROUNDING * max(1, np.abs(call.output).max()):
+                raise ModelNotAvailable(
+                    f"{refused}: in layer {layer}, weights·values is not what the heads gave (off by {difference:.2g})."
+                )
+
+    def _check_as_tokenized(self) -> None:
+        """A text, and two where it reads pairs, are read as ``model(**tokenizer(…))`` reads them in transformers: the
+        same ids and token types, and so the same weights and hidden vectors.
+        """
+        if self._tokenizer is None or self.opened.pair:
+            return
+        for texts in (_PROBE_TEXTS[:1], _PROBE_TEXTS)[: 1 + self.info.reads_pairs]:
+            tokens = self.encode(*texts)
+            theirs = self._tokenizer(*texts, return_token_type_ids=True)
+            if [token.id for token in tokens] != theirs["input_ids"]:
+                reason = "its tokenizer cuts {} otherwise in transformers"
+            elif not 0 < len(tokens) <= self.info.n_context or max(theirs["input_ids"]) >= self.info.n_vocab:
+                continue  # such a text gets a sentence of its own
+            else:
+                given = {"input_ids": theirs["input_ids"], "attention_mask": theirs["attention_mask"]}
+                if self.opened.n_type not in (0, 1):
+                    given["token_type_ids"] = theirs["token_type_ids"]
+                difference = self.opened.difference(self.run(tokens), given)
+                reason = f"transformers reads {{}} otherwise (weights or hidden vectors off by {difference:.2g})"
+                if difference <= ROUNDING:
+                    continue
+            read = " and ".join(f"“{text}”" for text in texts)
+            raise ModelNotAvailable(
+                f"Regard cannot show “{self._title}” ({self.opened.class_name}): {reason.format(read)}."
+            )
+
+    @torch.inference_mode()
+    def _predictions(self, hidden: Tensor, output: Any, ids: Sequence[int]) -> Predictions | None:
+        if not self.opened.has_head:
+            return None
+        if not self.opened.can_unembed:
+            blocks = iter(output.logits[0].split(_ROWS_AT_ONCE))
+        else:
+            blocks = (self.opened.logits(rows) for rows in hidden[-1].split(_ROWS_AT_ONCE))
+        return predictions(blocks, torch.tensor(ids), of_next=self.info.family != "encoder")
+
+    # --- what is said of it ---
+
+    def _describe(self, name: str, title: str, fingerprint: str) -> ModelInfo:
+        recorder, output = self.opened.forward(*self.opened.probe)
+        kept = self.opened.attention(recorder, output)["self"]
+        config = self.opened.config
+        if recorder.hidden is not None:
+            d_model = recorder.hidden.shape[-1]
+        else:
+            d_model = (
+                getattr(config, "hidden_size", None) or self.opened.transformer.get_input_embeddings().weight.shape[1]
+            )
+        if self.captured == "weights":
+            n_head, causal = kept[0].n_head, not any(np.triu(layer.weights, 1).any() for layer in kept)
+            n_key_head = n_head if not getattr(config, "multi_query", False) else 1
+            n_key_head = getattr(config, "num_key_value_heads", None) or n_key_head
+            d_head = getattr(config, "head_dim", None) or d_model // n_head
+        else:
+            (n_head, _, d_head), n_key_head = kept[0].query.shape, kept[0].key.shape[0]
+            causal = all(layer.causal for layer in kept)
+        family = "encoder-decoder" if self.opened.pair else "decoder" if causal else "encoder"
+        n_context = min(self._n_context(), self.opened.reach.n_token if self.opened.reach else sys.maxsize)
+        if self.captured == "weights":
+            n_context = min(n_context, int((_DENSE_BYTES / (4 * len(kept) * n_head)) ** 0.5))
+        return ModelInfo(
+            name=name,
+            title=title,
+            n_layer=len(kept),
+            n_head=n_head,
+            n_key_head=n_key_head,
+            d_model=d_model,
+            d_head=d_head,
+            n_vocab=self.opened.transformer.get_input_embeddings().weight.shape[0],
+            n_context=n_context,
+            n_parameter=sum(parameter.numel() for parameter in self.opened.transformer.parameters()),
+            causal=causal,
+            fingerprint=fingerprint,
+            family=family,
+            reads_pairs=family == "encoder" and self._reads_pairs(),
+            labels=self._labels(),
+        )
+
+    def _labels(self) -> tuple[str, ...]:
+        """Of the whole text, where there is a head for them."""
+        return ()
+
+    def _reads_pairs(self) -> bool:
+        """Whether the tokenizer tells two texts apart, in a way that the model knows."""
+        if self._tokenizer is None or not marks_pairs(self._tokenizer):
+            return False
+        n_type = self.opened.n_type
+        return not n_type or all(token.type < n_type for token in tokens_of(self._tokenizer, *_PROBE_TEXTS))
+
+    def _n_context(self) -> int:
+        for name, part in self.opened.transformer.named_modules():
+            if hooks.is_position_table(name, part):
+                offset = getattr(part, "offset", 0) or (part.padding_idx + 1 if part.padding_idx is not None else 0)
+                return part.weight.shape[0] - offset
+        for name in ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length"):
+            if isinstance(limit := getattr(self.opened.config, name, None), int) and limit > 0:
+                return limit
+        limit = getattr(self._tokenizer, "model_max_length", _UNLIMITED_CONTEXT)
+        return limit if limit < 1 << 20 else _UNLIMITED_CONTEXT
+
+    def _check(self, tokens: Sequence[Token], intervention: Intervention, source: Sequence[Token]) -> None:
+        if self.opened.pair and not source:
+            raise PromptError(f"{self._title} reads one text and writes another: give it a text to read.")
+        if source and not self.opened.pair:
+            raise PromptError(f"{self._title} reads one text only.")
+        for what, given in (("text", tokens), ("text to read", source)):
+            if not given and (what == "text" or self.opened.pair):
+                raise PromptError("There is no text to read: type at least one character.")
+            if self.opened.reach:
+                self.opened.reach.check(len(given), what, self._title)
+            if (excess := len(given) - self.info.n_context) > 0:
+                raise PromptError(
+                    f"The {what} is {len(given):,} tokens long; {self._title} reads at most {self.info.n_context:,}. "
+                    f"Shorten it by {excess:,} token{'s' if excess > 1 else ''}."
+                )
+            if any(token.id >= self.info.n_vocab for token in given):
+                raise PromptError(f"The {what} holds a token that {self._title} has no vector for: write it otherwise.")
+            if self.opened.n_type and (type := max((token.type for token in given), default=0)) >= self.opened.n_type:
+                raise PromptError(
+                    f"The tokenizer of {self._title} says that a part of the {what} is of type {type}, and the model "
+                    f"knows types below {self.opened.n_type} only: it cannot be read as the two mean it."
+                )
+        intervention.check(self.info.n_layer, self.info.n_head, len(tokens), self.info.causal)
+        if self.captured == "weights" and replace(intervention, heads_off=frozenset()) != UNCHANGED:
+            raise VisitorError(
+                f"{self._title} does its attention in code of its own, so only whole heads can be switched off in it."
+            )
+        if intervention.heads_off and not self.opened.can_switch:
+            raise VisitorError(f"In {self._title}, no module takes the heads one by one, so none can be switched off.")
+        if not intervention.positions and not self.opened.has_positions:
+            raise VisitorError(
+                f"Regard finds no position vectors, rotations or position biases in {self._title} to leave out."
+            )

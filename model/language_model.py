@@ -1,0 +1,58 @@
+"""The protocol that every model keeps: what the app needs of one."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from model.architecture import Architecture
+from model.intervention import UNCHANGED, Intervention
+from model.run import LayerParameters, ModelInfo, ModelRun, Token
+
+
+class LanguageModel(Protocol):
+    """What the app needs of a model; the batch axis is born and dies inside the implementations."""
+
+    info: ModelInfo
+
+    def encode(self, text: str) -> tuple[Token, ...]:
+        """Cut a text into tokens. Raises `PromptError` if it cannot be read, or by its characters alone cannot fit."""
+
+    def token(self, id: int) -> Token:
+        """The vocabulary entry `id`, outside any text."""
+
+    def mask_token(self) -> Token | None:
+        """What stands for a hidden word, where the model has such a token."""
+
+    def start_token(self) -> Token | None:
+        """What a target begins with, before its first word (encoder-decoder)."""
+
+    def chat_text(self, text: str) -> str | None:
+        """The text as one message of a chat; None if the model has no template for that."""
+
+    def run(
+        self, tokens: Sequence[Token], intervention: Intervention = UNCHANGED, source: Sequence[Token] = ()
+    ) -> ModelRun:
+        """One forward pass; an encoder-decoder reads `source` and has written `tokens` so far, the start token first.
+
+        Raises `PromptError` if there are no tokens, or more than `info.n_context`; `VisitorError` if an intervention
+        cannot be done here; ValueError for a head that does not exist.
+        """
+
+    def unembed(self, hidden: np.ndarray) -> np.ndarray:
+        """Logits for any vectors of the residual stream: (…, D) -> (…, V)."""
+
+    def embeddings(self) -> tuple[np.ndarray, np.ndarray | None]:
+        """The token vectors (V, D) and the learned position vectors (n_context, D), None where there are none."""
+
+    def recompute_layer(self, run: ModelRun, layer: int) -> float:
+        """Do a layer of a run again from the weights that `model.analysis.attention` shows; the largest difference."""
+
+    def layer_parameters(self, layer: int) -> LayerParameters | None:
+        """What the attention of one layer was trained to be; None where a model cannot give it in this form."""
+
+    def architecture(self) -> Architecture:
+        """How the model is built."""
+
+    def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
+        """The name and the shape of each trained tensor; one that is used in two places is there once."""

@@ -1,0 +1,149 @@
+"""Blanks in a text: hide a token behind the mask, put another in its place, bring back what stood there.
+
+An encoder reads a text, not a list of tokens, so each of these is a new text. It is chosen so that it is cut into the
+same tokens but for the one that changed, wherever there is such a text: tokenizers write spaces in different ways.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from model.language_model import LanguageModel
+from model.run import ModelRun, Token
+
+Encode = Callable[[str], Sequence[Token]]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a text was changed: text[start:end] stands there now."""
+
+    start: int
+    end: int
+    was: str  # what stood there before the first change
+    token: Token | None  # the token that this was, if the text is cut as before but for it; else None
+
+
+@dataclass(frozen=True)
+class Blanked:
+    """A text, and the places where it was changed by `put`, from left to right; they do not overlap."""
+
+    text: str
+    places: tuple[Place, ...] = ()
+
+    def place_of(self, token: Token) -> Place | None:
+        """The changed place that a token of the text stands in."""
+        return next((p for p in self.places if token.start < p.end and p.start < token.end), None)
+
+
+def put(blanked: Blanked, tokens: Sequence[Token], i: int, new: Token, encode: Encode) -> Blanked:
+    """The text with `new`, the mask or another vocabulary entry, instead of token i of `tokens`.
+
+    Raises UnicodeDecodeError if `new` is only a part of a character: no text can say that.
+    """
+    text, old = blanked.text, tokens[i]
+    wanted = [token.id for token in (*tokens[:i], new, *tokens[i + 1 :])]
+    start, end, written, exact = _fitting(text, old, new.piece.decode(), wanted, encode)
+    before = [place for place in blanked.places if place.start < end and start < place.end]
+    first, last = min([start, *(place.start for place in before)]), max([end, *(place.end for place in before)])
+    grown = len(written) - (end - start)
+    token = before[0].token if before else old  # of what stood there first
+    place = Place(first, last + grown, _undone(text, before, first, last), token if exact and len(before) < 2 else None)
+    places = _moved([other for other in blanked.places if other not in before], last, grown)
+    text = text[:start] + written + text[end:]
+    if text[place.start : place.end] != place.was:
+        places = sorted([*places, place], key=lambda place: place.start)
+    return Blanked(text, tuple(places))
+
+
+def restore(blanked: Blanked, place: Place) -> Blanked:
+    """The text with what stood at one of its places before."""
+    others = [other for other in blanked.places if other != place]
+    grown = len(place.was) - (place.end - place.start)
+    text = blanked.text[: place.start] + place.was + blanked.text[place.end :]
+    return Blanked(text, tuple(_moved(others, place.end, grown)))
+
+
+def restore_all(blanked: Blanked) -> Blanked:
+    """The text as it was before any change."""
+    return Blanked(_undone(blanked.text, blanked.places, 0, len(blanked.text)))
+
+
+def expectation(lm: LanguageModel, run: ModelRun, position: int) -> np.ndarray:
+    """The log-probability, in nats, of every vocabulary entry (V,) at one position of a run.
+
+    Raises `VisitorError` if the model cannot tell that of a single vector.
+    """
+    logits = lm.unembed(run.stream[-1, position]).astype(np.float64)  # (V,)
+    logits -= logits.max()
+    return logits - np.log(np.exp(logits).sum())
+
+
+def cut_behind(tokens: Sequence[Token], i: int) -> tuple[Token, ...]:
+    """The tokens up to number i, and the marks that a tokenizer put at the end: the text as if it ended there."""
+    return (*tokens[: i + 1], *(token for token in tokens[i + 1 :] if token.special and token.start == token.end))
+
+
+@dataclass(frozen=True)
+class InTurn:
+    """How well each token of a text is guessed when it alone is hidden; NaN, -1 for what was not hidden."""
+
+    probability: np.ndarray  # (T,) of the token that stands there
+    rank: np.ndarray  # (T,) its place among all entries, 0 is the best
+    best: np.ndarray  # (T,) the id that is expected most
+
+    @property
+    def mean(self) -> float:
+        """The geometric mean of the probabilities; its inverse is the pseudo-perplexity of Salazar et al. 2020."""
+        return float(np.exp(np.nanmean(np.log(self.probability))))
+
+
+def masked(tokens: Sequence[Token], i: int, mask: Token) -> tuple[Token, ...]:
+    """The tokens with the mask in the place of number i."""
+    hidden = replace(mask, start=tokens[i].start, end=tokens[i].end, type=tokens[i].type)
+    return (*tokens[:i], hidden, *tokens[i + 1 :])
+
+
+def guess_in_turn(lm: LanguageModel, tokens: Sequence[Token], mask: Token) -> InTurn:
+    """Hide each token that is no special one, alone, and guess it: one run for each.
+
+    Raises `VisitorError` as `expectation` does.
+    """
+    n = len(tokens)
+    probability, rank, best = np.full(n, np.nan), np.full(n, -1), np.full(n, -1)
+    for i, token in enumerate(tokens):
+        if token.special:
+            continue
+        log_prob = expectation(lm, lm.run(masked(tokens, i, mask)), i)
+        probability[i], rank[i] = np.exp(log_prob[token.id]), int((log_prob > log_prob[token.id]).sum())
+        best[i] = log_prob.argmax()
+    return InTurn(probability, rank, best)
+
+
+def _fitting(text: str, old: Token, said: str, wanted: Sequence[int], encode: Encode) -> tuple[int, int, str, bool]:
+    """What to cut out and what to write there, and whether the text is then cut into the tokens `wanted`."""
+    bare, stripped = said.lstrip(" "), len(text[: old.start].rstrip(" "))
+    # as a person would write it, then in any other way
+    natural = f" {bare}" if text[old.start : old.end].startswith(" ") else bare if stripped < old.start else said
+    ways = [
+        (old.start, natural),
+        *((start, way) for start in (old.start, stripped) for way in (said, f" {bare}", bare)),
+    ]
+    for start, written in ways:
+        if [token.id for token in encode(text[:start] + written + text[old.end :])] == wanted:
+            return start, old.end, written, True
+    return old.start, old.end, natural, False
+
+
+def _undone(text: str, places: Sequence[Place], first: int, last: int) -> str:
+    """What text[first:last] was before its `places` were changed."""
+    for place in reversed(places):
+        text = text[: place.start] + place.was + text[place.end :]
+        last += len(place.was) - (place.end - place.start)
+    return text[first:last]
+
+
+def _moved(places: Sequence[Place], behind: int, by: int) -> list[Place]:
+    """Places after a change of the text's length; those that begin at `behind` or later stand elsewhere now."""
+    return [replace(p, start=p.start + by, end=p.end + by) if p.start >= behind else p for p in places]

@@ -1,0 +1,325 @@
+"""Every page with every built-in model, and with one of each family that was never ours: tiny random checkpoints in a
+folder of the visitor's. Pages and built-in models are listed from where they lie, so that none is forgotten."""
+
+import base64
+import html
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
+from transformers import (
+    BertConfig,
+    BertForMaskedLM,
+    BertForSequenceClassification,
+    BertModel,
+    BloomConfig,
+    BloomForCausalLM,
+    LlamaConfig,
+    LlamaForCausalLM,
+    MarianConfig,
+    MarianMTModel,
+    MistralConfig,
+    MistralForCausalLM,
+    PreTrainedTokenizerFast,
+    T5Config,
+    T5ForConditionalGeneration,
+    T5Model,
+)
+
+from model import catalog
+from model.analysis.attention import layer_weights
+from tests.conftest import ROOT
+from viz.ui import session
+
+SHAPE = {
+    "vocab_size": 120,
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 48,
+}
+PAGES = sorted(path.stem for path in (ROOT / "viz/pages").glob("*.py") if path.stem != "__init__")
+BUILT_IN = [entry.name for entry in catalog.available() if entry.source == catalog.BUILT_IN]
+KINDS = {  # and the family of each
+    **dict.fromkeys(("decoder", "window", "weights"), "decoder"),
+    **dict.fromkeys(("encoder", "headless", "classifier"), "encoder"),
+    **dict.fromkeys(("encoder-decoder", "headless pair", "sinusoidal"), "encoder-decoder"),
+}
+SECTIONS = ["blank", "both", "sentiment", "similarity"]  # of the page Understanding
+TEXT = "the cat saw the dog"
+
+
+def tokenizer(mark: str) -> PreTrainedTokenizerFast:
+    """A byte-level one with the special tokens of an encoder, or of a decoder."""
+    bpe = Tokenizer(models.BPE())
+    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    names = ["[PAD]", "[CLS]", "[SEP]", "[MASK]"] if mark == "encoder" else ["<pad>", "</s>"]
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())[:100]
+    bpe.train_from_iterator(
+        [TEXT, "a dog and a cat"] * 4,
+        trainers.BpeTrainer(vocab_size=120, special_tokens=names, initial_alphabet=alphabet, show_progress=False),
+    )
+    if mark == "encoder":
+        pair = "[CLS]:0 $A:0 [SEP]:0 $B:1 [SEP]:1"
+        ids = [(name, bpe.token_to_id(name)) for name in ("[CLS]", "[SEP]")]
+        bpe.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", pair=pair, special_tokens=ids)
+        marks = {"pad_token": "[PAD]", "cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]"}
+        return PreTrainedTokenizerFast(tokenizer_object=bpe, **marks)
+    if mark == "encoder-decoder":
+        bpe.post_processor = processors.TemplateProcessing(
+            single="$A </s>", special_tokens=[("</s>", bpe.token_to_id("</s>"))]
+        )
+    return PreTrainedTokenizerFast(tokenizer_object=bpe, pad_token="<pad>", eos_token="</s>")
+
+
+def built(kind: str):
+    torch.manual_seed(0)
+    if kind == "decoder":
+        return LlamaForCausalLM(LlamaConfig(**SHAPE, num_key_value_heads=2, max_position_embeddings=40))
+    if kind == "window":
+        return MistralForCausalLM(MistralConfig(**SHAPE, num_key_value_heads=2, sliding_window=3))
+    if kind == "weights":
+        return BloomForCausalLM(BloomConfig(vocab_size=120, hidden_size=32, n_layer=2, n_head=4))
+    if kind == "sinusoidal":
+        sizes = {"encoder_layers": 2, "decoder_layers": 2, "encoder_ffn_dim": 48, "decoder_ffn_dim": 48, "d_model": 32}
+        heads = {"encoder_attention_heads": 4, "decoder_attention_heads": 4, "max_position_embeddings": 40}
+        marks = {"pad_token_id": 0, "eos_token_id": 1, "decoder_start_token_id": 0, "forced_eos_token_id": 1}
+        return MarianMTModel(MarianConfig(vocab_size=120, decoder_vocab_size=120, **sizes, **heads, **marks))
+    if kind in ("encoder-decoder", "headless pair"):
+        config = T5Config(
+            vocab_size=120, d_model=32, d_kv=8, d_ff=48, num_layers=2, num_heads=4, decoder_start_token_id=0
+        )
+        return (T5Model if kind == "headless pair" else T5ForConditionalGeneration)(config)
+    config = BertConfig(**SHAPE, max_position_embeddings=40, num_labels=3)
+    return {"encoder": BertForMaskedLM, "classifier": BertForSequenceClassification, "headless": BertModel}[kind](
+        config
+    )
+
+
+def write_models(root: Path) -> Path:
+    """One folder for each kind of model."""
+    for kind in KINDS:
+        transformer = built(kind)
+        for parameter in transformer.parameters():
+            torch.nn.init.normal_(parameter, std=0.2)
+        transformer.save_pretrained(root / kind)
+        words = tokenizer(KINDS[kind])
+        if kind == "decoder":
+            words.chat_template = "{% for m in messages %}</s>{{ m.role }} {{ m.content }}{% endfor %}</s>assistant "
+        words.save_pretrained(root / kind)
+    return root
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """A folder of models, as an operator allows it."""
+    return write_models(tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture
+def open_with(open_page, root, monkeypatch):
+    """`open_with("encoder", "attention", layer=1)`: a page of the app, with that model."""
+    monkeypatch.setenv("REGARD_MODEL_ROOTS", str(root))
+
+    def open(name: str, page: str, **link):
+        return open_page(page, model=f"folder:{root / name}", **({"text": TEXT} | link))
+
+    return open
+
+
+def said(app) -> str:
+    return "\n".join(
+        element.value for element in [*app.title, *app.subheader, *app.markdown, *app.caption, *app.warning]
+    )
+
+
+def values_of(app) -> np.ndarray:
+    """The heatmap's numbers as they are sent."""
+    z = json.loads(app.get("plotly_chart")[0].proto.spec)["data"][0]["z"]
+    return np.frombuffer(base64.b64decode(z["bdata"]), z["dtype"]).reshape([int(n) for n in z["shape"].split(",")])
+
+
+def content(app) -> int:
+    """How much a page shows: pictures, components and tables; without the watcher of the theme, on every page."""
+    return sum(len(app.get(kind)) for kind in ("plotly_chart", "bidi_component", "dataframe")) - 1
+
+
+def check_page(app, name: str, model: str, family: str, caplog) -> None:
+    assert not app.exception and not app.error
+    assert [record.message for record in caplog.records if record.name == "regard"] == []
+    assert "**Check failed" not in said(app) and "cannot be read" not in said(app)
+    assert app.title
+    assert content(app) or (model not in BUILT_IN and (app.info or app.warning))
+    assert [warning.value for warning in app.warning if "without the head" not in warning.value] == []
+    assert app.session_state.model == model
+    # a page about one family of models is read by the built-in one where the chosen one is of another
+    wanted, ours = session.READ_BY.get(name, (family, None))
+    read_by = ours if family != wanted and ours != model else None
+    assert ("This page is read by" in said(app)) == (read_by is not None)
+    if read_by:
+        assert session.language_model(read_by).info.title in said(app).replace("\\", "")
+
+
+@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("model", BUILT_IN)
+def test_every_page_opens_with_every_built_in_model(open_page, model, name, caplog):
+    family = catalog.architecture_of(catalog.find(model))
+    check_page(open_page(name, model=model), name, model, family, caplog)
+
+
+@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_page_opens_or_says_why_not(open_with, root, kind, name, caplog):
+    app = open_with(kind, name)
+    check_page(app, name, f"folder:{root / kind}", KINDS[kind], caplog)
+    if name == "understanding" and kind in ("headless", "classifier"):
+        assert "without the head" in said(app)
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+@pytest.mark.parametrize("kind", [*BUILT_IN, *KINDS])
+def test_every_part_of_understanding_opens_with_every_model(open_with, open_page, kind, section, caplog):
+    if kind in BUILT_IN:
+        app = open_page("understanding", model=kind, section=section, text=TEXT)
+    else:
+        app = open_with(kind, "understanding", section=section)
+    assert not app.exception and not app.error
+    assert [record.message for record in caplog.records if record.name == "regard"] == []
+    assert "**Check failed" not in said(app)
+    assert app.segmented_control(key="section").value == section
+
+
+def test_the_sections_tested_are_those_there_are(open_page):
+    assert open_page("understanding").segmented_control(key="section").options == SECTIONS
+
+
+def test_a_model_that_gives_only_weights_says_what_cannot_be_checked(open_with):
+    app = open_with("weights", "attention")
+    app.get_by_key("sink").set_value("hide").run()  # only the fragment runs again
+    assert not app.exception
+    assert "gives its attention weights, but not the values" in said(app)
+
+
+def test_a_switch_that_this_model_does_not_have_gets_a_sentence(open_with):
+    app = open_with("weights", "mechanism")
+    assert app.get_by_key("scale_off").disabled  # what its scale is cannot be said, nor taken away
+    assert any("its scale is not known here" in caption.value for caption in app.caption)
+    app.get_by_key("positions_off").set_value(True).run()  # only the fragment runs again
+    assert not app.exception
+    assert "only whole heads can be switched off in it. Flip that switch back." in app.warning[0].value
+    app.get_by_key("positions_off").set_value(False)
+    app.get_by_key("head_off").set_value(True).run()
+    assert not app.exception and not app.warning
+
+
+@pytest.mark.parametrize(
+    ("kind", "sentence"),
+    [
+        ("decoder", "positions come in inside attention"),
+        ("encoder", "learned vectors for positions too"),
+        ("encoder-decoder", "positions come in inside attention"),
+        ("sinusoidal", "Sines and cosines that belong to its position are added"),
+    ],
+)
+def test_how_positions_come_in_is_this_models_way(open_with, kind, sentence):
+    assert sentence in said(open_with(kind, "embeddings"))
+
+
+@pytest.mark.parametrize(("kind", "sentence"), [("decoder", "**adds** something to it."), ("encoder", "normalises")])
+def test_what_a_block_does_is_this_models_way(open_with, kind, sentence):
+    assert sentence in said(open_with(kind, "embeddings"))
+
+
+@pytest.mark.parametrize(("kind", "causal"), [("decoder", True), ("encoder", False)])
+def test_early_tokens_are_seen_by_more_queries_only_under_a_mask(open_with, kind, causal):
+    app = open_with(kind, "attention", panel="received and given")
+    assert ("Early tokens can be seen by more queries." in said(app)) == causal
+
+
+def test_home_shows_the_tokens_that_were_typed(open_with):
+    """An encoder-decoder has read these, and written others."""
+    app = open_with("encoder-decoder", "home")
+    drawn = html.unescape("".join(element.proto.body for element in app.get("html")))
+    source = session.run_of(session.RunKey(app.session_state.model, TEXT)).source
+    assert f"{len(source)} tokens: {', '.join(token.label for token in source)}" in drawn
+    assert f"It becomes {len(source)} tokens" in drawn and "; 1 of them special" in drawn
+    assert "Each token that it has written becomes 32 numbers" in drawn
+
+
+def test_a_pair_without_a_head_writes_nothing_and_reads_what_is_typed(open_with):
+    app = open_with("headless pair", "translation")
+    assert "so it writes nothing" in said(app) and not app.error
+    assert any("no step chooses anything" in info.value for info in app.info)
+    app = open_with("headless pair", "translation", target="a dog")
+    assert "**Alignment:**" in said(app) and not app.error
+
+
+def test_an_edge_outside_the_window_cannot_go(open_with):
+    """A query of a sliding window of 3 sees no key before it: there is no edge to take away."""
+    app = open_with("window", "mechanism", token=4, key=2)
+    assert not app.toggle(key="edge_off").disabled
+    app.slider(key="key").set_value(1).run()
+    assert app.toggle(key="edge_off").disabled and "choose another key" in said(app)
+
+
+def test_grouped_heads_share_their_keys(open_with, root):
+    lm = session.language_model(open_with("decoder", "attention").session_state.model)
+    run = lm.run(lm.encode(TEXT))
+    assert (lm.info.n_head, lm.info.n_key_head) == (4, 2)
+    assert run.attention[0].key.shape[0] == 2
+    assert layer_weights(run.attention[0]).sum(-1) == pytest.approx(1, abs=1e-5)
+
+
+def test_an_encoder_fills_the_blank(open_with):
+    app = open_with("encoder", "understanding", text="the [MASK] saw the dog")
+    lm = session.language_model(app.session_state.model)
+    run = lm.run(lm.encode("the [MASK] saw the dog"))
+    (place,) = (i for i, token in enumerate(run.tokens) if token.id == lm.mask_token().id)
+    assert run.tokens[place].special and f"The blank at position {place}" in said(app)
+    best = np.exp(run.predictions.top_log_prob[place, :8])
+    assert f"they hold {100 * best.sum():.1f} % of the probability" in said(app)
+
+
+def test_two_texts_are_two_segments_for_an_encoder(open_with):
+    app = open_with("encoder", "attention", text="the cat\n\na dog", segment="A → B")
+    assert not app.exception
+    lm = session.language_model(app.session_state.model)
+    tokens = session.encoded(lm, "the cat\n\na dog")
+    assert [token.label for token in tokens if token.special] == ["[CLS]", "[SEP]", "[SEP]"]
+    assert "".join("the cat\n\na dog"[token.start : token.end] for token in tokens) == "the cata dog"
+    assert "A → B" in said(app)
+
+
+@pytest.mark.parametrize("kind", ["self", "encoder", "cross"])
+def test_all_three_kinds_of_an_encoder_decoder_are_read(open_with, kind):
+    app = open_with("encoder-decoder", "attention", kind=kind, target="a dog")
+    assert not app.exception and "Check failed" not in said(app)
+    words = {"self": "the decoder's own", "encoder": "the encoder's own", "cross": "cross-attention"}[kind]
+    assert words in said(app)
+    key = session.RunKey(app.session_state.model, TEXT, target="a dog")
+    run = session.run_of(key)
+    assert run.kinds == ("self", "encoder", "cross")
+    assert [token.label for token in run.tokens][1:] == ["a", "␣dog"]
+    n_query, n_key = (len(side) for side in run.sides(kind))
+    assert values_of(app).shape == (n_query, n_key)
+    assert values_of(app) == pytest.approx(layer_weights(run.layers(kind)[0])[0], abs=1e-6)
+
+
+def test_a_chat_template_is_shown_as_tokens(open_with, open_page, root):
+    app = open_with("decoder", "attention", chat="true")
+    message = f"</s>user {TEXT}</s>assistant "
+    assert session.encoded(session.language_model(app.session_state.model), message)[0].special
+    assert len(values_of(app)) == len(session.encoded(session.language_model(app.session_state.model), message))
+    assert not any(toggle.key == "chat" for toggle in open_page("attention").toggle)  # our own model has no template
+
+
+def test_an_encoder_decoder_writes_its_own_target(open_with):
+    app = open_with("encoder-decoder", "attention")
+    run = session.run_of(session.RunKey(app.session_state.model, TEXT))
+    lm = session.language_model(app.session_state.model)
+    assert run.tokens[0].id == lm.start_token().id
+    for i in range(1, len(run.tokens)):
+        assert run.tokens[i].id == run.predictions.top_id[i - 1, 0]  # the most probable each time

@@ -1,0 +1,281 @@
+"""Regard against transformers' own numbers, for tiny random models of every class in `tests.zoo`. No download.
+
+A class is shown with its true numbers, or refused with the true reason. By which way it is read, by queries and keys or
+by the weights it gives, depends on the version of transformers: it is told when the tests end, and never asserted.
+"""
+
+import re
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import transformers
+
+from model.analysis.attention import layer_weights
+from model.huggingface import prepacking
+from model.huggingface.language_model import HuggingFaceModel
+from model.intervention import Intervention
+from model.run import Attention, ModelNotAvailable, ModelRun, VisitorError
+from tests import readme
+from tests.zoo import N_SOURCE, N_TOKEN, ZOO, attentions_of, builder, tokens
+from tests.zoo_table import PART, SAME, measured, said_in, versions
+
+MAYBE = [name for name, animal in ZOO.items() if animal.refusal]
+SHOWN = [name for name, animal in ZOO.items() if not animal.cannot and not animal.refusal]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A class as Regard shows it, and as transformers runs it with ``attn_implementation="eager"``."""
+
+    name: str
+    lm: HuggingFaceModel
+    run: ModelRun
+    theirs: Any  # the model
+    inputs: dict[str, torch.Tensor]
+    said: Any  # its output
+
+    def look(self, intervention: Intervention) -> ModelRun:
+        return self.lm.run(self.run.tokens, intervention, self.run.source)
+
+    def their_hidden(self, output: Any) -> tuple[torch.Tensor, ...]:
+        return output.decoder_hidden_states if self.run.source else output.hidden_states
+
+
+@pytest.fixture(scope="module", params=SHOWN)
+def pair(request) -> Pair:
+    return read(request.param)
+
+
+def read(name: str) -> Pair:
+    """Raises `ModelNotAvailable` if Regard refuses the class."""
+    if not hasattr(transformers, name):
+        pytest.skip(f"transformers {transformers.__version__} has no {name}")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(prepacking, "_SMALLEST", 0)  # tiny models go the way of large ones
+        lm = HuggingFaceModel(builder(name), None, name=name, title=name, fingerprint="")
+    source = tokens(N_SOURCE) if ZOO[name].family == "encoder-decoder" else ()
+    run = lm.run(tokens(N_TOKEN), source=source)
+    theirs = builder(name)("eager")
+    ids, source_ids = (torch.tensor([[token.id for token in text]]) for text in (run.tokens, run.source))
+    inputs = {"input_ids": source_ids, "decoder_input_ids": ids} if source else {"input_ids": ids}
+    with torch.inference_mode():
+        said = theirs(**inputs, output_attentions=True, output_hidden_states=True)
+    return Pair(name, lm, run, theirs, inputs, said)
+
+
+def test_every_heads_weights_are_the_models_own(pair, record_property):
+    record_property("shown from", pair.lm.captured)
+    check_weights(pair)
+
+
+def check_weights(pair: Pair) -> None:
+    assert pair.run.info.family == ZOO[pair.name].family
+    said = attentions_of(pair.said, pair.theirs.config)
+    assert tuple(said) == pair.run.kinds
+    for kind, theirs in said.items():
+        assert len(pair.run.layers(kind)) == len(theirs) == 2
+        for layer, weights in zip(pair.run.layers(kind), theirs, strict=True):
+            np.testing.assert_allclose(layer_weights(layer), weights.numpy(), atol=1e-5)
+            np.testing.assert_allclose(layer_weights(layer).sum(-1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", MAYBE)
+def test_a_class_that_may_be_refused_is_so_for_its_true_reason_or_shown_truly(name, record_property):
+    try:
+        pair = read(name)
+    except ModelNotAvailable as refusal:
+        record_property("shown from", "refused")
+        assert re.search(ZOO[name].refusal, str(refusal))
+        assert name in str(refusal) and "shows none" in str(refusal)
+    else:
+        record_property("shown from", pair.lm.captured)
+        check_weights(pair)
+
+
+def test_the_residual_stream_and_the_logits_are_the_models_own(pair):
+    hidden = pair.their_hidden(pair.said)
+    if ZOO[pair.name].unrepeatable:  # what needs no vector of its own is shown all the same, see below
+        with pytest.raises(VisitorError, match="could not be repeated exactly"):
+            pair.lm.unembed(np.zeros((1, pair.run.info.d_model), np.float32))
+        return
+    for ours, theirs in zip(pair.run.hidden[:-1], hidden[:-1], strict=True):  # the last may be behind a norm
+        np.testing.assert_allclose(ours, theirs[0].numpy(), rtol=1e-4, atol=1e-4 * float(theirs.abs().max()))
+    if not hasattr(pair.said, "logits"):
+        with pytest.raises(VisitorError, match="no language-model head"):
+            pair.lm.unembed(pair.run.hidden[-1])
+        return
+    logits = pair.said.logits[0].numpy()
+    np.testing.assert_allclose(pair.lm.unembed(pair.run.hidden[-1]), logits, atol=1e-4 * np.abs(logits).max())
+    assert pair.lm.unembed(pair.run.hidden[1, 4]).shape == (pair.run.info.n_vocab,)
+
+
+def test_token_types_are_given_to_the_model(pair):
+    n_type = pair.lm.opened.n_type
+    if n_type in (0, 1):  # it takes none, or knows one: then nothing else may come
+        return
+    types = [int(position > 5) for position in range(N_TOKEN)]
+    run = pair.lm.run([replace(token, type=type) for token, type in zip(pair.run.tokens, types, strict=True)])
+    with torch.inference_mode():
+        said = pair.theirs(**pair.inputs, token_type_ids=torch.tensor([types]), output_attentions=True)
+    for ours, theirs in zip(run.attention, attentions_of(said, pair.theirs.config)["self"], strict=True):
+        np.testing.assert_allclose(layer_weights(ours), theirs.numpy(), atol=1e-5)
+    untold = zip(run.attention, pair.run.attention, strict=True)
+    assert max(np.abs(layer_weights(ours) - layer_weights(theirs)).max() for ours, theirs in untold) > 1e-3
+
+
+def test_predictions_are_the_models_own(pair):
+    if not hasattr(pair.said, "logits"):
+        assert pair.run.predictions is None
+        return
+    log_prob = pair.said.logits[0].log_softmax(-1)
+    best = log_prob.topk(5)
+    predictions = pair.run.predictions
+    np.testing.assert_array_equal(predictions.top_id[:, :5], best.indices.numpy())
+    np.testing.assert_allclose(predictions.top_log_prob[:, :5], best.values.numpy(), atol=1e-3)
+    ids = [token.id for token in pair.run.tokens]
+    if predictions.of_next:
+        actual = [float(log_prob[t, id]) for t, id in enumerate(ids[1:])]
+        np.testing.assert_allclose(predictions.next_log_prob[:-1], actual, atol=1e-3)
+        assert np.isnan(predictions.next_log_prob[-1]) and predictions.next_rank[-1] == -1
+    else:
+        np.testing.assert_allclose(
+            predictions.next_log_prob, [float(log_prob[t, id]) for t, id in enumerate(ids)], atol=1e-3
+        )
+
+
+def test_a_head_switched_off_is_its_slice_set_to_zero(pair):
+    layer, head = 1, 2
+    off = Intervention(heads_off=frozenset({(layer, head)}))
+    try:
+        changed = pair.look(off)
+    except VisitorError as refusal:
+        assert "none can be switched off" in str(refusal) and pair.lm.captured == "weights"
+        return
+    if not (output := ZOO[pair.name].output):  # what a head writes has changed from this layer on, and only there
+        np.testing.assert_array_equal(changed.hidden[: layer + 1], pair.run.hidden[: layer + 1])
+        assert np.abs(changed.hidden[layer + 1] - pair.run.hidden[layer + 1]).max() > 1e-4
+        return
+    call = iter(range(100))  # ALBERT calls the one module for each layer
+    wanted = layer if pair.name == "AlbertForMaskedLM" else 0
+
+    def without_head(module: torch.nn.Module, args: tuple) -> tuple | None:
+        if next(call) != wanted:
+            return None
+        heads = args[0].clone()
+        width = heads.shape[-1] // pair.run.info.n_head
+        heads[..., head * width : (head + 1) * width] = 0
+        return (heads, *args[1:])
+
+    hook = pair.theirs.get_submodule(output).register_forward_pre_hook(without_head)
+    try:
+        with torch.inference_mode():
+            said = pair.theirs(**pair.inputs)
+    finally:
+        hook.remove()
+    logits = said.logits[0].numpy()
+    assert np.abs(logits - pair.said.logits[0].numpy()).max() > 1e-3  # it makes a difference
+    np.testing.assert_allclose(pair.lm.unembed(changed.hidden[-1]), logits, atol=1e-4 * np.abs(logits).max())
+    np.testing.assert_array_equal(pair.run.hidden, pair.look(Intervention()).hidden)  # the next visitor's run is whole
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        Intervention(heads_uniform=frozenset({(0, 1)})),
+        Intervention(temperature=2.5),
+        Intervention(scale=False, heads_off=frozenset({(1, 3)})),
+        Intervention(causal_mask=False),
+        Intervention(positions=False),
+        Intervention(edges_off=frozenset({(0, 1, 5, 4), (1, 0, 3, 3)})),
+        Intervention(rows_off=frozenset({(0, 1, 5), (1, 0, 3)})),
+        Intervention(edges_off=frozenset({(0, 1, 5, 4)}), causal_mask=False, temperature=2.0),
+    ],
+    ids=["uniform", "temperature", "scale", "mask", "positions", "edges", "rows", "edges without mask"],
+)
+def test_the_record_says_what_was_done(pair, change):
+    """What the heads gave to the output projection is weights·V of the record, whatever was changed."""
+    if pair.lm.captured == "weights":
+        with pytest.raises(VisitorError, match="code of its own"):
+            pair.look(change)
+        with pytest.raises(VisitorError, match="not the values"):
+            pair.lm.recompute_layer(pair.run, 0)
+        return
+    for part, kept in (("mask", change.causal_mask), ("positions", change.positions)):
+        if not kept and (reason := ZOO[pair.name].unchangeable.get(part)):
+            with pytest.raises(VisitorError, match=reason):
+                pair.look(change)
+            return
+    changed = pair.look(change)
+    for layer in range(2):
+        assert pair.lm.recompute_layer(changed, layer) < 1e-5
+    weights, before = layer_weights(changed.attention[0]), layer_weights(pair.run.attention[0])
+    if change.edges_off and change.causal_mask:
+        others = np.arange(N_TOKEN) != 4
+        assert weights[1, 5, 4] == 0
+        np.testing.assert_allclose(weights[1, 5, others], before[1, 5, others] / (1 - before[1, 5, 4]), atol=1e-5)
+    elif change.rows_off:
+        np.testing.assert_allclose(weights, before, atol=1e-6)  # of the first layer: what it writes is what changes
+        assert np.abs(changed.hidden[1] - pair.run.hidden[1])[5].max() > 1e-4
+        np.testing.assert_allclose(changed.hidden[1][4], pair.run.hidden[1][4], atol=1e-5)
+    elif change.heads_uniform:
+        seen = weights[1] > 0
+        np.testing.assert_allclose(weights[1], seen / seen.sum(-1, keepdims=True), atol=1e-6)
+    elif not change.causal_mask:
+        assert (weights[:, 0] > 0).sum(-1).max() == N_TOKEN or not pair.run.info.causal
+    elif change.temperature != 1:
+        entropy = [-(w * np.log(np.maximum(w, 1e-30))).sum() for w in (weights, layer_weights(pair.run.attention[0]))]
+        assert entropy[0] > entropy[1]
+    elif not change.positions:
+        assert np.abs(weights - layer_weights(pair.run.attention[0])).max() > 1e-3
+
+
+def test_queries_and_keys_are_the_runs_own_memory(pair):
+    """A view would keep the whole fused tensor alive, and lie scattered in it."""
+    for layer in pair.run.attention:
+        for array in (layer.query, layer.key, layer.value) if isinstance(layer, Attention) else (layer.weights,):
+            assert array.flags.c_contiguous and not array.flags.writeable
+
+
+def test_the_zoo_is_large():
+    assert len(SHOWN) >= 24
+
+
+def test_the_readmes_table_is_of_this_zoo():
+    """Its versions, classes and outcomes; measured again where these versions are installed."""
+    said, theirs = said_in(readme.part(PART))
+    assert re.fullmatch(r"Measured with transformers [\d.]+ and torch [\d.]+", said)
+    theirs = [line.split(" | ") for line in theirs]
+    assert [line[0] for line in theirs] == list(ZOO)
+    assert all(line[-1] == "–" or float(line[-1]) < SAME for line in theirs)
+    if said == versions():
+        ours = [measured(name).row.split(" | ") for name in ZOO]
+        assert [line[:-1] for line in theirs] == [line[:-1] for line in ours]  # last digits differ between processors
+
+
+@pytest.mark.parametrize(
+    ("name", "tables"),
+    [
+        ("GPT2LMHeadModel", ["transformer.wpe.weight"]),
+        ("BertForMaskedLM", ["bert.embeddings.position_embeddings.weight"]),
+        ("MarianMTModel", ["model.encoder.embed_positions.weight", "model.decoder.embed_positions.weight"]),
+        # computed by a module that is no table
+        (
+            "M2M100ForConditionalGeneration",
+            ["model.encoder.embed_positions.weights", "model.decoder.embed_positions.weights"],
+        ),
+    ],
+)
+def test_without_positions_is_transformers_with_zeros_for_their_vectors(name, tables):
+    pair = read(name)
+    for path in tables:
+        module, _, attribute = path.rpartition(".")
+        with torch.no_grad():
+            getattr(pair.theirs.get_submodule(module), attribute).zero_()
+    with torch.inference_mode():
+        said = pair.theirs(**pair.inputs).logits[0]
+    ours = pair.lm.unembed(pair.look(Intervention(positions=False)).hidden[-1])
+    np.testing.assert_allclose(ours, said.numpy(), atol=1e-4 * float(said.abs().max()))
+    assert float((said - pair.said.logits[0]).abs().max()) > 1e-2

@@ -1,0 +1,159 @@
+"""Under a map: what each token receives, gives and loses to the sink, and what several of them add up to."""
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from model.analysis.attention_map import Reading, Rule
+from model.analysis.measures import attention_entropy, attention_received
+from model.run import Attention
+from viz.figures.attention import Bars, token_bars
+from viz.guard import handler
+from viz.ui import provenance, reading, session
+from viz.ui.pictures import clicked, picture
+
+PANELS = ("received and given", "sums of tokens")
+GIVE, RECEIVE = WAYS = ("as queries", "as keys")
+
+
+def show(read_now: Reading, rule: Rule) -> None:
+    """The panel that was asked for, if any."""
+    panel = st.segmented_control(
+        f"{rule.kind.capitalize()} one by one",
+        PANELS,
+        key="panel",
+        bind="query-params",
+        help="received and given: numbers of each one · sums of tokens: what several give or get, added up",
+    )
+    if panel == PANELS[0]:
+        show_received_and_given(read_now, rule)
+    elif panel == PANELS[1]:
+        show_sums(read_now, rule)
+
+
+def show_received_and_given(read_now: Reading, rule: Rule) -> None:
+    weights, names, key_names = read_now.weights, read_now.units.labels, read_now.key_units.labels
+    received, entropy, sink = attention_received(weights), attention_entropy(weights), read_now.removed
+    rows, columns = [names[i] for i in read_now.queries], [key_names[i] for i in read_now.keys]
+    panels = [
+        Bars(
+            "received: mean of the column",
+            received,
+            read_now.keys,
+            columns,
+            lambda label, value: f"“{label}” receives {value:.4f} on average",
+            clickable=True,
+        ),
+        Bars(
+            "given: entropy of the row, in nats",
+            entropy,
+            read_now.queries,
+            rows,
+            lambda label, value: f"“{label}” looks with an entropy of {value:.4f} nats",
+        ),
+        Bars(
+            "sink: the part of the row that first and special tokens hold",
+            sink,
+            read_now.queries,
+            rows,
+            lambda label, value: f"“{label}” gives {value:.4f} to the sink",
+        ),
+    ]
+    most, widest = (int(np.nanargmax(np.nan_to_num(values, nan=-1))) for values in (received, entropy))
+    picture(
+        token_bars(panels),
+        key="received",
+        how=f"Above, how much each is looked at: click a bar to see what went into it.{early_tokens(rule)} In the "
+        "middle, how widely each looks: 0 is all on one key. Below, what the sink holds of each row.",
+        alt=f"Bars for {len(columns)} {rule.kind}. “{columns[most]}” receives most, {received[most]:.3f} on average; "
+        f"“{rows[widest]}” looks most widely, {entropy[widest]:.2f} nats.",
+        table=lambda: pd.DataFrame(
+            {
+                "received": pd.Series(received, [f"{i} {key_names[i]}" for i in read_now.keys]),
+                "entropy of the row": pd.Series(entropy, [f"{i} {names[i]}" for i in read_now.queries]),
+                "sink": pd.Series(read_now.removed, [f"{i} {names[i]}" for i in read_now.queries]),
+            }
+        ),
+        on_select=handler(open_received),
+        selection_mode="points",
+    )
+
+
+def early_tokens(rule: Rule) -> str:
+    """What to bear in mind where a mask hides what comes later."""
+    layers = session.current_run().layers(rule.of)
+    causal = all(isinstance(layer, Attention) and layer.causal for layer in layers)
+    return " Early tokens can be seen by more queries." if causal else ""
+
+
+def show_sums(read_now: Reading, rule: Rule) -> None:
+    left, right = st.columns([2, 1], gap="medium", vertical_alignment="bottom")
+    with right:
+        way = st.segmented_control("taken", WAYS, default=GIVE, required=True, key="taken", persist_state="session")
+    names, key_names = read_now.units.labels, read_now.key_units.labels
+    options, labels = (read_now.queries, names) if way == GIVE else (read_now.keys, key_names)
+    drop_lost(len(labels))
+    with left:
+        chosen = st.multiselect(
+            f"Some {rule.kind}",
+            range(len(labels)),
+            format_func=lambda i: f"{i} {labels[i]}",
+            key="summed",
+            persist_state="session",
+            placeholder="choose one or more …",
+        )
+    chosen = sorted(set(chosen) & set(options.tolist()))
+    if not chosen:
+        st.info(f"Choose some {rule.kind}, to add up what they look at, or how much they are looked at.")
+        return
+    offset = int(options[0])
+    picked = [i - offset for i in chosen]
+    block = read_now.weights[picked] if way == GIVE else read_now.weights[:, picked].T
+    sums = np.where(np.isnan(block).all(axis=0), np.nan, np.nansum(block, axis=0))
+    over, others = (read_now.keys, key_names) if way == GIVE else (read_now.queries, names)
+    names = [others[i] for i in over]
+    who = ", ".join(labels[i] for i in chosen[:6]) + (f" and {len(chosen) - 6} more" if len(chosen) > 6 else "")
+    does = f"gets from {who}" if way == GIVE else f"gives to {who}"
+    picture(
+        token_bars(
+            [
+                Bars(
+                    f"sum of what each {does}",
+                    sums,
+                    over,
+                    names,
+                    lambda label, value: f"“{label}” {does}: {value:.4f}",
+                    clickable=True,
+                )
+            ],
+            panel_height=180,
+        ),
+        key="sums",
+        how=f"{len(chosen)} {'rows' if way == GIVE else 'columns'} of the map added up: {np.nansum(sums):.4f} in all. "
+        "Click a bar to see what went into it.",
+        alt=f"Bars over {len(names)} {rule.kind}, which sum to {np.nansum(sums):.3f}.",
+        table=lambda: pd.DataFrame({"sum": sums}, [f"{i} {others[i]}" for i in over]),
+        on_select=handler(open_sum),
+        selection_mode="points",
+    )
+
+
+def drop_lost(n: int) -> None:
+    """Chosen tokens that the present text does not have are dropped with a word."""
+    chosen = st.session_state.get("summed", [])
+    if lost := [i for i in chosen if i >= n]:
+        st.session_state.summed = [i for i in chosen if i < n]
+        st.toast(f"{len(lost)} of the chosen tokens {'are' if len(lost) > 1 else 'is'} not in this text any more.")
+
+
+def open_received() -> None:
+    if points := clicked("received"):
+        queries = session.current_reading(reading.rule(session.current_run())).queries
+        provenance.open_value(reading.whole_rule(), tuple(queries.tolist()), points[0])
+
+
+def open_sum() -> None:
+    if points := clicked("sums"):
+        chosen = tuple(sorted(st.session_state.summed))
+        queries, keys = (chosen, points[0]) if st.session_state.taken == GIVE else (points[0], chosen)
+        provenance.open_value(reading.whole_rule(), queries, keys, over="sum")

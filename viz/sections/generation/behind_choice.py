@@ -1,0 +1,114 @@
+"""On the page Generation: behind one choice, what the token was drawn from and what its position looked at."""
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from model.analysis.attention_map import Rule
+from model.analysis.generation import Step
+from model.run import ModelRun
+from viz.components.token_chips import token_chips
+from viz.figures.attention import Bars, token_bars
+from viz.guard import handler, section
+from viz.sections.generation import continuation, sampling
+from viz.ui import controls, provenance, session
+from viz.ui.pictures import clicked, picture
+from viz.ui.prose import quoted
+
+
+@section("behind_choice")
+def show(ended: bool) -> None:
+    steps, opened = st.session_state.generated, st.session_state.opened
+    if opened is None and ended:
+        opened = len(steps) - 1
+    if opened is None:
+        run = continuation.run_after(steps)
+        st.subheader("Behind the choice: what the model is looking at now")
+        st.markdown(
+            f"The next token is chosen at the last position, by the vector of {quoted(run.tokens[-1].label)}. This is "
+            "where that position looks. Write some tokens and click one of them to see the same for it."
+        )
+    else:
+        run = continuation.run_after(steps[:opened])
+        st.subheader(f"Behind the choice of token {len(run.tokens)}")
+        st.markdown(f"Opened: {quoted(steps[opened].token.label)}, written after {quoted(run.tokens[-1].label)}.")
+        the_choice(run, steps[opened])
+        st.markdown(
+            f"**What it attended to.** It was chosen at position {len(run.tokens) - 1}, by the vector of "
+            f"{quoted(run.tokens[-1].label)}; this is where that position looked."
+        )
+    what_it_looked_at(continuation.ids(steps if opened is None else steps[:opened]))
+
+
+def the_choice(run: ModelRun, step: Step) -> None:
+    """The alternatives a token was chosen from, and how the draw fell on it."""
+    choice = sampling.following(run, step.sampling)
+    if step.sampling.temperature == 0:
+        how = "It was the most probable token, and temperature 0 always takes that one."
+    else:
+        start, end = choice.stretch(step.token.id)
+        how = (
+            "Lay the chances of all tokens end to end, the most probable first: this token covers "
+            f"{start:.6f} to {end:.6f}. The seed drew the number **{step.number:.6f}**, which falls there."
+        )
+    settings = step.sampling
+    st.markdown(
+        f"{continuation.note(step).capitalize()}; drawn at temperature {settings.temperature:g}, "
+        f"top-k {settings.top_k or 'off'}, top-p {settings.top_p:g}. {how}"
+    )
+    sampling.candidates(choice, "opened", 10, chosen=step.token.id)
+
+
+def what_it_looked_at(written: tuple[int, ...]) -> None:
+    """The attention row of the last position: the one that chooses the token after the text and its continuation."""
+    run = session.current_run(written)
+    last = len(run.tokens) - 1
+    columns = st.columns(3, vertical_alignment="bottom")
+    with columns[0]:
+        layer = controls.position("Layer", "layer", run.info.n_layer)
+    with columns[2]:
+        mean = st.toggle("Mean of the layer's heads", key="mean_of_heads", persist_state="session")
+    with columns[1]:
+        head = controls.position("Head", "head", run.info.n_head, disabled=mean)
+    rule = Rule(tuple((layer, each) for each in (range(run.info.n_head) if mean else [head])))
+    weights = session.reading_of(session.current_key(written), rule).weights[last]
+    where = f"layer {layer}, mean of all heads" if mean else f"layer {layer}, head {head}"
+    most = int(weights.argmax())
+    strongest = f"position {most}, with weight {weights[most]:.3f}"
+
+    def open_weight(key: int) -> None:
+        provenance.open_value(rule, (last,), (key,), continuation=written)
+
+    def open_bar() -> None:
+        for data in clicked("looked_at"):
+            open_weight(*data)
+
+    token_chips(
+        run.tokens,
+        key="looked_at_chips",
+        on_pick=open_weight,
+        notes=[f"weight {weight:.4f} in {where}" for weight in weights.tolist()],
+        shades=weights / weights.max(),
+    )
+    picture(
+        token_bars(
+            [
+                Bars(
+                    "weight",
+                    weights,
+                    np.arange(len(weights)),
+                    run.labels,
+                    lambda label, weight: f"“{label}” weight {weight:.4f}",
+                    clickable=True,
+                )
+            ]
+        ),
+        key="looked_at",
+        how=f"The attention row of the position that chooses: in {where} it looks most at "
+        f"{quoted(run.tokens[most].label)}, {strongest}. Chips and bars show the same {len(weights)} weights, which "
+        f"sum to {weights.sum():.4f}; the chips are shaded relative to the largest. Click one to see how it was made.",
+        alt=f"Bars over {len(weights)} tokens, {where}; the highest is “{run.tokens[most].label}”, {strongest}.",
+        table=lambda: pd.DataFrame({"position": range(len(weights)), "token": run.labels, "weight": weights}),
+        on_select=handler(open_bar),
+        selection_mode="points",
+    )

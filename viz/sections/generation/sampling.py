@@ -1,0 +1,205 @@
+"""On the page Generation: what may come next, how the draw is set, and what that makes of the model's choice."""
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from model.analysis.generation import NextToken, Sampling, entropy, next_token
+from model.run import ModelRun, VisitorError
+from viz.figures.generation import next_token_bars
+from viz.figures.mechanism import next_token_pairs
+from viz.figures.numbers import percent
+from viz.guard import section
+from viz.plain import plain
+from viz.sections.generation import continuation
+from viz.ui import session
+from viz.ui.pictures import picture
+
+
+@section("sampling")  # of its own inside the page's: a slider redraws nothing but this
+def show(ended: bool) -> None:
+    st.subheader("What may come next")
+    run = continuation.run_after(st.session_state.generated)
+    if cannot_draw(run):  # the page has said why
+        the_best(run)
+        return
+    left, right = st.columns([2, 5], gap="large")
+    with left:
+        choose()
+    with right:
+        st.markdown(explain(chosen()))
+        if ended:
+            st.write("The text is at its end, and nothing comes next. Open its last token to see that choice.")
+        else:
+            what_comes_next(run)
+
+
+def cannot_draw(run: ModelRun) -> str | None:
+    """Why no token can be drawn after a run, if none can: the head of some classes cannot be repeated."""
+    try:
+        session.current_model().unembed(run.stream[-1, -1])
+    except VisitorError as error:
+        return plain(error)
+    return None
+
+
+def the_best(run: ModelRun) -> None:
+    """Of a model that tells only its most probable tokens."""
+    ids, lm = run.predictions.top_id[-1].tolist(), session.current_model()
+    labels, probability = [lm.token(id).label for id in ids], np.exp(run.predictions.top_log_prob[-1])
+    picture(
+        next_token_pairs(labels, {"probability": probability}),
+        key="best_only",
+        how=f"The {len(ids)} most probable of {run.info.n_vocab:,} tokens, as the run itself gave them; they hold "
+        f"{percent(float(probability.sum()))}. To draw one, the probabilities of all would be needed.",
+        alt=f"Bars of {len(ids)} tokens; “{labels[0]}” leads with {percent(float(probability[0]))}.",
+        table=lambda: pd.DataFrame({"token": labels, "id": ids, "probability": probability}),
+    )
+
+
+def choose() -> None:
+    temperature = st.slider(
+        "Temperature",
+        0.0,
+        2.0,
+        1.0,
+        0.05,
+        key="temperature",
+        persist_state="session",
+        help="The logits are divided by it. Below 1 favours the likely tokens, above 1 gives the unlikely ones more of "
+        "a chance, 0 always takes the most probable token.",
+    )
+    greedy = temperature == 0
+    st.slider(
+        "Top-k",
+        0,
+        100,
+        0,
+        key="top_k",
+        persist_state="session",
+        disabled=greedy,
+        help="Only the k most probable tokens may be drawn. 0: no limit.",
+    )
+    st.slider(
+        "Top-p",
+        0.05,
+        1.0,
+        1.0,
+        0.05,
+        key="top_p",
+        persist_state="session",
+        disabled=greedy,
+        help="Only the most probable tokens that together hold this much of the chance may be drawn. 1: no limit.",
+    )
+    st.number_input(
+        "Seed",
+        0,
+        2**31 - 1,
+        0,
+        key="seed",
+        persist_state="session",
+        disabled=greedy,
+        help="Where the random numbers come from: the same text, settings and seed give the same continuation.",
+    )
+    st.slider("Tokens shown", 3, 30, 10, key="n_shown", persist_state="session")
+
+
+def chosen() -> Sampling:
+    state = st.session_state
+    return Sampling(state.temperature, state.top_k, state.top_p)
+
+
+def explain(sampling: Sampling) -> str:
+    if sampling.temperature == 0:
+        return (
+            "**Greedy**: at temperature 0 nothing is left to chance. The most probable token is always taken, so seed, "
+            "top-k and top-p change nothing."
+        )
+    said = {
+        True: "sharpens the choice: likely tokens become likelier",
+        False: "flattens the choice: unlikely tokens get more of a chance",
+    }
+    parts = []
+    if sampling.temperature != 1:
+        parts.append(f"Temperature {sampling.temperature:g} {said[sampling.temperature < 1]}.")
+    if sampling.top_k:
+        parts.append(f"Top-k lets only the {sampling.top_k} most probable tokens through.")
+    if sampling.top_p < 1:
+        parts.append(f"Top-p lets only the most probable tokens through that hold {percent(sampling.top_p)} together.")
+    return " ".join(parts) or "Nothing is changed: each token is drawn with exactly the probability the model gave it."
+
+
+def what_comes_next(run: ModelRun) -> None:
+    choice = following(run, chosen())
+    candidates(choice, "next", st.session_state.n_shown)
+    st.html("<style>.st-key-measures [data-testid=stMetricValue] { font-size: 1.35rem }</style>")
+    with st.container(horizontal=True, gap="large", key="measures"):
+        st.metric("Tokens kept", f"{choice.kept.sum():,} of {len(choice.kept):,}", width="content")
+        st.metric(
+            "Mass kept",
+            percent(choice.mass_kept),
+            width="content",
+            help="How much of the model's own probability lies on the tokens kept.",
+        )
+        before, after = entropy(choice.probability), entropy(choice.chance)
+        st.metric(
+            "Entropy, model",
+            f"{before:.2f} nats",
+            width="content",
+            help=f"How open the choice is: as open as one among {np.exp(before):,.1f} equally likely tokens.",
+        )
+        st.metric(
+            "Entropy, drawn",
+            f"{after:.2f} nats",
+            width="content",
+            help=f"After sampling: as open as a choice among {np.exp(after):,.1f} equally likely tokens.",
+        )
+
+
+def following(run: ModelRun, sampling: Sampling) -> NextToken:
+    return next_token(session.current_model().unembed(run.stream[-1, -1]), sampling)
+
+
+def candidates(choice: NextToken, key: str, n: int, chosen: int | None = None) -> None:
+    """The bars of one choice; `chosen` is the id that was drawn, shown even if it is not among the best."""
+    lm = session.current_model()
+    shown = choice.best(n).tolist()
+    if chosen is not None and chosen not in shown:
+        shown.append(chosen)
+    labels = [lm.token(id).label for id in shown]
+    rest = 1 - choice.probability[shown].sum()
+    best = "; ".join(
+        f"“{label}” {percent(choice.probability[id])}, drawn with chance {percent(choice.chance[id])}"
+        for id, label in list(zip(shown, labels, strict=True))[:3]
+    )
+    how = (
+        "Upper bar: the probability that the model itself gives a token. Lower bar: the chance with which it is drawn, "
+        f"after temperature, top-k and top-p. The other {len(choice.probability) - len(shown):,} tokens share "
+        f"{percent(max(rest, 0.0))} of the model's probability."
+    )
+
+    def numbers() -> pd.DataFrame:
+        return pd.DataFrame(
+            {
+                "rank": [choice.rank(id) for id in shown],
+                "token": labels,
+                "id": shown,
+                "probability": choice.probability[shown],
+                "chance": choice.chance[shown],
+                "kept": choice.kept[shown],
+                "drawn": [id == chosen for id in shown],
+            }
+        )
+
+    picture(
+        next_token_bars(
+            labels,
+            choice.probability[shown],
+            choice.chance[shown],
+            chosen=None if chosen is None else shown.index(chosen),
+        ),
+        key=key,
+        how=how,
+        alt=f"Bars of the {len(shown)} tokens shown, most probable first: {best}.",
+        table=numbers,
+    )

@@ -1,0 +1,105 @@
+"""Beam search: how wide, how long, the tree that grew, and the candidates that ended."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from model.builtin.beam import PENALTY, WIDTH, Beam, Candidate
+from model.run import ModelRun
+from viz.components.beam_tree import beam_tree as draw_tree
+from viz.figures.numbers import how_far
+from viz.figures.translation import beam_tree, ranked
+from viz.guard import section
+from viz.plain import plain
+from viz.sections.translation import decoding
+from viz.ui import session
+from viz.ui.pictures import caption, twin
+from viz.ui.prose import check, quoted
+
+END = "end"
+
+
+@section("beam")
+def show(run: ModelRun) -> None:
+    if not session.can_search(session.current_model()):
+        st.info(
+            f"The beam search of this page is that of the built-in translator; {plain(run.info.title)} writes "
+            "greedily, the most probable token each time. Choose “translator” in the sidebar to see a beam.",
+            icon=":material/info:",
+        )
+        return
+    width, penalty = choose()
+    # whatever target is read now: the search writes its own
+    beam = session.beam_of(replace(session.current_key(), target="", target_ids=None), width, penalty)
+    nodes, ends = beam_tree(beam, lambda id: session.current_model().token(id).label, END)
+    candidates = ranked(beam, penalty, text_of)
+    written = tuple(token.id for token in run.tokens[1:])
+    chosen = next((i for i, each in enumerate(beam.finished) if each.ids == written), None)
+    draw_tree(nodes, ends, candidates, key="beam_tree", chosen=chosen, on_pick=lambda i: read(beam.finished[i]))
+    n_dropped = sum(map(len, beam.dropped))
+    caption(
+        f"Left to right, one token a step, with the log-probability so far. Of all ways to go on, the {width} best are "
+        f"kept{'' if width > 1 else ': greedy decoding'}; below, {n_dropped} that were looked at and dropped. Pale: "
+        "nothing that grew from it was kept. The thick path leads to the best score, log-probability ÷ tokens ^ "
+        "penalty, where the end is one of the tokens. Point at a node or a candidate to see its path; click a finished "
+        "one to read it."
+    )
+    if not any(each.finished for each in beam.finished):
+        st.warning("No candidate came to an end within the model's context: these are what was being written.")
+    twin(lambda: pd.DataFrame(candidates), key="beam")
+    checks(run, beam, chosen)
+
+
+def choose() -> tuple[int, float]:
+    left, right = st.columns(2, gap="large")
+    with left:
+        width = st.slider(
+            "Beam width", 1, 8, WIDTH, key="width", bind="query-params", help="How many targets are kept. 1: greedy."
+        )
+    with right:
+        penalty = st.slider(
+            "Length penalty",
+            0.0,
+            2.0,
+            PENALTY,
+            0.1,
+            key="penalty",
+            bind="query-params",
+            help="A candidate's log-probability is divided by its number of tokens, with the end, to this power. 0: "
+            "short ones win, for each token costs; more favours long ones.",
+        )
+    return width, penalty
+
+
+def checks(run: ModelRun, beam: Beam, chosen: int | None) -> None:
+    best = beam.finished[0]
+    if chosen is None:
+        by = (
+            ""
+            if not session.current_key().writes_itself
+            else f", the best of a beam of {WIDTH} with penalty {PENALTY:g},"
+        )
+        caption(f"What is read above{by} is not among these candidates. The best of them: {quoted(text_of(best))}.")
+        return
+    candidate = beam.finished[chosen]
+    if not candidate.finished:
+        return
+    _, log_prob, _ = decoding.chosen_tokens(run)
+    difference = abs(float(np.sum(log_prob)) - candidate.log_prob)
+    check(
+        difference < 1e-3,
+        f"candidate {chosen} is what is read above. The search found its log-probability token by token, with a cache "
+        f"of keys and values; read in one go, without it, it is the same; the difference is **{how_far(difference)}**.",
+    )
+
+
+def read(candidate: Candidate) -> None:
+    session.read_tokens(candidate.ids)
+    st.rerun()
+
+
+def text_of(candidate: Candidate) -> str:
+    token = session.current_model().token
+    return session.written_text(map(token, candidate.ids))

@@ -1,0 +1,110 @@
+"""Which cross-attention is read, between what, and with which alignment: choices kept in the address."""
+
+from typing import NoReturn
+
+import numpy as np
+import streamlit as st
+
+from model.analysis.alignment import Alignment, Crossing, align, crossing
+from model.analysis.attention_map import Rule
+from model.run import ModelRun
+from model.text.units import units_of
+from viz.components.head_grid import Pick
+from viz.guard import handler
+from viz.ui import controls, provenance, session
+
+ALL, LAYER, HEAD = ACROSS = ("all", "layer", "head")
+WORDS, TOKENS = BETWEEN = ("words", "tokens")
+NONE, ARGMAX, GROW = ALIGNED = ("none", "argmax", "grow-diag")
+
+
+def choose(run: ModelRun) -> None:
+    """All controls, in one line where there is room."""
+    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom", key="choose_crossing"):
+        chosen = _choice("Read", ACROSS, "across", help="the mean of all heads · of one layer's heads · one head")
+        controls.position(
+            "Layer", "layer", len(run.cross), disabled=chosen == ALL, on_change=handler(read_again), width=115
+        )
+        controls.position(
+            "Head", "head", run.info.n_head, disabled=chosen != HEAD, on_change=handler(read_again), width=115
+        )
+        _choice(
+            "between",
+            BETWEEN,
+            "between",
+            help="A word's weight is the sum over the tokens of the word looked at, and the mean over those written.",
+        )
+        _choice(
+            "Mark as aligned",
+            ALIGNED,
+            "aligned",
+            default=ARGMAX,
+            help="argmax: what each word looked at most · grow-diag: the pairs on which both directions agree, and "
+            "some of their neighbours",
+        )
+
+
+def choose_on_grid(pick: Pick) -> None:
+    """What a click on the grid of heads chose."""
+    state = st.session_state
+    if pick.layer is not None:
+        controls.select("layer", pick.layer)
+        controls.select("head", pick.head if pick.head is not None else state.get("head", 0))
+        state.across = LAYER if pick.head is None else HEAD
+    read_again()
+
+
+def rule(run: ModelRun) -> Rule:
+    """The heads that are read, token by token."""
+    state, n_layer, n_head = st.session_state, len(run.cross), run.info.n_head
+    layers = range(n_layer) if state.across == ALL else [state.layer]
+    heads = [state.head] if state.across == HEAD else range(n_head)
+    return Rule(tuple((layer, head) for layer in layers for head in heads), of="cross")
+
+
+def said(run: ModelRun) -> str:
+    """Which heads, in words."""
+    state = st.session_state
+    return {
+        ALL: f"the mean of all {len(run.cross) * run.info.n_head} heads",
+        LAYER: f"the mean of the {run.info.n_head} heads of layer {state.layer}",
+        HEAD: f"layer {state.layer}, head {state.head}",
+    }[state.across]
+
+
+def current(run: ModelRun) -> Crossing:
+    """As the controls say."""
+    key, kind = session.current_key(), st.session_state.between
+    written = run.tokens[1:]
+    units = units_of(written, session.text_of(key), kind if written else TOKENS)
+    return crossing(run, rule(run).heads, units, units_of(run.source, key.text, kind))
+
+
+def read_alignment(read: Crossing, run: ModelRun) -> Alignment:
+    """Off the weights, without the source's special tokens: no word goes with them."""
+    special = np.array([all(run.source[i].special for i in read.keys(unit)) for unit in range(len(read.source))])
+    return align(np.where(special, np.float32(0), read.weights))
+
+
+def marked(alignment: Alignment) -> np.ndarray | None:
+    """The pairs to mark."""
+    return {NONE: None, ARGMAX: alignment.row_best, GROW: alignment.grown}[st.session_state.aligned]
+
+
+def open_pair(row: int, column: int) -> None:
+    """Open the card on one value of the picture, given as units of what was written and of the source."""
+    run = session.current_run()
+    read = current(run)
+    provenance.open_value(rule(run), read.queries(row), read.keys(column))
+
+
+def read_again() -> NoReturn:
+    """For callbacks: redraw what depends on these choices."""
+    st.rerun(["crossing", "decoding"])
+
+
+def _choice(label: str, options: tuple[str, ...], key: str, **more) -> str:
+    standard = {"default": options[0], "required": True, "bind": "query-params", "on_change": handler(read_again)}
+    if key in st.session_state:  # said again, as in `controls.position`: what a click on the grid chose
+        st.session_state[key] = st.session_state[key]
+    return st.segmented_control(label, options, key=key, **(standard | more))

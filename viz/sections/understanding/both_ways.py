@@ -1,0 +1,252 @@
+"""On the page Understanding: the encoder's attention, which sees both ways, beside a decoder's, which looks back."""
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import streamlit as st
+
+from model import catalog
+from model.analysis.attention import visible
+from model.analysis.attention_map import Rule
+from model.run import ModelRun, Token
+from viz.components.token_line import Piece, token_line
+from viz.figures import theme
+from viz.figures.attention import is_clickable
+from viz.figures.numbers import percent
+from viz.figures.scale import ColourScale, colour_scale
+from viz.figures.understanding import seen_heatmap
+from viz.guard import handler, section
+from viz.plain import plain
+from viz.ui import controls, provenance, reading, session
+from viz.ui.pictures import clicked, picture, square_table
+from viz.ui.prose import check, quoted
+from viz.ui.session import RunKey
+
+EXAMPLES = (
+    "The bank of the river was green.",
+    "The bank lent him the money.",
+    "She did not see the dog that barked.",
+)
+MEAN, ONE = MAPS = ("mean", "head")
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two models, and how its attention is read."""
+
+    name: str  # of its widgets
+    run_key: RunKey
+    rule: Rule
+    weights: np.ndarray  # (T, T)
+    visible: np.ndarray  # (T, T) of bool: what the masks of the heads that are read let a token look at
+    position: int  # of the token that both are asked about
+
+    @property
+    def run(self) -> ModelRun:
+        return session.run_of(self.run_key)
+
+    @property
+    def sees(self) -> np.ndarray:
+        """The keys that this token may look at, whatever weight it gives them."""
+        return np.flatnonzero(self.visible[self.position])
+
+
+@section("both")
+def show() -> None:
+    square_key = session.current_key()
+    triangle_key = RunKey(decoder(), session.current_text())
+    square_run, triangle_run = session.run_of(square_key), session.run_of(triangle_key)
+    left, middle, right = st.columns([1, 1, 3], gap="medium")
+    with left:
+        maps = st.segmented_control(
+            "Each map shows",
+            MAPS,
+            default=MEAN,
+            required=True,
+            key="maps",
+            bind="query-params",
+            help="mean: of all heads of all layers · head: one head of each model",
+        )
+    with middle:
+        colours = st.segmented_control(
+            "Colours",
+            reading.SCALES,
+            default=reading.SCALES[0],
+            required=True,
+            key="scale",
+            bind="query-params",
+            help="A logarithmic scale tells small weights apart. One scale for both maps.",
+        )
+    with right:
+        token = choose_token(square_run)
+    columns = st.columns(2, gap="large")
+    sides = []
+    for column, name, key, run, position in (
+        (columns[0], "square", square_key, square_run, token),
+        (columns[1], "triangle", triangle_key, triangle_run, same_place(square_run, token, triangle_run)),
+    ):
+        with column:
+            st.subheader(f"{'A square' if name == 'square' else 'A triangle'}: {plain(run.info.title)}", anchor=False)
+            rule = choose_rule(run, name, maps)
+            sees = np.logical_or.reduce([visible(run.attention[layer], head) for layer, head in rule.heads])
+            sides.append(Side(name, key, rule, session.reading_of(key, rule).weights, sees, position))
+    scale = colour_scale(np.concatenate([side.weights.ravel() for side in sides]), log=colours == "log", fitted=True)
+    for column, side in zip(columns, sides, strict=True):
+        with column:
+            show_side(side, scale)
+    say_difference(*sides)
+
+
+def decoder() -> str:
+    """The model chosen in the sidebar if it is a decoder, else our own."""
+    chosen = st.session_state.model
+    return chosen if session.family_of(chosen) == "decoder" else catalog.DEFAULT
+
+
+def choose_token(run: ModelRun) -> int:
+    """A token of the text, by its position for the encoder; at first the middle one."""
+    there = [i for i, token in enumerate(run.tokens) if not token.special] or list(range(len(run.tokens)))
+    if st.session_state.get("asked_token") not in there:
+        st.session_state.asked_token = there[len(there) // 2]
+    if len(there) == 1:
+        st.markdown(f"The text has one token: {quoted(run.labels[there[0]])}.")
+        return there[0]
+    return st.select_slider(
+        "What does this token see?",
+        there,
+        key="asked_token",
+        persist_state="session",
+        format_func=lambda i: f"{i} {plain(run.labels[i])}",
+    )
+
+
+def same_place(run: ModelRun, i: int, other: ModelRun) -> int:
+    """The token of another run that stands where token i stands in the text."""
+    token, text = run.tokens[i], session.current_text()
+    piece = text[token.start : token.end]
+    first = token.start + len(piece) - len(piece.lstrip())  # the first visible character
+    return next((j for j, found in enumerate(other.tokens) if found.end > first), len(other.tokens) - 1)
+
+
+def choose_rule(run: ModelRun, name: str, maps: str) -> Rule:
+    if maps == MEAN:
+        return Rule(tuple((layer, head) for layer in range(run.info.n_layer) for head in range(run.info.n_head)))
+    # the encoder's are those of all pages; the decoder's have names of their own
+    before = "" if name == "square" else "decoder_"
+    left, right = st.columns(2, gap="medium")
+    with left:
+        layer = controls.position("Layer", f"{before}layer", run.info.n_layer)
+    with right:
+        head = controls.position("Head", f"{before}head", run.info.n_head)
+    return Rule(((layer, head),))
+
+
+def show_side(side: Side, scale: ColourScale) -> None:
+    run, row, i = side.run, side.weights[side.position], side.position
+    n, sees = len(row), side.sees
+    before, after = int((sees < i).sum()), int((sees > i).sum())
+    largest = float(row.max())
+    pieces = [
+        Piece(
+            label,
+            f"{i} “{run.labels[i]}” looks at {k} “{label}”\n"
+            + (f"weight {row[k]:.4f}\nclick: how it was made" if k in sees else "not seen: weight 0"),
+            theme.signed_background(float(np.sqrt(row[k] / largest)), 1.6) if row[k] > 0 else "transparent",
+            "changed" if k == i else "" if k in sees else "mark",
+        )
+        for k, label in enumerate(run.labels)
+    ]
+    st.markdown(
+        f"{quoted(run.labels[i])}, token {i} of {n}, sees **{len(sees)} of {n}**: {before} before it, "
+        f"{'itself' if i in sees else 'not itself'}, **{after} after it**."
+    )
+    token_line(
+        pieces,
+        key=f"{side.name}_line",
+        name=f"What token {i} sees in {run.info.title}",
+        on_pick=partial(open_weight, side, i),
+    )
+    clicks = {"on_select": handler(partial(pick_cell, side)), "selection_mode": "points"} if is_clickable(n) else {}
+    n_seen = int((side.weights > 0).sum())
+    picture(
+        seen_heatmap(side.weights, run.labels, i, scale=scale),
+        key=f"{side.name}_map",
+        how=f"{reading.title(side.rule, run)}: {n_seen:,} of {n * n:,} cells have weight; the others are blank. "
+        + ("Click a cell to see how it was made." if clicks else "Click a token above to see how its weight was made."),
+        alt=f"Heatmap of {n} by {n} tokens; {n_seen} cells have weight. Token {i} sees {len(sees)} tokens, {after} of "
+        "them after it.",
+        table=lambda: square_table(side.weights, run.labels),
+        **clicks,
+    )
+
+
+def open_weight(side: Side, query: int, key: int) -> None:
+    beside = side.run_key != session.current_key()
+    provenance.open_cell(provenance.Cell(side.run_key, side.rule, (query,), (key,), beside=beside))
+
+
+def pick_cell(side: Side) -> None:
+    if points := clicked(f"{side.name}_map"):
+        open_weight(side, *points[0])
+
+
+def say_difference(square: Side, triangle: Side) -> None:
+    ahead = [float(np.triu(side.weights, 1).sum() / len(side.weights)) for side in (square, triangle)]
+    m = len(triangle.weights)
+    st.markdown(
+        f"Of all the weight in the square, **{percent(ahead[0])}** lies on tokens that come later; in the triangle, "
+        f"**{percent(ahead[1])}**. {plain(triangle.run.info.title)} learned to write, one token after the other: what "
+        "comes later is what it must guess, so a mask hides it. An encoder reads a text that is all there, "
+        "and may look both ways."
+    )
+    st.markdown(cut_alike(square.run, triangle.run, session.current_text()) + read_as_blank(triangle.run))
+    possible = m * (m + 1) // 2
+    seen = int((triangle.weights > 0).sum())
+    check(
+        ahead[1] == 0 and seen <= possible,
+        f"a triangle of {m} rows has {m} · {m + 1} / 2 = {possible:,} cells; **{seen:,}** of them have weight, and no "
+        "cell outside of it has.",
+    )
+
+
+def cut_alike(square: ModelRun, triangle: ModelRun, text: str) -> str:
+    """Whether both models cut the text into the same pieces, and stand on the same rows, in a sentence or two."""
+    pieces = [
+        [place for token in run.tokens if not token.special and (place := place_of(token, text))]
+        for run in (square, triangle)
+    ]
+    n, m = len(square.tokens), len(triangle.tokens)
+    one, other = (quoted(run.info.title) for run in (square, triangle))
+    if pieces[0] != pieces[1]:
+        return (
+            f"The two models do not cut the text alike: it is **{n} tokens** for {one} and **{m}** for {other}. So a "
+            "row on the left and the row at the same height on the right may stand for different pieces; the outlined "
+            "rows stand for the same place in the text."
+        )
+    if [token.special for token in square.tokens] == [token.special for token in triangle.tokens]:
+        return f"Both models cut this text into the same **{n} tokens**: rows at the same height stand for one piece."
+    return (
+        f"Both models cut this text alike, but not with the same special tokens: it is **{n} tokens** for {one} and "
+        f"**{m}** for {other}. The outlined rows stand for the same piece."
+    )
+
+
+def place_of(token: Token, text: str) -> tuple[int, int] | None:
+    """Where the visible part of a token stands in the text: some tokenizers count the space before a word, some do not.
+
+    None if nothing of it is visible.
+    """
+    piece = text[token.start : token.end]
+    start = token.start + len(piece) - len(piece.lstrip())
+    return (start, start + len(piece.strip())) if piece.strip() else None
+
+
+def read_as_blank(triangle: ModelRun) -> str:
+    """What becomes of a mask that stands in the text, for a model that has none; nothing if none does."""
+    mask, text = session.current_model().mask_token(), session.current_text()
+    if mask is None or (at := text.find(name := mask.piece.decode(errors="replace"))) < 0:
+        return ""
+    if any(token.special and token.start <= at < token.end for token in triangle.tokens):
+        return ""
+    return f" {quoted(name)} is a blank on the left, and plain text on the right."
