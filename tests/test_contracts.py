@@ -1,6 +1,7 @@
 """The floors of the project: who may import whom, and which calls of Streamlit are traps."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
+from tests.readme import README
 
 SCRIPTS = [ROOT / "app.py", *sorted((ROOT / "viz").rglob("*.py"))]
 
@@ -89,3 +91,24 @@ def test_every_page_is_in_the_menu():
     pages = [path.name for path in (ROOT / "viz/pages").glob("*.py") if path.stem != "__init__"]
     assert pages
     assert [name for name in pages if f'"viz/pages/{name}"' not in frame] == []
+
+
+def test_the_readme_tells_where_every_file_is():
+    """Each module in its folder's lines; figures, components and pages are called by what they show."""
+    tree = README.read_text(encoding="utf-8").partition("## Where things are")[2].split("```")[1]
+    places, above = {}, {}
+    for line in tree.strip().splitlines():
+        depth = (len(line) - len(line.lstrip())) // 2
+        if depth < 8 and (name := re.match(r"\s*(\w+)/", line)):  # deeper lines go on with what stands above them
+            above = {at: folder for at, folder in above.items() if at < depth} | {depth: name[1]}
+        elif depth < 8:
+            above = {at: folder for at, folder in above.items() if at < depth}
+        places.setdefault("/".join(above.values()), set()).update(re.findall(r"\w+\.py", line))
+    told = {folder: names for folder, names in places.items() if names}
+    for folder in ("model", *(f"model/{path.parent.name}" for path in (ROOT / "model").glob("*/__init__.py"))):
+        there = {path.name for path in (ROOT / folder).glob("*.py")} - {"__init__.py"}
+        assert there == told.get(folder, set()) - {"app.py"}, folder
+    for path in (ROOT / "viz").rglob("*.py"):
+        folder = path.parent.relative_to(ROOT).as_posix()
+        if path.name != "__init__.py" and folder not in ("viz/figures", "viz/components", "viz/pages"):
+            assert path.name in told[folder], path
