@@ -16,6 +16,7 @@ from viz.figures.training import TEXTS, Card, Table, how_trained, how_well, what
 
 PART = "models"
 OWN = ("linear layer", "fine-tuned")  # a classifier's own figures among those of its rivals
+TOGETHER = "layer and bag together"  # with one of them, and none itself
 ORDER = ("story", "translator", "encoder", "sentiment")  # the decoder first, and a classifier after what it began from
 
 
@@ -68,7 +69,7 @@ def against_rivals(card: Card) -> Iterator[str]:
     for name, row in card.get("test", {}).items():
         own = next((own for own in OWN if isinstance(row, dict) and own in row), None)
         if own:
-            rivals = [key for key in row if key not in ("texts", "margin", own)]
+            rivals = [key for key in row if key not in ("texts", "margin", own, TOGETHER)]
             said = "; ".join(f"{100 * (row[own] - row[key]):+.1f} against {key}" for key in rivals)
             yield f"{TEXTS.get(name, name)} (± {percent(row['margin'])}), in points: {said}."
 

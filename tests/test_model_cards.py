@@ -52,7 +52,7 @@ def test_all_weights_that_are_shipped_have_a_card():
 
 def test_a_layer_over_an_encoder_has_the_shape_of_both(tmp_path):
     write_layer(tmp_path / "judge")
-    row = {"texts": 500, "margin": 0.044, "linear layer": 0.79, "bag of words": 0.75}
+    row = {"texts": 500, "margin": 0.044, "linear layer": 0.79, "bag of words": 0.75, model_cards.TOGETHER: 0.8}
     typed = [{"text": "It rains", "wanted": "neutral", "found": "positive", "probability": 0.51}]
     own = {"architecture": "classifier", "parameters": 12345, "test": {"films": row}, "typed": typed}
     for folder, more in (("judge", own), ("body", {"architecture": "encoder", "parameters": 12000})):
@@ -62,5 +62,5 @@ def test_a_layer_over_an_encoder_has_the_shape_of_both(tmp_path):
     (tmp_path / "story/card.json").write_text(json.dumps(CARDS["decoder"] | card))
     said = model_cards.text(tmp_path)
     assert "`judge`, classifier: 2 layers x 2 heads, d_model 16, 40 positions" in said
-    assert "Film reviews (± 4.4 %), in points: +4.0 against bag of words." in said
+    assert "Film reviews (± 4.4 %), in points: +4.0 against bag of words.\n" in said
     assert "| It rains | neutral | positive | 51.0 % |" in said

