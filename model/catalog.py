@@ -105,8 +105,7 @@ def load(
     folder, within = _folder(entry, hub)
     if folder is None:
         raise ModelNotAvailable(
-            f"“{entry.where}” is not on this machine yet. Download it first: in the sidebar, open “Use a model of "
-            "your own”, type its id and press Load."
+            f"“{entry.where}” is not on this machine yet. Download it first: hf download {entry.where}"
         )
     cost = checkpoint.cost_of(folder, within)
     cost.check(entry.title)

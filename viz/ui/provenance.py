@@ -1,4 +1,4 @@
-"""The card that says where a weight on screen comes from: one for all pages, drawn by app.py in a corner.
+"""The card that says where a weight on screen comes from: one for all pages, drawn by viz/frame.py in a corner.
 
 Any picture that shows a weight calls `open_card` when it is clicked, and one that shows weights put together by a rule
 calls `open_value`. The card is not modal: the picture stays in reach, and the next click refills it.
