@@ -81,6 +81,32 @@ def story() -> LanguageModel:
     return catalog.load("story")
 
 
+@pytest.fixture(scope="session")
+def tiny_gpt2(tmp_path_factory) -> Path:
+    """A GPT-2 of 2 layers and 2 heads as save_pretrained writes it; read only."""
+    from transformers import GPT2Config, GPT2LMHeadModel  # seconds, which most single tests need not wait
+
+    from tests.tiny_tokenizers import byte_level
+
+    folder = tmp_path_factory.mktemp("gpt2") / "tiny-gpt2"
+    tokenizer = byte_level()
+    torch.manual_seed(0)
+    config = GPT2Config(vocab_size=len(tokenizer), n_positions=64, n_embd=8, n_layer=2, n_head=2)
+    GPT2LMHeadModel(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def llama_gguf(tmp_path_factory) -> Path:
+    """A tiny Llama in a GGUF file; read only."""
+    from tests.gguf_files import write_llama
+
+    for package in ("gguf", "accelerate"):
+        pytest.importorskip(package, reason="pip install 'regard[gguf]'")
+    return write_llama(tmp_path_factory.mktemp("gguf") / "tiny.gguf")
+
+
 @pytest.fixture
 def open_page():
     """`open_page("attention", layer=2)`: the page as a visitor with that link gets it, after its first run."""

@@ -1,4 +1,4 @@
-"""How many bytes plain data takes, held against what Python's allocator says, and against arrays counted by hand."""
+"""How much memory there is; and how many bytes plain data takes: as Python's allocator says, and counted by hand."""
 
 import mmap
 import tracemalloc
@@ -11,7 +11,7 @@ import pytest
 
 from model.analysis.attention import pooled_overview
 from model.analysis.attention_map import Rule, read_attention
-from model.memory import n_byte, room_for
+from model.memory import memory_available, memory_in_all, n_byte, room_for
 from model.text.units import units_of
 
 TEXT = "The cat sat on the mat and looked at the dog. " * 20
@@ -85,3 +85,44 @@ def test_torchs_memory_counts_once():
 def test_what_belongs_to_the_program_does_not_count():
     assert n_byte({"of": test_a_view_counts_whole_and_once, "kind": Path, "module": np}) < 1000
     assert n_byte(Path("/a/b")) < 1500
+
+
+def test_memory_is_what_the_kernel_says(tmp_path):
+    (tmp_path / "meminfo").write_text("MemTotal: 9000 kB\nMemFree: 10 kB\nMemAvailable:    5000 kB\n")
+    assert memory_available(tmp_path, tmp_path / "none") == 5000 * 1024
+
+
+@pytest.mark.parametrize(
+    ("line", "folder", "limit", "used"),
+    [
+        ("0::/app", "app", "memory.max", "memory.current"),
+        ("0::/", "", "memory.max", "memory.current"),
+        ("0::/not/seen/from/here", "", "memory.max", "memory.current"),
+        ("4:memory:/app", "memory/app", "memory.limit_in_bytes", "memory.usage_in_bytes"),
+    ],
+)
+def test_memory_is_less_in_a_container(tmp_path, line, folder, limit, used):
+    (tmp_path / "meminfo").write_text("MemAvailable: 5000000 kB\n")
+    (tmp_path / "self").mkdir()
+    (tmp_path / "self/cgroup").write_text(f"7:cpu:/x\n{line}\n")
+    group = tmp_path / "groups" / folder
+    group.mkdir(parents=True)
+    (group / limit).write_text("1000000\n")
+    (group / used).write_text("700000\n")
+    (group / "memory.stat").write_text("anon 1\ninactive_file 200000\n")
+    assert memory_available(tmp_path, tmp_path / "groups") == 500_000
+    if limit == "memory.max":
+        (group / limit).write_text("max\n")
+        assert memory_available(tmp_path, tmp_path / "groups") == 5000000 * 1024
+
+
+def test_the_memory_in_all_is_the_machines_or_the_containers(tmp_path):
+    (tmp_path / "meminfo").write_text("MemTotal: 9000 kB\nMemAvailable:    5000 kB\n")
+    assert memory_in_all(tmp_path, tmp_path / "none") == 9000 * 1024
+    (tmp_path / "self").mkdir()
+    (tmp_path / "self/cgroup").write_text("0::/app\n")
+    group = tmp_path / "groups/app"
+    group.mkdir(parents=True)
+    for name, said in (("memory.max", "1000000"), ("memory.current", "700000"), ("memory.stat", "anon 1")):
+        (group / name).write_text(f"{said}\n")
+    assert memory_in_all(tmp_path, tmp_path / "groups") == 1_000_000

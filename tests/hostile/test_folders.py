@@ -17,7 +17,6 @@ from tests.hostile.conftest import INPUTS
 from tests.hostile.pages import PAGES, faults
 from tests.hostile.watch import opens
 from tests.huggingface.test_any_model import write_models
-from tests.sources.test_places import llama_gguf  # noqa: F401 (a fixture)
 
 TEXT = "the cat sat"
 MOST = 2**30  # bytes that the process may grow by; a claim asks for thousands of times as much
@@ -65,7 +64,7 @@ def test_no_folder_breaks_out(room, sound, capsys):
     assert 0 < n_read < seed + 1
 
 
-def test_no_gguf_file_breaks_out(room, llama_gguf, monkeypatch):  # noqa: F811
+def test_no_gguf_file_breaks_out(room, llama_gguf, monkeypatch):
     """Of the header, any byte; in its place a pipe, a device, a link."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(room / "cache"))
     allowed, before, n_read = Allowed((room / "inside",)), peak(), 0

@@ -6,12 +6,11 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from tests.sources.test_places import tiny_gpt2  # noqa: F401 (a fixture)
 from tests.words import seen
 
 
 @pytest.fixture
-def roots(tmp_path, tiny_gpt2, monkeypatch) -> Path:  # noqa: F811
+def roots(tmp_path, tiny_gpt2, monkeypatch) -> Path:
     """A folder that the operator allows, with one model."""
     shutil.copytree(tiny_gpt2, tmp_path / "models" / "mine")
     monkeypatch.setenv("REGARD_MODEL_ROOTS", str(tmp_path / "models"))

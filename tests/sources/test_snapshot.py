@@ -22,13 +22,13 @@ from model.sources.cost import cost_of
 from model.sources.places import Allowed, HuggingFaceHub
 from model.sources.strict_json import parse
 from tests.hostile.watch import opens
-from tests.sources.test_places import llama_gguf, refused, tiny_gpt2  # noqa: F401 (fixtures)
+from tests.sources.steps import refused
 
 linux = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="links to open files: Linux")
 
 
 @pytest.fixture
-def room(tmp_path, tiny_gpt2) -> Path:  # noqa: F811
+def room(tmp_path, tiny_gpt2) -> Path:
     """`models/mine`, which may be read, and `outside`, which may not: a model and whatever a test puts there."""
     shutil.copytree(tiny_gpt2, tmp_path / "models/mine")
     shutil.copytree(tiny_gpt2, tmp_path / "outside")
@@ -186,7 +186,7 @@ def test_the_watch_sees_what_is_opened(room):
     assert opened == {"model.safetensors"} or not Path("/proc/self").exists()
 
 
-def test_a_gguf_file_that_is_a_link_outside(room, llama_gguf):  # noqa: F811
+def test_a_gguf_file_that_is_a_link_outside(room, llama_gguf):
     shutil.copy(llama_gguf, room / "outside/x.gguf")
     (room / "models/packed").mkdir()
     (room / "models/packed/x.gguf").symlink_to(room / "outside/x.gguf")
@@ -197,7 +197,7 @@ def test_a_gguf_file_that_is_a_link_outside(room, llama_gguf):  # noqa: F811
     assert "is a link to a place outside" in said and not opened
 
 
-def test_nothing_beside_a_gguf_file_is_read(room, llama_gguf):  # noqa: F811
+def test_nothing_beside_a_gguf_file_is_read(room, llama_gguf):
     (room / "models/packed").mkdir()
     shutil.copy(llama_gguf, room / "models/packed/x.gguf")
     (room / "models/packed/tokenizer_config.json").symlink_to(room / "outside/tokenizer_config.json")
@@ -212,7 +212,7 @@ def test_nothing_beside_a_gguf_file_is_read(room, llama_gguf):  # noqa: F811
 
 
 @pytest.fixture
-def cached(tmp_path, tiny_gpt2) -> Path:  # noqa: F811
+def cached(tmp_path, tiny_gpt2) -> Path:
     """A cache as huggingface_hub keeps it; returns the folder of the files."""
     repository = tmp_path / "hub/models--org--tiny"
     (repository / "refs").mkdir(parents=True)
@@ -237,7 +237,7 @@ def test_a_model_in_the_hubs_cache_is_read(cached):
     assert "is a link to a place outside" in refused(sources.folder, str(cached), Allowed((cached.resolve(),)))
 
 
-def test_a_cache_whose_links_lead_out_of_it(cached, tmp_path, tiny_gpt2):  # noqa: F811
+def test_a_cache_whose_links_lead_out_of_it(cached, tmp_path, tiny_gpt2):
     shutil.copytree(tiny_gpt2, tmp_path / "outside")
     (cached / "tokenizer.json").unlink()
     (cached / "tokenizer.json").symlink_to(tmp_path / "outside/tokenizer.json")
