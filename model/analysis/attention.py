@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from model.analysis.logits import rank, softmax
 from model.run import Attention, DenseAttention, Layer
 
 ROWS_AT_ONCE = 128  # measured best between 64 and 256
@@ -48,7 +49,7 @@ def layer_weights(attention: Layer, rows: slice = slice(None), heads: Sequence[i
             seen = _seen(attention, block)
             products = _queries(attention, its, block) @ keys[..., seen]  # (H', R, S')
             scores_of(products, attention, its, block, np.arange(seen.start, seen.stop))
-            weights[chosen, first : first + n_row, seen] = softmax(products)
+            weights[chosen, first : first + n_row, seen] = softmax(products, out=products)
     return weights
 
 
@@ -159,7 +160,7 @@ def cell_arithmetic(attention: Attention, head: int, query: int, key: int) -> Ce
         exponential=float(exponentials[key]),
         denominator=float(denominator),
         weight=float(weights[key]),
-        rank=int((weights > weights[key]).sum()),
+        rank=rank(weights, key),
     )
 
 
@@ -277,11 +278,3 @@ def _check(attention: Layer, heads: Sequence[int]) -> None:
 def key_head(attention: Attention, head: int) -> int:
     """Grouped-query attention: several query heads in a row share one key head."""
     return head * attention.key.shape[0] // attention.n_head
-
-
-def softmax(scores: np.ndarray) -> np.ndarray:
-    """In place, over the last axis. A row of nothing but -inf has no softmax: NaN."""
-    scores -= scores.max(axis=-1, keepdims=True)
-    np.exp(scores, out=scores)
-    scores /= scores.sum(axis=-1, keepdims=True)
-    return scores

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from model.analysis.logits import rank, softmax
 from model.language_model import LanguageModel
 from model.run import ModelRun, Token
 
@@ -42,7 +43,7 @@ class NextToken:
 
     def rank(self, id: int) -> int:
         """How many tokens are more probable: 0 is the best."""
-        return int((self.probability > self.probability[id]).sum())
+        return rank(self.probability, id)
 
     @property
     def mass_kept(self) -> float:
@@ -68,12 +69,6 @@ class NextToken:
         return order, self.chance[order].cumsum()
 
 
-def entropy(distribution: np.ndarray) -> float:
-    """How open a choice is, in nats (Shannon 1948): 0 if one token is certain, ln V if all are equal."""
-    p = distribution[distribution > 0]
-    return float(np.abs(-(p * np.log(p)).sum()))  # abs: a certain choice is 0, not -0
-
-
 @dataclass(frozen=True)
 class Step:
     """One token generated. The run it came from is `read_on` of the tokens before it: not kept, it is large."""
@@ -90,7 +85,7 @@ def next_token(logits: np.ndarray, sampling: Sampling) -> NextToken:
     """From logits (V,)."""
     logits = logits.astype(np.float64)
     logits -= logits.max()
-    probability = _softmax(logits)
+    probability = softmax(logits)
     if sampling.temperature == 0:
         kept = np.zeros(len(logits), bool)
         kept[logits.argmax()] = True
@@ -100,9 +95,9 @@ def next_token(logits: np.ndarray, sampling: Sampling) -> NextToken:
         cooled[cooled < np.partition(cooled, -sampling.top_k)[-sampling.top_k]] = -np.inf
     if sampling.top_p < 1:
         order = np.argsort(-cooled, kind="stable")
-        mass_before = np.concatenate([[0], _softmax(cooled)[order].cumsum()[:-1]])
+        mass_before = np.concatenate([[0], softmax(cooled)[order].cumsum()[:-1]])
         cooled[order[mass_before >= sampling.top_p]] = -np.inf
-    return NextToken(probability, _softmax(cooled), np.isfinite(cooled))
+    return NextToken(probability, softmax(cooled), np.isfinite(cooled))
 
 
 def read_on(lm: LanguageModel, tokens: Sequence[Token], sampling: Sampling) -> tuple[ModelRun, NextToken]:
@@ -167,8 +162,3 @@ def placed(token: Token, before: Sequence[Token]) -> Token:
     start = max((t.end for t in before), default=0) - bool(unfinished)
     end = start if token.special else start + len((unfinished + token.piece).decode(errors="replace"))
     return replace(token, start=start, end=end, type=type)
-
-
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    exponentials = np.exp(logits - logits.max())
-    return exponentials / exponentials.sum()

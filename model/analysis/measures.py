@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from model.analysis.logits import entropy
+
 _ROWS_AT_ONCE = 64  # of a similarity table against a whole vocabulary
 
 
@@ -99,6 +101,4 @@ def attention_entropy(weights: np.ndarray) -> np.ndarray:
     NaN entries are left out; a row of nothing else is NaN.
     """
     gone = np.isnan(weights).all(axis=1)
-    p = np.nan_to_num(weights).astype(np.float64)
-    entropy = -np.where(p > 0, p * np.log(np.where(p > 0, p, 1)), 0).sum(axis=1)
-    return np.where(gone, np.nan, np.abs(entropy))  # abs: certainty is 0, not -0
+    return np.where(gone, np.nan, entropy(np.nan_to_num(weights)))

@@ -32,8 +32,6 @@ from model.sources import shipped
 from model.text.lengths import check_characters
 from model.text.tokenizer import Tokenizer
 
-_ROWS_AT_ONCE = 128  # of logits: their log-probabilities are a table as large
-
 
 class BuiltinModel:
     """A transformer that Regard carries itself, loaded from a folder written by `model.training`."""
@@ -155,7 +153,7 @@ class BuiltinModel:
             info=self.info,
             tokens=tuple(tokens),
             hidden=torch.cat(tuple(hidden)).numpy(),  # (L + 1, T, D)
-            predictions=None if logits is None else predictions(logits[0].split(_ROWS_AT_ONCE), ids, of_next=of_next),
+            predictions=None if logits is None else predictions([logits[0]], ids, of_next=of_next),
             intervention=intervention,
             source=tuple(source),
             **{kind: tuple(map(_kept, layers)) for kind, layers in records.items()},

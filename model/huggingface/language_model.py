@@ -295,7 +295,7 @@ class HuggingFaceModel:
         if not self.opened.has_head:
             return None
         if not self.opened.can_unembed:
-            blocks = iter(output.logits[0].split(_ROWS_AT_ONCE))
+            blocks = [output.logits[0]]
         else:
             blocks = (self.opened.logits(rows) for rows in hidden[-1].split(_ROWS_AT_ONCE))
         return predictions(blocks, torch.tensor(ids), of_next=self.info.family != "encoder")

@@ -7,10 +7,7 @@ same tokens but for the one that changed, wherever there is such a text: tokeniz
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
-from model.language_model import LanguageModel
-from model.run import ModelRun, Token
+from model.run import Token
 
 Encode = Callable[[str], Sequence[Token]]
 
@@ -70,55 +67,15 @@ def restore_all(blanked: Blanked) -> Blanked:
     return Blanked(_undone(blanked.text, blanked.places, 0, len(blanked.text)))
 
 
-def expectation(lm: LanguageModel, run: ModelRun, position: int) -> np.ndarray:
-    """The log-probability, in nats, of every vocabulary entry (V,) at one position of a run.
-
-    Raises `VisitorError` if the model cannot tell that of a single vector.
-    """
-    logits = lm.unembed(run.stream[-1, position]).astype(np.float64)  # (V,)
-    logits -= logits.max()
-    return logits - np.log(np.exp(logits).sum())
-
-
 def cut_behind(tokens: Sequence[Token], i: int) -> tuple[Token, ...]:
     """The tokens up to number i, and the marks that a tokenizer put at the end: the text as if it ended there."""
     return (*tokens[: i + 1], *(token for token in tokens[i + 1 :] if token.special and token.start == token.end))
-
-
-@dataclass(frozen=True)
-class InTurn:
-    """How well each token of a text is guessed when it alone is hidden; NaN, -1 for what was not hidden."""
-
-    probability: np.ndarray  # (T,) of the token that stands there
-    rank: np.ndarray  # (T,) its place among all entries, 0 is the best
-    best: np.ndarray  # (T,) the id that is expected most
-
-    @property
-    def mean(self) -> float:
-        """The geometric mean of the probabilities; its inverse is the pseudo-perplexity of Salazar et al. 2020."""
-        return float(np.exp(np.nanmean(np.log(self.probability))))
 
 
 def masked(tokens: Sequence[Token], i: int, mask: Token) -> tuple[Token, ...]:
     """The tokens with the mask in the place of number i."""
     hidden = replace(mask, start=tokens[i].start, end=tokens[i].end, type=tokens[i].type)
     return (*tokens[:i], hidden, *tokens[i + 1 :])
-
-
-def guess_in_turn(lm: LanguageModel, tokens: Sequence[Token], mask: Token) -> InTurn:
-    """Hide each token that is no special one, alone, and guess it: one run for each.
-
-    Raises `VisitorError` as `expectation` does.
-    """
-    n = len(tokens)
-    probability, rank, best = np.full(n, np.nan), np.full(n, -1), np.full(n, -1)
-    for i, token in enumerate(tokens):
-        if token.special:
-            continue
-        log_prob = expectation(lm, lm.run(masked(tokens, i, mask)), i)
-        probability[i], rank[i] = np.exp(log_prob[token.id]), int((log_prob > log_prob[token.id]).sum())
-        best[i] = log_prob.argmax()
-    return InTurn(probability, rank, best)
 
 
 def _fitting(text: str, old: Token, said: str, wanted: Sequence[int], encode: Encode) -> tuple[int, int, str, bool]:

@@ -18,7 +18,7 @@ from model.run import PromptError, Token
 END_OF_TEXT = "<|endoftext|>"
 MASK = "[MASK]"
 # a masked word's token holds the space before the word, so the space before a typed mask belongs to the mask
-_TYPED_MASK = re.compile(r" ?\[MASK\]")
+_TYPED_MASK = re.compile(f" ?{re.escape(MASK)}")
 
 
 def byte_alphabet() -> dict[str, int]:

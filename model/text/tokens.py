@@ -37,6 +37,7 @@ PAIR_JOINT = "\n\n"  # between two texts, where places are counted
 _BYTE = byte_alphabet()
 _BYTE_FALLBACK = re.compile("<0x([0-9A-F]{2})>")
 _SPACE = re.compile(r"\s")
+# fewer than those of `model.text.units`: the planes that tokenizers of BERT's time knew
 _CHINESE = ((0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x2FA1F))
 
 
@@ -228,10 +229,7 @@ def _byte_spans(text: str, pieces: list[bytes]) -> list[tuple[int, int]] | None:
 
 def _stands_alone(character: str) -> bool:
     """Whether WordPiece cuts before the character without a space: Chinese characters."""
-    code = ord(character)
-    return (
-        0x3400 <= code <= 0x4DBF or 0x4E00 <= code <= 0x9FFF or 0xF900 <= code <= 0xFAFF or 0x20000 <= code <= 0x2FA1F
-    )
+    return any(first <= ord(character) <= last for first, last in _CHINESE)
 
 
 def _texts(node: object) -> Iterator[str]:

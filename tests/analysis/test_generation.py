@@ -12,7 +12,8 @@ from streamlit.testing.v1 import AppTest
 from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
 from model.analysis.attention import attention_weights
-from model.analysis.generation import NextToken, Sampling, entropy, generate, next_token, placed, read_on
+from model.analysis.generation import NextToken, Sampling, generate, next_token, placed, read_on
+from model.analysis.logits import entropy
 from model.run import Token
 from tests.conftest import ROOT
 from viz.figures.generation import growing_text, next_token_bars
@@ -85,11 +86,6 @@ def test_large_logits_and_a_small_temperature_stay_finite():
 def test_what_cannot_be_drawn_from_is_refused(wrong):
     with pytest.raises(ValueError, match="no way to draw"):
         Sampling(**wrong)
-
-
-def test_entropy_in_nats():
-    assert entropy(np.full(8, 1 / 8)) == pytest.approx(np.log(8))
-    assert entropy(np.array([0.5, 0, 0.5])) == pytest.approx(np.log(2))
 
 
 def test_a_number_draws_the_token_whose_stretch_it_falls_in():

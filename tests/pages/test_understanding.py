@@ -14,9 +14,10 @@ from transformers import BertConfig, BertForMaskedLM, BertModel, PreTrainedToken
 
 from model import catalog
 from model.analysis.attention import layer_weights, visible
+from model.analysis.masked_tokens import expectation, guess_in_turn
 from model.analysis.similarity import compare, share_above
 from model.run import Token
-from model.text.masking import Blanked, cut_behind, expectation, guess_in_turn, masked, put, restore, restore_all
+from model.text.masking import Blanked, cut_behind, masked, put, restore, restore_all
 from model.text.tokens import token_of, tokens_of
 from tests.builtin.test_classifier import write_classifier
 from tests.conftest import REPEATED

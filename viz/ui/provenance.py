@@ -14,6 +14,7 @@ import streamlit as st
 from model.analysis.attention import cell_arithmetic
 from model.analysis.attention_map import Rule
 from model.analysis.explanation import Explained, explain
+from model.analysis.logits import rank
 from model.intervention import UNCHANGED, Intervention
 from model.run import Attention, DenseAttention, ModelRun
 from viz.figures.provenance import Changes, Check, given_card, sum_card, weight_card
@@ -119,8 +120,7 @@ def _one_weight(cell: Cell, run: ModelRun) -> None:
     place = f"query {query}, key {key} · layer {layer}, head {head}{_changed(cell)}"
     if isinstance(attention, DenseAttention):
         row = attention.weights[head, query]
-        rank = int((row > row[key]).sum())
-        st.html(given_card(row[key], rank, len(row), check, *labels, place))
+        st.html(given_card(row[key], rank(row, key), len(row), check, *labels, place))
         return
     arithmetic = cell_arithmetic(attention, head, query, key)
     change = cell.run_key.intervention if cell.rule.of == "self" else UNCHANGED

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from model.analysis.attention import softmax
+from model.analysis.logits import log_probabilities, rank
 from model.run import ModelRun, Token, VisitorError
 from viz.components.token_chips import token_chips
 from viz.figures.attention import Bars, token_bars
@@ -27,16 +27,16 @@ def chosen_tokens(run: ModelRun) -> tuple[list[Token], np.ndarray, list[int]]:
     The last step chose to end, where it is known which token ends a text: the one that ends the source.
     """
     tokens, log_prob = list(run.tokens[1:]), run.predictions.next_log_prob[:-1].astype(np.float64)
-    rank = run.predictions.next_rank[:-1].tolist()
+    ranks = run.predictions.next_rank[:-1].tolist()
     end = run.source[-1]
     if not end.special:
-        return tokens, log_prob, rank
+        return tokens, log_prob, ranks
     try:
-        logits = session.current_model().unembed(run.stream[-1, -1]).astype(np.float64)  # (V,)
+        logits = session.current_model().unembed(run.stream[-1, -1])  # (V,)
     except VisitorError:  # a head that cannot be repeated: the end is left out
-        return tokens, log_prob, rank
-    last = np.log(softmax(logits.copy())[end.id])
-    return [*tokens, end], np.append(log_prob, last), [*rank, int((logits > logits[end.id]).sum())]
+        return tokens, log_prob, ranks
+    last = log_probabilities(logits)[end.id]
+    return [*tokens, end], np.append(log_prob, last), [*ranks, rank(logits, end.id)]
 
 
 @section("decoding")

@@ -4,8 +4,10 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from model.analysis.logits import rank
+from model.analysis.masked_tokens import InTurn, expectation, guess_in_turn
 from model.run import ModelRun, Token, VisitorError
-from model.text.masking import Blanked, InTurn, Place, cut_behind, expectation, guess_in_turn, put, restore, restore_all
+from model.text.masking import Blanked, Place, cut_behind, put, restore, restore_all
 from model.text.units import text_gap
 from viz.components.bar_list import Row, bar_list
 from viz.components.token_line import Piece, token_line
@@ -244,8 +246,8 @@ def show_guesses(run: ModelRun, i: int, log_prob: np.ndarray | None) -> None:
     n, held = len(ids), sum(probability)
     own = changed.token.id if changed and changed.token else None
     if own is not None and log_prob is not None:
-        rank, p = int((log_prob > log_prob[own]).sum()), float(np.exp(log_prob[own]))
-        st.markdown(f"You hid {quoted(shown(changed))}: **{percent(p)}**, its guess number **{rank + 1:,}**.")
+        number, p = rank(log_prob, own) + 1, float(np.exp(log_prob[own]))
+        st.markdown(f"You hid {quoted(shown(changed))}: **{percent(p)}**, its guess number **{number:,}**.")
         if own not in ids:
             ids, probability = [*ids, own], [*probability, p]
     elif changed:
