@@ -48,7 +48,7 @@ def test_models_of_ones_own(folders, monkeypatch):
     with pytest.raises(model.VisitorError, match=r"There is no model “nothing” here"):
         model.load("nothing")
     with pytest.raises(
-        model.VisitorError, match=r"is not on this machine yet\. Download it first: hf download org/name"
+        model.VisitorError, match=r"is not on this machine yet\. .*: hf download org/name"
     ):
         model.load("org/name")
     assert model.load(catalog.DEFAULT).info.name == catalog.DEFAULT
