@@ -166,8 +166,10 @@ def test_the_longest_text_is_read_and_a_longer_one_gets_a_sentence(visit, page):
     type_text(page, "the " * 511 + "end")
     expect(page.get_by_test_id("stSidebar")).to_contain_text("512 tokens × 6 layers")
     expect(page.locator(".st-key-token_graph .q button")).to_have_count(512)
-    type_text(page, "the " * 4000)
+    type_text(page, "the " * 600)
     expect(page.get_by_test_id("stAlert")).to_contain_text("Story reads at most 512")
+    type_text(page, "the " * 4000)  # so many characters that it is not even cut
+    expect(page.get_by_test_id("stAlert")).to_contain_text("The text has 16,000 characters")
     expect(page.get_by_test_id("stException")).to_have_count(0)
 
 
