@@ -6,7 +6,6 @@ import numpy as np
 import streamlit as st
 
 from viz.components.layer_graph import layer_graph
-from viz.components.token_arcs import token_arcs
 from viz.components.token_graph import token_graph
 
 LABELS = ["the", "␣cat", "<img src=x onerror=alert(1)>", "␣the", "␣mat"]
@@ -70,12 +69,13 @@ def main() -> None:
         )
         return
     weights, labels, queries, keys, options = CASES[case]
-    {"token_graph": token_graph, "token_arcs": token_arcs}[picture](
+    token_graph(
         weights,
         labels,
         queries,
         keys,
         key="lines",
+        form="arcs" if picture == "token_arcs" else "columns",
         pinned=pinned[0] if pinned else None,
         on_pick=pick,
         on_open=lambda *place: note("open", *place),

@@ -18,7 +18,6 @@ from viz.components.cross_lines import cross_lines
 from viz.components.head_grid import head_grid
 from viz.components.head_steps import head_pictures
 from viz.components.layer_graph import layer_graph
-from viz.components.token_arcs import token_arcs
 from viz.components.token_chips import token_chips
 from viz.components.token_graph import token_graph
 from viz.components.token_line import Piece, token_line
@@ -47,7 +46,7 @@ def draw(picture: str, version: int, note) -> None:
         case "token_graph":
             token_graph(weights, labels, key=KEY, on_pick=pick, on_open=open)
         case "token_arcs":
-            token_arcs(weights, labels, key=KEY, on_pick=pick, on_open=open)
+            token_graph(weights, labels, key=KEY, form="arcs", on_pick=pick, on_open=open)
         case "cross_lines":
             cross_lines(weights[:, :3], labels, labels[:3], key=KEY, on_pick=pick, on_open=open)
         case "layer_graph":

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import serve, settle, until
 from tests.browser.graphs_app import CASES, LABELS, MAPS
-from viz.figures.edges import Edges, choose_edges, count_sentence, paths_to, strongest
+from viz.figures.edges import Edges, choose_edges, count_sentence, strongest
 
 pytestmark = pytest.mark.browser
 BOTH = ["token_graph", "token_arcs"]
@@ -56,6 +56,20 @@ def part(weights: np.ndarray, edges: Edges, *, query: int | None = None, key: in
     return Edges(edges.query[mine], edges.key[mine], kept, n_possible, left_out, edges.shape)
 
 
+def rollout(layers: list[Edges], column: int, token: int) -> np.ndarray:
+    """How much of each node reaches one node along chosen lines, (column + 1, T), by products of whole matrices."""
+    shares = [np.eye(layers[0].shape[1])[token]]
+    for edges in reversed(layers[:column]):
+        weights = np.zeros(edges.shape)
+        weights[edges.query, edges.key] = edges.weight
+        shares.insert(0, shares[0] @ weights)
+    return np.array(shares)
+
+
+def told(edges: Edges, of: str) -> str:
+    return f"{count_sentence(edges)}, of {of}"
+
+
 def rounded(values: np.ndarray) -> list[str]:
     return ["–" if np.isnan(value) else f"{value:.3f}" for value in values]
 
@@ -99,7 +113,7 @@ def test_a_hovered_query_shows_its_whole_row_without_the_server(show, case):
     for row, query in enumerate(queries):
         page.locator(".q button").nth(row).hover()
         mine = part(weights, edges, query=row)
-        expect(page.locator(".count")).to_have_text(count_sentence(mine, of=f"what “{LABELS[query]}” looks at"))
+        expect(page.locator(".count")).to_have_text(told(mine, f"what “{LABELS[query]}” looks at"))
         expect(page.locator(LINE["token_graph"])).to_have_count(len(mine.weight))
         assert page.locator(".k .number").all_text_contents() == rounded(weights[row])
     assert page.sent == []
@@ -112,7 +126,7 @@ def test_a_hovered_key_shows_its_whole_column_without_the_server(show, case):
     for column, key in enumerate(keys):
         page.locator(".k button").nth(column).hover()
         mine = part(weights, edges, key=column)
-        expect(page.locator(".count")).to_have_text(count_sentence(mine, of=f"all that look at “{LABELS[key]}”"))
+        expect(page.locator(".count")).to_have_text(told(mine, f"all that look at “{LABELS[key]}”"))
         expect(page.locator(LINE["token_graph"])).to_have_count(len(mine.weight))
         assert page.locator(".q .number").all_text_contents() == rounded(weights[:, column])
     assert page.sent == []
@@ -128,7 +142,7 @@ def test_a_token_hovered_among_arcs_shows_both_what_it_looks_at_and_who_looks_at
         if position in queries:
             row = queries.index(position)
             mine = part(weights, edges, query=row)
-            sentences.append(count_sentence(mine, of=f"what “{label}” looks at"))
+            sentences.append(told(mine, f"what “{label}” looks at"))
             lines |= {(int(q), int(k)) for q, k in zip(mine.query, mine.key, strict=True)}
             for key, text in zip(keys, rounded(weights[row]), strict=True):
                 expected_out[key] = text
@@ -136,7 +150,7 @@ def test_a_token_hovered_among_arcs_shows_both_what_it_looks_at_and_who_looks_at
         if position in keys:
             column = keys.index(position)
             mine = part(weights, edges, key=column)
-            sentences.append(count_sentence(mine, of=f"all that look at “{label}”"))
+            sentences.append(told(mine, f"all that look at “{label}”"))
             lines |= {(int(q), int(k)) for q, k in zip(mine.query, mine.key, strict=True)}
             for query, text in zip(queries, rounded(weights[:, column]), strict=True):
                 expected_in[query] = text
@@ -282,7 +296,7 @@ def test_a_node_s_paths_are_followed_back_without_the_server(show, case):
             page.mouse.move(*node(page, column, token, case))
             where = f"after layer {column - 1}" if column else "at the input"
             expect(page.locator(".count")).to_contain_text(f"Back from “{LABELS[token]}” {where}: ")
-            shares = paths_to(layers, column, token)
+            shares = rollout(layers, column, token)
             assert page.locator("li .number").all_text_contents() == [f"{share:.3f}" for share in shares[0]]
             total = shares[0].sum()
             expect(page.locator(".count")).to_contain_text(
@@ -380,5 +394,5 @@ def test_512_tokens_through_six_layers(show):
     page.locator(".scroll").evaluate("box => { box.scrollTop = 24 * 300; }")
     page.mouse.move(*node(page, 6, 310, "long"))
     expect(page.locator(".count")).to_contain_text("Back from “word” after layer 5: ")
-    assert page.locator("li .number").all_text_contents() == [f"{share:.3f}" for share in paths_to(layers, 6, 310)[0]]
+    assert page.locator("li .number").all_text_contents() == [f"{share:.3f}" for share in rollout(layers, 6, 310)[0]]
     assert page.sent == []

@@ -1,11 +1,9 @@
-"""Which lines are drawn, how they are counted, and where paths of lines lead, against counting by hand."""
-
-import itertools
+"""Which lines are drawn and how they are counted, against counting by hand."""
 
 import numpy as np
 import pytest
 
-from viz.figures.edges import choose_edges, count_sentence, paths_to, percent, strongest
+from viz.figures.edges import choose_edges, count_each, count_sentence, percent, strongest
 
 NAN = np.nan
 WEIGHTS = np.array([[1.0, 0.0, 0.0], [0.75, 0.25, 0.0], [0.5, 0.125, 0.375]], np.float32)
@@ -110,9 +108,7 @@ def test_a_count_in_words():
     assert count_sentence(choose_edges(WEIGHTS, top=1), choose_edges(WEIGHTS)) == (
         "showing 9 of 18 lines, 88 % of the weight"  # 5.25 of 6
     )
-    assert count_sentence(choose_edges(WEIGHTS[2:], top=1), of="what “sat” looks at") == (
-        "showing 1 of 3 lines, 50 % of the weight, of what “sat” looks at"
-    )
+    assert count_sentence(choose_edges(WEIGHTS[2:], top=1)) == "showing 1 of 3 lines, 50 % of the weight"
     assert count_sentence(choose_edges(WEIGHTS, threshold=2)) == "showing 0 of 9 lines, 0 % of the weight"
 
 
@@ -129,43 +125,26 @@ def test_a_left_out_weight_too_small_to_add_up_still_shows():
     assert count_sentence(edges) == "showing 1 of 2 lines, more than 99.9 % of the weight"
 
 
-def test_paths_by_hand():
-    first = np.array([[1.0, 0.0], [0.25, 0.75]])
-    second = np.array([[1.0, 0.0], [0.5, 0.5]])
-    layers = [choose_edges(weights) for weights in (first, second)]
-    # back from token 1: half to each; then 0.5 · 1 + 0.5 · 0.25 to token 0, 0.5 · 0.75 to token 1
-    assert paths_to(layers, 2, 1).tolist() == [[0.625, 0.375], [0.5, 0.5], [0, 1]]
-    assert paths_to(layers, 1, 1).tolist() == [[0.25, 0.75], [0, 1]]
-    assert paths_to(layers, 0, 1).tolist() == [[0, 1]]
-    only_best = [choose_edges(weights, top=1) for weights in (first, second)]
-    assert paths_to(only_best, 2, 1).tolist() == [[0.5, 0], [0.5, 0], [0, 1]]  # of the tie, the first key
-
-
-def test_paths_against_every_path_one_by_one():
+@pytest.mark.parametrize("top", [0, 1, 2])
+def test_each_row_and_column_is_counted_as_if_it_stood_alone(top):
     rng = np.random.default_rng(1)
-    for n_token, top in itertools.product([1, 3, 4], [0, 1, 2]):
-        maps = [random_map(rng, n_token, n_token) for _ in range(3)]
-        layers = [choose_edges(weights, top=top) for weights in maps]
-        lines = [{(query, key): weight for query, key, weight in pairs(edges)} for edges in layers]
-        for column, token in itertools.product(range(4), range(n_token)):
-            expected = np.zeros(n_token)
-            for path in itertools.product(range(n_token), repeat=column):  # tokens in columns 0 … column - 1
-                nodes = (*path, token)
-                steps = [lines[layer].get((nodes[layer + 1], nodes[layer]), 0) for layer in range(column)]
-                expected[nodes[0]] += np.prod(steps)
-            np.testing.assert_allclose(paths_to(layers, column, token)[0], expected, atol=1e-12)
+    for _ in range(20):
+        weights = random_map(rng, *rng.integers(1, 7, 2))
+        edges = choose_edges(weights, top=top)
+        kept = set(zip(edges.query.tolist(), edges.key.tolist(), strict=True))
+        for at, side in enumerate(["query", "key"]):
+            expected = []
+            for i in range(weights.shape[at]):
+                mine = [cell for cell in np.ndindex(weights.shape) if cell[at] == i and not np.isnan(weights[cell])]
+                drawn = [cell for cell in mine if cell in kept]
+                whole, part = (sum(float(weights[cell]) for cell in cells) for cells in (mine, drawn))
+                sentence = f"showing {len(drawn)} of {len(mine)} line{'s' if len(mine) != 1 else ''}"
+                expected.append(f"{sentence}, {percent(part / whole)} of the weight" if whole else sentence)
+            assert count_each(weights, edges, side) == expected
 
 
-def test_all_lines_of_rows_that_add_up_to_one_lose_nothing():
-    rng = np.random.default_rng(2)
-    maps = rng.dirichlet(np.ones(5), size=(4, 5))
-    np.testing.assert_allclose(paths_to([choose_edges(w) for w in maps], 4, 2).sum(axis=1), 1, atol=1e-6)
-    shares = paths_to([choose_edges(w, top=2) for w in maps], 4, 2).sum(axis=1)
-    assert (np.diff(shares) >= 0).all()
-    assert 0 < shares[0] < 1
-
-
-@pytest.mark.parametrize(("column", "token"), [(-1, 0), (2, 0), (0, 3), (0, -1)])
-def test_no_such_node(column, token):
-    with pytest.raises(IndexError, match="no node"):
-        paths_to([choose_edges(WEIGHTS)], column, token)
+def test_a_left_out_weight_too_small_to_add_up_shows_in_its_row_and_its_column():
+    weights = np.float32([[1, 1e-30], [0.5, 0.5]])
+    edges = choose_edges(weights, top=1)
+    assert count_each(weights, edges, "query")[0] == "showing 1 of 2 lines, more than 99.9 % of the weight"
+    assert count_each(weights, edges, "key")[1] == "showing 0 of 2 lines, 0 % of the weight"

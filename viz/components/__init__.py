@@ -19,11 +19,13 @@ _HERE = Path(__file__).parent
 def register(name: str, html: str, *, shared: Sequence[str] = ()):
     """The component made of `name`.js and `name`.css beside this file; call the result to draw it.
 
-    Components cannot import each other's scripts: the files of the names in `shared` are put before its own.
+    Components cannot import each other's scripts: the files of the names in `shared` are put before its own; what is
+    shared may be a script alone.
     """
 
     def joined(kind: str) -> str:
-        return "\n".join((_HERE / f"{each}.{kind}").read_text(encoding="utf-8") for each in (*shared, name))
+        files = [_HERE / f"{each}.{kind}" for each in (*shared, name)]
+        return "\n".join(file.read_text(encoding="utf-8") for file in files if file.exists())
 
     return st.components.v2.component(
         f"regard_{name}",

@@ -8,7 +8,7 @@ from viz.guard import handler
 
 _tree = register(
     "beam_tree",
-    shared=["renew", "lines"],
+    shared=["renew", "tip", "lines"],
     html="""<div class="beam" role="group" aria-label="Beam search">
 <div class="scroll" tabindex="0" aria-label="the tree"><svg aria-hidden="true"></svg></div>
 <div class="head" aria-hidden="true"><span></span><span>finished candidates</span><span>score</span>

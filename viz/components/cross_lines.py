@@ -9,7 +9,7 @@ from viz.components.lines import draw_lines
 
 _lines = register(
     "cross_lines",
-    shared=["renew", "lines", "sides"],
+    shared=["renew", "tip", "lines", "sides"],
     html="""<div class="graph" role="group" aria-label="Cross-attention between the source and what was written">
 <div class="stage"><svg aria-hidden="true"></svg><ol class="k" aria-label="source"></ol>
 <ol class="q" aria-label="written"></ol></div>

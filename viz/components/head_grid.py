@@ -13,6 +13,7 @@ from viz.guard import handler
 
 _grid = register(
     "head_grid",
+    shared=["watch"],
     html='<div class="grid"><canvas tabindex="0" role="application"></canvas>'
     '<div class="chosen"></div><div class="over" hidden></div>'
     '<div class="legend" role="img" aria-label="Colours from weight 0 to weight 1, on a square-root scale">'

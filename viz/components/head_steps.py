@@ -1,6 +1,6 @@
 """The path through one head as nine numbered pictures: hover or focus lights up what a number was made from.
 
-All numbers and sentences travel once; hovering needs no server.
+All numbers and sentences travel once, also each product that a line of arithmetic may name; hovering needs no server.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,10 +11,12 @@ import pandas as pd
 from model.analysis.head import HeadSteps
 from viz.components import pick_handler, register
 from viz.figures import theme
-from viz.figures.head import HUES, Step, drawn_rows
+from viz.figures.head import HUES, Step, drawn_rows, plain_scale
 from viz.guard import handler
 
-_steps = register("head_steps", shared=["renew"], html='<div class="frame"><div class="path" role="group"></div></div>')
+_steps = register(
+    "head_steps", shared=["renew", "watch"], html='<div class="frame"><div class="path" role="group"></div></div>'
+)
 _ENDS = [theme.DIVERGING[0][1], theme.DIVERGING[-1][1]]  # negative, positive
 
 
@@ -32,6 +34,10 @@ def head_pictures(
     `on_pick(key)` is called when a score or a weight is clicked. Of a long text only some keys are drawn.
     """
     rows = drawn_rows(steps.weights, (chosen, steps.query))
+    # of single precision, and so exact in double
+    q, keys, values, weights = (a.astype(np.float64) for a in (steps.q, steps.keys, steps.values, steps.weights))
+    stream = {"x": steps.hidden, "o": steps.written, "others": steps.others, "bias": steps.output_bias}
+    stream["after"] = steps.after
     _steps(
         key=key,
         on_pick_change=handler(pick_handler(key, range(len(labels)), on_pick)),
@@ -53,21 +59,13 @@ def head_pictures(
                 "mean": steps.mean,
                 "deviation": steps.deviation,
                 "scale": steps.scale,
+                "divided": plain_scale(steps),
                 "largest": float(steps.scores.max()),
                 "denominator": steps.denominator,
+                "lengths": {name: float(np.linalg.norm(vector.astype(np.float64))) for name, vector in stream.items()},
+                "largest_element": int(np.abs(steps.hidden).argmax()),
             },
-            "stream": pd.DataFrame(
-                {
-                    "x": steps.hidden,
-                    "gain": steps.gain,
-                    "shift": steps.shift,
-                    "normed": steps.normed,
-                    "o": steps.written,
-                    "others": steps.others,
-                    "bias": steps.output_bias,
-                    "after": steps.after,
-                }
-            ),
+            "stream": pd.DataFrame(stream | {"gain": steps.gain, "shift": steps.shift, "normed": steps.normed}),
             "head": pd.DataFrame(
                 {
                     "q": steps.q,
@@ -76,14 +74,19 @@ def head_pictures(
                     "q_bias": steps.q_bias,
                     "k_bias": steps.key_bias,
                     "v_bias": steps.value_bias,
+                    "q_projected": q - steps.q_bias,
+                    "k_projected": keys[steps.query] - steps.key_bias,
+                    "v_projected": values[steps.query] - steps.value_bias,
                     "z": steps.mixed,
                 }
             ),
             "rows": pd.DataFrame(
                 {name: getattr(steps, name)[rows] for name in ("dots", "scaled", "scores", "exponentials", "weights")}
             ),
-            "keys": pd.DataFrame({"w": steps.keys[rows].ravel()}),
-            "values": pd.DataFrame({"w": steps.values[rows].ravel()}),
+            "keys": pd.DataFrame({"w": steps.keys[rows].ravel(), "product": (q * keys[rows]).ravel()}),
+            "values": pd.DataFrame(
+                {"w": steps.values[rows].ravel(), "product": (weights[rows, None] * values[rows]).ravel()}
+            ),
         },
     )
 

@@ -35,7 +35,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
   canvas.setAttribute("aria-label", `${n} tokens by ${layers + 1} columns, joined by lines. Arrow keys choose a node` +
     (picks ? ", Enter keeps it" : "") + (opens ? ", Shift and Enter open its strongest line." : "."));
 
-  // paths_to of viz/figures/edges.py
+  // how much of each node reaches one node along drawn lines: the products of weights along each path, summed over paths
+  // (attention rollout, Abnar & Zuidema 2020, without the residual stream). Column 0 is the input
   const sharesTo = (column, token) => {
     const shares = Array.from({ length: column + 1 }, () => new Float64Array(n));
     shares[column][token] = 1;

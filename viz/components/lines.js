@@ -6,19 +6,6 @@ const quoted = (label) => `“${label}”`;
 const strength = (weight, alone) => Math.max(alone ? 0.12 : 0.04, Math.min(1, alone ? Math.sqrt(weight) : weight));
 const thickness = (weight) => 1 + 5 * Math.min(1, weight); // px
 
-// count_sentence and percent of viz/figures/edges.py, for the lines of one token
-function percent(kept, left) {
-  const value = (100 * kept) / (kept + left), whole = Math.floor(value + 0.5);
-  if (!kept || !left || (whole > 0 && whole < 100)) return `${whole} %`;
-  if (value < 0.1) return "less than 0.1 %";
-  return value > 99.9 ? "more than 99.9 %" : `${value.toFixed(1)} %`;
-}
-function countSentence(shown, possible, kept, left, of) {
-  const number = (n) => n.toLocaleString("en-US");
-  return `showing ${number(shown)} of ${number(possible)} line${possible === 1 ? "" : "s"}` +
-    (kept + left ? `, ${percent(kept, left)} of the weight` : "") + `, of ${of}`;
-}
-
 // In which words a picture speaks of a query, a key, and the two together, all quoted already.
 const LOOKS = {
   query: (query) => `what ${query} looks at`,
@@ -45,11 +32,9 @@ function readMap({ view, weights, edges }, says = LOOKS) {
       ? keys.map((_, key) => weight(focus.query, key)) : queries.map((_, query) => weight(query, focus.key))),
     count(focus) {
       if (isRest(focus)) return view.count;
-      const cells = this.across(focus).filter((value) => value >= 0), lines = this.shown(focus);
-      const kept = lines.reduce((sum, line) => sum + line.weight, 0), all = cells.reduce((sum, value) => sum + value, 0);
-      const complete = lines.length === cells.filter((value) => value > 0).length;
-      return countSentence(lines.length, cells.length, kept, complete ? 0 : all - kept, focus.query != null
-        ? says.query(quoted(named.query(focus.query))) : says.key(quoted(named.key(focus.key))));
+      const { query, key } = focus;
+      return query != null ? `${view.counts.query[query]}, of ${says.query(quoted(named.query(query)))}`
+        : `${view.counts.key[key]}, of ${says.key(quoted(named.key(key)))}`;
     },
     strongest(query) {
       const row = this.across({ query }), key = row.reduce((best, value, i) => (value > row[best] ? i : best), 0);
@@ -100,19 +85,6 @@ function bringIntoSight(box, start, size, across = false) {
   const [from, extent] = across ? ["scrollLeft", box.clientWidth] : ["scrollTop", box.clientHeight];
   if (start < box[from]) box[from] = start;
   if (start + size > box[from] + extent) box[from] = start + size - extent;
-}
-
-function tipOf(root) {
-  const tip = root.querySelector(".tip");
-  return {
-    hide() { tip.hidden = true; },
-    show(text, x, y) {
-      tip.textContent = text;
-      tip.hidden = false;
-      tip.style.left = `${Math.max(8, Math.min(x + 14, innerWidth - tip.offsetWidth - 8))}px`;
-      tip.style.top = `${y + 18 + tip.offsetHeight < innerHeight ? y + 18 : y - tip.offsetHeight - 10}px`;
-    },
-  };
 }
 
 // Pointing at a line of `surface`: `mark(line or null)` whenever it changes, the tip says `tell(line)`, a click opens.

@@ -1,4 +1,4 @@
-"""What the token graph and the token arcs have in common: a map of weights, the lines chosen from it, two clicks."""
+"""What the pictures of one map have in common: its weights, the lines chosen from it, two clicks."""
 
 from collections.abc import Callable, Sequence
 
@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from viz.figures.edges import choose_edges, count_sentence, strongest
+from viz.figures.edges import choose_edges, count_each, count_sentence, strongest
 from viz.guard import handler
 
 MOST_LINES = 3000  # drawn while nothing is pointed at; one token's lines are always complete
@@ -64,6 +64,7 @@ def draw_lines(
                 "opens": on_open is not None,
                 "most": MOST_LINES,
                 "count": count_sentence(strongest(edges, MOST_LINES)),
+                "counts": {side: count_each(weights, edges, side) for side in ("query", "key")},
                 **more,
             },
             # -1: no such weight; a column of pandas would turn NaN into nulls on its way

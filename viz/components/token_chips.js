@@ -1,5 +1,3 @@
-const listOf = (host, name) => getComputedStyle(host).getPropertyValue(name).split(",").map((c) => c.trim()).filter(Boolean);
-
 function describe(chip, position) {
   const [start, end] = chip.span;
   const lines = [`“${chip.label}”  token ${position}`, `id ${chip.id}`, `bytes ${chip.bytes}`];
@@ -9,27 +7,8 @@ function describe(chip, position) {
 }
 
 export default function ({ data, parentElement, setTriggerValue }) {
-  const row = parentElement.querySelector(".chips");
+  const row = parentElement.querySelector(".chips"), tip = tipOf(parentElement);
   row.toggleAttribute("data-clickable", data.clickable);
-
-  let tip = parentElement.querySelector(".tip");
-  if (!tip) {
-    tip = document.createElement("div");
-    tip.className = "tip";
-    tip.setAttribute("role", "status");
-    parentElement.append(tip);
-  }
-  const hide = () => { tip.style.display = "none"; };
-  const show = (button) => {
-    const i = +button.dataset.i;
-    tip.textContent = describe(data.chips[i], data.first + i);
-    tip.style.display = "block";
-    const box = button.getBoundingClientRect();
-    tip.style.left = `${Math.max(8, Math.min(box.left, innerWidth - tip.offsetWidth - 8))}px`;
-    const below = box.bottom + 8;
-    tip.style.top = `${below + tip.offsetHeight < innerHeight ? below : box.top - tip.offsetHeight - 8}px`;
-  };
-
   renew(row, data.chips.map((chip, i) => {
     const button = document.createElement("button");
     button.className = "chip";
@@ -44,25 +23,19 @@ export default function ({ data, parentElement, setTriggerValue }) {
     return button;
   }));
 
-  // the theme's colours as CSS variables, read again when the theme changes
+  // the theme's colours as CSS variables of their own, one by one
   const host = parentElement.host || parentElement;
   const colour = () => {
-    listOf(host, "--st-chart-categorical-colors").slice(0, 5).forEach((c, i) => row.style.setProperty(`--turn-${i}`, c));
-    listOf(host, "--st-chart-sequential-colors").forEach((c, i) => row.style.setProperty(`--shade-${i}`, c));
+    const listed = (kind) => variable(host, `--st-chart-${kind}-colors`).split(",").map((c) => c.trim()).filter(Boolean);
+    listed("categorical").slice(0, 5).forEach((c, i) => row.style.setProperty(`--turn-${i}`, c));
+    listed("sequential").forEach((c, i) => row.style.setProperty(`--shade-${i}`, c));
   };
   colour();
-  const timer = setInterval(colour, 500);
-
-  const chipOf = (event) => event.target.closest(".chip");
-  const shown = (event) => { const chip = chipOf(event); if (chip) show(chip); };
-  const stop = new AbortController(), listening = { signal: stop.signal };
-  row.onmouseover = shown;
-  row.onmouseleave = row.onscroll = hide;
-  row.addEventListener("focusin", shown, listening);  // as a property, Chromium never calls it
-  row.addEventListener("focusout", hide, listening);
+  const unwatch = watchVariable(host, "--st-chart-categorical-colors", colour);
+  const end = tellEach(row, tip, (i) => describe(data.chips[i], data.first + i));
   row.onclick = (event) => {
-    const chip = chipOf(event);
-    if (chip && data.clickable) { hide(); setTriggerValue("pick", +chip.dataset.i); }
+    const chip = event.target.closest(".chip");
+    if (chip && data.clickable) { tip.hide(); setTriggerValue("pick", +chip.dataset.i); }
   };
-  return () => { clearInterval(timer); stop.abort(); };
+  return () => { unwatch(); end(); };
 }

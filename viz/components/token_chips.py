@@ -6,7 +6,11 @@ from model.run import Token
 from viz.components import pick_handler, register
 from viz.guard import handler
 
-_chips = register("token_chips", shared=["renew"], html='<div class="chips" role="list"></div>')
+_chips = register(
+    "token_chips",
+    shared=["renew", "tip", "watch"],
+    html='<div class="chips" role="list"></div><div class="tip" role="status" hidden></div>',
+)
 
 
 def token_chips(

@@ -1,21 +1,34 @@
-"""Two columns of tokens with a line for every weight: hover shows one token's lines, entirely in the browser."""
+"""Tokens with a line for every weight, in two columns or as arcs: hover shows one token's lines, all in the browser."""
 
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 import numpy as np
 
 from viz.components import register
 from viz.components.lines import draw_lines
 
-_graph = register(
-    "token_graph",
-    shared=["renew", "lines", "sides"],
-    html="""<div class="graph" role="group" aria-label="Attention between tokens">
+_TOLD = '<p class="count"></p><div class="tip" hidden></div><div class="spoken" aria-live="polite"></div>'
+_PICTURES = {
+    "columns": register(
+        "token_graph",
+        shared=["renew", "tip", "lines", "sides"],
+        html=f"""<div class="graph" role="group" aria-label="Attention between tokens">
 <div class="heading"><span>query: looks</span><span>key: is looked at</span></div>
 <div class="scroll"><div class="columns"><ol class="q" aria-label="queries"></ol><svg aria-hidden="true"></svg>
 <ol class="k" aria-label="keys"></ol></div></div>
-<p class="count"></p><div class="tip" hidden></div><div class="spoken" aria-live="polite"></div></div>""",
-)
+{_TOLD}</div>""",
+    ),
+    # the text as one line, an arc for every weight: above to what came before, below to what comes after
+    "arcs": register(
+        "token_arcs",
+        shared=["renew", "tip", "lines"],
+        html=f"""<div class="arcs" role="group" aria-label="Attention as arcs over the text">
+<div class="heading"><span class="out">what a token looks at</span><span class="in">who looks at it</span></div>
+<div class="scroll"><div class="strip"><svg aria-hidden="true"></svg><ol aria-label="tokens"></ol></div></div>
+{_TOLD}</div>""",
+    ),
+}
 
 
 def token_graph(
@@ -25,6 +38,7 @@ def token_graph(
     keys: Sequence[int] | None = None,
     *,
     key: str,
+    form: Literal["columns", "arcs"] = "columns",
     threshold: float = 0.0,
     top: int = 0,
     pinned: int | None = None,
@@ -36,10 +50,11 @@ def token_graph(
     `labels`: of the whole text; `queries` (Q,) and `keys` (K,): which of its positions the rows and columns are, all
     unless told. `pinned`: the position of the query whose lines are shown while nothing is pointed at.
     `on_pick(query)` is called when a query is clicked, with -1 for the pinned one. `on_open(query, key)` is called when
-    a line is clicked, or a key while a query is pinned or was touched with a finger.
+    a line is clicked, or, while a query is pinned, a key: in columns also while one was touched with a finger, among
+    arcs with Shift.
     """
     draw_lines(
-        _graph,
+        _PICTURES[form],
         weights,
         labels,
         queries,

@@ -1,5 +1,5 @@
 export default function ({ data, parentElement, setTriggerValue }) {
-  const line = parentElement.querySelector(".line"), tip = parentElement.querySelector(".tip");
+  const line = parentElement.querySelector(".line"), tip = tipOf(parentElement);
   const before = line.getRootNode().activeElement, place = line.contains(before) ? +before.dataset.i : -1;
   line.setAttribute("aria-label", data.name);
   renew(line, data.pieces.map((piece, i) => {
@@ -24,24 +24,10 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const tokens = [...line.children];
   if (place >= 0) tokens[Math.min(place, tokens.length - 1)]?.focus({ preventScroll: true });
 
-  const hide = () => { tip.style.display = "none"; };
-  const show = (event) => {
-    const token = event.target.closest(".token"), note = token && data.pieces[token.dataset.i].note;
-    if (!note) return hide();
-    tip.textContent = note;
-    tip.style.display = "block";
-    const box = token.getBoundingClientRect(), below = box.bottom + 8;
-    tip.style.left = `${Math.max(8, Math.min(box.left, innerWidth - tip.offsetWidth - 8))}px`;
-    tip.style.top = `${below + tip.offsetHeight < innerHeight ? below : box.top - tip.offsetHeight - 8}px`;
-  };
-  const stop = new AbortController(), listening = { signal: stop.signal };
-  line.onmouseover = show;
-  line.onmouseleave = line.onscroll = hide;
-  line.addEventListener("focusin", show, listening); // as a property, Chromium never calls it
-  line.addEventListener("focusout", hide, listening);
+  const end = tellEach(line, tip, (i) => data.pieces[i].note);
   line.onclick = (event) => {
     const token = event.target.closest(".token");
-    if (token && data.pieces[token.dataset.i].picks) { hide(); setTriggerValue("pick", +token.dataset.i); }
+    if (token && data.pieces[token.dataset.i].picks) { tip.hide(); setTriggerValue("pick", +token.dataset.i); }
   };
   line.onkeydown = (event) => {
     const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
@@ -52,5 +38,5 @@ export default function ({ data, parentElement, setTriggerValue }) {
     next.tabIndex = 0;
     next.focus();
   };
-  return () => stop.abort();
+  return end;
 }

@@ -1,8 +1,8 @@
-"""Which lines a picture of attention draws, how much of the weight they carry, and where paths of lines lead."""
+"""Which lines a picture of attention draws, and how much of the weight they carry."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -63,18 +63,22 @@ def strongest(edges: Edges, n: int) -> Edges:
     )
 
 
-def count_sentence(*edges: Edges, of: str = "") -> str:
-    """“showing 40 of 4,096 lines, 71 % of the weight”, over one or several maps; `of`: “what “sat” looks at”.
-
-    `viz/components/lines.js` says the same of one token's lines.
-    """
+def count_sentence(*edges: Edges) -> str:
+    """“showing 40 of 4,096 lines, 71 % of the weight”, over one or several maps."""
     n_shown, n_possible = sum(len(each.weight) for each in edges), sum(each.n_possible for each in edges)
     kept = sum(float(each.weight.sum(dtype=np.float64)) for each in edges)
-    left_out = sum(each.left_out for each in edges)
-    sentence = f"showing {n_shown:,} of {n_possible:,} line{'s' if n_possible != 1 else ''}"
-    if kept + left_out:
-        sentence += f", {percent(_share(kept, left_out))} of the weight"
-    return f"{sentence}, of {of}" if of else sentence
+    return _sentence(n_shown, n_possible, kept, sum(each.left_out for each in edges))
+
+
+def count_each(weights: np.ndarray, edges: Edges, side: Literal["query", "key"]) -> list[str]:
+    """The same of each query alone, or of each key: Q or K sentences. `edges` are chosen from `weights` (Q, K)."""
+    axis = 1 if side == "query" else 0
+    chosen = np.zeros(edges.shape, bool)
+    chosen[edges.query, edges.key] = True
+    known = np.nan_to_num(weights).astype(np.float64)
+    n_shown, n_possible = chosen.sum(axis), (~np.isnan(weights)).sum(axis)
+    kept, left_out = np.where(chosen, known, 0).sum(axis), np.where(chosen, 0, known).sum(axis)
+    return list(map(_sentence, n_shown.tolist(), n_possible.tolist(), kept.tolist(), left_out.tolist()))
 
 
 def percent(share: float) -> str:
@@ -88,25 +92,9 @@ def percent(share: float) -> str:
     return "more than 99.9 %" if value > 99.9 else f"{value:.1f} %"
 
 
-def paths_to(layers_edges: Sequence[Edges], column: int, token: int) -> np.ndarray:
-    """How much of each node reaches one node along chosen lines: (column + 1, T).
-
-    Column 0 is the input, column l + 1 what layer l makes of column l: its lines lead from a key in column l to a query
-    in column l + 1. The share of a node is the sum, over all paths of lines from it to the node asked for, of the
-    products of their weights: attention rollout (Abnar and Zuidema 2020, “Quantifying attention flow in
-    transformers”) on the chosen lines alone, without their mixing in of the residual stream. IndexError if there is
-    no such node.
-    """
-    n_token = layers_edges[0].shape[1]
-    if not (0 <= column <= len(layers_edges) and 0 <= token < n_token):
-        raise IndexError(f"no node ({column}, {token}) in {len(layers_edges) + 1} columns of {n_token} tokens")
-    shares = np.zeros((column + 1, n_token))
-    shares[column, token] = 1
-    for layer in reversed(range(column)):
-        edges = layers_edges[layer]
-        carried = shares[layer + 1, edges.query] * edges.weight
-        shares[layer] = np.bincount(edges.key, carried, minlength=n_token)
-    return shares
+def _sentence(n_shown: int, n_possible: int, kept: float, left_out: float) -> str:
+    sentence = f"showing {n_shown:,} of {n_possible:,} line{'s' if n_possible != 1 else ''}"
+    return f"{sentence}, {percent(_share(kept, left_out))} of the weight" if kept + left_out else sentence
 
 
 def _share(kept: float, left_out: float) -> float:

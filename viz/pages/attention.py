@@ -12,7 +12,6 @@ from model.run import ModelRun, VisitorError
 from model.text.units import second_text
 from viz.components.head_grid import Pick, head_grid, outline_head
 from viz.components.layer_graph import layer_graph
-from viz.components.token_arcs import token_arcs
 from viz.components.token_graph import token_graph
 from viz.figures.attention import attention_heatmap, cells_pooled, is_clickable
 from viz.figures.numbers import how_far
@@ -181,17 +180,18 @@ def show_graph(run: ModelRun, read_now: Reading, rule: Rule, token: int) -> None
             "layer to follow back where it comes from; click it to keep the path, click a line to see how it was made."
         )
         return
-    draw, pinned = (token_arcs if form == ARCS else token_graph), read_now.units.of(token)
+    pinned = read_now.units.of(token)
     # two texts, one after the other, where the keys are another text
     labels, offset = read_now.units.labels, 0
     if crossing:
         labels, offset = labels + read_now.key_units.labels, len(labels)
-    draw(
+    token_graph(
         read_now.weights,
         labels,
         read_now.queries,
         read_now.keys + offset,
         key="token_arcs" if form == ARCS else "token_graph",
+        form=form,
         top=top,
         pinned=pinned if st.session_state.get("pinned") and pinned in read_now.queries else None,
         on_pick=pick_query,
