@@ -17,101 +17,86 @@ function palette(host) {
   });
 }
 
-export default function ({ data, parentElement, setTriggerValue }) {
-  const { layers, heads, queries, keys, compact } = data.shape;
-  const LEFT = compact ? 0 : 58, TOP = compact ? 0 : 24;  // px
-  let GAP = 4, tall = LARGEST;
-  const maps = compact
-    ? Uint8Array.from(atob(data.maps), (character) => character.charCodeAt(0))
-    : data.maps.getChild("w").toArray();
-  const host = parentElement.host || parentElement;
-  const grid = parentElement.querySelector(".grid"), canvas = grid.querySelector("canvas");
-  const over = grid.querySelector(".over"), legend = grid.querySelector(".legend");
-  grid.classList.toggle("compact", Boolean(compact));
-  legend.querySelector(".marks").replaceChildren(...(compact ? FEW_MARKS : MARKS).map((mark) => {
-    const text = document.createElement("span");
-    text.textContent = mark;
-    text.style.left = `${100 * Math.sqrt(mark)}%`;
-    return text;
-  }));
+// How large a tile is in `width` px: square, but for a small picture of many layers, which stays as high as it may be.
+function measure({ layers, heads, compact }, width) {
+  const left = compact ? 0 : 58, top = compact ? 0 : 24; // px for the names
+  let pitch = compact ? width / heads
+    : Math.max(SMALLEST, Math.min(LARGEST, Math.floor((width - left) / heads), Math.max(READABLE, Math.floor(TALL / layers))));
+  const tall = compact ? Math.min(pitch, compact / layers) : pitch;
+  if (compact && pitch < 1.6 * tall) pitch = tall;
+  return { left, top, pitch, tall, gap: compact ? Math.min(1.5, tall / 8) : 4, width: left + pitch * heads, height: top + tall * layers };
+}
+
+function drawNames(context, { layers, heads }, { left, top, pitch, tall }, style) {
+  context.fillStyle = style.getPropertyValue("--st-text-color");
+  context.font = `12px ${style.getPropertyValue("--st-font")}`;
+  context.textBaseline = "middle";
+  context.textAlign = "center";
+  for (let head = 0; head < heads; head++) context.fillText(pitch > 52 ? `head ${head}` : head, left + (head + 0.5) * pitch, top / 2);
+  context.textAlign = "left";
+  for (let layer = 0; layer < layers; layer++) context.fillText(`layer ${layer}`, 2, top + (layer + 0.5) * tall);
+}
+
+function drawTiles(context, { layers, heads, queries, keys, compact }, maps, { left, top, pitch, tall, gap }, colour) {
   const tile = document.createElement("canvas");
   tile.width = keys; tile.height = queries;
-  let pitch = LARGEST;
+  const pen = tile.getContext("2d"), image = pen.createImageData(keys, queries), pixels = new Uint32Array(image.data.buffer);
+  for (let layer = 0; layer < layers; layer++) for (let head = 0; head < heads; head++) {
+    const start = (layer * heads + head) * queries * keys;
+    for (let i = 0; i < pixels.length; i++) pixels[i] = colour[maps[start + i]];
+    pen.putImageData(image, 0, 0);
+    const x = left + head * pitch + gap, y = top + layer * tall + gap, side = pitch - 2 * gap, high = tall - 2 * gap;
+    context.drawImage(tile, x, y, side, high);
+    if (!compact) context.strokeRect(x - 0.5, y - 0.5, side + 1, high + 1);
+  }
+}
 
-  const draw = () => {
-    const width = grid.clientWidth;
-    if (!width) return;
-    pitch = compact ? width / heads
-      : Math.max(SMALLEST, Math.min(LARGEST, Math.floor((width - LEFT) / heads), Math.max(READABLE, Math.floor(TALL / layers))));
-    // tiles are square, but for a small picture of many layers, which stays as high as it may be
-    tall = compact ? Math.min(pitch, compact / layers) : pitch;
-    if (compact && pitch < 1.6 * tall) pitch = tall;
-    GAP = compact ? Math.min(1.5, tall / 8) : 4;
-    const ratio = window.devicePixelRatio || 1, w = LEFT + pitch * heads, h = TOP + tall * layers;
-    canvas.width = w * ratio; canvas.height = h * ratio;
-    canvas.style.width = `${w}px`; canvas.style.height = `${h}px`;
-    for (const [name, value] of [["left", LEFT], ["top", TOP], ["pitch", pitch]]) grid.style.setProperty(`--${name}`, `${value}px`);
-    const context = canvas.getContext("2d"), style = getComputedStyle(host), colour = palette(host);
-    context.scale(ratio, ratio);
-    context.imageSmoothingEnabled = keys > pitch * ratio || queries > tall * ratio;
-    context.fillStyle = style.getPropertyValue("--st-text-color");
-    context.font = `12px ${style.getPropertyValue("--st-font")}`;
-    context.textBaseline = "middle";
-    context.textAlign = "center";
-    for (let head = 0; head < heads && !compact; head++) context.fillText(pitch > 52 ? `head ${head}` : head, LEFT + (head + 0.5) * pitch, TOP / 2);
-    context.textAlign = "left";
-    for (let layer = 0; layer < layers && !compact; layer++) context.fillText(`layer ${layer}`, 2, TOP + (layer + 0.5) * tall);
-    context.strokeStyle = style.getPropertyValue("--st-border-color");
-    const pen = tile.getContext("2d"), image = pen.createImageData(keys, queries), pixels = new Uint32Array(image.data.buffer);
-    for (let layer = 0; layer < layers; layer++) for (let head = 0; head < heads; head++) {
-      const start = (layer * heads + head) * queries * keys;
-      for (let i = 0; i < pixels.length; i++) pixels[i] = colour[maps[start + i]];
-      pen.putImageData(image, 0, 0);
-      const x = LEFT + head * pitch + GAP, y = TOP + layer * tall + GAP, side = pitch - 2 * GAP, high = tall - 2 * GAP;
-      context.drawImage(tile, x, y, side, high);
-      if (!compact) context.strokeRect(x - 0.5, y - 0.5, side + 1, high + 1);
-    }
-    const listed = style.getPropertyValue("--st-chart-sequential-colors");
-    legend.querySelector(".bar").style.background = `linear-gradient(to right, ${listed})`;
-    grid.style.setProperty("--width", `${w - LEFT - GAP}px`);
-    outline();
-    canvas.dataset.drawn = String(performance.now());
-  };
+function drawGrid(grid, host, shape, maps, sizes) {
+  const canvas = grid.querySelector("canvas"), ratio = window.devicePixelRatio || 1, { left, top, pitch, tall, gap } = sizes;
+  canvas.width = sizes.width * ratio; canvas.height = sizes.height * ratio;
+  canvas.style.width = `${sizes.width}px`; canvas.style.height = `${sizes.height}px`;
+  for (const [name, value] of Object.entries({ left, top, pitch })) grid.style.setProperty(`--${name}`, `${value}px`);
+  const context = canvas.getContext("2d"), style = getComputedStyle(host);
+  context.scale(ratio, ratio);
+  context.imageSmoothingEnabled = shape.keys > pitch * ratio || shape.queries > tall * ratio;
+  if (!shape.compact) drawNames(context, shape, sizes, style);
+  context.strokeStyle = style.getPropertyValue("--st-border-color");
+  drawTiles(context, shape, maps, sizes, palette(host));
+  grid.querySelector(".bar").style.background = `linear-gradient(to right, ${style.getPropertyValue("--st-chart-sequential-colors")})`;
+  grid.style.setProperty("--width", `${sizes.width - left - gap}px`);
+  canvas.dataset.drawn = String(performance.now());
+}
 
-  // heads that Python says are read together: a CSS variable like '"1.2 3.0"', so that the maps need not travel again
-  const together = () => getComputedStyle(grid).getPropertyValue("--together").replaceAll('"', "").trim();
-  let outlined = null;
-  const outline = () => {
-    outlined = together();
-    const pairs = outlined ? outlined.split(" ").map((pair) => pair.split(".").map(Number)) : [];
-    grid.querySelectorAll(".also").forEach((frame) => frame.remove());
-    grid.append(...pairs.map(([layer, head]) => {
-      const frame = document.createElement("div");
-      frame.className = "also";
-      frame.style.setProperty("--layer", layer); frame.style.setProperty("--head", head);
-      return frame;
-    }));
-  };
+// heads that Python says are read together: a CSS variable like '"1.2 3.0"', so that the maps need not travel again
+function outline(grid) {
+  const together = variable(grid, "--together").replaceAll('"', "").trim();
+  const pairs = together ? together.split(" ").map((pair) => pair.split(".").map(Number)) : [];
+  grid.querySelectorAll(".also").forEach((frame) => frame.remove());
+  grid.append(...pairs.map(([layer, head]) => {
+    const frame = document.createElement("div");
+    frame.className = "also";
+    frame.style.setProperty("--layer", layer); frame.style.setProperty("--head", head);
+    return frame;
+  }));
+}
 
-  // what lies under the pointer: a cell of a head, or the name of a whole layer or column of heads
-  const at = (event) => {
-    const x = (event.offsetX - LEFT) / pitch, y = (event.offsetY - TOP) / tall;
-    const head = Math.floor(x), layer = Math.floor(y);
-    if (x >= heads || y >= layers || (x < 0 && y < 0)) return null;
-    if (x < 0) return { layer, head: -1, cell: null };
-    if (y < 0) return { layer: -1, head, cell: null };
-    const inside = (fraction, size, n) => Math.floor((fraction * size - GAP) / (size - 2 * GAP) * n);
-    const cell = [inside(y - layer, tall, queries), inside(x - head, pitch, keys)];
-    const real = cell[0] >= 0 && cell[0] < queries && cell[1] >= 0 && cell[1] < keys;
-    return { layer, head, cell: real ? cell : null };
-  };
-  const named = ({ layer, head }) => layer < 0 ? `head ${head} of every layer` : head < 0 ? `all of layer ${layer}` : `layer ${layer}, head ${head}`;
-  const chosen = () => {
-    const style = getComputedStyle(grid);
-    return [parseInt(style.getPropertyValue("--layer")), parseInt(style.getPropertyValue("--head"))];
-  };
-  canvas.setAttribute("aria-label",
-    `Attention maps of ${layers} layers by ${heads} heads. Arrow keys choose a head.`);
+// what lies under the pointer: a cell of a head, or the name of a whole layer or column of heads
+function placeAt(event, { layers, heads, queries, keys }, { left, top, pitch, tall, gap }) {
+  const x = (event.offsetX - left) / pitch, y = (event.offsetY - top) / tall;
+  const head = Math.floor(x), layer = Math.floor(y);
+  if (x >= heads || y >= layers || (x < 0 && y < 0)) return null;
+  if (x < 0) return { layer, head: -1, cell: null };
+  if (y < 0) return { layer: -1, head, cell: null };
+  const inside = (fraction, size, n) => Math.floor((fraction * size - gap) / (size - 2 * gap) * n);
+  const cell = [inside(y - layer, tall, queries), inside(x - head, pitch, keys)];
+  const real = cell[0] >= 0 && cell[0] < queries && cell[1] >= 0 && cell[1] < keys;
+  return { layer, head, cell: real ? cell : null };
+}
+
+const named = ({ layer, head }) => layer < 0 ? `head ${head} of every layer` : head < 0 ? `all of layer ${layer}` : `layer ${layer}, head ${head}`;
+
+function listen(grid, { layers, heads }, at, pick) {
+  const canvas = grid.querySelector("canvas"), over = grid.querySelector(".over");
   canvas.onmousemove = (event) => {
     const place = at(event);
     over.hidden = !place;
@@ -123,26 +108,43 @@ export default function ({ data, parentElement, setTriggerValue }) {
   canvas.onmouseleave = () => { over.hidden = true; };
   canvas.onclick = (event) => {
     const place = at(event);
-    if (place) setTriggerValue("pick", { ...place, add: event.shiftKey || event.ctrlKey || event.metaKey });
+    if (place) pick({ ...place, add: event.shiftKey || event.ctrlKey || event.metaKey });
   };
   canvas.onkeydown = (event) => {
     const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
     if (!step) return;
     event.preventDefault();
-    const [layer, head] = chosen(), next = [layer + step[0], head + step[1]];
-    if (next[0] >= 0 && next[0] < layers && next[1] >= 0 && next[1] < heads) {
-      setTriggerValue("pick", { layer: next[0], head: next[1], cell: null, add: false });
-    }
+    const layer = parseInt(variable(grid, "--layer")) + step[0], head = parseInt(variable(grid, "--head")) + step[1];
+    if (layer >= 0 && layer < layers && head >= 0 && head < heads) pick({ layer, head, cell: null, add: false });
   };
+}
 
+export default function ({ data, parentElement, setTriggerValue }) {
+  const shape = data.shape, compact = shape.compact, host = parentElement.host || parentElement;
+  const maps = compact
+    ? Uint8Array.from(atob(data.maps), (character) => character.charCodeAt(0))
+    : data.maps.getChild("w").toArray();
+  const grid = parentElement.querySelector(".grid");
+  grid.classList.toggle("compact", Boolean(compact));
+  grid.querySelector(".marks").replaceChildren(...(compact ? FEW_MARKS : MARKS).map((mark) => {
+    const text = document.createElement("span");
+    text.textContent = mark;
+    text.style.left = `${100 * Math.sqrt(mark)}%`;
+    return text;
+  }));
+  grid.querySelector("canvas").setAttribute("aria-label",
+    `Attention maps of ${shape.layers} layers by ${shape.heads} heads. Arrow keys choose a head.`);
+  let sizes = measure(shape, LARGEST * shape.heads);
+  const draw = () => {
+    if (!grid.clientWidth) return;
+    sizes = measure(shape, grid.clientWidth);
+    drawGrid(grid, host, shape, maps, sizes);
+    outline(grid);
+  };
+  listen(grid, shape, (event) => placeAt(event, shape, sizes), (place) => setTriggerValue("pick", place));
   draw();
   const resized = new ResizeObserver(draw);
   resized.observe(grid);
-  let scale = getComputedStyle(host).getPropertyValue("--st-chart-sequential-colors");
-  const themed = setInterval(() => {
-    const now = getComputedStyle(host).getPropertyValue("--st-chart-sequential-colors");
-    if (now !== scale) { scale = now; draw(); }
-    if (together() !== outlined) outline();
-  }, 100);
-  return () => { resized.disconnect(); clearInterval(themed); };
+  const ends = [watchVariable(host, "--st-chart-sequential-colors", draw), watchVariable(grid, "--together", () => outline(grid))];
+  return () => { resized.disconnect(); ends.forEach((end) => end()); };
 }

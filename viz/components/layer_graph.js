@@ -5,187 +5,217 @@ const MOST = 620; // px: a longer text scrolls
 const DOT = 4, SIDE = 16; // px: the radius of a node; the room left and right of the outer columns
 const SHADES = 16; // strengths told apart: lines of one shade are drawn in one go
 
-export default function ({ data, parentElement, setTriggerValue }) {
-  const { labels, layers, pinned, picks, opens, shared, count } = data.view, n = labels.length;
-  const graph = parentElement.querySelector(".layers"), scroll = graph.querySelector(".scroll"), tip = tipOf(graph);
-  const list = graph.querySelector("ol"), canvas = graph.querySelector("canvas"), heading = graph.querySelector(".heading");
-  const host = parentElement.host || parentElement;
-  const height = Math.max(LOWEST, Math.min(HIGHEST, TALL / Math.max(1, n)));
-  const [layer, q, k, w] = ["layer", "q", "k", "w"].map((name) => data.edges.getChild(name).toArray());
+const columnName = (column) => (column ? `after layer ${column - 1}` : "input");
+const same = (a, b) => a === b || (a && b && a[0] === b[0] && a[1] === b[1]);
+
+// The lines, and what is shown of them now: `focus` is the node that is followed, `shares` of which nodes it is made.
+function readLayers({ view, edges }) {
+  const { labels, layers, pinned } = view, n = labels.length;
+  const [layer, q, k, w] = ["layer", "q", "k", "w"].map((name) => edges.getChild(name).toArray());
   const lines = Array.from(w, (weight, i) => ({ layer: layer[i], query: q[i], key: k[i], weight }));
   const byLayer = Array.from({ length: layers }, () => []);
   for (const line of lines) byLayer[line.layer].push(line);
-  let pitch = 0, focus = null, shares = null, cursor = pinned ?? [layers, n - 1], shown = [], over = null;
+  const nodeName = ([column, token]) => `${quoted(labels[token])} ${column ? columnName(column) : "at the input"}`;
+  const height = Math.max(LOWEST, Math.min(HIGHEST, TALL / Math.max(1, n)));
+  return { ...view, n, lines, byLayer, nodeName, height, pitch: 0, focus: null, shares: null, shown: [], over: null,
+    cursor: pinned ?? [layers, n - 1] };
+}
 
+// How much of each node reaches one node along drawn lines: the products of weights along each path, summed over paths
+// (attention rollout, Abnar & Zuidema 2020, without the residual stream). Column 0 is the input.
+function sharesTo({ byLayer, n }, column, token) {
+  const shares = Array.from({ length: column + 1 }, () => new Float64Array(n));
+  shares[column][token] = 1;
+  for (let l = column - 1; l >= 0; l--) {
+    for (const { query, key, weight } of byLayer[l]) shares[l][key] += shares[l + 1][query] * weight;
+  }
+  return shares;
+}
+
+function lostText(total, shared) {
+  const sum = `the numbers add up to ${total.toFixed(3)}`, lost = 1 - total;
+  if (!shared) return `${sum}; rows of these maps add up to more than 1, so this is no share`;
+  if (lost < 1e-6) return "the numbers add up to 1, nothing is lost";
+  return lost < 0.0005 ? "less than 0.001 is lost where no line is drawn"
+    : `${sum}, ${lost.toFixed(3)} is lost where no line is drawn`;
+}
+
+// where things are on the canvas, which shows what the scrolled box shows
+function placesOf(now, scroll) {
+  const x = (column) => SIDE + column * now.pitch, y = (token) => (token + 0.5) * now.height - scroll.scrollTop;
+  return {
+    x, y,
+    placed: (line) => ({ ...line, points: [x(line.layer), y(line.key), x(line.layer + 1), y(line.query)] }),
+    visible() {
+      const first = scroll.scrollTop / now.height - 1, last = (scroll.scrollTop + scroll.clientHeight) / now.height;
+      return now.shown.filter((line) => Math.max(line.query, line.key) >= first && Math.min(line.query, line.key) <= last);
+    },
+    nodeAt(event) {
+      const box = event.currentTarget.getBoundingClientRect(), px = event.clientX - box.left, py = event.clientY - box.top;
+      const column = now.pitch ? Math.round((px - SIDE) / now.pitch) : 0, token = Math.floor((py + scroll.scrollTop) / now.height);
+      const near = column >= 0 && column <= now.layers && token >= 0 && token < now.n && Math.hypot(px - x(column), py - y(token)) < 11;
+      return near ? [column, token] : null;
+    },
+  };
+}
+
+function paintLines(pen, colour, drawn, { focus, over }, { placed }) {
+  const shades = Array.from({ length: SHADES }, () => []);
+  for (const line of drawn) shades[Math.ceil(strength(line.flow ?? line.weight, focus) * SHADES) - 1].push(line.points);
+  pen.strokeStyle = colour("--st-primary-color");
+  shades.forEach((points, shade) => {
+    const value = (shade + 1) / SHADES;
+    pen.globalAlpha = value;
+    pen.lineWidth = 0.7 + 3.5 * value;
+    pen.beginPath();
+    for (const [x1, y1, x2, y2] of points) { pen.moveTo(x1, y1); pen.lineTo(x2, y2); }
+    pen.stroke();
+  });
+  pen.globalAlpha = 1;
+  if (over) {
+    const [x1, y1, x2, y2] = placed(over).points;
+    pen.strokeStyle = colour("--regard-accent");
+    pen.lineWidth = 4;
+    pen.beginPath(); pen.moveTo(x1, y1); pen.lineTo(x2, y2); pen.stroke();
+  }
+}
+
+function paintNodes(pen, colour, tall, { n, layers, shares, focus, pinned }, { x, y }, first) {
+  pen.fillStyle = colour("--st-text-color");
+  for (let token = first; token < n && y(token) < tall + DOT; token++) {
+    for (let column = 0; column <= layers; column++) {
+      const share = shares ? shares[column]?.[token] ?? 0 : 1;
+      pen.globalAlpha = share > 0 ? 0.75 : 0.22;
+      pen.beginPath(); pen.arc(x(column), y(token), DOT, 0, 7); pen.fill();
+    }
+  }
+  pen.globalAlpha = 1;
+  for (const [node, name] of [[focus, "--st-primary-color"], [pinned, "--regard-accent"]]) {
+    if (!node) continue;
+    pen.strokeStyle = colour(name);
+    pen.lineWidth = 3;
+    pen.beginPath(); pen.arc(x(node[0]), y(node[1]), DOT + 4, 0, 7); pen.stroke();
+  }
+}
+
+function paintOn(canvas, host, scroll, now, places) {
+  const width = canvas.clientWidth, tall = canvas.clientHeight, ratio = window.devicePixelRatio || 1;
+  if (!width || !tall) return;
+  if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(tall * ratio)) {
+    canvas.width = Math.round(width * ratio); canvas.height = Math.round(tall * ratio);
+  }
+  const pen = canvas.getContext("2d"), style = getComputedStyle(host);
+  const colour = (name) => style.getPropertyValue(name).trim();
+  pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+  pen.clearRect(0, 0, width, tall);
+  pen.lineCap = "round";
+  if (now.focus) {
+    pen.fillStyle = colour("--st-secondary-background-color");
+    pen.fillRect(0, places.y(now.focus[1]) - now.height / 2, width, now.height);
+  }
+  const drawn = places.visible().map(places.placed);
+  paintLines(pen, colour, drawn, now, places);
+  paintNodes(pen, colour, tall, now, places, Math.max(0, Math.floor(scroll.scrollTop / now.height)));
+  canvas.dataset.lines = drawn.length;
+}
+
+// the names of tokens and columns, and what the canvas is for those who cannot see it
+function name(graph, { labels, layers, n, height, picks, opens }) {
   graph.style.setProperty("--row", `${height}px`);
-  list.replaceChildren(...labels.map((label) => {
+  graph.querySelector("ol").replaceChildren(...labels.map((label) => {
     const item = document.createElement("li"), text = document.createElement("span"), number = document.createElement("span");
     text.className = "text"; text.textContent = label;
     number.className = "number";
     item.append(text, number);
     return item;
   }));
-  const columnName = (column) => (column ? `after layer ${column - 1}` : "input");
-  heading.replaceChildren(...Array.from({ length: layers + 1 }, (_, column) => {
+  graph.querySelector(".heading").replaceChildren(...Array.from({ length: layers + 1 }, (_, column) => {
     const span = document.createElement("span");
     span.textContent = columnName(column);
     return span;
   }));
-  const nodeName = ([column, token]) => `${quoted(labels[token])} ${column ? columnName(column) : "at the input"}`;
-  canvas.setAttribute("aria-label", `${n} tokens by ${layers + 1} columns, joined by lines. Arrow keys choose a node` +
+  graph.querySelector("canvas").setAttribute("aria-label", `${n} tokens by ${layers + 1} columns, joined by lines. Arrow keys choose a node` +
     (picks ? ", Enter keeps it" : "") + (opens ? ", Shift and Enter open its strongest line." : "."));
+}
 
-  // how much of each node reaches one node along drawn lines: the products of weights along each path, summed over paths
-  // (attention rollout, Abnar & Zuidema 2020, without the residual stream). Column 0 is the input
-  const sharesTo = (column, token) => {
-    const shares = Array.from({ length: column + 1 }, () => new Float64Array(n));
-    shares[column][token] = 1;
-    for (let l = column - 1; l >= 0; l--) {
-      for (const { query, key, weight } of byLayer[l]) shares[l][key] += shares[l + 1][query] * weight;
-    }
-    return shares;
-  };
+// Follow a node's paths back to the input, or none's.
+function follow(graph, now, node) {
+  const shares = node ? sharesTo(now, ...node) : null;
+  const shown = !node ? now.lines : now.lines.filter((line) => line.layer < node[0] && shares[line.layer + 1][line.query] > 0)
+    .map((line) => ({ ...line, flow: shares[line.layer + 1][line.query] * line.weight }));
+  Object.assign(now, { focus: node, over: null, shares, shown });
+  graph.querySelectorAll("li").forEach((item, token) => {
+    const value = shares ? shares[0][token] : null;
+    item.querySelector(".number").textContent = shareText(value);
+    item.style.setProperty("--share", `${100 * Math.min(1, value ?? 0)}%`);
+  });
+  const total = shares ? shares[0].reduce((sum, value) => sum + value, 0) : 0;
+  graph.querySelector(".count").textContent =
+    now.count + (node ? `. Back from ${now.nodeName(node)}: ${lostText(total, now.shared)}` : "");
+  if (!node) return;
+  const best = shares[0].reduce((least, value, token) => (value > shares[0][least] ? token : least), 0);
+  graph.querySelector(".spoken").textContent =
+    `${now.nodeName(node)}: most comes from ${now.labels[best]}, ${shares[0][best].toFixed(3)}`;
+}
 
-  const x = (column) => SIDE + column * pitch, y = (token) => (token + 0.5) * height - scroll.scrollTop;
-  const placed = (line) => ({ ...line, points: [x(line.layer), y(line.key), x(line.layer + 1), y(line.query)] });
-  const visible = () => {
-    const first = scroll.scrollTop / height - 1, last = (scroll.scrollTop + scroll.clientHeight) / height;
-    return shown.filter((line) => Math.max(line.query, line.key) >= first && Math.min(line.query, line.key) <= last);
-  };
-
-  const paint = () => {
-    const width = canvas.clientWidth, tall = canvas.clientHeight, ratio = window.devicePixelRatio || 1;
-    if (!width || !tall) return;
-    if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(tall * ratio)) {
-      canvas.width = Math.round(width * ratio); canvas.height = Math.round(tall * ratio);
-    }
-    const pen = canvas.getContext("2d"), style = getComputedStyle(host);
-    const colour = (name) => style.getPropertyValue(name).trim();
-    pen.setTransform(ratio, 0, 0, ratio, 0, 0);
-    pen.clearRect(0, 0, width, tall);
-    pen.lineCap = "round";
-    if (focus) {
-      pen.fillStyle = colour("--st-secondary-background-color");
-      pen.fillRect(0, y(focus[1]) - height / 2, width, height);
-    }
-    const drawn = visible().map(placed), shades = Array.from({ length: SHADES }, () => []);
-    for (const line of drawn) shades[Math.ceil(strength(line.flow ?? line.weight, focus) * SHADES) - 1].push(line.points);
-    pen.strokeStyle = colour("--st-primary-color");
-    shades.forEach((points, shade) => {
-      const value = (shade + 1) / SHADES;
-      pen.globalAlpha = value;
-      pen.lineWidth = 0.7 + 3.5 * value;
-      pen.beginPath();
-      for (const [x1, y1, x2, y2] of points) { pen.moveTo(x1, y1); pen.lineTo(x2, y2); }
-      pen.stroke();
-    });
-    pen.globalAlpha = 1;
-    if (over) {
-      const [x1, y1, x2, y2] = placed(over).points;
-      pen.strokeStyle = colour("--regard-accent");
-      pen.lineWidth = 4;
-      pen.beginPath(); pen.moveTo(x1, y1); pen.lineTo(x2, y2); pen.stroke();
-    }
-    const first = Math.max(0, Math.floor(scroll.scrollTop / height));
-    pen.fillStyle = colour("--st-text-color");
-    for (let token = first; token < n && y(token) < tall + DOT; token++) {
-      for (let column = 0; column <= layers; column++) {
-        const share = shares ? shares[column]?.[token] ?? 0 : 1;
-        pen.globalAlpha = share > 0 ? 0.75 : 0.22;
-        pen.beginPath(); pen.arc(x(column), y(token), DOT, 0, 7); pen.fill();
-      }
-    }
-    pen.globalAlpha = 1;
-    for (const [node, name] of [[focus, "--st-primary-color"], [pinned, "--regard-accent"]]) {
-      if (!node) continue;
-      pen.strokeStyle = colour(name);
-      pen.lineWidth = 3;
-      pen.beginPath(); pen.arc(x(node[0]), y(node[1]), DOT + 4, 0, 7); pen.stroke();
-    }
-    canvas.dataset.lines = drawn.length;
-  };
-
-  const lostText = (total) => {
-    const sum = `the numbers add up to ${total.toFixed(3)}`, lost = 1 - total;
-    if (!shared) return `${sum}; rows of these maps add up to more than 1, so this is no share`;
-    if (lost < 1e-6) return "the numbers add up to 1, nothing is lost";
-    return lost < 0.0005 ? "less than 0.001 is lost where no line is drawn"
-      : `${sum}, ${lost.toFixed(3)} is lost where no line is drawn`;
-  };
-
-  const follow = (node) => {
-    focus = node;
-    over = null;
-    shares = node ? sharesTo(...node) : null;
-    shown = !node ? lines : lines.filter((line) => line.layer < node[0] && shares[line.layer + 1][line.query] > 0)
-      .map((line) => ({ ...line, flow: shares[line.layer + 1][line.query] * line.weight }));
-    const total = shares ? shares[0].reduce((sum, value) => sum + value, 0) : 0;
-    list.querySelectorAll("li").forEach((item, token) => {
-      const value = shares ? shares[0][token] : null;
-      item.querySelector(".number").textContent = shareText(value);
-      item.style.setProperty("--share", `${100 * Math.min(1, value ?? 0)}%`);
-    });
-    graph.querySelector(".count").textContent = count + (node ? `. Back from ${nodeName(node)}: ${lostText(total)}` : "");
-    paint();
-    if (!node) return;
-    const best = shares[0].reduce((least, value, token) => (value > shares[0][least] ? token : least), 0);
-    graph.querySelector(".spoken").textContent =
-      `${nodeName(node)}: most comes from ${labels[best]}, ${shares[0][best].toFixed(3)}`;
-  };
-  const same = (a, b) => a === b || (a && b && a[0] === b[0] && a[1] === b[1]);
-  const show = (node) => { if (!same(node, focus)) follow(node); };
-
-  const nodeAt = (event) => {
-    const box = canvas.getBoundingClientRect(), px = event.clientX - box.left, py = event.clientY - box.top;
-    const column = pitch ? Math.round((px - SIDE) / pitch) : 0, token = Math.floor((py + scroll.scrollTop) / height);
-    const near = column >= 0 && column <= layers && token >= 0 && token < n && Math.hypot(px - x(column), py - y(token)) < 11;
-    return near ? [column, token] : null;
-  };
+// what follows the pointer and the keys
+function listen(canvas, scroll, now, places, { tip, paint, show, setTriggerValue }) {
+  const { labels, pinned, picks, opens } = now;
   const pick = (node) => setTriggerValue("pick", same(node, pinned) ? [-1, -1] : node);
   const open = opens ? (line) => setTriggerValue("open", [line.layer, line.query, line.key]) : null;
   pointAtLines(canvas, {
     tip, open,
-    lines: () => visible().map(placed),
+    lines: () => places.visible().map(places.placed),
     tell: (line) => `layer ${line.layer}: ${quoted(labels[line.query])} looks at ${quoted(labels[line.key])}: ` +
       line.weight.toFixed(4) + (opens ? "\nClick to see where this number comes from" : ""),
-    mark: (line) => { over = line; paint(); },
+    mark: (line) => { now.over = line; paint(); },
   });
   const { onmousemove: pointMove, onmouseleave: pointLeave, onclick: pointClick } = canvas;
   canvas.onmousemove = (event) => {
-    const node = nodeAt(event);
+    const node = places.nodeAt(event);
     if (node) { pointLeave(event); show(node); canvas.style.cursor = picks ? "pointer" : ""; return; }
     show(pinned);
     pointMove(event);
   };
   canvas.onmouseleave = (event) => { pointLeave(event); show(pinned); };
   canvas.onclick = (event) => {
-    const node = nodeAt(event);
+    const node = places.nodeAt(event);
     if (!node) pointClick(event); else if (picks) pick(node);
   };
   canvas.onkeydown = (event) => {
     const step = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowRight: [1, 0] }[event.key];
     if (event.key === "Enter" && event.shiftKey) {
-      const into = lines.filter((line) => line.layer + 1 === cursor[0] && line.query === cursor[1]);
+      const into = now.lines.filter((line) => line.layer + 1 === now.cursor[0] && line.query === now.cursor[1]);
       if (open && into.length) open(into.reduce((best, line) => (line.weight > best.weight ? line : best)));
-    } else if (event.key === "Enter" && picks) pick(cursor);
+    } else if (event.key === "Enter" && picks) pick(now.cursor);
     if (!step) return;
     event.preventDefault();
-    const next = [cursor[0] + step[0], cursor[1] + step[1]];
-    if (next[0] < 0 || next[0] > layers || next[1] < 0 || next[1] >= n) return;
-    cursor = next;
-    bringIntoSight(scroll, next[1] * height, height);
-    show(cursor);
+    const next = [now.cursor[0] + step[0], now.cursor[1] + step[1]];
+    if (next[0] < 0 || next[0] > now.layers || next[1] < 0 || next[1] >= now.n) return;
+    now.cursor = next;
+    bringIntoSight(scroll, next[1] * now.height, now.height);
+    show(next);
   };
-  canvas.onfocus = () => { if (canvas.matches(":focus-visible")) show(cursor); };
+  canvas.onfocus = () => { if (canvas.matches(":focus-visible")) show(now.cursor); };
   canvas.onblur = () => show(pinned);
-  scroll.onscroll = () => { tip.hide(); over = null; paint(); };
+  scroll.onscroll = () => { tip.hide(); now.over = null; paint(); };
+}
+
+export default function ({ data, parentElement, setTriggerValue }) {
+  const now = readLayers(data), host = parentElement.host || parentElement;
+  const graph = parentElement.querySelector(".layers"), scroll = graph.querySelector(".scroll"), tip = tipOf(graph);
+  const canvas = graph.querySelector("canvas"), places = placesOf(now, scroll);
+  name(graph, now);
+  const paint = () => paintOn(canvas, host, scroll, now, places);
+  const show = (node) => { if (!same(node, now.focus)) { follow(graph, now, node); paint(); } };
+  listen(canvas, scroll, now, places, { tip, paint, show, setTriggerValue });
 
   const place = () => {
-    canvas.style.height = `${Math.min(MOST, n * height)}px`;
-    pitch = layers ? (canvas.clientWidth - 2 * SIDE) / layers : 0;
-    const offset = canvas.getBoundingClientRect().left - graph.getBoundingClientRect().left, narrow = pitch < 96;
-    heading.querySelectorAll("span").forEach((span, column) => {
-      span.style.left = `${offset + x(column)}px`;
+    canvas.style.height = `${Math.min(MOST, now.n * now.height)}px`;
+    now.pitch = now.layers ? (canvas.clientWidth - 2 * SIDE) / now.layers : 0;
+    const offset = canvas.getBoundingClientRect().left - graph.getBoundingClientRect().left, narrow = now.pitch < 96;
+    graph.querySelectorAll(".heading span").forEach((span, column) => {
+      span.style.left = `${offset + places.x(column)}px`;
       span.textContent = narrow ? (column ? column - 1 : "in") : columnName(column);
       span.title = columnName(column);
     });
@@ -193,14 +223,11 @@ export default function ({ data, parentElement, setTriggerValue }) {
     paint();
   };
   place();
-  if (pinned) bringIntoSight(scroll, pinned[1] * height, height);
-  follow(pinned);
+  if (now.pinned) bringIntoSight(scroll, now.pinned[1] * now.height, now.height);
+  follow(graph, now, now.pinned);
+  paint();
   const resized = new ResizeObserver(place);
   resized.observe(graph);
-  let colours = "";
-  const themed = setInterval(() => { // a canvas does not follow the theme by itself
-    const now = getComputedStyle(host).getPropertyValue("--st-text-color");
-    if (now !== colours) { colours = now; paint(); }
-  }, 300);
-  return () => { resized.disconnect(); clearInterval(themed); };
+  const unwatch = watchVariable(host, "--st-text-color", paint); // a canvas does not follow the theme by itself
+  return () => { resized.disconnect(); unwatch(); };
 }

@@ -1,3 +1,24 @@
+// a word as a button with room for a number; `pressed`: whether it is pinned, undefined where none can be
+function wordItem(label, i, pressed) {
+  const item = document.createElement("li"), button = document.createElement("button");
+  const text = document.createElement("span"), number = document.createElement("span");
+  text.className = "text"; text.textContent = label;
+  number.className = "number";
+  button.append(text, number);
+  button.dataset.i = i;
+  if (pressed !== undefined) button.setAttribute("aria-pressed", pressed);
+  item.append(button);
+  return item;
+}
+
+function showNumbers(list, values) {
+  list.querySelectorAll("button").forEach((button, i) => {
+    const value = values ? values[i] : null;
+    button.querySelector(".number").textContent = shareText(value);
+    button.style.setProperty("--share", `${100 * Math.max(0, Math.min(1, value ?? 0))}%`);
+  });
+}
+
 // Two lists of words with lines between them (`.q` looks at `.k`): which lines are shown for what is pointed at, and
 // what Python hears. `shape(line, alone)` gives a line's points and the element that draws it; `beside(button)` where a
 // key's number is told without hiding a key; `says`: its words, as LOOKS. Returns a function that ends it.
@@ -9,31 +30,13 @@ function joinSides({ data, graph, setTriggerValue, shape, beside, says }) {
   let lines = [], current = {};
   let touched = -1; // a query touched with a finger stays until another place is touched
 
-  const row = (label, i, side) => {
-    const item = document.createElement("li"), button = document.createElement("button");
-    const text = document.createElement("span"), number = document.createElement("span");
-    text.className = "text"; text.textContent = label;
-    number.className = "number";
-    button.append(text, number);
-    button.dataset.i = i;
-    if (side === "query" && picks) button.setAttribute("aria-pressed", i === pinned);
-    item.append(button);
-    return item;
-  };
-
-  const numbers = (list, values) => list.querySelectorAll("button").forEach((button, i) => {
-    const value = values ? values[i] : null;
-    button.querySelector(".number").textContent = shareText(value);
-    button.style.setProperty("--share", `${100 * Math.max(0, Math.min(1, value ?? 0))}%`);
-  });
-
   const draw = (focus) => {
     current = focus;
     const alone = focus.query != null || focus.key != null;
     lines = map.shown(focus).map((line) => ({ ...line, ...shape(line, alone) }));
     svg.replaceChildren(...lines.map((line) => line.element).reverse()); // the strongest on top
-    numbers(lists.key, focus.query != null ? map.across(focus) : null);
-    numbers(lists.query, focus.key != null ? map.across(focus) : null);
+    showNumbers(lists.key, focus.query != null ? map.across(focus) : null);
+    showNumbers(lists.query, focus.key != null ? map.across(focus) : null);
     graph.querySelector(".count").textContent = map.count(focus);
   };
 
@@ -63,8 +66,8 @@ function joinSides({ data, graph, setTriggerValue, shape, beside, says }) {
     const weight = map.weight(held(), key);
     if (weight >= 0) tip.show(map.tell({ query: held(), key, weight }, action), ...beside(event.target.closest("button")));
   };
-  refill(lists.query, queries.map((_, i) => row(map.named.query(i), i, "query")), pointQuery, rest);
-  refill(lists.key, keys.map((_, i) => row(map.named.key(i), i, "key")), pointKey, rest);
+  refill(lists.query, queries.map((_, i) => wordItem(map.named.query(i), i, picks ? i === pinned : undefined)), pointQuery, rest);
+  refill(lists.key, keys.map((_, i) => wordItem(map.named.key(i), i)), pointKey, rest);
   graph.onpointerdown = (event) => {
     if (event.pointerType !== "touch" || lists.key.contains(event.target)) return;
     touched = lists.query.contains(event.target) ? index(event) ?? -1 : -1;

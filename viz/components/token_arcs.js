@@ -25,57 +25,61 @@ function loopPoints(x, base) {
     .flatMap((angle) => [x + LOOP * Math.sin(angle), base - LOOP + LOOP * Math.cos(angle)]);
 }
 
+// a token as a button, with room for the number it sends to the one pointed at and the one it gets from there
+function chipItem(label, i, { pressed, absent }) {
+  const item = document.createElement("li"), button = document.createElement("button");
+  for (const [name, text] of [["text", label], ["number out", ""], ["number in", ""]]) {
+    const span = document.createElement("span");
+    span.className = name; span.textContent = text;
+    button.append(span);
+  }
+  button.dataset.i = i;
+  if (pressed !== undefined) button.setAttribute("aria-pressed", pressed);
+  item.classList.toggle("absent", absent);
+  item.append(button);
+  return item;
+}
+
+// Where the tokens stand: their middles, and the heights at which arcs begin, above and below them.
+function placeChips(arcs, { labels, queries, keys }, lines) {
+  const scroll = arcs.querySelector(".scroll"), strip = arcs.querySelector(".strip"), list = arcs.querySelector("ol");
+  strip.style.setProperty("--gap", "4px");
+  const spare = (scroll.clientWidth - list.offsetWidth) / Math.max(1, labels.length);
+  strip.style.setProperty("--gap", `${4 + Math.max(0, Math.min(ROOMY, spare))}px`);
+  const middles = [...list.children].map((item) => item.offsetLeft + item.offsetWidth / 2);
+  let below = 0, above = 0;
+  for (const { query, key } of lines) {
+    const width = middles[queries[query]] - middles[keys[key]];
+    if (width < 0) below = Math.max(below, rise(-width)); else above = Math.max(above, width ? rise(width) : 2 * LOOP);
+  }
+  above += 8;
+  strip.style.padding = `${above}px 0 ${below ? below + 10 : 4}px`;
+  return { middles, top: above - 3, bottom: above + list.offsetHeight + 3 };
+}
+
+function arcOf(line, { queries, keys }, { middles, top, bottom }, alone) {
+  const from = middles[queries[line.query]], to = middles[keys[line.key]];
+  const points = queries[line.query] === keys[line.key] ? loopPoints(from, top)
+    : arcPoints(from, to, from > to ? top : bottom, from > to ? -1 : 1);
+  return { ...line, points, element: svgElement("path", {
+    d: `M${points.map((value) => value.toFixed(1)).join(" ")}`, class: line.incoming ? "in" : "out",
+    "stroke-opacity": strength(line.weight, alone), "stroke-width": thickness(line.weight),
+  }) };
+}
+
+// a token's arcs: those it sends as a query, and those it gets as a key
+function arcsOf(map, { query, key }) {
+  const incoming = key == null ? [] : map.shown({ key }).filter((line) => line.query !== query);
+  return [...(query == null ? [] : map.shown({ query })), ...incoming.map((line) => ({ ...line, incoming: true }))];
+}
+
 export default function ({ data, parentElement, setTriggerValue }) {
-  const { labels, queries, keys, pinned, picks, opens } = data.view, map = readMap(data);
+  const view = data.view, { labels, queries, keys, pinned, picks, opens } = view, map = readMap(data);
   const arcs = parentElement.querySelector(".arcs"), svg = arcs.querySelector("svg"), list = arcs.querySelector("ol");
-  const scroll = arcs.querySelector(".scroll"), strip = arcs.querySelector(".strip"), tip = tipOf(arcs);
+  const scroll = arcs.querySelector(".scroll"), tip = tipOf(arcs);
   const rowOf = new Map(queries.map((position, row) => [position, row]));
   const columnOf = new Map(keys.map((position, column) => [position, column]));
-  let chips = [], lines = [], middles = [], current = null, above = 0, top = 0, bottom = 0;
-
-  const chip = (label, i) => {
-    const item = document.createElement("li"), button = document.createElement("button");
-    for (const [name, text] of [["text", label], ["number out", ""], ["number in", ""]]) {
-      const span = document.createElement("span");
-      span.className = name; span.textContent = text;
-      button.append(span);
-    }
-    button.dataset.i = i;
-    if (picks && rowOf.has(i)) button.setAttribute("aria-pressed", rowOf.get(i) === pinned);
-    item.classList.toggle("absent", !rowOf.has(i) && !columnOf.has(i));
-    item.append(button);
-    return item;
-  };
-
-  // where the tokens stand, and how much room the arcs need above and below them
-  const place = () => {
-    strip.style.setProperty("--gap", "4px");
-    const spare = (scroll.clientWidth - list.offsetWidth) / Math.max(1, labels.length);
-    strip.style.setProperty("--gap", `${4 + Math.max(0, Math.min(ROOMY, spare))}px`);
-    middles = chips.map((chip) => chip.parentElement.offsetLeft + chip.parentElement.offsetWidth / 2);
-    let below = above = 0;
-    for (const { query, key } of map.lines) {
-      const width = middles[queries[query]] - middles[keys[key]];
-      if (width < 0) below = Math.max(below, rise(-width)); else above = Math.max(above, width ? rise(width) : 2 * LOOP);
-    }
-    above += 8;
-    strip.style.padding = `${above}px 0 ${below ? below + 10 : 4}px`;
-    top = above - 3;
-    bottom = above + list.offsetHeight + 3;
-  };
-
-  const pointsOf = ({ query, key }) => {
-    const from = middles[queries[query]], to = middles[keys[key]];
-    if (queries[query] === keys[key]) return loopPoints(from, top);
-    return arcPoints(from, to, from > to ? top : bottom, from > to ? -1 : 1);
-  };
-
-  // a token's arcs: those it sends as a query, and those it gets as a key
-  const focusOf = (position) => ({ query: rowOf.get(position), key: columnOf.get(position) });
-  const shown = ({ query, key }) => [
-    ...(query == null ? [] : map.shown({ query })),
-    ...(key == null ? [] : map.shown({ key }).filter((line) => line.query !== query).map((line) => ({ ...line, incoming: true }))),
-  ];
+  let chips = [], lines = [], places = null, current = null;
 
   const numbers = (name, positions, values) => {
     for (const chip of chips) chip.querySelector(`.${name}`).textContent = "";
@@ -84,17 +88,10 @@ export default function ({ data, parentElement, setTriggerValue }) {
       chips[position].querySelector(`.${name}`).textContent = shareText(values[i]);
     });
   };
-
   const draw = (position) => {
     current = position;
-    const rest = position == null, { query, key } = rest ? {} : focusOf(position);
-    lines = (rest ? map.shown({}) : shown({ query, key })).map((line) => {
-      const points = pointsOf(line), w = line.weight;
-      return { ...line, points, element: svgElement("path", {
-        d: `M${points.map((value) => value.toFixed(1)).join(" ")}`, class: line.incoming ? "in" : "out",
-        "stroke-opacity": strength(w, !rest), "stroke-width": thickness(w),
-      }) };
-    });
+    const rest = position == null, query = rowOf.get(position), key = columnOf.get(position);
+    lines = (rest ? map.shown({}) : arcsOf(map, { query, key })).map((line) => arcOf(line, view, places, !rest));
     svg.replaceChildren(...lines.map((line) => line.element).reverse());
     const out = query == null ? null : map.across({ query });
     numbers("out", keys, out);
@@ -128,15 +125,17 @@ export default function ({ data, parentElement, setTriggerValue }) {
     } else if (picks && row != null) setTriggerValue("pick", row === pinned ? -1 : row);
   };
   arcs.toggleAttribute("data-picks", picks);
-  refill(list, labels.map(chip), point, resting);
+  refill(list, labels.map((label, i) => chipItem(label, i, {
+    pressed: picks && rowOf.has(i) ? rowOf.get(i) === pinned : undefined, absent: !rowOf.has(i) && !columnOf.has(i),
+  })), point, resting);
   chips = [...list.querySelectorAll("button")];
-  place();
+  places = placeChips(arcs, view, map.lines);
   resting();
   if (pinned >= 0) {
     const width = chips[queries[pinned]].offsetWidth;
-    bringIntoSight(scroll, middles[queries[pinned]] - width / 2, width, true);
+    bringIntoSight(scroll, places.middles[queries[pinned]] - width / 2, width, true);
   }
-  const resized = new ResizeObserver(() => { place(); draw(current); });
+  const resized = new ResizeObserver(() => { places = placeChips(arcs, view, map.lines); draw(current); });
   resized.observe(scroll);
   return () => resized.disconnect();
 }
