@@ -9,8 +9,8 @@ import pytest
 
 import model
 from model import catalog
+from tests.any_models import write_models
 from tests.conftest import ROOT
-from tests.huggingface.test_any_model import write_models
 from tests.readme import README
 
 
@@ -47,8 +47,6 @@ def test_models_of_ones_own(folders, monkeypatch):
     assert by_path.info.fingerprint == by_name.info.fingerprint
     with pytest.raises(model.VisitorError, match=r"There is no model “nothing” here"):
         model.load("nothing")
-    with pytest.raises(
-        model.VisitorError, match=r"is not on this machine yet\. .*: hf download org/name"
-    ):
+    with pytest.raises(model.VisitorError, match=r"is not on this machine yet\. .*: hf download org/name"):
         model.load("org/name")
     assert model.load(catalog.DEFAULT).info.name == catalog.DEFAULT

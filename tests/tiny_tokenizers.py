@@ -15,22 +15,54 @@ TEXTS = {
     "decomposed": "e\u0301le\u0300ve ﬁn ½ Ａ",
 }
 CORPUS = [*TEXTS.values()] * 4
+MARKS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+BERT_TOKENS = {f"{mark.strip('[]').lower()}_token": mark for mark in MARKS}  # as transformers calls them
 
 
 def wrapped(tokenizer: Tokenizer, **names: str) -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names)
 
 
-def byte_level(*, prefix: bool = False, trim: bool = False, nfc: bool = False) -> PreTrainedTokenizerFast:
+def byte_pairs(
+    texts: list[str], n_vocab: int, names: list[str], *, prefix: bool = False, nfc: bool = False, n_byte: int = 256
+) -> Tokenizer:
+    """Byte-level BPE as GPT-2 has it, with these special tokens first, and the first `n_byte` of the bytes."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.normalizer = normalizers.NFC() if nfc else None
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=prefix)
     tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.post_processor = processors.ByteLevel(trim_offsets=trim)
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())[:n_byte]
+    trainer = trainers.BpeTrainer(
+        vocab_size=n_vocab, special_tokens=names, initial_alphabet=alphabet, show_progress=False
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return tokenizer
+
+
+def word_pieces(texts: list[str], n_vocab: int) -> Tokenizer:
+    """WordPiece as BERT has it: lower case, no accents."""
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    trainer = trainers.WordPieceTrainer(vocab_size=n_vocab, special_tokens=MARKS, show_progress=False)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece()
+    tokenizer.train_from_iterator(texts, trainer)
+    return between_marks(tokenizer)
+
+
+def between_marks(tokenizer: Tokenizer) -> Tokenizer:
+    """One text, or two, between [CLS] and [SEP]."""
+    marks = [(name, tokenizer.token_to_id(name)) for name in ("[CLS]", "[SEP]")]
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=marks
+    )
+    return tokenizer
+
+
+def byte_level(*, prefix: bool = False, trim: bool = False, nfc: bool = False) -> PreTrainedTokenizerFast:
     names = ["<|endoftext|>", "<mask>"]
-    trainer = trainers.BpeTrainer(vocab_size=400, special_tokens=names, initial_alphabet=alphabet, show_progress=False)
-    tokenizer.train_from_iterator(CORPUS, trainer)
+    tokenizer = byte_pairs(CORPUS, 400, names, prefix=prefix, nfc=nfc)
+    tokenizer.post_processor = processors.ByteLevel(trim_offsets=trim)
     return wrapped(tokenizer, eos_token=names[0], unk_token=names[0], mask_token=names[1])
 
 
@@ -76,20 +108,29 @@ def unigram() -> PreTrainedTokenizerFast:
 
 
 def word_piece() -> PreTrainedTokenizerFast:
-    """As BERT has it: lower case, no accents; and, as sentence models come, cut and filled up to 8 tokens."""
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.decoder = decoders.WordPiece()
-    names = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    trainer = trainers.WordPieceTrainer(vocab_size=300, special_tokens=names, show_progress=False)
-    tokenizer.train_from_iterator([TEXTS[k] for k in ("English", "French", "Chinese", "Arabic")] * 4, trainer)
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]",
-        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
-        special_tokens=[(name, tokenizer.token_to_id(name)) for name in ("[CLS]", "[SEP]")],
-    )
+    """As BERT has it, and, as sentence models come, cut and filled up to 8 tokens."""
+    tokenizer = word_pieces([TEXTS[k] for k in ("English", "French", "Chinese", "Arabic")] * 4, 300)
     tokenizer.enable_truncation(8)
     tokenizer.enable_padding(length=8)
-    keys = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token")
-    return wrapped(tokenizer, **dict(zip(keys, names, strict=True)))
+    return wrapped(tokenizer, **BERT_TOKENS)
+
+
+def few_word_pieces() -> PreTrainedTokenizerFast:
+    """Thirteen entries, known by their ids (5 the, 6 cat, 10 bird); a word is silent about the space before it."""
+    entries = [*MARKS, "the", "cat", "saw", "dog", "##s", "bird", ".", ","]
+    tokenizer = Tokenizer(models.WordPiece({entry: i for i, entry in enumerate(entries)}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece()
+    return wrapped(between_marks(tokenizer), **BERT_TOKENS)
+
+
+def of_family(family: str) -> PreTrainedTokenizerFast:
+    """120 entries, byte-level, with the special tokens of an "encoder", or of the other families."""
+    names = [mark for mark in MARKS if mark != "[UNK]"] if family == "encoder" else ["<pad>", "</s>"]
+    tokenizer = byte_pairs(["the cat saw the dog", "a dog and a cat"] * 4, 120, names, n_byte=100)
+    if family == "encoder":
+        return wrapped(between_marks(tokenizer), **{name: mark for name, mark in BERT_TOKENS.items() if mark in names})
+    if family == "encoder-decoder":
+        end = [("</s>", tokenizer.token_to_id("</s>"))]
+        tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=end)
+    return wrapped(tokenizer, pad_token="<pad>", eos_token="</s>")

@@ -6,10 +6,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 import torch
 
 from model.training import loop
+from model.training.data import Stream
 
 
 def write_xz(path: Path, lines: Iterable[str]) -> None:
@@ -33,3 +35,7 @@ def assert_goes_on(training: ModuleType, args: Namespace, whole: Path) -> None:
     again.train()
     for name, weights in torch.load(whole / loop.CHECKPOINT, weights_only=True)["transformer"].items():
         torch.testing.assert_close(again.transformer.state_dict()[name], weights, rtol=0, atol=1e-5)
+
+
+def counting_stream(n: int, starts: list[int], first: int = 0) -> Stream:
+    return Stream(np.arange(first, first + n, dtype=np.uint16), np.array(starts), n)

@@ -1,13 +1,9 @@
 """The path through one head: against arrays worked out by hand, against torch, and as a visitor reads it."""
 
 import dataclasses
-import io
-import json
 import math
-import re
 
 import numpy as np
-import pyarrow as pa
 import pytest
 import torch
 
@@ -286,95 +282,3 @@ def test_of_a_long_text_the_important_rows_are_drawn():
     assert rows.tolist() == [7, 30, 31, 49, 50, 51, 98, 99]
     assert drawn_rows(weights[:8], (0, 7), most=8).tolist() == list(range(8))
     assert drawn_rows(weights, (0, 99), most=2).tolist() == [0, 1, 98, 99]  # what was asked for is always there
-
-
-# ---- the page ----
-
-
-def said_on(app) -> str:
-    return "\n".join(element.value for element in [*app.markdown, *app.caption, *app.title])
-
-
-def payload(app) -> tuple[dict, dict[str, dict[str, np.ndarray]]]:
-    """What the page sends to the browser: the view, and the columns of each table."""
-    proto = next(each.proto for each in app.get("bidi_component") if "head_steps" in each.proto.component_name)
-    message = json.loads(proto.mixed.json)
-
-    def columns(name: str) -> dict[str, np.ndarray]:
-        blob = proto.mixed.arrow_blobs[message[name]["__streamlit_arrow_ref__"]].data
-        table = pa.ipc.open_stream(io.BytesIO(blob)).read_all()
-        return {column: table[column].to_numpy() for column in table.column_names}
-
-    return message["view"], {name: columns(name) for name in ("stream", "head", "rows", "keys", "values")}
-
-
-def test_the_page_sends_the_steps_of_its_link(open_page, story):
-    app = open_page("head", text=REPEATED, layer=2, head=4, token=5, key=3)
-    assert not app.exception
-    run = story.run(story.encode(REPEATED))
-    steps = head_steps(run, story.layer_parameters(2), 2, 4, 5)
-    view, tables = payload(app)
-    assert [view[name] for name in ("layer", "head", "query", "chosen", "n")] == [2, 4, 5, 3, len(run.tokens)]
-    assert view["labels"] == run.labels and view["tokens"] == list(range(len(run.tokens)))
-    for table, pairs in {
-        "stream": {"x": steps.hidden, "normed": steps.normed, "o": steps.written, "after": steps.after},
-        "head": {"q": steps.q, "k": steps.keys[5], "v": steps.values[5], "z": steps.mixed},
-        "rows": {"dots": steps.dots, "scores": steps.scores, "weights": steps.weights},
-        "keys": {"w": steps.keys.ravel()},
-        "values": {"w": steps.values.ravel()},
-    }.items():
-        for name, expected in pairs.items():
-            np.testing.assert_array_equal(tables[table][name], expected, err_msg=name)
-
-
-def test_the_page_checks_itself(open_page):
-    app = open_page("head", text=REPEATED, layer=3)
-    said = said_on(app)
-    assert (said.count("**Check:**"), said.count("**Check failed")) == (2, 0)
-    differences = [float(number) for number in re.findall(r"\*\*(\d\.\de[-+]\d+)\*\*", said)]
-    assert len(differences) == 2 and max(differences) < 1e-4
-    assert r"\frac" in said and r"\textcolor" in said
-
-
-def test_a_long_text_sends_few_rows_and_says_what_is_left_out(open_page, story):
-    text = "Once upon a time there was a little girl. " * 40
-    n = len(story.encode(text))
-    assert 400 < n <= 512
-    app = open_page("head", text=text, layer=4, head=2, key=77)
-    assert not app.exception
-    view, tables = payload(app)
-    assert len(view["tokens"]) == 24 and {76, 77, 78, n - 2, n - 1} <= set(view["tokens"])
-    assert view["tokens"][view["chosen"]] == 77 and view["tokens"][view["own"]] == n - 1
-    assert len(tables["keys"]["w"]) == 24 * 32
-    assert sum(view["left_out"]) + tables["rows"]["weights"].sum() == pytest.approx(1, abs=1e-5)
-    drawn = np.diff([-1, *view["tokens"], n]) - 1  # tokens between the rows
-    assert [bool(count) for count in drawn] == [bool(weight) for weight in view["left_out"]]
-
-
-@pytest.mark.parametrize("text", ["a", "🙂", "今天", "مرحبا", "<script>alert(1)</script>", "[q]{x}", "\x00\x07", "\n"])
-def test_short_and_strange_texts_are_read(open_page, text, story):
-    app = open_page("head", text=text)
-    assert not app.exception
-    assert said_on(app).count("**Check:**") == 2
-    assert payload(app)[0]["labels"] == [token.label for token in story.encode(text)]
-
-
-def test_an_empty_text_gets_a_sentence(open_page):
-    app = open_page("head")
-    app.text_area(key="text").set_value("").run()
-    assert not app.exception
-    assert "There is no text to read." in app.warning[0].value
-    assert [title.value for title in app.title] == ["Inside a head"]
-
-
-def test_the_numbers_are_there_as_tables(open_page, story):
-    app = open_page("head", text=REPEATED, token=4)
-    app.get_by_key("head_numbers").set_value(True).run()
-    assert not app.exception
-    run = story.run(story.encode(REPEATED))
-    steps = head_steps(run, story.layer_parameters(0), 0, 0, 4)
-    keys, stream, head = (table.value for table in app.dataframe)
-    np.testing.assert_array_equal(keys["weight"], steps.weights)
-    assert list(keys.index)[:2] == ["0 the", "1 ␣cat"]
-    np.testing.assert_array_equal(stream["x′"], steps.after)
-    np.testing.assert_array_equal(head[["q", "z"]], np.stack([steps.q, steps.mixed], axis=1))

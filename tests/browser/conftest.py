@@ -1,6 +1,8 @@
 """A running app and a real Chromium. Without one these tests are skipped, but never where CI is set."""
 
+import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -21,6 +23,13 @@ N = len(TOKENIZER.encode("The cat sat on the mat"))  # tokens of the text that t
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 
 expect.set_options(timeout=30_000)  # a first picture on a busy machine
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` chooses
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker("browser")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -98,6 +107,22 @@ def page(context):
     page.close()
 
 
+@pytest.fixture(scope="module")
+def kept(context):
+    """Pages that stay open, by their address, for those tests of a file that only point and read; see `at_rest`."""
+    pages: dict[str, Page] = {}
+    yield pages
+    for page in pages.values():
+        page.close()
+
+
+def at_rest(page: Page) -> Page:
+    """A page that is kept, as it was before the last test pointed at something."""
+    page.bring_to_front()
+    page.mouse.move(1, 1)
+    return page
+
+
 @pytest.fixture
 def visit(page: Page, app_url: str):
     """visit("attention?layer=2") opens it and waits until Python has finished."""
@@ -134,3 +159,53 @@ def type_text(page: Page, text: str) -> None:
     box.fill(text)
     box.press("Control+Enter")
     settle(page)
+
+
+def calls(page: Page, *expected: list) -> None:
+    """What reached Python."""
+    expect(page.get_by_test_id("stText")).to_have_text(json.dumps(list(expected)))
+    settle(page)
+
+
+# pictures made of lines, over fixed arrays
+
+
+@pytest.fixture(scope="session")
+def graphs_url():
+    yield from serve("tests/browser/graphs_app.py")
+
+
+def opened(page: Page, address: str) -> Page:
+    """What is sent from then on is counted in `page.sent`."""
+    page.sent, page.complaints = [], []
+    page.on("websocket", lambda socket: socket.on("framesent", lambda frame: page.sent.append(frame)))
+    page.on("pageerror", lambda error: page.complaints.append(str(error)))
+    page.on("dialog", lambda dialog: (page.complaints.append(dialog.message), dialog.dismiss()))
+    page.goto(address)
+    settle(page)
+    expect(page.locator(".count")).to_contain_text("showing")
+    page.sent.clear()
+    return page
+
+
+@pytest.fixture
+def show(page: Page, graphs_url: str):
+    """show("token_graph", "top") opens that case."""
+    yield lambda picture, case="causal": opened(page, f"{graphs_url}/?picture={picture}&case={case}")
+    assert page.complaints == []
+
+
+@pytest.fixture
+def look(kept, context, graphs_url: str):
+    """The same for tests that only point: they share one page for each case."""
+
+    def go(picture: str, case: str = "causal") -> Page:
+        address = f"{graphs_url}/?picture={picture}&case={case}"
+        page = at_rest(kept[address] if address in kept else opened(context.new_page(), address))
+        kept[address] = page
+        expect(page.locator(".count")).not_to_contain_text(re.compile(" of (what|all that) |^Back"))
+        page.sent.clear()
+        return page
+
+    yield go
+    assert [page.complaints for page in kept.values() if page.complaints] == []

@@ -7,7 +7,6 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import TOKENIZER, N, settle, type_text, until
 
-pytestmark = pytest.mark.browser
 PAGES = ["", "tokenization", "embeddings", "attention", "head", "mechanism", "model", "generation"]
 
 

@@ -7,7 +7,6 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import TOKENIZER, N, settle, type_text
 
-pytestmark = pytest.mark.browser
 TWO_TEXTS = "The+cat+sat.%0A%0AThe+dog+ran."
 
 

@@ -15,7 +15,6 @@ from model.intervention import Intervention
 from model.run import ModelRun
 from tests.browser.conftest import N, until
 
-pytestmark = pytest.mark.browser
 TEXT, LAYER, HEAD = "The cat sat on the mat", 2, 3
 LINK = f"layer={LAYER}&head={HEAD}"
 

@@ -1,43 +1,17 @@
-"""The pictures made of lines in a real browser: what they show against the arrays they were given."""
+"""The lines between tokens in a real browser, as columns and as arcs, against the arrays that they were given."""
 
-import json
 import re
 
 import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import serve, settle, until
-from tests.browser.graphs_app import CASES, LABELS, MAPS
+from tests.browser.conftest import calls, settle
+from tests.browser.graphs_app import CASES, LABELS
 from viz.figures.edges import Edges, choose_edges, count_sentence, strongest
 
-pytestmark = pytest.mark.browser
 BOTH = ["token_graph", "token_arcs"]
 LINE = {"token_graph": ".graph svg line", "token_arcs": ".arcs svg path"}
-
-
-@pytest.fixture(scope="module")
-def graphs_url():
-    yield from serve("tests/browser/graphs_app.py")
-
-
-@pytest.fixture
-def show(page: Page, graphs_url: str):
-    """show("token_graph", "top") opens that case and counts what is sent from then on in `page.sent`."""
-
-    def go(picture: str, case: str = "causal") -> Page:
-        page.sent, page.complaints = [], []
-        page.on("websocket", lambda socket: socket.on("framesent", lambda frame: page.sent.append(frame)))
-        page.on("pageerror", lambda error: page.complaints.append(str(error)))
-        page.on("dialog", lambda dialog: (page.complaints.append(dialog.message), dialog.dismiss()))
-        page.goto(f"{graphs_url}/?picture={picture}&case={case}")
-        settle(page)
-        expect(page.locator(".count")).to_contain_text("showing")
-        page.sent.clear()
-        return page
-
-    yield go
-    assert page.complaints == []
 
 
 def chosen(case: str) -> tuple[np.ndarray, list[int], list[int], Edges]:
@@ -56,28 +30,12 @@ def part(weights: np.ndarray, edges: Edges, *, query: int | None = None, key: in
     return Edges(edges.query[mine], edges.key[mine], kept, n_possible, left_out, edges.shape)
 
 
-def rollout(layers: list[Edges], column: int, token: int) -> np.ndarray:
-    """How much of each node reaches one node along chosen lines, (column + 1, T), by products of whole matrices."""
-    shares = [np.eye(layers[0].shape[1])[token]]
-    for edges in reversed(layers[:column]):
-        weights = np.zeros(edges.shape)
-        weights[edges.query, edges.key] = edges.weight
-        shares.insert(0, shares[0] @ weights)
-    return np.array(shares)
-
-
 def told(edges: Edges, of: str) -> str:
     return f"{count_sentence(edges)}, of {of}"
 
 
 def rounded(values: np.ndarray) -> list[str]:
     return ["–" if np.isnan(value) else f"{value:.3f}" for value in values]
-
-
-def calls(page: Page, *expected: list) -> None:
-    """What reached Python."""
-    expect(page.get_by_test_id("stText")).to_have_text(json.dumps(list(expected)))
-    settle(page)
 
 
 def middle_of(page: Page, selector: str, nth: int) -> tuple[float, float]:
@@ -94,8 +52,8 @@ def middle_of(page: Page, selector: str, nth: int) -> tuple[float, float]:
 
 @pytest.mark.parametrize("picture", BOTH)
 @pytest.mark.parametrize("case", ["causal", "top", "both", "sums", "one", "none", "zero"])
-def test_the_lines_are_those_chosen_and_counted(show, picture, case):
-    page = show(picture, case)
+def test_the_lines_are_those_chosen_and_counted(look, picture, case):
+    page = look(picture, case)
     edges = chosen(case)[3]
     expect(page.locator(LINE[picture])).to_have_count(len(edges.weight))
     expect(page.locator(".count")).to_have_text(count_sentence(edges))
@@ -107,8 +65,8 @@ def test_the_lines_are_those_chosen_and_counted(show, picture, case):
 
 
 @pytest.mark.parametrize("case", ["causal", "top", "both"])
-def test_a_hovered_query_shows_its_whole_row_without_the_server(show, case):
-    page = show("token_graph", case)
+def test_a_hovered_query_shows_its_whole_row_without_the_server(look, case):
+    page = look("token_graph", case)
     weights, queries, _, edges = chosen(case)
     for row, query in enumerate(queries):
         page.locator(".q button").nth(row).hover()
@@ -120,8 +78,8 @@ def test_a_hovered_query_shows_its_whole_row_without_the_server(show, case):
 
 
 @pytest.mark.parametrize("case", ["top", "both"])
-def test_a_hovered_key_shows_its_whole_column_without_the_server(show, case):
-    page = show("token_graph", case)
+def test_a_hovered_key_shows_its_whole_column_without_the_server(look, case):
+    page = look("token_graph", case)
     weights, _, keys, edges = chosen(case)
     for column, key in enumerate(keys):
         page.locator(".k button").nth(column).hover()
@@ -133,8 +91,8 @@ def test_a_hovered_key_shows_its_whole_column_without_the_server(show, case):
 
 
 @pytest.mark.parametrize("case", ["causal", "both"])
-def test_a_token_hovered_among_arcs_shows_both_what_it_looks_at_and_who_looks_at_it(show, case):
-    page = show("token_arcs", case)
+def test_a_token_hovered_among_arcs_shows_both_what_it_looks_at_and_who_looks_at_it(look, case):
+    page = look("token_arcs", case)
     weights, queries, keys, edges = chosen(case)
     for position, label in enumerate(LABELS):
         page.locator("li button").nth(position).hover()
@@ -165,8 +123,8 @@ def test_a_token_hovered_among_arcs_shows_both_what_it_looks_at_and_who_looks_at
     assert page.sent == []
 
 
-def test_arcs_go_above_to_what_came_before_and_below_to_what_comes_after(show):
-    page = show("token_arcs", "both")
+def test_arcs_go_above_to_what_came_before_and_below_to_what_comes_after(look):
+    page = look("token_arcs", "both")
     tokens = page.locator(".arcs ol").bounding_box()
     _, queries, keys, edges = chosen("both")
     ordered = strongest(edges, 99)  # the strongest is drawn last
@@ -256,118 +214,11 @@ def test_keys_alone_reach_everything(show):
     calls(page, ["pick", 3], ["open", 3, 1])
 
 
-def test_labels_are_text(show):
+def test_labels_are_text(look):
     for picture in [*BOTH, "layer_graph"]:
-        page = show(picture)
+        page = look(picture)
         assert page.locator("img[src=x]").count() == 0
         assert LABELS[2] in page.locator("li .text").all_text_contents()
-
-
-# --- through all layers -----------------------------------------------------------------------------------------------
-
-
-def node(page: Page, column: int, token: int, case: str = "causal") -> tuple[float, float]:
-    """Where a node is, in the window."""
-    box, row = page.locator("canvas").bounding_box(), page.locator("li").nth(token).bounding_box()
-    pitch = (box["width"] - 2 * 16) / len(MAPS[case])
-    return box["x"] + 16 + column * pitch, row["y"] + row["height"] / 2
-
-
-def layers_of(case: str, top: int = 2) -> list[Edges]:
-    return [choose_edges(weights, top=top) for weights in MAPS[case]]
-
-
-@pytest.mark.parametrize("case", ["causal", "one", "sums", "zero"])
-def test_all_layers_lines_are_counted(show, case):
-    page = show("layer_graph", case)
-    layers = layers_of(case)
-    expect(page.locator(".count")).to_have_text(count_sentence(*layers))
-    expect(page.locator("canvas")).to_have_attribute("data-lines", str(sum(len(each.weight) for each in layers)))
-    names = page.locator(".heading span").all_text_contents()
-    assert names == ["input", *(f"after layer {layer}" for layer in range(len(layers)))]
-
-
-@pytest.mark.parametrize("case", ["causal", "one"])
-def test_a_node_s_paths_are_followed_back_without_the_server(show, case):
-    page = show("layer_graph", case)
-    layers = layers_of(case)
-    for column in range(len(layers) + 1):
-        for token in range(layers[0].shape[0]):
-            page.mouse.move(*node(page, column, token, case))
-            where = f"after layer {column - 1}" if column else "at the input"
-            expect(page.locator(".count")).to_contain_text(f"Back from “{LABELS[token]}” {where}: ")
-            shares = rollout(layers, column, token)
-            assert page.locator("li .number").all_text_contents() == [f"{share:.3f}" for share in shares[0]]
-            total = shares[0].sum()
-            expect(page.locator(".count")).to_contain_text(
-                f"the numbers add up to {total:.3f}, {1 - total:.3f} is lost where no line is drawn"
-                if total < 0.999
-                else "the numbers add up to 1, nothing is lost"
-            )
-            on_path = sum(int((shares[layer + 1, layers[layer].query] > 0).sum()) for layer in range(column))
-            expect(page.locator("canvas")).to_have_attribute("data-lines", str(on_path))
-    page.mouse.move(1, 1)
-    expect(page.locator(".count")).to_have_text(count_sentence(*layers))
-    assert page.sent == []
-
-
-def test_sums_above_one_are_called_what_they_are(show):
-    page = show("layer_graph", "sums")
-    page.mouse.move(*node(page, 1, 1, "sums"))
-    expect(page.locator(".count")).to_contain_text(
-        "the numbers add up to 4.000; rows of these maps add up to more than 1"
-    )
-
-
-def test_a_click_pins_a_node_and_another_lets_it_go(show):
-    page = show("layer_graph")
-    page.mouse.click(*node(page, 2, 3))
-    calls(page, ["pick", 2, 3])
-    page.mouse.move(1, 1)
-    expect(page.locator(".count")).to_contain_text("Back from “␣the” after layer 1: ")
-    page.mouse.click(*node(page, 2, 3))
-    calls(page, ["pick", 2, 3], ["pick", -1, -1])
-    page.mouse.move(1, 1)
-    expect(page.locator(".count")).to_have_text(count_sentence(*layers_of("causal")))
-
-
-def test_a_line_between_layers_tells_its_weight_and_a_click_opens_it(show):
-    page = show("layer_graph")
-    (x1, y1), (x2, y2) = node(page, 0, 1), node(page, 1, 3)  # layer 0: token 3 looks at token 1
-    page.mouse.move(x1 + 0.9 * (x2 - x1), y1 + 0.9 * (y2 - y1))
-    expect(page.locator(".tip")).to_contain_text("layer 0: “␣the” looks at “␣cat”: 0.5000")
-    assert page.sent == []
-    page.mouse.click(x1 + 0.9 * (x2 - x1), y1 + 0.9 * (y2 - y1))
-    calls(page, ["open", 0, 3, 1])
-
-
-def test_the_layers_are_read_with_keys_alone(show):
-    page = show("layer_graph")
-    canvas = page.locator("canvas")
-    canvas.focus()
-    page.keyboard.press("ArrowUp")  # from the last token after the last layer
-    expect(page.locator(".count")).to_contain_text("Back from “␣the” after layer 2: ")
-    page.keyboard.press("ArrowLeft")
-    expect(page.locator(".spoken")).to_contain_text("“␣the” after layer 1: most comes from")
-    page.keyboard.press("Shift+Enter")
-    calls(page, ["open", 1, 3, 2])  # the strongest into that node
-    page.keyboard.press("Enter")
-    calls(page, ["open", 1, 3, 2], ["pick", 2, 3])
-
-
-def test_what_the_canvas_draws_follows_the_theme(show, page):
-    page.emulate_media(color_scheme="light")
-    show("layer_graph")
-    dot = "c => { const r = devicePixelRatio; return [...c.getContext('2d').getImageData(16 * r, "
-    dot += "c.height / 10, 1, 1).data]; }"  # the first of five rows
-    canvas = page.locator("canvas")
-    assert sum(canvas.evaluate(dot)[:3]) < 300
-    page.get_by_test_id("stMainMenu").locator("button").first.click()
-    page.get_by_test_id("stMainMenuItem-theme-Dark").click()
-    until(canvas, f"canvas => ({dot})(canvas).slice(0, 3).reduce((a, b) => a + b) > 450")
-
-
-# --- a long text ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("picture", BOTH)
@@ -382,17 +233,4 @@ def test_512_tokens(show, picture):
     expect(page.locator(".count")).to_contain_text(re.compile(f"^showing {len(mine.weight)} of 512 lines"))
     numbers = page.locator(".k .number" if picture == "token_graph" else "li .out").all_text_contents()
     assert numbers == rounded(weights[400])
-    assert page.sent == []
-
-
-def test_512_tokens_through_six_layers(show):
-    page = show("layer_graph", "long")
-    layers = layers_of("long", top=8)
-    assert sum(len(each.weight) for each in layers) > 20_000
-    expect(page.locator(".count")).to_have_text(count_sentence(*layers))
-    assert page.locator(".scroll").bounding_box()["height"] <= 620
-    page.locator(".scroll").evaluate("box => { box.scrollTop = 24 * 300; }")
-    page.mouse.move(*node(page, 6, 310, "long"))
-    expect(page.locator(".count")).to_contain_text("Back from “word” after layer 5: ")
-    assert page.locator("li .number").all_text_contents() == [f"{share:.3f}" for share in rollout(layers, 6, 310)[0]]
     assert page.sent == []

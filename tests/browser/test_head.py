@@ -7,9 +7,8 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from model.analysis.head import HeadSteps, head_steps
-from tests.browser.conftest import N, settle
+from tests.browser.conftest import N, at_rest, settle
 
-pytestmark = pytest.mark.browser
 LINK = "head?layer=2&head=1&token=4&key=2"  # of “The cat sat on the mat”: “␣the” looks
 
 
@@ -20,9 +19,23 @@ def steps(story) -> HeadSteps:
 
 
 @pytest.fixture
-def path(visit, page) -> Page:
+def own(visit, page) -> Page:
+    """A page of the test's own, to click and type on."""
     visit(LINK)
     expect(page.locator(".step")).to_have_count(9)
+    return page
+
+
+@pytest.fixture
+def path(kept, context, app_url) -> Page:
+    """One page for all tests that only point."""
+    if LINK not in kept:
+        kept[LINK] = context.new_page()
+        kept[LINK].goto(f"{app_url}/{LINK}")
+        settle(kept[LINK])
+    page = at_rest(kept[LINK])
+    expect(page.locator(".step")).to_have_count(9)
+    expect(page.locator(".path.pointing")).to_have_count(0)
     return page
 
 
@@ -158,39 +171,37 @@ def test_pointing_needs_no_server(page, visit):
     assert len(sent) == 1  # the click: frames come in their order
 
 
-def test_the_keyboard_does_the_same(path, steps):
-    strip = step(path, 3).locator('[data-part="v"]')
+def test_the_keyboard_does_the_same(own, steps):
+    strip = step(own, 3).locator('[data-part="v"]')
     strip.focus()
     for _ in range(3):
         strip.press("ArrowRight")
-    expect(line(path, 3)).to_contain_text("v[3] = row 3 of Wv")
-    assert parts(path, "lit") == ["n"]
-    chosen = step(path, 6).locator('button.bar[tabindex="0"]')
+    expect(line(own, 3)).to_contain_text("v[3] = row 3 of Wv")
+    assert parts(own, "lit") == ["n"]
+    chosen = step(own, 6).locator('button.bar[tabindex="0"]')
     expect(chosen).to_have_count(1)  # one stop for the whole column
     chosen.focus()
     chosen.press("ArrowDown")
-    expect(line(path, 6)).to_contain_text(f"= {shown(steps.weights[3])}")
-    assert parts(path, "target") == ["a.3"]
+    expect(line(own, 6)).to_contain_text(f"= {shown(steps.weights[3])}")
+    assert parts(own, "target") == ["a.3"]
 
 
-def test_a_click_on_a_weight_opens_its_card_and_chooses_its_key(path, steps):
-    step(path, 6).locator("button.bar").nth(1).click()
-    settle(path)
-    expect(path.locator(".st-key-card")).to_contain_text(f"{steps.weights[1]:.4f}")
-    expect(step(path, 6).locator(".row.chosen")).to_contain_text("␣cat")
-    expect(path.get_by_test_id("stException")).to_have_count(0)
-    assert (
-        path.evaluate("document.activeElement.shadowRoot?.activeElement?.dataset.part") == "a.1"
-    )  # the keyboard stays
+def test_a_click_on_a_weight_opens_its_card_and_chooses_its_key(own, steps):
+    step(own, 6).locator("button.bar").nth(1).click()
+    settle(own)
+    expect(own.locator(".st-key-card")).to_contain_text(f"{steps.weights[1]:.4f}")
+    expect(step(own, 6).locator(".row.chosen")).to_contain_text("␣cat")
+    expect(own.get_by_test_id("stException")).to_have_count(0)
+    assert own.evaluate("document.activeElement.shadowRoot?.activeElement?.dataset.part") == "a.1"  # the keyboard stays
 
 
-def test_another_head_is_drawn_at_once(path, story):
-    box = path.locator(".st-key-head")
+def test_another_head_is_drawn_at_once(own, story):
+    box = own.locator(".st-key-head")
     box.get_by_role("slider").press("ArrowRight")
     run = story.run(story.encode("The cat sat on the mat"))
     other = head_steps(run, story.layer_parameters(2), 2, 2, 4)
-    expect(step(path, 6).locator("button.bar .number").first).to_have_text(shown(other.weights[0]))
-    expect(path).to_have_url(re.compile("head=2"))
+    expect(step(own, 6).locator("button.bar .number").first).to_have_text(shown(other.weights[0]))
+    expect(own).to_have_url(re.compile("head=2"))
 
 
 def test_narrow_windows_hold_it(page, visit, steps):

@@ -2,12 +2,9 @@
 
 import re
 
-import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import N, settle
-
-pytestmark = pytest.mark.browser
 
 
 def flip(page: Page, name: str) -> None:

@@ -5,8 +5,6 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-pytestmark = pytest.mark.browser
-
 
 def test_the_drawing_stands_in_the_page_and_follows_its_colours(visit, page):
     page.emulate_media(color_scheme="light")

@@ -7,11 +7,9 @@ from playwright.sync_api import Page, expect
 
 from model.analysis.attention import attention_weights
 from model.huggingface.language_model import load
+from tests.any_models import TEXT, write_models
 from tests.browser.conftest import serve, settle
 from tests.browser.test_every_weight import trace
-from tests.huggingface.test_any_model import TEXT, write_models
-
-pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,6 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import serve, settle
 
-pytestmark = pytest.mark.browser
 BUTTONS = {  # of each picture: one of its buttons, and what Python hears of it
     "token_graph": (".q button", 2, ["pick", 2]),
     "cross_lines": (".q button", 2, ["pick", 2]),

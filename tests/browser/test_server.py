@@ -18,7 +18,6 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import ROOT, free_port, serve_regard, settle, until, wait_until_healthy
 from viz import server
 
-pytestmark = pytest.mark.browser
 PAGES = ["", *sorted(path.stem for path in (ROOT / "viz/pages").glob("*.py") if path.stem not in ("__init__", "home"))]
 # what was refused by the policy, from the first script of a page on
 WATCH = """window.refused = []; document.addEventListener("securitypolicyviolation", (event) =>

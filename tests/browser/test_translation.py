@@ -12,7 +12,6 @@ from model.text.units import units_of
 from tests.browser.conftest import settle, until
 from viz.ui import session
 
-pytestmark = pytest.mark.browser
 TEXT, TARGET = "The black cat saw the white cat.", "Le chat noir a vu le chat blanc."
 LINES_END_HERE = """word => {
   const box = word.getBoundingClientRect(), paths = [...word.closest(".stage").querySelectorAll("svg path")];

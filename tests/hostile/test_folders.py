@@ -12,11 +12,11 @@ from safetensors.torch import load_file
 from model import catalog
 from model.run import ModelNotAvailable, VisitorError
 from model.sources.places import Allowed
+from tests.any_models import write_models
 from tests.hostile import folders
 from tests.hostile.conftest import INPUTS
 from tests.hostile.pages import PAGES, faults
 from tests.hostile.watch import opens
-from tests.huggingface.test_any_model import write_models
 
 TEXT = "the cat sat"
 MOST = 2**30  # bytes that the process may grow by; a claim asks for thousands of times as much

@@ -1,116 +1,21 @@
 """Every page with every built-in model, and with one of each family that was never ours: tiny random checkpoints in a
 folder of the visitor's. Pages and built-in models are listed from where they lie, so that none is forgotten."""
 
-import base64
 import html
-import json
-from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
-from transformers import (
-    BertConfig,
-    BertForMaskedLM,
-    BertForSequenceClassification,
-    BertModel,
-    BloomConfig,
-    BloomForCausalLM,
-    LlamaConfig,
-    LlamaForCausalLM,
-    MarianConfig,
-    MarianMTModel,
-    MistralConfig,
-    MistralForCausalLM,
-    PreTrainedTokenizerFast,
-    T5Config,
-    T5ForConditionalGeneration,
-    T5Model,
-)
 
 from model import catalog
 from model.analysis.attention import layer_weights
+from tests.any_models import KINDS, TEXT, write_models
 from tests.conftest import ROOT
+from tests.pages.reading import heatmap, said
 from viz.ui import session
 
-SHAPE = {
-    "vocab_size": 120,
-    "hidden_size": 32,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "intermediate_size": 48,
-}
 PAGES = sorted(path.stem for path in (ROOT / "viz/pages").glob("*.py") if path.stem != "__init__")
 BUILT_IN = [entry.name for entry in catalog.available() if entry.source == catalog.BUILT_IN]
-KINDS = {  # and the family of each
-    **dict.fromkeys(("decoder", "window", "weights"), "decoder"),
-    **dict.fromkeys(("encoder", "headless", "classifier"), "encoder"),
-    **dict.fromkeys(("encoder-decoder", "headless pair", "sinusoidal"), "encoder-decoder"),
-}
 SECTIONS = ["blank", "both", "sentiment", "similarity"]  # of the page Understanding
-TEXT = "the cat saw the dog"
-
-
-def tokenizer(mark: str) -> PreTrainedTokenizerFast:
-    """A byte-level one with the special tokens of an encoder, or of a decoder."""
-    bpe = Tokenizer(models.BPE())
-    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    names = ["[PAD]", "[CLS]", "[SEP]", "[MASK]"] if mark == "encoder" else ["<pad>", "</s>"]
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())[:100]
-    bpe.train_from_iterator(
-        [TEXT, "a dog and a cat"] * 4,
-        trainers.BpeTrainer(vocab_size=120, special_tokens=names, initial_alphabet=alphabet, show_progress=False),
-    )
-    if mark == "encoder":
-        pair = "[CLS]:0 $A:0 [SEP]:0 $B:1 [SEP]:1"
-        ids = [(name, bpe.token_to_id(name)) for name in ("[CLS]", "[SEP]")]
-        bpe.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", pair=pair, special_tokens=ids)
-        marks = {"pad_token": "[PAD]", "cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]"}
-        return PreTrainedTokenizerFast(tokenizer_object=bpe, **marks)
-    if mark == "encoder-decoder":
-        bpe.post_processor = processors.TemplateProcessing(
-            single="$A </s>", special_tokens=[("</s>", bpe.token_to_id("</s>"))]
-        )
-    return PreTrainedTokenizerFast(tokenizer_object=bpe, pad_token="<pad>", eos_token="</s>")
-
-
-def built(kind: str):
-    torch.manual_seed(0)
-    if kind == "decoder":
-        return LlamaForCausalLM(LlamaConfig(**SHAPE, num_key_value_heads=2, max_position_embeddings=40))
-    if kind == "window":
-        return MistralForCausalLM(MistralConfig(**SHAPE, num_key_value_heads=2, sliding_window=3))
-    if kind == "weights":
-        return BloomForCausalLM(BloomConfig(vocab_size=120, hidden_size=32, n_layer=2, n_head=4))
-    if kind == "sinusoidal":
-        sizes = {"encoder_layers": 2, "decoder_layers": 2, "encoder_ffn_dim": 48, "decoder_ffn_dim": 48, "d_model": 32}
-        heads = {"encoder_attention_heads": 4, "decoder_attention_heads": 4, "max_position_embeddings": 40}
-        marks = {"pad_token_id": 0, "eos_token_id": 1, "decoder_start_token_id": 0, "forced_eos_token_id": 1}
-        return MarianMTModel(MarianConfig(vocab_size=120, decoder_vocab_size=120, **sizes, **heads, **marks))
-    if kind in ("encoder-decoder", "headless pair"):
-        config = T5Config(
-            vocab_size=120, d_model=32, d_kv=8, d_ff=48, num_layers=2, num_heads=4, decoder_start_token_id=0
-        )
-        return (T5Model if kind == "headless pair" else T5ForConditionalGeneration)(config)
-    config = BertConfig(**SHAPE, max_position_embeddings=40, num_labels=3)
-    return {"encoder": BertForMaskedLM, "classifier": BertForSequenceClassification, "headless": BertModel}[kind](
-        config
-    )
-
-
-def write_models(root: Path) -> Path:
-    """One folder for each kind of model."""
-    for kind in KINDS:
-        transformer = built(kind)
-        for parameter in transformer.parameters():
-            torch.nn.init.normal_(parameter, std=0.2)
-        transformer.save_pretrained(root / kind)
-        words = tokenizer(KINDS[kind])
-        if kind == "decoder":
-            words.chat_template = "{% for m in messages %}</s>{{ m.role }} {{ m.content }}{% endfor %}</s>assistant "
-        words.save_pretrained(root / kind)
-    return root
 
 
 @pytest.fixture(scope="module")
@@ -128,18 +33,6 @@ def open_with(open_page, root, monkeypatch):
         return open_page(page, model=f"folder:{root / name}", **({"text": TEXT} | link))
 
     return open
-
-
-def said(app) -> str:
-    return "\n".join(
-        element.value for element in [*app.title, *app.subheader, *app.markdown, *app.caption, *app.warning]
-    )
-
-
-def values_of(app) -> np.ndarray:
-    """The heatmap's numbers as they are sent."""
-    z = json.loads(app.get("plotly_chart")[0].proto.spec)["data"][0]["z"]
-    return np.frombuffer(base64.b64decode(z["bdata"]), z["dtype"]).reshape([int(n) for n in z["shape"].split(",")])
 
 
 def content(app) -> int:
@@ -304,15 +197,15 @@ def test_all_three_kinds_of_an_encoder_decoder_are_read(open_with, kind):
     assert run.kinds == ("self", "encoder", "cross")
     assert [token.label for token in run.tokens][1:] == ["a", "␣dog"]
     n_query, n_key = (len(side) for side in run.sides(kind))
-    assert values_of(app).shape == (n_query, n_key)
-    assert values_of(app) == pytest.approx(layer_weights(run.layers(kind)[0])[0], abs=1e-6)
+    assert heatmap(app).shape == (n_query, n_key)
+    assert heatmap(app) == pytest.approx(layer_weights(run.layers(kind)[0])[0], abs=1e-6)
 
 
 def test_a_chat_template_is_shown_as_tokens(open_with, open_page, root):
     app = open_with("decoder", "attention", chat="true")
     message = f"</s>user {TEXT}</s>assistant "
     assert session.encoded(session.language_model(app.session_state.model), message)[0].special
-    assert len(values_of(app)) == len(session.encoded(session.language_model(app.session_state.model), message))
+    assert len(heatmap(app)) == len(session.encoded(session.language_model(app.session_state.model), message))
     assert not any(toggle.key == "chat" for toggle in open_page("attention").toggle)  # our own model has no template
 
 

@@ -15,8 +15,8 @@ from model.huggingface.classifier import HuggingFaceClassifier
 from model.run import VisitorError
 from model.text.masking import masked
 from tests.conftest import REPEATED
-from tests.huggingface.test_any_model import said
-from tests.huggingface.test_language_model import BERT, BERT_TOKENS, byte_level, load, save, word_piece
+from tests.huggingface.checkpoints import BERT, BERT_TOKENS, byte_level, load, save, word_piece
+from tests.pages.reading import said
 
 GPT2 = {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 64, "bos_token_id": 0, "eos_token_id": 0}
 LLAMA = BERT | {"max_position_embeddings": 64, "num_key_value_heads": 2, "pad_token_id": 0}

@@ -8,62 +8,15 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 from model.analysis.attention import layer_weights
-from model.huggingface import language_model as huggingface
 from model.huggingface.capture import HALF_PRECISION, read_mask
 from model.huggingface.language_model import HuggingFaceModel
 from model.intervention import Intervention
 from model.run import ModelNotAvailable, PromptError, Token, VisitorError
 from tests.conftest import REPEATED
+from tests.huggingface.checkpoints import byte_level, load, save, save_bert
 from viz.ui import session
-
-SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-
-
-def byte_level() -> Tokenizer:
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(vocab_size=280, initial_alphabet=alphabet, special_tokens=["<|endoftext|>"])
-    tokenizer.train_from_iterator([REPEATED] * 3, trainer)
-    return tokenizer
-
-
-def word_piece() -> Tokenizer:
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.BertNormalizer()
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.train_from_iterator([REPEATED] * 3, trainers.WordPieceTrainer(vocab_size=90, special_tokens=SPECIAL))
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
-    )
-    return tokenizer
-
-
-def save(folder: Path, kind: str, tokenizer: Tokenizer, config: dict, **named: str) -> Path:
-    """A folder as ``save_pretrained`` writes it."""
-    import transformers
-
-    torch.manual_seed(0)
-    cls = getattr(transformers, kind)
-    transformer = cls(cls.config_class(vocab_size=tokenizer.get_vocab_size(), **config))
-    for parameter in transformer.parameters():
-        torch.nn.init.normal_(parameter, std=0.3)
-    transformer.save_pretrained(folder)
-    transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, **named).save_pretrained(folder)
-    return folder
-
-
-BERT = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48}
-BERT_TOKENS = dict(zip(("pad", "unk", "cls", "sep", "mask"), SPECIAL, strict=True))
-BERT_TOKENS = {f"{name}_token": text for name, text in BERT_TOKENS.items()}
-
-
-def save_bert(folder: Path, kind: str = "BertForMaskedLM") -> Path:
-    return save(folder, kind, word_piece(), BERT | {"max_position_embeddings": 40}, **BERT_TOKENS)
 
 
 @pytest.fixture
@@ -71,10 +24,6 @@ def gpt2_folder(tmp_path) -> Path:
     """A decoder of this test's own, to damage."""
     config = {"n_embd": 32, "n_layer": 3, "n_head": 4, "n_positions": 40, "bos_token_id": 0, "eos_token_id": 0}
     return save(tmp_path / "gpt2", "GPT2LMHeadModel", byte_level(), config, eos_token="<|endoftext|>")
-
-
-def load(folder: Path) -> HuggingFaceModel:
-    return huggingface.load(folder, name=f"folder:{folder.name}", title="Tiny")
 
 
 @pytest.fixture(scope="module")

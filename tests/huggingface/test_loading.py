@@ -18,7 +18,7 @@ from model.huggingface import language_model as huggingface
 from model.huggingface.language_model import HuggingFaceModel
 from model.run import ModelNotAvailable
 from model.sources.cost import cost_of
-from tests.huggingface.test_language_model import byte_level, save, save_bert
+from tests.huggingface.checkpoints import byte_level, save, save_bert
 
 GPT2 = {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 40, "bos_token_id": 0, "eos_token_id": 0}
 T5 = {"d_model": 32, "num_layers": 2, "num_decoder_layers": 3, "num_heads": 4, "d_kv": 8, "d_ff": 48}

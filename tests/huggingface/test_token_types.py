@@ -15,7 +15,7 @@ from model.huggingface import language_model as huggingface
 from model.huggingface.language_model import HuggingFaceModel
 from model.run import ModelNotAvailable, PromptError
 from model.text.masking import masked
-from tests.huggingface.test_language_model import BERT, BERT_TOKENS, save, word_piece
+from tests.huggingface.checkpoints import BERT, BERT_TOKENS, save, word_piece
 from viz.ui import session
 
 FIRST, SECOND = "the cat saw", "a dog"

@@ -17,7 +17,7 @@ from model.huggingface.language_model import HuggingFaceModel
 from model.intervention import Intervention
 from model.run import Attention, ModelRun, VisitorError
 from tests.conftest import REPEATED
-from tests.huggingface.test_language_model import BERT, BERT_TOKENS, byte_level, load, save, word_piece
+from tests.huggingface.checkpoints import BERT, BERT_TOKENS, byte_level, load, save, word_piece
 from tests.zoo import N_SOURCE, N_TOKEN, ZOO, builder, tokens
 from viz.figures.score_scale import can_go, is_usual, scale_in_words, weights_formula
 

@@ -1,7 +1,5 @@
 """The attention page and its figures, by their data and by what a visitor reads."""
 
-import base64
-import json
 import re
 from dataclasses import replace
 
@@ -13,6 +11,7 @@ from model.analysis.attention import attention_weights
 from model.analysis.attention_map import between_units, combined_weights, without_sink
 from model.analysis.measures import attention_entropy
 from model.text.units import units_of
+from tests.pages.reading import charts, heatmap, numbers, said, traces
 from viz.figures.attention import Bars, attention_heatmap, token_bars
 from viz.figures.scale import ColourScale
 
@@ -36,27 +35,17 @@ def attend(open_page):
     return open
 
 
-def said(app: AppTest) -> str:
-    return "\n".join(element.value for element in [*app.markdown, *app.subheader, *app.caption, *app.title])
-
-
 def checks(app: AppTest) -> tuple[int, int]:
     """How many checks on the page passed, and how many failed."""
     return said(app).count("**Check:**"), said(app).count("**Check failed")
 
 
 def heatmap_of(app: AppTest) -> dict:
-    return json.loads(app.get("plotly_chart")[0].proto.spec)["data"][0]
+    return traces(app)[0][0]
 
 
 def heatmap_ticks(app: AppTest) -> list[str]:
-    return json.loads(app.get("plotly_chart")[0].proto.spec)["layout"]["yaxis"]["ticktext"]
-
-
-def values(array: dict) -> np.ndarray:
-    """A numpy array as plotly sends it."""
-    flat = np.frombuffer(base64.b64decode(array["bdata"]), dtype=array["dtype"])
-    return flat.reshape([int(n) for n in array["shape"].split(",")]) if "shape" in array else flat
+    return charts(app)[0]["layout"]["yaxis"]["ticktext"]
 
 
 def test_a_repeated_word_keeps_its_rows(run):
@@ -150,7 +139,7 @@ def test_bars_keep_repeated_tokens_apart(run):
 
 def test_the_page_shows_the_weights_of_the_run(attend, run):
     app = attend(text=REPEATED, layer="1", head="2")
-    assert np.array_equal(values(heatmap_of(app)["z"]), attention_weights(run.attention[1], 2))
+    assert np.array_equal(heatmap(app), attention_weights(run.attention[1], 2))
     assert "Layer 1, head 2" in [heading.value for heading in app.subheader]
 
 
@@ -175,7 +164,7 @@ def test_the_page_shows_the_weights_of_the_run(attend, run):
 )
 def test_heads_are_read_together(attend, run, link, heads, combine, title):
     app = attend(text=REPEATED, **link)
-    assert np.array_equal(values(heatmap_of(app)["z"]), combined_weights(run.attention, heads, combine))
+    assert np.array_equal(heatmap(app), combined_weights(run.attention, heads, combine))
     assert title in [heading.value for heading in app.subheader]
     assert ("rows can add up to more than 1" in said(app)) == (combine == "max")
     styles = "".join(element.body for element in app.get("html"))
@@ -194,7 +183,7 @@ def test_heads_that_do_not_exist_get_a_sentence(attend):
 def test_the_sink_is_taken_out_and_the_mass_stated(attend, run, sink):
     app = attend(text=REPEATED, layer=1, head=2, sink=sink)
     weights, removed = without_sink(attention_weights(run.attention[1], 2), np.arange(5) == 0, sink)
-    assert np.array_equal(values(heatmap_of(app)["z"]), weights, equal_nan=True)
+    assert np.array_equal(heatmap(app), weights, equal_nan=True)
     assert f"{100 * removed.mean():.1f} % of the weight on average" in said(app)
     assert ("1 row looked at nothing else and is left blank" in said(app)) == (sink == "renormalise")
 
@@ -212,7 +201,7 @@ def test_words_and_sentences_are_units(attend, story):
     app = attend(text=text, layer=2, head=1, units="words")
     words = units_of(tokens, text, "words")
     expected = between_units(attention_weights(run.attention[2], 1), words, words)
-    assert np.array_equal(values(heatmap_of(app)["z"]), expected)
+    assert np.array_equal(heatmap(app), expected)
     assert heatmap_ticks(app) == ["The", "cat", "sat", "on", "the", "mat", ".", "It", "slept", "."]
     assert "sum over the keys of a word and the mean over its queries; words end where Unicode's rule" in said(app)
     app.get_by_key("units").set_value("sentences").run()
@@ -226,7 +215,7 @@ def test_two_paragraphs_can_be_read_apart(attend, story):
     split = [token.label for token in tokens].index("the", 1)
     app = attend(text=text, layer=1, head=2, segment="B → A")
     whole = attention_weights(run.attention[1], 2)
-    assert np.array_equal(values(heatmap_of(app)["z"]), whole[split:, :split])
+    assert np.array_equal(heatmap(app), whole[split:, :split])
     share = whole[split:, :split].sum() / (len(tokens) - split)
     assert f"B → A {share:.3f}" in said(app) and "A → B 0.000" in said(app)
 
@@ -237,19 +226,19 @@ def test_one_paragraph_offers_no_segments(attend):
 
 
 def test_the_colour_scale_is_the_links(attend, run):
-    heatmap = heatmap_of(attend(text=REPEATED, layer=1, head=2, scale="log", range="fitted"))
+    drawn = heatmap_of(attend(text=REPEATED, layer=1, head=2, scale="log", range="fitted"))
     weights = attention_weights(run.attention[1], 2)
-    assert heatmap["zmin"] == pytest.approx(np.log10(weights[weights > 0].min()))
-    assert heatmap["zmax"] == pytest.approx(0)
-    assert heatmap["colorbar"]["ticktext"][-1] == "1"
+    assert drawn["zmin"] == pytest.approx(np.log10(weights[weights > 0].min()))
+    assert drawn["zmax"] == pytest.approx(0)
+    assert drawn["colorbar"]["ticktext"][-1] == "1"
 
 
 def test_received_and_given_have_bars(attend, run):
     app = attend(text=REPEATED, layer=1, head=2, panel="received and given")
-    bars = json.loads(app.get("plotly_chart")[1].proto.spec)["data"]
+    bars = traces(app)[1]
     weights = attention_weights(run.attention[1], 2)
     for bar, expected in zip(bars, [weights.mean(0), attention_entropy(weights), weights[:, 0]], strict=True):
-        assert values(bar["y"]) == pytest.approx(expected, abs=1e-6)
+        assert numbers(bar["y"]) == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.parametrize(("way", "axis"), [("as queries", 0), ("as keys", 1)])
@@ -258,8 +247,8 @@ def test_what_some_tokens_give_and_get_is_added_up(attend, run, way, axis):
     assert "Choose some tokens" in app.info[0].value
     app.get_by_key("taken").set_value(way)
     app.get_by_key("summed").set_value([2, 4]).run()
-    bars = json.loads(app.get("plotly_chart")[1].proto.spec)["data"][0]
-    assert values(bars["y"]) == pytest.approx(attention_weights(run.attention[1], 2).take([2, 4], axis).sum(axis))
+    bars = traces(app)[1][0]
+    assert numbers(bars["y"]) == pytest.approx(attention_weights(run.attention[1], 2).take([2, 4], axis).sum(axis))
     app.text_area(key="text").set_value("a dog").run()
     assert app.session_state.summed == []
     assert any("2 of the chosen tokens are not in this text any more." in toast.value for toast in app.toast)

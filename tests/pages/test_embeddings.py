@@ -1,11 +1,9 @@
 """The Embeddings page and its pictures."""
 
-import base64
-import json
-
 import numpy as np
 import pytest
 
+from tests.pages.reading import charts, numbers
 from viz.figures import embeddings as figures
 from viz.figures import theme
 
@@ -98,21 +96,10 @@ def test_position_pictures_show_the_positions_they_were_given():
     assert profile.layout.shapes[0].x0 == 1
 
 
-def charts(at) -> dict[str, dict]:
-    """The pictures of a page by the beginning of their text alternative."""
-    return {chart.proto.alt: json.loads(chart.proto.spec) for chart in at.get("plotly_chart")}
-
-
-def numbers(packed) -> np.ndarray:
-    """An array as plotly sends it."""
-    if not isinstance(packed, dict):
-        return np.array(packed)
-    shape = [int(n) for n in packed.get("shape", "-1").split(",")]
-    return np.frombuffer(base64.b64decode(packed["bdata"]), packed["dtype"]).reshape(shape)
-
-
 def picture(at, beginning: str) -> dict:
-    (found,) = [spec for alt, spec in charts(at).items() if alt.startswith(beginning)]
+    """The picture whose text alternative begins so."""
+    pairs = zip(at.get("plotly_chart"), charts(at), strict=True)
+    (found,) = [spec for chart, spec in pairs if chart.proto.alt.startswith(beginning)]
     return found
 
 

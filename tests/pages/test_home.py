@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from tests.pages.reading import said
 from viz.figures import home
 from viz.figures.numbers import percent
 
@@ -76,10 +77,6 @@ def cards(at: AppTest) -> list[str]:
 
 def grids(at: AppTest) -> int:
     return sum(element.proto.component_name.endswith("head_grid") for element in at.get("bidi_component"))
-
-
-def said(at: AppTest) -> str:
-    return "\n".join(element.value for element in [*at.title, *at.markdown, *at.caption])
 
 
 def test_the_path_is_that_of_the_present_run(open_page, story):

@@ -1,7 +1,5 @@
 """The page that breaks the mechanism, and its figures, by their data and by what a visitor reads."""
 
-import base64
-import json
 from dataclasses import replace
 from itertools import combinations
 
@@ -12,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 from model.analysis.attention import attention_weights, visible
 from model.analysis.generation import Sampling, next_token
 from model.intervention import Intervention
+from tests.pages.reading import numbers, said, traces
 from viz.figures.attention import attention_heatmap, cells_pooled
 from viz.figures.mechanism import (
     has_room_for_pairs,
@@ -49,37 +48,19 @@ def broken(open_page):
     return open
 
 
-def said(app: AppTest) -> str:
-    parts = [*app.markdown, *app.header, *app.subheader, *app.caption, *app.info, *app.warning]
-    return "\n".join(element.value for element in parts)
-
-
-def charts(app: AppTest) -> list[list[dict]]:
-    """The traces of each picture, in the order of the page."""
-    return [json.loads(chart.proto.spec)["data"] for chart in app.get("plotly_chart")]
-
-
-def values(array: dict | list) -> np.ndarray:
-    """Numbers as plotly sends them: a list, or a typed array."""
-    if isinstance(array, list):
-        return np.array(array)
-    flat = np.frombuffer(base64.b64decode(array["bdata"]), dtype=array["dtype"])
-    return flat.reshape([int(n) for n in array["shape"].split(",")]) if "shape" in array else flat
-
-
 @pytest.mark.parametrize("link", LINKS)
 def test_a_link_breaks_what_it_says(broken, story, link):
     app = broken(**dict(part.split("=") for part in link.split("&")))
     tokens = story.encode(REPEATED)
     trained, changed = story.run(tokens), story.run(tokens, LINKS[link])
-    before, after, following, losses = charts(app)
-    np.testing.assert_array_equal(values(before[0]["z"]), attention_weights(trained.attention[2], 3))
-    np.testing.assert_array_equal(values(after[0]["z"]), attention_weights(changed.attention[2], 3))
+    before, after, following, losses = traces(app)
+    np.testing.assert_array_equal(numbers(before[0]["z"]), attention_weights(trained.attention[2], 3))
+    np.testing.assert_array_equal(numbers(after[0]["z"]), attention_weights(changed.attention[2], 3))
     for trace, run in zip(following, (trained, changed), strict=True):
         best = next_token(story.unembed(run.hidden[-1, -1]), Sampling()).probability.max()
-        assert values(trace["x"]).max() == pytest.approx(best, rel=1e-6)
+        assert numbers(trace["x"]).max() == pytest.approx(best, rel=1e-6)
     for trace, run in zip(losses, (trained, changed), strict=True):
-        assert values(trace["y"]).mean() == pytest.approx(run.predictions.loss, rel=1e-5)
+        assert numbers(trace["y"]).mean() == pytest.approx(run.predictions.loss, rel=1e-5)
     metrics = {metric.label: metric.value for metric in app.metric}
     assert metrics == {
         "Loss as trained": f"{trained.predictions.loss:.3f} nats",
@@ -100,10 +81,10 @@ def test_nothing_changed_says_so(broken, story):
     app = broken()
     assert app.header[0].value == "Nothing is changed yet"
     assert "Flip one switch above, or several" in app.info[0].value
-    before, following, losses = charts(app)
+    before, following, losses = traces(app)
     assert len(following) == len(losses) == 1
     run = story.run(story.encode(REPEATED))
-    np.testing.assert_array_equal(values(before[0]["z"]), attention_weights(run.attention[2], 3))
+    np.testing.assert_array_equal(numbers(before[0]["z"]), attention_weights(run.attention[2], 3))
     assert [metric.label for metric in app.metric] == ["Loss as trained", "Perplexity as trained"]
     assert app.get_by_key("as_trained").disabled
 
@@ -294,7 +275,7 @@ def test_one_token_has_no_loss(broken):
     app = broken(text="a", mask_off="true")
     assert "A text of one token has no loss" in said(app)
     assert not app.metric and not app.warning
-    assert len(charts(app)) == 3
+    assert len(traces(app)) == 3
 
 
 @pytest.mark.parametrize("text", ["🙂", "今天天气", "<script>alert(1)</script>", "\x00\x07", " ", "a a"])
@@ -306,15 +287,15 @@ def test_strange_texts_are_read(broken, text):
 def test_the_longest_text(broken, story):
     text = "the " * 511 + "end"
     app = broken(text=text, scale_off="true")
-    before, after, _, losses = charts(app)
+    before, after, _, losses = traces(app)
     trained, changed = (story.run(story.encode(text), change) for change in (Intervention(), Intervention(scale=False)))
-    for traces, run in ((before, trained), (after, changed)):
+    for shown, run in ((before, trained), (after, changed)):
         drawn = attention_heatmap(attention_weights(run.attention[2], 3), run.labels).data[0].z
-        np.testing.assert_array_equal(values(traces[0]["z"]), drawn)
+        np.testing.assert_array_equal(numbers(shown[0]["z"]), drawn)
     step = cells_pooled(512)
     assert (f"a cell is the largest of {step} × {step} weights" in said(app)) == (step > 1)
     expected = trained.predictions.next_log_prob[:-1] - changed.predictions.next_log_prob[:-1]
-    shown = np.nansum([values(series["y"]) for series in losses], axis=0)  # one of the three says each
+    shown = np.nansum([numbers(series["y"]) for series in losses], axis=0)  # one of the three says each
     np.testing.assert_allclose(shown, expected, atol=1e-5)
 
 

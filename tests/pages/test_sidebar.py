@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from tests.pages import reading
 from tests.words import seen
 
 
@@ -19,8 +20,7 @@ def roots(tmp_path, tiny_gpt2, monkeypatch) -> Path:
 
 def said(at: AppTest) -> str:
     """All words of the sidebar."""
-    kinds = (at.sidebar.caption, at.sidebar.markdown, at.sidebar.warning)
-    return seen("\n".join(element.value for elements in kinds for element in elements))
+    return seen(reading.said(at.sidebar))
 
 
 def typed(at: AppTest, text: str) -> AppTest:

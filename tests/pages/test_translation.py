@@ -1,7 +1,5 @@
 """The page Translation and its pictures, by their data and by what a visitor reads."""
 
-import json
-
 import numpy as np
 import pytest
 import torch
@@ -12,7 +10,8 @@ from model.analysis.attention import layer_weights
 from model.analysis.attention_map import Rule
 from model.builtin.beam import Beam, Candidate
 from model.text.units import units_of
-from tests.huggingface.test_any_model import tokenizer
+from tests.pages.reading import component, said, traces
+from tests.tiny_tokenizers import of_family
 from viz.figures import theme
 from viz.figures.translation import beam_tree, crossing_heatmap, path, ranked
 from viz.ui import provenance, session
@@ -84,17 +83,6 @@ def test_a_beam_that_did_not_end_leads_to_what_was_being_written():
 # --- the page, with the shipped model ---------------------------------------------------------------------------------
 
 
-def said(app) -> str:
-    parts = [*app.title, *app.subheader, *app.markdown, *app.caption, *app.warning, *app.info]
-    return "\n".join(element.value for element in parts)
-
-
-def component(app, name: str) -> dict:
-    """What the page sends to a component."""
-    proto = next(each.proto for each in app.get("bidi_component") if each.proto.component_name.endswith(name))
-    return json.loads(proto.mixed.json or proto.json)
-
-
 @pytest.fixture
 def translate(open_page):
     """`translate(across="head")`: the page, opened without an error."""
@@ -142,7 +130,7 @@ def test_what_is_marked_is_what_was_chosen(translate):
 def test_one_head_token_by_token(translate):
     app = translate(across="head", layer=2, head=5, between="tokens")
     _, run = run_on(app)
-    sent = json.loads(app.get("plotly_chart")[0].proto.spec)["data"][0]["z"]
+    sent = traces(app)[0][0]["z"]
     assert "by layer 2, head 5." in said(app)
     assert [int(n) for n in sent["shape"].split(",")] == [len(run.tokens) - 1, len(run.source)]
 
@@ -343,7 +331,7 @@ def folder(tmp_path_factory):
         torch.nn.init.normal_(parameter, std=0.2)
     root = tmp_path_factory.mktemp("models")
     transformer.save_pretrained(root / "t5")
-    tokenizer("encoder-decoder").save_pretrained(root / "t5")
+    of_family("encoder-decoder").save_pretrained(root / "t5")
     return root / "t5"
 
 

@@ -11,7 +11,7 @@ from model.language_model import LanguageModel
 from model.run import PromptError
 from model.sources.claims import bounded_work
 from model.text.lengths import MOST_CHARACTERS, check_characters
-from tests.huggingface.test_any_model import write_models
+from tests.any_models import write_models
 
 FEW = 2_000  # calls; cutting makes more, for each token
 

@@ -1,0 +1,88 @@
+"""Tiny random checkpoints of each kind that was never ours, in folders as `save_pretrained` writes them."""
+
+from pathlib import Path
+
+import torch
+from transformers import (
+    BertConfig,
+    BertForMaskedLM,
+    BertForSequenceClassification,
+    BertModel,
+    BloomConfig,
+    BloomForCausalLM,
+    LlamaConfig,
+    LlamaForCausalLM,
+    MarianConfig,
+    MarianMTModel,
+    MistralConfig,
+    MistralForCausalLM,
+    T5Config,
+    T5ForConditionalGeneration,
+    T5Model,
+)
+
+from tests.tiny_tokenizers import of_family
+
+SHAPE = {
+    "vocab_size": 120,
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 48,
+}
+KINDS = {  # and the family of each
+    **dict.fromkeys(("decoder", "window", "weights"), "decoder"),
+    **dict.fromkeys(("encoder", "headless", "classifier"), "encoder"),
+    **dict.fromkeys(("encoder-decoder", "headless pair", "sinusoidal"), "encoder-decoder"),
+}
+TEXT = "the cat saw the dog"
+
+
+def built(kind: str):
+    torch.manual_seed(0)
+    if kind == "decoder":
+        return LlamaForCausalLM(LlamaConfig(**SHAPE, num_key_value_heads=2, max_position_embeddings=40))
+    if kind == "window":
+        return MistralForCausalLM(MistralConfig(**SHAPE, num_key_value_heads=2, sliding_window=3))
+    if kind == "weights":
+        return BloomForCausalLM(BloomConfig(vocab_size=120, hidden_size=32, n_layer=2, n_head=4))
+    if kind == "sinusoidal":
+        sizes = {"encoder_layers": 2, "decoder_layers": 2, "encoder_ffn_dim": 48, "decoder_ffn_dim": 48, "d_model": 32}
+        heads = {"encoder_attention_heads": 4, "decoder_attention_heads": 4, "max_position_embeddings": 40}
+        marks = {"pad_token_id": 0, "eos_token_id": 1, "decoder_start_token_id": 0, "forced_eos_token_id": 1}
+        return MarianMTModel(MarianConfig(vocab_size=120, decoder_vocab_size=120, **sizes, **heads, **marks))
+    if kind in ("encoder-decoder", "headless pair"):
+        config = T5Config(
+            vocab_size=120, d_model=32, d_kv=8, d_ff=48, num_layers=2, num_heads=4, decoder_start_token_id=0
+        )
+        return (T5Model if kind == "headless pair" else T5ForConditionalGeneration)(config)
+    config = BertConfig(**SHAPE, max_position_embeddings=40, num_labels=3)
+    return {"encoder": BertForMaskedLM, "classifier": BertForSequenceClassification, "headless": BertModel}[kind](
+        config
+    )
+
+
+def write_models(root: Path) -> Path:
+    """One folder for each kind of model."""
+    for kind in KINDS:
+        transformer = built(kind)
+        for parameter in transformer.parameters():
+            torch.nn.init.normal_(parameter, std=0.2)
+        transformer.save_pretrained(root / kind)
+        words = of_family(KINDS[kind])
+        if kind == "decoder":
+            words.chat_template = "{% for m in messages %}</s>{{ m.role }} {{ m.content }}{% endfor %}</s>assistant "
+        words.save_pretrained(root / kind)
+    return root
+
+
+def write_encoders(root: Path) -> Path:
+    """An encoder with the head that guesses words, and one without."""
+    torch.manual_seed(0)
+    config = BertConfig(**SHAPE, max_position_embeddings=64)
+    for kind, transformer in (("encoder", BertForMaskedLM(config)), ("headless", BertModel(config))):
+        for parameter in transformer.parameters():
+            torch.nn.init.normal_(parameter, std=0.2)
+        transformer.save_pretrained(root / kind)
+        of_family("encoder").save_pretrained(root / kind)
+    return root

@@ -1,0 +1,42 @@
+"""What a page shows, as a test reads it: its words, the numbers of its pictures, what its components are sent."""
+
+import base64
+import json
+
+import numpy as np
+from streamlit.testing.v1 import AppTest
+
+
+def said(app: AppTest) -> str:
+    """All words of a page, or of its sidebar."""
+    kinds = ("title", "header", "subheader", "markdown", "caption", "info", "warning")
+    return "\n".join(element.value for kind in kinds for element in app.get(kind))
+
+
+def charts(app: AppTest) -> list[dict]:
+    """What plotly is sent for each picture, in the order of the page."""
+    return [json.loads(chart.proto.spec) for chart in app.get("plotly_chart")]
+
+
+def traces(app: AppTest) -> list[list[dict]]:
+    """Of each picture what it draws."""
+    return [chart["data"] for chart in charts(app)]
+
+
+def numbers(sent: list | dict) -> np.ndarray:
+    """An array as plotly is sent it: a list, or a typed array of any shape."""
+    if isinstance(sent, list):
+        return np.array(sent)
+    shape = [int(n) for n in sent.get("shape", "-1").split(",")]
+    return np.frombuffer(base64.b64decode(sent["bdata"]), sent["dtype"]).reshape(shape)
+
+
+def heatmap(app: AppTest) -> np.ndarray:
+    """The numbers of the first picture, a heatmap."""
+    return numbers(charts(app)[0]["data"][0]["z"])
+
+
+def component(app: AppTest, name: str) -> dict:
+    """What a component is sent, without its tables."""
+    proto = next(each.proto for each in app.get("bidi_component") if each.proto.component_name.endswith(name))
+    return json.loads(proto.mixed.json or proto.json)

@@ -1,0 +1,186 @@
+"""The Generation page as a visitor reads it, by what transformers' and our own arithmetic say."""
+
+import re
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from model.analysis.attention import attention_weights
+from model.analysis.generation import Sampling, read_on
+from model.analysis.logits import entropy
+from tests.pages.reading import numbers, said, traces
+from viz.figures.numbers import percent
+
+
+@pytest.fixture
+def write(open_page):
+    """`write(text="…")`: the generation page, opened without an error."""
+
+    def open(**link: object) -> AppTest:
+        at = open_page("generation", **link)
+        assert not at.exception
+        return at
+
+    return open
+
+
+def click(at: AppTest, key: str) -> AppTest:
+    at.button(key=key).click().run()
+    assert not at.exception
+    return at
+
+
+def finish(at: AppTest) -> AppTest:
+    """What the browser's clock does: run again until nothing is left to write."""
+    while at.session_state.to_go:
+        at.run()
+        assert not at.exception
+    return at.run()
+
+
+def generate_many(at: AppTest, n: int) -> AppTest:
+    at.number_input(key="n_generate").set_value(n)
+    return finish(click(at, "next_many"))
+
+
+def ids_of(at: AppTest) -> list[int]:
+    return [step.token.id for step in at.session_state.generated]
+
+
+def bars(at: AppTest, i: int) -> dict:
+    return traces(at)[i]
+
+
+def test_the_page_shows_what_may_come_next(write, story):
+    at = write()
+    _, choice = read_on(story, story.encode("The cat sat on the mat"), Sampling())
+    probability, chance = bars(at, 0)
+    np.testing.assert_allclose(numbers(probability["x"]), choice.probability[choice.best(10)], rtol=1e-5)
+    np.testing.assert_allclose(numbers(chance["x"]), numbers(probability["x"]), rtol=1e-5)
+    shown = {metric.label: metric.value for metric in at.metric}
+    assert shown["Tokens kept"] == f"{story.info.n_vocab:,} of {story.info.n_vocab:,}"
+    assert shown["Entropy, model"] == shown["Entropy, drawn"] == f"{entropy(choice.probability):.2f} nats"
+    assert "exactly the probability the model gave it" in said(at)
+
+
+def test_sliders_change_chances_and_numbers(write, story):
+    at = write()
+    at.slider(key="temperature").set_value(0.5)
+    at.slider(key="top_k").set_value(4)
+    at.slider(key="n_shown").set_value(6).run()
+    _, choice = read_on(story, story.encode("The cat sat on the mat"), Sampling(0.5, top_k=4))
+    np.testing.assert_allclose(numbers(bars(at, 0)[1]["x"]), choice.chance[choice.best(6)], rtol=1e-5)
+    shown = {metric.label: metric.value for metric in at.metric}
+    assert shown["Tokens kept"].startswith(f"{choice.kept.sum()} of")
+    assert shown["Mass kept"] == percent(choice.mass_kept)
+    assert shown["Entropy, drawn"] == f"{entropy(choice.chance):.2f} nats"
+    assert "only the 4 most probable" in said(at)
+
+
+def test_greedy_is_explained(write):
+    at = write()
+    at.slider(key="temperature").set_value(0.0).run()
+    assert "Greedy" in said(at)
+    assert at.slider(key="top_k").disabled and at.number_input(key="seed").disabled
+
+
+def test_a_seed_gives_the_same_text_in_one_go_or_one_by_one(write):
+    at = write()
+    in_one_go = ids_of(generate_many(at, 4))
+    assert len(in_one_go) == 4
+    click(at, "clear")
+    assert ids_of(at) == []
+    for _ in range(4):
+        click(at, "next_one")
+    assert ids_of(at) == in_one_go
+    click(at, "clear")
+    at.number_input(key="seed").set_value(1)
+    assert ids_of(generate_many(at, 4)) != in_one_go
+
+
+def test_writing_can_be_stopped(write):
+    at = write()
+    click(at, "next_many")
+    assert "Stop" in at.button(key="stop").label and at.button(key="next_one").disabled
+    at.run()
+    click(at, "stop")
+    n = len(ids_of(at))
+    assert 0 < n < 20
+    assert len(ids_of(at.run())) == n
+
+
+def test_an_opened_token_shows_its_choice_and_where_it_looked(write, story):
+    at = write(layer=2, head=3)
+    generate_many(at, 3)
+    at.session_state.opened = 1  # what a click on its chip does
+    at.run()
+    assert not at.exception
+    step = at.session_state.generated[1]
+    tokens = [*story.encode("The cat sat on the mat"), at.session_state.generated[0].token]
+    run, choice = read_on(story, tokens, step.sampling)
+    assert f"Behind the choice of token {len(tokens)}" in said(at)
+    assert f"**{step.number:.6f}**" in said(at)
+    drawn = numbers(bars(at, 1)[0]["x"])
+    assert drawn.max() == pytest.approx(choice.probability.max(), rel=1e-5)
+    assert np.isclose(drawn, step.probability, rtol=1e-5).any()
+    row = attention_weights(run.attention[2], 3, slice(len(tokens) - 1, len(tokens)))[0]
+    np.testing.assert_allclose(numbers(bars(at, 2)[0]["y"]), row, atol=1e-6)
+    at.toggle(key="mean_of_heads").set_value(True).run()
+    mean = np.mean(
+        [attention_weights(run.attention[2], head)[len(tokens) - 1] for head in range(run.info.n_head)], axis=0
+    )
+    np.testing.assert_allclose(numbers(bars(at, 2)[0]["y"]), mean, atol=1e-6)
+
+
+def test_a_continuation_is_dropped_with_a_word_when_the_text_changes(write):
+    at = write()
+    click(at, "next_one")
+    at.text_area(key="text").set_value("Once upon a time").run()
+    assert ids_of(at) == []
+    assert "its continuation was dropped" in said(at)
+    assert "its continuation was dropped" not in said(at.run())
+
+
+def test_what_was_written_can_be_added_to_the_text(write):
+    at = write()
+    generate_many(at, 3)
+    new = b"".join(step.token.piece for step in at.session_state.generated).decode(errors="ignore")
+    click(at, "add")
+    assert at.text_area(key="text").value == "The cat sat on the mat" + new
+    assert ids_of(at) == []
+    assert "dropped" not in said(at)
+
+
+def test_a_full_context_gets_a_sentence(write, story):
+    full = "the" + " the" * (story.info.n_context - 2)
+    at = write(text=full)
+    assert len(story.encode(full)) == story.info.n_context - 1
+    assert not at.button(key="next_one").disabled
+    generate_many(at, 5)
+    assert len(ids_of(at)) == 1
+    assert "The context is full: Story reads at most 512 tokens, and the text now has 512." in said(at)
+    assert at.button(key="next_one").disabled and at.button(key="next_many").disabled
+
+
+@pytest.mark.parametrize(
+    "text", ["a", "🙂", "今天", "مرحبا", "<script>alert(1)</script> **b** $x$", "a\x07\u200b", "\n"]
+)
+def test_unusual_texts_are_continued(write, text):
+    at = write()
+    at.text_area(key="text").set_value(text).run()
+    generate_many(at, 2)
+    at.session_state.opened = 0
+    at.run()
+    assert not at.exception
+    html = " ".join(element.proto.body for element in at.get("html"))
+    assert "<script>" not in html
+    assert "\ufffd" not in html + said(at)
+
+
+def test_an_empty_text_gets_a_sentence(write):
+    at = write()
+    at.text_area(key="text").set_value("").run()
+    assert not at.exception
+    assert re.search("There is no text to read", " ".join(warning.value for warning in at.warning))
+    assert not at.get("plotly_chart")
