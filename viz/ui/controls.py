@@ -2,6 +2,8 @@
 
 import streamlit as st
 
+from viz.ui import own_choices
+
 
 def position(label: str, name: str, n: int, **options) -> int:
     """Choose one of `n` things, counted from 0 and kept in the URL under `name`.
@@ -12,12 +14,14 @@ def position(label: str, name: str, n: int, **options) -> int:
     if isinstance(current, int) and current >= n:
         st.session_state[name] = default
         st.toast(f"There is no {name} {current} any more: showing {name} {default}.")
-    elif current is not None:
+    elif name in st.session_state:
         # said again: after a callback that ends in st.rerun, Streamlit would take the value of the first link instead
-        st.session_state[name] = current
-    if n == 1:  # a slider needs two ends
-        return st.number_input(label, 0, 0, key=name, bind="query-params", **options)
-    return st.slider(label, 0, n - 1, default, key=name, bind="query-params", **options)
+        st.session_state[name] = default if current is None else current
+    standard = {"key": name, "bind": "query-params"} | options
+    # a slider needs two ends
+    value = st.slider(label, 0, n - 1, default, **standard) if n > 1 else st.number_input(label, 0, 0, **standard)
+    own_choices.put_in_address(name, value, default)
+    return value
 
 
 def start(name: str, n: int) -> int:

@@ -126,7 +126,8 @@ def _one_weight(cell: Cell, run: ModelRun) -> None:
     change = cell.run_key.intervention if cell.rule.of == "self" else UNCHANGED
     changes = Changes((layer, head, query, key) in change.edges_off, (layer, head) in change.heads_uniform)
     st.html(weight_card(arithmetic, check, *labels, place, mask_said(attention), changes))
-    if cell.run_key == session.current_key() and cell.rule.of == "self":
+    there = cell.run_key == session.current_key() and cell.run_key.model == st.session_state.model
+    if there and cell.rule.of == "self":
         # a link, not st.switch_page, which would empty the address; what it opens was chosen with the card
         st.page_link("viz/pages/head.py", label="How this head works, step by step", icon=":material/zoom_in:")
 

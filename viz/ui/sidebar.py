@@ -11,7 +11,7 @@ from model.sources.cost import size
 from model.sources.places import Entry, HuggingFaceHub
 from viz.guard import handler, section
 from viz.plain import plain
-from viz.ui import session
+from viz.ui import own_choices, session
 
 
 def choose() -> None:
@@ -38,7 +38,9 @@ def choose() -> None:
         if entry := models.get(st.session_state.model):  # else it was uninstalled a moment ago
             _describe(entry)
         with contextlib.suppress(VisitorError):  # the page says what is wrong
-            if (reader := session.model_name()) != st.session_state.model:
+            reader = session.model_name()
+            own_choices.belong_to(reader, own_choices.READER)
+            if reader != st.session_state.model:
                 _other_reader(models.get(reader))
         with st.expander("Use a model of your own", icon=":material/folder_open:"):
             _own_model()

@@ -18,7 +18,7 @@ from viz.figures.scale import ColourScale, colour_scale
 from viz.figures.understanding import seen_heatmap
 from viz.guard import handler, section
 from viz.plain import plain
-from viz.ui import controls, provenance, reading, session
+from viz.ui import controls, own_choices, provenance, reading, session
 from viz.ui.pictures import clicked, picture, square_table
 from viz.ui.prose import check, quoted
 from viz.ui.session import RunKey
@@ -56,6 +56,7 @@ class Side:
 def show() -> None:
     square_key = session.current_key()
     triangle_key = RunKey(decoder(), session.current_text())
+    own_choices.belong_to(triangle_key.model, own_choices.DECODER)
     square_run, triangle_run = session.run_of(square_key), session.run_of(triangle_key)
     left, middle, right = st.columns([1, 1, 3], gap="medium")
     with left:

@@ -1,0 +1,93 @@
+"""Choices that belong to a model, in the widgets and in the address of a browser."""
+
+import re
+import shutil
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import serve, settle
+from tests.sources.test_places import tiny_gpt2  # noqa: F401 (a fixture)
+
+pytestmark = pytest.mark.browser
+TEXT = "the+cat+saw+the+dog"
+
+
+@pytest.fixture(scope="module")
+def app_url(tmp_path_factory, tiny_gpt2):  # noqa: F811
+    """A server that offers a model of 2 layers in a folder."""
+    roots = tmp_path_factory.mktemp("models")
+    shutil.copytree(tiny_gpt2, roots / "mine")
+    yield from serve("app.py", REGARD_MODEL_ROOTS=str(roots))
+
+
+def follow(page: Page, name: str, menu: str = "") -> None:
+    if menu:
+        page.get_by_text(menu, exact=True).first.click()
+    page.locator(f"a[href*='/{name}']:visible").first.click()
+    expect(page).to_have_url(re.compile(rf"/{name}(\?|$)"))
+    settle(page)
+
+
+def check(page: Page, **choices: int) -> None:
+    """Sliders and address say the same; the address leaves out what is a default."""
+    for name, value in choices.items():
+        expect(page.locator(f".st-key-{name} input[type=range]")).to_have_value(str(value))
+        if value:
+            expect(page).to_have_url(re.compile(rf"[?&]{name}={value}(&|$)"))
+        else:
+            expect(page).not_to_have_url(re.compile(rf"[?&]{name}="))
+
+
+def choose(page: Page, name: str, n_layer: int) -> None:
+    page.locator(".st-key-model input").click()
+    page.get_by_role("option", name=re.compile(f"{name}$")).click()
+    expect(page.get_by_test_id("stSidebar")).to_contain_text(f"× {n_layer} layers")
+    settle(page)
+
+
+def test_a_visit_to_pages_of_other_models(visit, page):
+    visit(f"attention?text={TEXT}&layer=5&head=4&key=2&heads=5.4")
+    for name in ("translation", "understanding"):
+        follow(page, name, "More families")
+        expect(page).not_to_have_url(re.compile("[?&](layer|head|heads|key)="))
+        follow(page, "tokenization")  # shows none of them but the token
+        follow(page, "attention")
+        check(page, layer=5, head=4, key=2)
+        expect(page.locator(".st-key-heads input")).to_have_value("5.4")
+        expect(page).to_have_url(re.compile(r"heads=5\.4"))
+    page.reload()
+    settle(page)
+    check(page, layer=5, head=4, key=2)
+
+
+def test_a_link_to_a_page_of_another_model_is_about_that_model(visit, page):
+    visit(f"translation?text={TEXT}&across=head&layer=2&head=3")
+    check(page, layer=2, head=3)
+    follow(page, "tokenization")  # shows none of them but the token
+    follow(page, "attention")
+    check(page, layer=0, head=0)
+    follow(page, "translation", "More families")
+    check(page, layer=2, head=3)
+    page.go_back()
+    expect(page.get_by_role("heading", name="Layer 0, head 0", exact=True)).to_be_visible()
+    settle(page)
+    check(page, layer=0, head=0)
+
+
+def test_a_model_of_fewer_layers_takes_nothing_from_the_larger(visit, page):
+    visit(f"attention?text={TEXT}&layer=1&head=1")
+    page.locator(".st-key-layer input[type=range]").press("End")  # layer 5
+    check(page, layer=5, head=1)
+    page.get_by_text("Use a model of your own").click()
+    box = page.locator(".st-key-own_model input")
+    box.fill("mine")
+    box.press("Enter")
+    page.locator(".st-key-load_own_model button").click()
+    expect(page.get_by_test_id("stSidebar")).to_contain_text("× 2 layers × 2 heads")
+    settle(page)
+    check(page, layer=0, head=1)  # not 1, which the link said to another model
+    choose(page, "story", 6)
+    check(page, layer=5, head=1)
+    choose(page, "mine", 2)
+    check(page, layer=0, head=1)
