@@ -7,14 +7,13 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import serve, settle
-from tests.sources.test_places import tiny_gpt2  # noqa: F401 (a fixture)
 
 pytestmark = pytest.mark.browser
 TEXT = "the+cat+saw+the+dog"
 
 
 @pytest.fixture(scope="module")
-def app_url(tmp_path_factory, tiny_gpt2):  # noqa: F811
+def app_url(tmp_path_factory, tiny_gpt2):
     """A server that offers a model of 2 layers in a folder."""
     roots = tmp_path_factory.mktemp("models")
     shutil.copytree(tiny_gpt2, roots / "mine")

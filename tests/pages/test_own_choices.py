@@ -5,13 +5,11 @@ import shutil
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from tests.sources.test_places import tiny_gpt2  # noqa: F401 (a fixture)
-
 OWN = {"layer": 5, "head": 4, "token": 3, "key": 2}
 
 
 @pytest.fixture
-def two_layers(tmp_path, tiny_gpt2, monkeypatch) -> str:  # noqa: F811
+def two_layers(tmp_path, tiny_gpt2, monkeypatch) -> str:
     """The name of a model of 2 layers and 2 heads, in a folder that the operator allows."""
     shutil.copytree(tiny_gpt2, tmp_path / "models" / "mine")
     monkeypatch.setenv("REGARD_MODEL_ROOTS", str(tmp_path / "models"))
