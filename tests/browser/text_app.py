@@ -4,6 +4,7 @@ Markdown is read, as it is where text is shown. Run by test_text_from_outside.py
 import pandas as pd
 import streamlit as st
 
+from model.analysis.checks import same
 from tests.hostile.strings import ATOMS
 from viz.plain import plain
 from viz.ui.prose import check, quoted
@@ -16,7 +17,7 @@ with st.container(key="read_as_markdown"):
     for draw in (st.title, st.header, st.subheader, st.markdown, st.caption, st.info, st.warning, st.error):
         draw(SAFE)
     st.markdown(f"**{SAFE}** :small[{SAFE}] {quoted(HOSTILE)}", help=SAFE)
-    check(True, SAFE)
+    check(same(SAFE, True), SAFE)
     st.metric(SAFE, SAFE, help=SAFE)
     st.button(SAFE, help=SAFE)
     st.download_button(SAFE, "x")

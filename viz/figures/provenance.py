@@ -7,11 +7,10 @@ import numpy as np
 
 from model.analysis.attention import CellArithmetic
 from model.analysis.attention_map import Rule
+from model.analysis.checks import value_again
 from model.analysis.explanation import Explained
 from viz.figures import theme
 from viz.figures.numbers import how_far
-
-TOLERANCE = 1e-6  # what the check allows between single and double precision, for a weight up to 1
 
 
 @dataclass(frozen=True)
@@ -24,11 +23,11 @@ class Check:
 
     @property
     def difference(self) -> float:
-        return 0.0 if np.isnan(self.shown) and np.isnan(self.again) else abs(self.shown - self.again)
+        return value_again(self.shown, self.again).difference
 
     @property
     def passed(self) -> bool:
-        return self.difference <= TOLERANCE * max(1.0, abs(self.again))
+        return value_again(self.shown, self.again).passed
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from model.analysis import checks
 from model.analysis.attention import attention_weights, strongest_in_cell
 from model.analysis.attention_map import Reading, Rule
 from model.run import ModelRun, VisitorError
@@ -205,10 +206,11 @@ def show_graph(run: ModelRun, read_now: Reading, rule: Rule, token: int) -> None
 
 def show_checks(run: ModelRun, read_now: Reading, rule: Rule) -> None:
     layer, head = rule.heads[0]
-    error = float(np.abs(attention_weights(run.layers(rule.of)[layer], head).sum(axis=1) - 1).max())
+    rows = checks.rows_sum_to_one(attention_weights(run.layers(rule.of)[layer], head))
     check(
-        error < 1e-5,
-        f"every row of layer {layer}, head {head} adds up to 1; the largest difference is **{how_far(error)}**.",
+        rows,
+        f"every row of layer {layer}, head {head} adds up to 1; the largest difference is "
+        f"**{how_far(rows.difference)}**.",
     )
     if not (exact := run.layers(rule.of)[layer].exact):
         caption(
@@ -223,7 +225,7 @@ def show_checks(run: ModelRun, read_now: Reading, rule: Rule) -> None:
         caption(plain(error))
         return
     check(
-        difference < (1e-3 if exact else 0.03),
+        checks.layer_again(difference, exact=exact),
         f"layer {layer} done again by hand from these weights, {weights_formula(run.attention[layer])}, gives what the "
         f"model itself computed on its fast path; the largest difference is **{how_far(difference)}**.",
     )

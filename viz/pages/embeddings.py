@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from model.analysis import measures
+from model.analysis import checks, measures
 from viz.components.token_chips import token_chips
 from viz.figures import embeddings as figures
 from viz.figures.numbers import how_far
@@ -106,7 +106,7 @@ def entering_as_a_sum(difference: float) -> None:
     second = f"({second})" if parts[1][widest] < 0 else second
     st.markdown(f"For example, dimension {widest}: {first} + {second} = **{third}**.")
     check(
-        difference < 1e-5,
+        checks.embeddings_summed(difference),
         f"for each of the {len(labels)} tokens of this run, the sum was made again and compared with what the model "
         f"put into block 0. The largest difference is **{how_far(difference)}**.",
     )

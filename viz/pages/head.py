@@ -3,6 +3,7 @@
 import pandas as pd
 import streamlit as st
 
+from model.analysis import checks
 from model.analysis.head import HeadSteps, head_steps
 from model.run import ModelRun
 from viz.components.head_steps import head_pictures
@@ -136,12 +137,12 @@ def show_numbers(steps: HeadSteps, labels: list[str]) -> None:
 
 def show_checks(steps: HeadSteps, layer: int) -> None:
     check(
-        steps.vector_difference < 1e-4,
+        checks.head_vectors_again(steps),
         "q and all k and v, made here from the hidden vectors and the layer's parameters, equal what the model itself "
         f"used; the largest difference is **{how_far(steps.vector_difference)}**.",
     )
     check(
-        steps.weight_difference < 1e-4,
+        checks.head_weights_again(steps),
         "the weights of this path equal those that the attention page shows; the largest difference is "
         f"**{how_far(steps.weight_difference)}**.",
     )

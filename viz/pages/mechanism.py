@@ -6,6 +6,7 @@ from functools import partial
 import numpy as np
 import streamlit as st
 
+from model.analysis import checks
 from model.analysis.attention import attention_weights, visible
 from model.intervention import UNCHANGED, Intervention
 from model.run import ModelRun, VisitorError
@@ -258,7 +259,7 @@ def show_maps(trained: ModelRun, changed: ModelRun) -> None:
         caption(plain(unknown))
         return
     check(
-        error < (1e-3 if changed.attention[layer].exact else 0.03),
+        checks.layer_again(error, exact=changed.attention[layer].exact),
         f"layer {layer} of the changed model done again by hand from these weights gives what the model itself "
         f"computed; the largest difference is **{how_far(error)}**.",
     )

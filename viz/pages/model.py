@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from model import catalog
+from model.analysis import checks
 from model.analysis.parameters import parameters_by_part
 from model.architecture import Architecture, record_bytes, weights_bytes
 from model.language_model import LanguageModel
@@ -121,7 +122,7 @@ def show_parameters(lm: LanguageModel) -> None:
         ),
     )
     check(
-        total == lm.info.n_parameter,
+        checks.same("parameters by part, and in all", total == lm.info.n_parameter),
         f"the parts add up to {total:,} parameters; counted on the loaded model, it has **{lm.info.n_parameter:,}**.",
     )
 

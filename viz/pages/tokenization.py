@@ -3,6 +3,7 @@ from collections import Counter
 import pandas as pd
 import streamlit as st
 
+from model.analysis import checks
 from model.run import Token
 from viz.components.token_chips import token_chips
 from viz.figures import tokenization as figures
@@ -162,7 +163,10 @@ def merges(token: int, word: str, word_of: list[int | None]) -> None:
     )
     n_merge, n_piece = len(ladder) - 1, last - first + 1
     check(
-        ladder[-1].pieces == tuple(token.piece for token in tokens[first : last + 1]),
+        checks.same(
+            "pieces after the last merge, and the tokens",
+            ladder[-1].pieces == tuple(token.piece for token in tokens[first : last + 1]),
+        ),
         f"after {n_merge} merge{'s' * (n_merge != 1)}, the last row must equal what the tokenizer gave for this "
         f"part of your text: {n_piece} token{'s' * (n_piece != 1)}, "
         f"{f'{first} to {last}' if n_piece > 1 else f'number {first}'}.",

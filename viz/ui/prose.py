@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from model.analysis.checks import Check
 from viz.plain import plain
 
 
@@ -10,9 +11,9 @@ def quoted(label: str) -> str:
     return f"“{plain(label)}”"
 
 
-def check(passed: bool, sentence: str) -> None:
+def check(made: Check, sentence: str) -> None:
     """A number made again in another way, and whether it came out the same."""
-    if passed:
+    if made.passed:
         st.markdown(f":green[:material/check_circle:] **Check:** {sentence}")
     else:
         st.markdown(f":red[:material/error:] **Check failed, please report it:** {sentence}")

@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pandas as pd
 import streamlit as st
 
+from model.analysis import checks
 from model.builtin.beam import PENALTY, WIDTH, Beam, Candidate
 from model.run import ModelRun
 from viz.components.beam_tree import beam_tree as draw_tree
@@ -49,7 +49,7 @@ def show(run: ModelRun) -> None:
     if not any(each.finished for each in beam.finished):
         st.warning("No candidate came to an end within the model's context: these are what was being written.")
     twin(lambda: pd.DataFrame(candidates), key="beam")
-    checks(run, beam, chosen)
+    show_check(run, beam, chosen)
 
 
 def choose() -> tuple[int, float]:
@@ -73,7 +73,7 @@ def choose() -> tuple[int, float]:
     return width, penalty
 
 
-def checks(run: ModelRun, beam: Beam, chosen: int | None) -> None:
+def show_check(run: ModelRun, beam: Beam, chosen: int | None) -> None:
     best = beam.finished[0]
     if chosen is None:
         by = (
@@ -87,11 +87,12 @@ def checks(run: ModelRun, beam: Beam, chosen: int | None) -> None:
     if not candidate.finished:
         return
     _, log_prob, _ = decoding.chosen_tokens(run)
-    difference = abs(float(np.sum(log_prob)) - candidate.log_prob)
+    again = checks.search_again(log_prob, candidate.log_prob)
     check(
-        difference < 1e-3,
+        again,
         f"candidate {chosen} is what is read above. The search found its log-probability token by token, with a cache "
-        f"of keys and values; read in one go, without it, it is the same; the difference is **{how_far(difference)}**.",
+        f"of keys and values; read in one go, without it, it is the same; the difference is "
+        f"**{how_far(again.difference)}**.",
     )
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import streamlit as st
 
 from model import catalog
+from model.analysis import checks
 from model.analysis.attention import visible
 from model.analysis.attention_map import Rule
 from model.run import ModelRun, Token
@@ -205,7 +206,7 @@ def say_difference(square: Side, triangle: Side) -> None:
     possible = m * (m + 1) // 2
     seen = int((triangle.weights > 0).sum())
     check(
-        ahead[1] == 0 and seen <= possible,
+        checks.same("weight above the diagonal, and none", ahead[1] == 0 and seen <= possible),
         f"a triangle of {m} rows has {m} · {m + 1} / 2 = {possible:,} cells; **{seen:,}** of them have weight, and no "
         "cell outside of it has.",
     )

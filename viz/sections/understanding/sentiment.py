@@ -12,6 +12,7 @@ import pandas as pd
 import streamlit as st
 
 from model import catalog
+from model.analysis import checks
 from model.analysis.attention_map import Rule
 from model.analysis.measures import attention_received
 from model.run import Token, VisitorError
@@ -251,7 +252,7 @@ def show_arithmetic(found: Judgement, i: int) -> None:
     without = margin(lm.classify(masked(found.tokens, i, lm.mask_token())).log_prob, found.label)
     difference = abs(found.margin - without - float(found.carried[OCCLUSION][i]))
     check(
-        difference < 1e-4,
+        checks.occlusion_again(difference),
         f"with {quoted(token.label)} (token {i}) hidden and the text read once more, it is {signed(without, 4)} "
         f"instead of {signed(found.margin, 4)}: a difference of **{signed(found.margin - without, 4)}**, and the "
         f"occlusion of this token above is {signed(float(found.carried[OCCLUSION][i]), 4)}.",

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from model.analysis import checks
 from model.analysis.measures import cosine_similarity
 from model.analysis.similarity import Comparison, compare, share_above
 from model.run import ModelRun, PromptError
@@ -84,11 +85,11 @@ def show_number(run: ModelRun, other: ModelRun, found: Comparison, layer: int) -
             f"a·b / (|a| · |b|) = {found.dot:.4f} / ({one:.4f} · {two:.4f}) = **{found.cosine:.4f}**."
         )
         mean = float(found.token_dots.mean())
-        difference = abs(mean - found.dot)
+        again = checks.mean_of_products(mean, found.dot)
         check(
-            difference <= 1e-9 * max(1.0, abs(found.dot)),
+            again,
             f"the mean of all {found.token_dots.size:,} products of a token here and a token there is "
-            f"{mean:.4f}, which is a·b; the difference is **{how_far(difference)}**.",
+            f"{mean:.4f}, which is a·b; the difference is **{how_far(again.difference)}**.",
         )
 
 

@@ -1,0 +1,100 @@
+"""Checks as values: the same numbers made in two ways, how far apart they came out, how far they may be, and why.
+
+A page shows each with a sentence of its own (`viz.ui.prose.check`); the arithmetic and the tolerances are here.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from model.analysis.comparison import Comparison
+from model.analysis.head import HeadSteps
+from model.run import Predictions
+
+SINGLE = "sums of single precision, in another order"
+DOUBLE = "sums of double precision, in another order"
+
+
+@dataclass(frozen=True)
+class Check:
+    """What is compared, and the largest difference, in its own unit; NaN never passes."""
+
+    compared: str
+    difference: float
+    tolerance: float  # in the same unit
+    why: str  # the tolerance is what it is
+
+    @property
+    def passed(self) -> bool:
+        return self.difference <= self.tolerance
+
+
+def value_again(shown: float, again: float) -> Check:
+    """A value on screen, and the same made again in double precision; NaN, nothing, is the same as NaN."""
+    difference = 0.0 if np.isnan(shown) and np.isnan(again) else abs(shown - again)
+    why = "a weight up to 1 in single precision; of a sum, relative to it"
+    return Check("a value and the same in double precision", difference, 1e-6 * max(1.0, abs(again)), why)
+
+
+def rows_sum_to_one(weights: np.ndarray) -> Check:
+    """Rows of weights (T, S), each a distribution over the keys."""
+    return Check("sums of rows, and 1", float(np.abs(weights.sum(axis=1) - 1).max()), 1e-5, SINGLE)
+
+
+def layer_again(difference: float, *, exact: bool) -> Check:
+    """A layer done again from its weights, as `recomputed` measures it; `exact`: its record is in single precision."""
+    why = f"{SINGLE}, through the output projection and the MLP" if exact else "queries and keys kept in 16 bits"
+    return Check("a layer's output, and the model's own", difference, 1e-3 if exact else 0.03, why)
+
+
+def head_vectors_again(steps: HeadSteps) -> Check:
+    return Check("query, keys and values, and those the model used", steps.vector_difference, 1e-4, SINGLE)
+
+
+def head_weights_again(steps: HeadSteps) -> Check:
+    return Check("a head's weights, and those of the attention page", steps.weight_difference, 1e-4, SINGLE)
+
+
+def embeddings_summed(difference: float) -> Check:
+    """Token vector + position vector, against what entered block 0: one addition a number."""
+    return Check("token + position, and what enters block 0", difference, 1e-5, "one addition in single precision")
+
+
+def blanks_again(made: Mapping[int, np.ndarray], predictions: Predictions) -> tuple[Check, Check]:
+    """Log-probabilities (V,) of each blank's position, made from its vector: that they add up, and are the run's."""
+    total = max(abs(float(np.exp(log_prob).sum()) - 1) for log_prob in made.values())
+    largest = max(
+        float(np.abs(np.exp(log_prob[predictions.top_id[i]]) - np.exp(predictions.top_log_prob[i])).max())
+        for i, log_prob in made.items()
+    )
+    return (
+        Check("the sum of all probabilities of a blank, and 1", total, 1e-6, DOUBLE),
+        Check("probabilities of a blank, and the run's", largest, 1e-4, SINGLE),
+    )
+
+
+def search_again(log_prob: Sequence[float], found: float) -> Check:
+    """The log-probabilities of a target read in one go, against what a search with a cache summed up on its way."""
+    difference = abs(float(np.sum(log_prob)) - found)
+    return Check("a target's log-probability, and the search's", difference, 1e-3, f"{SINGLE}, over all its steps")
+
+
+def scores_by_hand(found: Comparison) -> Check:
+    """BLEU and chrF, made again from their counts."""
+    difference = max(abs(found.bleu - found.bleu_by_hand), abs(found.chrf - found.chrf_by_hand))
+    return Check("BLEU and chrF by hand, and sacrebleu's", difference, 1e-6, "scores up to 100 in double precision")
+
+
+def occlusion_again(difference: float) -> Check:
+    return Check("a token's occlusion, and one more run", difference, 1e-4, f"{SINGLE}: one text at a time, or many")
+
+
+def mean_of_products(mean: float, dot: float) -> Check:
+    """The mean of the products of all pairs of vectors, against the product of their means."""
+    return Check("the mean of all products, and a·b", abs(mean - dot), 1e-9 * max(1.0, abs(dot)), DOUBLE)
+
+
+def same(compared: str, passed: bool) -> Check:
+    """What must be equal, for it is counted or is text: then the difference is 0, else 1."""
+    return Check(compared, float(not passed), 0, "counts and pieces of text are equal, or they are not")
