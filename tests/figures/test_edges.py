@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from viz.figures.edges import choose_edges, count_each, count_sentence, percent, strongest
+from viz.figures.edges import choose_edges, count_each, count_sentence, strongest
+from viz.figures.numbers import whole_percent
 
 NAN = np.nan
 WEIGHTS = np.array([[1.0, 0.0, 0.0], [0.75, 0.25, 0.0], [0.5, 0.125, 0.375]], np.float32)
@@ -116,7 +117,7 @@ def test_percent_never_says_all_or_nothing_where_it_is_not():
     said = {0: "0 %", 1e-30: "less than 0.1 %", 0.002: "0.2 %", 0.006: "1 %", 0.125: "13 %", 0.71: "71 %"}
     said |= {0.994: "99 %", 0.997: "99.7 %", 0.9995: "more than 99.9 %", np.nextafter(1, 0): "more than 99.9 %"}
     said |= {1: "100 %"}
-    assert {share: percent(share) for share in said} == said
+    assert {share: whole_percent(share) for share in said} == said
 
 
 def test_a_left_out_weight_too_small_to_add_up_still_shows():
@@ -139,7 +140,7 @@ def test_each_row_and_column_is_counted_as_if_it_stood_alone(top):
                 drawn = [cell for cell in mine if cell in kept]
                 whole, part = (sum(float(weights[cell]) for cell in cells) for cells in (mine, drawn))
                 sentence = f"showing {len(drawn)} of {len(mine)} line{'s' if len(mine) != 1 else ''}"
-                expected.append(f"{sentence}, {percent(part / whole)} of the weight" if whole else sentence)
+                expected.append(f"{sentence}, {whole_percent(part / whole)} of the weight" if whole else sentence)
             assert count_each(weights, edges, side) == expected
 
 

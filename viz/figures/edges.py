@@ -6,6 +6,8 @@ from typing import Literal
 
 import numpy as np
 
+from viz.figures.numbers import whole_percent
+
 
 @dataclass(frozen=True)
 class Edges:
@@ -81,20 +83,9 @@ def count_each(weights: np.ndarray, edges: Edges, side: Literal["query", "key"])
     return list(map(_sentence, n_shown.tolist(), n_possible.tolist(), kept.tolist(), left_out.tolist()))
 
 
-def percent(share: float) -> str:
-    """A share as percent, rounded so that only 0 is called 0 % and only 1 is called 100 %."""
-    value = 100 * share
-    whole = math.floor(value + 0.5)
-    if value in (0, 100) or 0 < whole < 100:
-        return f"{whole} %"
-    if value < 0.1:
-        return "less than 0.1 %"
-    return "more than 99.9 %" if value > 99.9 else f"{value:.1f} %"
-
-
 def _sentence(n_shown: int, n_possible: int, kept: float, left_out: float) -> str:
     sentence = f"showing {n_shown:,} of {n_possible:,} line{'s' if n_possible != 1 else ''}"
-    return f"{sentence}, {percent(_share(kept, left_out))} of the weight" if kept + left_out else sentence
+    return f"{sentence}, {whole_percent(_share(kept, left_out))} of the weight" if kept + left_out else sentence
 
 
 def _share(kept: float, left_out: float) -> float:

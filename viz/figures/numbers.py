@@ -1,4 +1,6 @@
-"""Numbers as people read them; imports nothing, for the pages that draw without plotly."""
+"""Numbers as people read them; imports nothing large, for the pages that draw without plotly."""
+
+import math
 
 
 def percent(p: float) -> str:
@@ -10,6 +12,17 @@ def percent(p: float) -> str:
     if 0.9995 <= p < 1:
         return "> 99.9 %"
     return f"{100 * p:.1f} %" if p >= 0.01 else f"{100 * p:.2f} %"
+
+
+def whole_percent(share: float) -> str:
+    """A share without decimals, 71 %, but where that would call a part all or nothing: 0.2 %, more than 99.9 %."""
+    value = 100 * share
+    whole = math.floor(value + 0.5)
+    if value in (0, 100) or 0 < whole < 100:
+        return f"{whole} %"
+    if value < 0.1:
+        return "less than 0.1 %"
+    return "more than 99.9 %" if value > 99.9 else f"{value:.1f} %"
 
 
 def how_far(difference: float) -> str:
