@@ -135,6 +135,20 @@ def visit(page: Page, app_url: str):
     return go
 
 
+@pytest.fixture
+def look(kept, context, app_url: str):
+    """The same for tests that only point and read: those of a file share one page for each address."""
+
+    def go(path: str) -> Page:
+        if path not in kept:
+            kept[path] = context.new_page()
+            kept[path].goto(f"{app_url}/{path}")
+            settle(kept[path])
+        return at_rest(kept[path])
+
+    return go
+
+
 def settle(page: Page) -> None:
     """Wait until no script is running."""
     expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
@@ -196,8 +210,8 @@ def show(page: Page, graphs_url: str):
 
 
 @pytest.fixture
-def look(kept, context, graphs_url: str):
-    """The same for tests that only point: they share one page for each case."""
+def glance(kept, context, graphs_url: str):
+    """The same for tests that only point and read: those of a file share one page for each case."""
 
     def go(picture: str, case: str = "causal") -> Page:
         address = f"{graphs_url}/?picture={picture}&case={case}"

@@ -55,8 +55,8 @@ def trace(page: Page, name: str, index: int = 0) -> dict:
     )
 
 
-def test_the_heatmap(visit, page, true):
-    visit(f"attention?{LINK}")
+def test_the_heatmap(look, true):
+    page = look(f"attention?{LINK}")
     assert np.array(trace(page, "head_map")["z"]) == pytest.approx(true[LAYER, HEAD], abs=1e-6)
     told = numbers([text.split("weight ")[1] for text in trace(page, "head_map", 1)["text"]])
     assert told == pytest.approx(true[LAYER, HEAD].ravel(), abs=5.1e-5)
@@ -89,8 +89,8 @@ def test_words_without_the_sink(visit, page, true):
 
 
 @pytest.mark.parametrize("query", [2, N - 1])
-def test_the_token_graph(visit, page, true, query):
-    visit(f"attention?{LINK}")
+def test_the_token_graph(look, true, query):
+    page = look(f"attention?{LINK}")
     graph = page.locator(".st-key-token_graph")
     graph.locator(".q button").nth(query).hover()
     expect(graph.locator(".count")).to_contain_text("looks at")

@@ -52,8 +52,8 @@ def middle_of(page: Page, selector: str, nth: int) -> tuple[float, float]:
 
 @pytest.mark.parametrize("picture", BOTH)
 @pytest.mark.parametrize("case", ["causal", "top", "both", "sums", "one", "none", "zero"])
-def test_the_lines_are_those_chosen_and_counted(look, picture, case):
-    page = look(picture, case)
+def test_the_lines_are_those_chosen_and_counted(glance, picture, case):
+    page = glance(picture, case)
     edges = chosen(case)[3]
     expect(page.locator(LINE[picture])).to_have_count(len(edges.weight))
     expect(page.locator(".count")).to_have_text(count_sentence(edges))
@@ -65,8 +65,8 @@ def test_the_lines_are_those_chosen_and_counted(look, picture, case):
 
 
 @pytest.mark.parametrize("case", ["causal", "top", "both"])
-def test_a_hovered_query_shows_its_whole_row_without_the_server(look, case):
-    page = look("token_graph", case)
+def test_a_hovered_query_shows_its_whole_row_without_the_server(glance, case):
+    page = glance("token_graph", case)
     weights, queries, _, edges = chosen(case)
     for row, query in enumerate(queries):
         page.locator(".q button").nth(row).hover()
@@ -78,8 +78,8 @@ def test_a_hovered_query_shows_its_whole_row_without_the_server(look, case):
 
 
 @pytest.mark.parametrize("case", ["top", "both"])
-def test_a_hovered_key_shows_its_whole_column_without_the_server(look, case):
-    page = look("token_graph", case)
+def test_a_hovered_key_shows_its_whole_column_without_the_server(glance, case):
+    page = glance("token_graph", case)
     weights, _, keys, edges = chosen(case)
     for column, key in enumerate(keys):
         page.locator(".k button").nth(column).hover()
@@ -91,8 +91,8 @@ def test_a_hovered_key_shows_its_whole_column_without_the_server(look, case):
 
 
 @pytest.mark.parametrize("case", ["causal", "both"])
-def test_a_token_hovered_among_arcs_shows_both_what_it_looks_at_and_who_looks_at_it(look, case):
-    page = look("token_arcs", case)
+def test_a_token_hovered_among_arcs_shows_both_what_it_looks_at_and_who_looks_at_it(glance, case):
+    page = glance("token_arcs", case)
     weights, queries, keys, edges = chosen(case)
     for position, label in enumerate(LABELS):
         page.locator("li button").nth(position).hover()
@@ -123,8 +123,8 @@ def test_a_token_hovered_among_arcs_shows_both_what_it_looks_at_and_who_looks_at
     assert page.sent == []
 
 
-def test_arcs_go_above_to_what_came_before_and_below_to_what_comes_after(look):
-    page = look("token_arcs", "both")
+def test_arcs_go_above_to_what_came_before_and_below_to_what_comes_after(glance):
+    page = glance("token_arcs", "both")
     tokens = page.locator(".arcs ol").bounding_box()
     _, queries, keys, edges = chosen("both")
     ordered = strongest(edges, 99)  # the strongest is drawn last
@@ -214,9 +214,9 @@ def test_keys_alone_reach_everything(show):
     calls(page, ["pick", 3], ["open", 3, 1])
 
 
-def test_labels_are_text(look):
+def test_labels_are_text(glance):
     for picture in [*BOTH, "layer_graph"]:
-        page = look(picture)
+        page = glance(picture)
         assert page.locator("img[src=x]").count() == 0
         assert LABELS[2] in page.locator("li .text").all_text_contents()
 

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from model.analysis.head import HeadSteps, head_steps
-from tests.browser.conftest import N, at_rest, settle
+from tests.browser.conftest import N, settle
 
 LINK = "head?layer=2&head=1&token=4&key=2"  # of “The cat sat on the mat”: “␣the” looks
 
@@ -27,13 +27,9 @@ def own(visit, page) -> Page:
 
 
 @pytest.fixture
-def path(kept, context, app_url) -> Page:
+def path(look) -> Page:
     """One page for all tests that only point."""
-    if LINK not in kept:
-        kept[LINK] = context.new_page()
-        kept[LINK].goto(f"{app_url}/{LINK}")
-        settle(kept[LINK])
-    page = at_rest(kept[LINK])
+    page = look(LINK)
     expect(page.locator(".step")).to_have_count(9)
     expect(page.locator(".path.pointing")).to_have_count(0)
     return page

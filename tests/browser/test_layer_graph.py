@@ -31,8 +31,8 @@ def layers_of(case: str, top: int = 2) -> list[Edges]:
 
 
 @pytest.mark.parametrize("case", ["causal", "one", "sums", "zero"])
-def test_all_layers_lines_are_counted(look, case):
-    page = look("layer_graph", case)
+def test_all_layers_lines_are_counted(glance, case):
+    page = glance("layer_graph", case)
     layers = layers_of(case)
     expect(page.locator(".count")).to_have_text(count_sentence(*layers))
     expect(page.locator("canvas")).to_have_attribute("data-lines", str(sum(len(each.weight) for each in layers)))
@@ -41,8 +41,8 @@ def test_all_layers_lines_are_counted(look, case):
 
 
 @pytest.mark.parametrize("case", ["causal", "one"])
-def test_a_node_s_paths_are_followed_back_without_the_server(look, case):
-    page = look("layer_graph", case)
+def test_a_node_s_paths_are_followed_back_without_the_server(glance, case):
+    page = glance("layer_graph", case)
     layers = layers_of(case)
     for column in range(len(layers) + 1):
         for token in range(layers[0].shape[0]):
@@ -64,8 +64,8 @@ def test_a_node_s_paths_are_followed_back_without_the_server(look, case):
     assert page.sent == []
 
 
-def test_sums_above_one_are_called_what_they_are(look):
-    page = look("layer_graph", "sums")
+def test_sums_above_one_are_called_what_they_are(glance):
+    page = glance("layer_graph", "sums")
     page.mouse.move(*node(page, 1, 1, "sums"))
     expect(page.locator(".count")).to_contain_text(
         "the numbers add up to 4.000; rows of these maps add up to more than 1"
