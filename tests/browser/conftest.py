@@ -137,7 +137,7 @@ def visit(page: Page, app_url: str):
 
 @pytest.fixture
 def look(kept, context, app_url: str):
-    """The same for tests that only point and read: those of a file share one page for each address."""
+    """The same for tests that only point and read, or type first: those of a file share one page for each address."""
 
     def go(path: str) -> Page:
         if path not in kept:

@@ -136,11 +136,10 @@ def test_the_theme_switch_recolours_everything(visit, page):
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_what_a_visitor_types_is_never_run(visit, page, path):
-    dialogs, asked = [], []
+def test_what_a_visitor_types_is_never_run(look, path):
+    page, dialogs, asked = look(path), [], []
     page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
     page.on("request", lambda request: asked.append(request.url))
-    visit(path)
     type_text(page, '<script>alert(1)</script><img src=x onerror="alert(2)">**b** $x$ &lt;')
     expect(page.get_by_test_id("stException")).to_have_count(0)
     assert page.locator("img[src=x]").count() == 0
@@ -149,8 +148,8 @@ def test_what_a_visitor_types_is_never_run(visit, page, path):
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_unusual_texts_are_read(visit, page, path):
-    visit(path)
+def test_unusual_texts_are_read(look, path):
+    page = look(path)
     for text in ("a", "🙂👩‍👩‍👧", "今天天气很好", "مرحبا بالعالم", "a\u200b\u202eb\x07"):
         type_text(page, text)
         n_token = len(TOKENIZER.encode(text))

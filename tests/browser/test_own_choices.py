@@ -8,7 +8,6 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import serve, settle
 
-pytestmark = pytest.mark.browser
 TEXT = "the+cat+saw+the+dog"
 
 
