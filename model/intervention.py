@@ -27,6 +27,10 @@ class Intervention:
     def __post_init__(self):
         if not (math.isfinite(self.temperature) and self.temperature > 0):
             raise ValueError(f"a softmax temperature must be a positive number, not {self.temperature}")
+        # one form, whatever collection the places came in: equal interventions are equal keys of the same run
+        for name in ("heads_off", "heads_uniform", "rows_off", "edges_off"):
+            places = frozenset(tuple(map(int, place)) for place in getattr(self, name))
+            object.__setattr__(self, name, places)
 
     def check(self, n_layer: int, n_head: int, n_token: int, causal: bool) -> None:
         """ValueError for a head or a token that does not exist, and for a query that would see nothing any more."""

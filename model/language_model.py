@@ -15,8 +15,12 @@ class LanguageModel(Protocol):
 
     info: ModelInfo
 
-    def encode(self, text: str) -> tuple[Token, ...]:
-        """Cut a text into tokens. Raises `PromptError` if it cannot be read, or by its characters alone cannot fit."""
+    def encode(self, text: str, second: str | None = None) -> tuple[Token, ...]:
+        """Cut a text, or two, into tokens; where `info.reads_pairs`, marked as two. Places are those in both texts with
+        a blank line between them. An empty text has no tokens.
+
+        Raises `PromptError` if it cannot be read, or by its characters alone cannot fit.
+        """
 
     def token(self, id: int) -> Token:
         """The vocabulary entry `id`, outside any text."""

@@ -5,6 +5,7 @@ import pytest
 
 from model import memory
 from model.run import ModelNotAvailable
+from model.text.prompt import Prompt, RunKey
 from tests.test_cache import KIB, Counted, store_of
 from viz.ui import cache, session
 from viz.ui.cache import Store
@@ -70,7 +71,7 @@ def test_a_stream_of_texts_stays_within_the_bound(monkeypatch):
     monkeypatch.setattr(store, "bound", lambda: 2_000 * KIB)
     most, rule = 0, session.Rule(((0, 0), (1, 1)))
     for i in range(40):
-        key = session.RunKey("story", f"{i}: the cat sat on the mat and the dog saw it " * (1 + i % 5))
+        key = RunKey("story", Prompt(f"{i}: the cat sat on the mat and the dog saw it " * (1 + i % 5)))
         run = session.run_of(key)
         session.overview_of(key), session.reading_of(key, rule), session.units_in(key, "words")
         most = max(most, store.held)
@@ -82,7 +83,7 @@ def test_a_stream_of_texts_stays_within_the_bound(monkeypatch):
 
 def test_models_go_for_models_and_come_back(monkeypatch):
     monkeypatch.setenv("REGARD_MEMORY", "0.02")  # half of it is less than any two of ours
-    key = session.RunKey("story", "the cat")
+    key = RunKey("story", Prompt("the cat"))
     cache.MODELS.shrink(0)
     cache.RESULTS.shrink(0)
     lm = session.language_model("story")

@@ -12,8 +12,9 @@ from model.analysis.attention import cell_arithmetic, layer_weights
 from model.builtin.language_model import BuiltinModel
 from model.builtin.transformer import Change, Config, Transformer
 from model.intervention import UNCHANGED, Intervention
+from model.text.prompt import Prompt, RunKey
 from tests.conftest import REPEATED, write_tiny
-from viz.ui.session import RunKey, run_of
+from viz.ui.session import run_of
 
 HEAD = frozenset({(1, 2)})
 CHANGES = {
@@ -228,7 +229,7 @@ def test_a_temperature_that_is_none(temperature):
 
 def test_each_intervention_is_a_run_of_its_own():
     changes = [{}, *CHANGES.values()]
-    keys = [RunKey("story", REPEATED, intervention=Intervention(**change)) for change in changes]
+    keys = [RunKey("story", Prompt(REPEATED), Intervention(**change)) for change in changes]
     runs = [run_of(key) for key in keys]
     assert len({id(run) for run in runs}) == len(keys)
     assert [run.intervention for run in runs] == [key.intervention for key in keys]

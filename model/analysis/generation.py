@@ -5,15 +5,15 @@ of most probable tokens that holds at least the mass p (Holtzman et al. 2020). T
 transformers' ``generate`` does; tokens that tie with the k-th stay, as they do there.
 """
 
-import codecs
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from model.analysis.logits import rank, softmax
 from model.language_model import LanguageModel
 from model.run import ModelRun, Token
+from model.text.prompt import placed
 
 
 @dataclass(frozen=True)
@@ -128,37 +128,3 @@ def generate(lm: LanguageModel, tokens: Sequence[Token], n: int, sampling: Sampl
         if token.special:
             return
         tokens.append(token)
-
-
-def write_target(lm: LanguageModel, source: Sequence[Token], start: Token, n: int) -> tuple[Token, ...]:
-    """What an encoder-decoder makes of a source, token by token, the most probable each time; at most `n` tokens.
-
-    The start token comes first; what ends the text is left out. A model without a head writes nothing behind it.
-    """
-    tokens = [start]
-    for _ in range(n):
-        run = lm.run(tokens, source=source)
-        if run.predictions is None:
-            break
-        token = placed(lm.token(int(run.predictions.top_id[-1, 0])), tokens[1:])
-        if token.special:
-            break
-        tokens.append(token)
-    return tuple(tokens)
-
-
-def placed(token: Token, before: Sequence[Token]) -> Token:
-    """A generated token with its offsets in the text that `before` and it make.
-
-    A model may write a character byte by byte; each of its tokens then covers that character. A special token covers
-    nothing.
-    """
-    decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    decoder.decode(b"".join(t.piece for t in before if not t.special))
-    unfinished = decoder.getstate()[0]  # the bytes of a character that is begun: the tokens before cover it already
-    # of the text that it goes on with, as in transformers' ``generate``
-    type = before[-1].type if before else token.type
-    # from where the others end, not from all bytes: a special token, or the space that some put first, covers nothing
-    start = max((t.end for t in before), default=0) - bool(unfinished)
-    end = start if token.special else start + len((unfinished + token.piece).decode(errors="replace"))
-    return replace(token, start=start, end=end, type=type)

@@ -30,7 +30,7 @@ from model.run import (
 )
 from model.sources import shipped
 from model.text.lengths import check_characters
-from model.text.tokenizer import Tokenizer
+from model.text.tokenizer import PAIR_JOINT, Tokenizer
 
 
 class BuiltinModel:
@@ -100,7 +100,9 @@ class BuiltinModel:
     def transformer(self) -> nn.Module:
         return self._transformer
 
-    def encode(self, text: str) -> tuple[Token, ...]:
+    def encode(self, text: str, second: str | None = None) -> tuple[Token, ...]:
+        """Two texts are read as one, with a blank line between them."""
+        text = text if second is None else text + PAIR_JOINT + second
         check_characters(self.info.title, self.info.n_context, self._tokenizer.longest, text)
         return self._tokenizer.encode(text)
 

@@ -11,15 +11,17 @@ from model.builtin.language_model import BuiltinModel
 from model.builtin.transformer import Change, Config, DecoderBlock, EncoderDecoder
 from model.intervention import UNCHANGED, Intervention
 from model.run import ModelRun, Token
+from model.text.tokenizer import PAIR_JOINT
 
 
 class Translator(BuiltinModel):
     """An encoder-decoder that Regard carries itself. Its start token and its end token are one."""
 
-    def encode(self, text: str) -> tuple[Token, ...]:
-        """A text as it was trained to read one: the end token behind it."""
-        tokens = super().encode(text)
-        return (*tokens, replace(self.start_token(), start=len(text), end=len(text))) if tokens else ()
+    def encode(self, text: str, second: str | None = None) -> tuple[Token, ...]:
+        """A text as it was trained to read one: the end token behind it. Two are read as one."""
+        tokens = super().encode(text, second)
+        end = len(text) if second is None else len(text) + len(PAIR_JOINT) + len(second)
+        return (*tokens, replace(self.start_token(), start=end, end=end)) if tokens else ()
 
     def start_token(self) -> Token:
         return self.token(self._tokenizer.end_of_text)

@@ -17,6 +17,7 @@ from model.run import PromptError, Token
 
 END_OF_TEXT = "<|endoftext|>"
 MASK = "[MASK]"
+PAIR_JOINT = "\n\n"  # between two texts, where places are counted
 # a masked word's token holds the space before the word, so the space before a typed mask belongs to the mask
 _TYPED_MASK = re.compile(f" ?{re.escape(MASK)}")
 

@@ -27,12 +27,10 @@ import tokenizers
 from model.run import ModelInfo, PromptError, Token
 from model.sources.tokenizer_file import as_an_exception, short
 from model.text.lengths import check_characters
-from model.text.tokenizer import byte_alphabet, check_encodable
+from model.text.tokenizer import PAIR_JOINT, byte_alphabet, check_encodable
 
 if TYPE_CHECKING:  # it takes seconds to import, and whoever has a tokenizer has imported it
     from transformers import PreTrainedTokenizerFast
-
-PAIR_JOINT = "\n\n"  # between two texts, where places are counted
 
 _BYTE = byte_alphabet()
 _BYTE_FALLBACK = re.compile("<0x([0-9A-F]{2})>")

@@ -8,9 +8,10 @@ import pytest
 import torch
 from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
-from model.analysis.generation import NextToken, Sampling, generate, next_token, placed, read_on
+from model.analysis.generation import NextToken, Sampling, generate, next_token, read_on
 from model.analysis.logits import entropy
 from model.run import Token
+from model.text.prompt import placed
 from tests.conftest import ROOT
 from viz.figures.generation import growing_text, next_token_bars
 from viz.figures.numbers import how_far, percent

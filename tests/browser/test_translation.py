@@ -8,6 +8,7 @@ from playwright.sync_api import Page, expect
 
 from model.analysis.alignment import align
 from model.analysis.attention import layer_weights
+from model.text.prompt import Prompt, RunKey
 from model.text.units import units_of
 from tests.browser.conftest import settle, until
 from viz.ui import session
@@ -27,7 +28,7 @@ LINK = f"translation?text={TEXT.replace(' ', '+')}&target={TARGET.replace(' ', '
 @pytest.fixture(scope="module")
 def weights() -> np.ndarray:
     """(Q, K) between words, the mean of all heads: by hand, from the run that the page shows."""
-    run = session.run_of(session.RunKey("translator", TEXT, target=TARGET))
+    run = session.run_of(RunKey("translator", Prompt(TEXT, target=TARGET)))
     written, source = units_of(run.tokens[1:], TARGET, "words"), units_of(run.source, TEXT, "words")
     tokens = np.mean([layer_weights(layer) for layer in run.cross], axis=(0, 1))[:-1]
     columns = np.add.reduceat(tokens, source.starts, axis=1)

@@ -12,6 +12,7 @@ from statistics import median
 
 import pytest
 
+from model.text.prompt import Prompt, RunKey
 from tests.hostile.conftest import INPUTS
 from tests.hostile.pages import PAGES
 from tests.hostile.strings import as_sent, texts
@@ -77,6 +78,6 @@ def test_so_does_a_stream_of_large_runs():
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("REGARD_MEMORY", "0.06")
         for i in range(12):
-            run = session.run_of(session.RunKey("story", f"{i} {text}"))
+            run = session.run_of(RunKey("story", Prompt(f"{i} {text}")))
             assert run.hidden.nbytes > 2 * MB and store.held <= store.bound() == 30 * MB
         assert store.held > 15 * MB and 1 <= len(store) < 6

@@ -8,6 +8,7 @@ import pytest
 
 from model import catalog
 from model.analysis.attention import layer_weights
+from model.text.prompt import Prompt, RunKey, encode
 from tests.any_models import KINDS, TEXT, write_models
 from tests.conftest import ROOT
 from tests.pages.reading import heatmap, said
@@ -136,7 +137,7 @@ def test_home_shows_the_tokens_that_were_typed(open_with):
     """An encoder-decoder has read these, and written others."""
     app = open_with("encoder-decoder", "home")
     drawn = html.unescape("".join(element.proto.body for element in app.get("html")))
-    source = session.run_of(session.RunKey(app.session_state.model, TEXT)).source
+    source = session.run_of(RunKey(app.session_state.model, Prompt(TEXT))).source
     assert f"{len(source)} tokens: {', '.join(token.label for token in source)}" in drawn
     assert f"It becomes {len(source)} tokens" in drawn and "; 1 of them special" in drawn
     assert "Each token that it has written becomes 32 numbers" in drawn
@@ -180,7 +181,7 @@ def test_two_texts_are_two_segments_for_an_encoder(open_with):
     app = open_with("encoder", "attention", text="the cat\n\na dog", segment="A → B")
     assert not app.exception
     lm = session.language_model(app.session_state.model)
-    tokens = session.encoded(lm, "the cat\n\na dog")
+    tokens = encode(lm, "the cat\n\na dog")
     assert [token.label for token in tokens if token.special] == ["[CLS]", "[SEP]", "[SEP]"]
     assert "".join("the cat\n\na dog"[token.start : token.end] for token in tokens) == "the cata dog"
     assert "A → B" in said(app)
@@ -192,7 +193,7 @@ def test_all_three_kinds_of_an_encoder_decoder_are_read(open_with, kind):
     assert not app.exception and "Check failed" not in said(app)
     words = {"self": "the decoder's own", "encoder": "the encoder's own", "cross": "cross-attention"}[kind]
     assert words in said(app)
-    key = session.RunKey(app.session_state.model, TEXT, target="a dog")
+    key = RunKey(app.session_state.model, Prompt(TEXT, target="a dog"))
     run = session.run_of(key)
     assert run.kinds == ("self", "encoder", "cross")
     assert [token.label for token in run.tokens][1:] == ["a", "␣dog"]
@@ -204,14 +205,14 @@ def test_all_three_kinds_of_an_encoder_decoder_are_read(open_with, kind):
 def test_a_chat_template_is_shown_as_tokens(open_with, open_page, root):
     app = open_with("decoder", "attention", chat="true")
     message = f"</s>user {TEXT}</s>assistant "
-    assert session.encoded(session.language_model(app.session_state.model), message)[0].special
-    assert len(heatmap(app)) == len(session.encoded(session.language_model(app.session_state.model), message))
+    assert encode(session.language_model(app.session_state.model), message)[0].special
+    assert len(heatmap(app)) == len(encode(session.language_model(app.session_state.model), message))
     assert not any(toggle.key == "chat" for toggle in open_page("attention").toggle)  # our own model has no template
 
 
 def test_an_encoder_decoder_writes_its_own_target(open_with):
     app = open_with("encoder-decoder", "attention")
-    run = session.run_of(session.RunKey(app.session_state.model, TEXT))
+    run = session.run_of(RunKey(app.session_state.model, Prompt(TEXT)))
     lm = session.language_model(app.session_state.model)
     assert run.tokens[0].id == lm.start_token().id
     for i in range(1, len(run.tokens)):

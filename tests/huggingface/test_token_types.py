@@ -10,13 +10,12 @@ import transformers
 from tokenizers import Tokenizer, processors
 
 from model.analysis.attention import layer_weights
-from model.analysis.generation import placed
 from model.huggingface import language_model as huggingface
 from model.huggingface.language_model import HuggingFaceModel
 from model.run import ModelNotAvailable, PromptError
 from model.text.masking import masked
+from model.text.prompt import encode, placed
 from tests.huggingface.checkpoints import BERT, BERT_TOKENS, save, word_piece
-from viz.ui import session
 
 FIRST, SECOND = "the cat saw", "a dog"
 CLASSES = {
@@ -104,7 +103,7 @@ def test_a_separator_that_is_typed_changes_no_type(bert):
 
 
 def test_a_text_with_a_gap_is_read_as_two(bert):
-    tokens = session.encoded(bert, f"{FIRST}\n\n{SECOND}")
+    tokens = encode(bert, f"{FIRST}\n\n{SECOND}")
     assert [token.type for token in tokens] == [token.type for token in bert.encode(FIRST, SECOND)]
 
 

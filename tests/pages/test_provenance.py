@@ -12,9 +12,9 @@ from model.analysis.attention import attention_weights, cell_arithmetic
 from model.analysis.attention_map import Rule
 from model.analysis.explanation import explain
 from model.intervention import Intervention
+from model.text.prompt import Prompt, RunKey
 from viz.figures.provenance import Check, given_card, sum_card, weight_card
 from viz.ui.provenance import Cell
-from viz.ui.session import RunKey
 
 TEXT = "the dog and the cat"
 
@@ -39,7 +39,7 @@ def opened(open_page):
 
 
 def cell(*heads: tuple[int, int], queries=(4,), keys=(1,), over="mean", **rule) -> Cell:
-    return Cell(RunKey("story", TEXT), Rule(heads, **rule), queries, keys, over)
+    return Cell(RunKey("story", Prompt(TEXT)), Rule(heads, **rule), queries, keys, over)
 
 
 def card(at: AppTest) -> str:
@@ -117,7 +117,8 @@ def test_a_weight_after_generated_text_is_explained(opened, story):
     continuation = (story.encode(" dog")[0].id,)
     tokens = story.encode(TEXT + " dog")
     base = cell((1, 1), queries=(5,), keys=(2,))
-    text = card(opened(replace(base, run_key=replace(base.run_key, continuation=continuation)), page="generation"))
+    read_on = replace(base.run_key, prompt=Prompt(TEXT, continuation))
+    text = card(opened(replace(base, run_key=read_on), page="generation"))
     weight = attention_weights(story.run(tokens).attention[1], 1)[5, 2]
     assert text.startswith("“␣dog” looks at “␣and”") and f"weight {weight:.4f}" in text and "✓ Check" in text
 

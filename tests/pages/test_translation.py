@@ -9,6 +9,7 @@ from model.analysis.alignment import align
 from model.analysis.attention import layer_weights
 from model.analysis.attention_map import Rule
 from model.builtin.beam import Beam, Candidate
+from model.text.prompt import Prompt, RunKey, text_of
 from model.text.units import units_of
 from tests.pages.reading import component, said, traces
 from tests.tiny_tokenizers import of_family
@@ -96,7 +97,7 @@ def translate(open_page):
 
 
 def run_on(app):
-    key = session.RunKey("translator", app.session_state.text, target=app.session_state.target)
+    key = RunKey("translator", Prompt(app.session_state.text, target=app.session_state.target))
     return key, session.run_of(key)
 
 
@@ -104,7 +105,7 @@ def test_the_words_and_their_alignment(translate):
     app = translate(target="Le chat noir a vu le chat blanc.", across="layer", layer=1)
     key, run = run_on(app)
     view = component(app, "cross_lines")["view"]
-    written = units_of(run.tokens[1:], key.target, "words").labels
+    written = units_of(run.tokens[1:], key.prompt.target, "words").labels
     assert view["labels"] == [*written, *units_of(run.source, TEXT, "words").labels]
     assert "Le" in written and "chat" in written and view["labels"][-1] == run.source[-1].label
     weights = layer_weights(run.cross[1]).mean(0)  # rows: the start token, Le …
@@ -230,7 +231,8 @@ def test_what_the_model_writes_itself_is_the_best_of_its_beam(translate):
     assert component(app, "beam_tree")["chosen"] == 0 and "candidate 0 is what is read above" in said(app)
     assert "Written by the model: the best text that a beam of 4 finds" in said(app)
     ends = [(token.start, token.end) for token in run.tokens[1:]]
-    assert session.text_of(key)[ends[0][0] : ends[-1][1]] == session.text_of(key)
+    text = text_of(key.prompt, run)
+    assert text[ends[0][0] : ends[-1][1]] == text
     narrow = translate(width=1, penalty=0.0)  # another search leaves what is read as it is
     assert run_on(narrow)[0] == key
     if component(narrow, "beam_tree")["chosen"] is None:
@@ -249,7 +251,7 @@ def test_a_reference_is_compared(translate):
 def test_a_pair_opens_the_card_on_the_rows_that_predict_it(translate):
     app = translate(target="Le chat noir.")
     key, run = run_on(app)
-    written = units_of(run.tokens[1:], key.target, "words")
+    written = units_of(run.tokens[1:], key.prompt.target, "words")
     unit = next(i for i in range(len(written)) if written.labels[i] == "chat")
     rule = Rule(tuple((layer, head) for layer in range(3) for head in range(8)), of="cross")
     cell = provenance.Cell(key, rule, tuple(written.tokens(unit)), (1,))

@@ -13,6 +13,7 @@ from model.analysis.attention import layer_weights, visible
 from model.analysis.masked_tokens import expectation, guess_in_turn
 from model.run import Token
 from model.text.masking import Blanked, cut_behind, masked, put
+from model.text.prompt import Prompt, RunKey
 from tests.any_models import TEXT
 from tests.conftest import REPEATED
 from tests.pages.reading import heatmap, numbers, said, traces
@@ -54,7 +55,7 @@ def test_what_is_expected_in_a_blank_is_what_the_run_says(understand):
 
 def test_several_blanks_are_said_to_be_guessed_apart(understand):
     app = understand("blank", text="the[MASK] saw[MASK] dog")
-    run = session.run_of(session.RunKey(app.session_state.model, "the[MASK] saw[MASK] dog"))
+    run = session.run_of(RunKey(app.session_state.model, Prompt("the[MASK] saw[MASK] dog")))
     places = [i for i, token in enumerate(run.tokens) if token.label == "[MASK]"]
     assert len(places) == 2 and "**2 blanks, each guessed on its own**" in said(app)
     for place in places:

@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.analysis.generation import placed
 from model.run import PromptError, Token
-from model.text.tokens import PAIR_JOINT, token_of, tokens_of
+from model.text.prompt import placed
+from model.text.tokenizer import PAIR_JOINT
+from model.text.tokens import token_of, tokens_of
 from tests.tiny_tokenizers import TEXTS, byte_level, sentencepiece_bpe, unigram, word_piece
 
 FAMILIES = {

@@ -9,6 +9,7 @@ import streamlit as st
 from model.analysis.alignment import Alignment, Crossing
 from model.builtin.beam import WIDTH
 from model.run import ModelRun, VisitorError
+from model.text.prompt import text_of
 from viz.components.cross_lines import cross_lines
 from viz.components.head_grid import head_grid, outline_head
 from viz.figures.attention import is_clickable
@@ -71,7 +72,7 @@ def type_both() -> None:
         key, written = None, ""
         with contextlib.suppress(VisitorError):  # the page says below what is wrong
             key = session.current_key()
-            written = "" if state.own_target else session.text_of(key)
+            written = "" if state.own_target else text_of(key.prompt, session.run_of(key))
         st.text_area(
             "Translation",
             key="own_target",
@@ -81,7 +82,7 @@ def type_both() -> None:
             help=f"Empty: the model writes it itself, {how_it_writes()}. Type one of your own to see how probable the "
             "model finds it.",
         )
-        if key and not key.writes_itself:
+        if key and not key.prompt.writes_itself:
             st.button(
                 "Let the model write it",
                 key="let_it_write",

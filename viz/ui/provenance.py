@@ -17,6 +17,7 @@ from model.analysis.explanation import Explained, explain
 from model.analysis.logits import rank
 from model.intervention import UNCHANGED, Intervention
 from model.run import Attention, DenseAttention, ModelRun
+from model.text.prompt import RunKey
 from viz.figures.provenance import Changes, Check, given_card, sum_card, weight_card
 from viz.guard import handler, section
 from viz.ui import controls, session
@@ -28,7 +29,7 @@ MOST_PARTS = 5  # weights of a sum that can be opened from its card
 class Cell:
     """Which value of which run the card explains."""
 
-    run_key: session.RunKey
+    run_key: RunKey
     rule: Rule
     queries: tuple[int, ...]  # units of the rule's kind
     keys: tuple[int, ...]
@@ -200,15 +201,15 @@ def _still_there(cell: Cell) -> Cell | None:
     """The same place in the present text; None, with a word, if the text or the model changed and it is gone."""
     now = session.current_key()
     if cell.beside:
-        now = replace(now, model=cell.run_key.model, target="", target_ids=None)
-    if (now.model, now.text) == (cell.run_key.model, cell.run_key.text):
+        now = replace(now, model=cell.run_key.model, prompt=now.prompt.without_target)
+    if (now.model, now.prompt.text) == (cell.run_key.model, cell.run_key.prompt.text):
         return cell
     run = session.run_of(now)
     moved = replace(cell, run_key=now)
     queries, keys = run.sides(cell.rule.of) if cell.rule.of in run.kinds else ((), ())
     exists = (
         cell.plain
-        and cell.run_key.continuation == ()
+        and cell.run_key.prompt.continuation == ()
         and cell.run_key.intervention == UNCHANGED
         and cell.rule.heads[0][0] < run.info.n_layer
         and cell.rule.heads[0][1] < run.info.n_head

@@ -1,19 +1,18 @@
 """What a visitor's session holds: the model, the text, the run.
 
-Runs are shared by all visitors, read-only, and found again by a `RunKey`; `viz.ui.cache` keeps them.
+Runs are shared by all visitors, read-only, and found again by a `model.text.prompt.RunKey`; `viz.ui.cache` keeps them.
 The visitor's own choices live in st.session_state under the names in `LINKED`, each bound to the URL by its widget.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import streamlit as st
 
 from model import catalog, serving
 from model.analysis.attention import Overview, pooled_overview
 from model.analysis.attention_map import Reading, Rule, read_attention
-from model.analysis.generation import placed, write_target
 from model.builtin.beam import PENALTY, WIDTH, Beam
 from model.intervention import UNCHANGED, Intervention
 from model.language_model import LanguageModel
@@ -21,8 +20,8 @@ from model.run import ModelNotAvailable, ModelRun, PromptError, Token, VisitorEr
 from model.sources import places as sources
 from model.sources.cost import Cost
 from model.sources.places import Allowed, Entry, HuggingFaceHub, Listing
-from model.text.tokens import PAIR_JOINT
-from model.text.units import Units, second_text, text_gap, units_of
+from model.text.prompt import Prompt, RunKey, encode, text_of, tokens_of, written_text
+from model.text.units import Units, second_text, units_of
 from viz.ui import cache
 
 EXAMPLES = (
@@ -38,7 +37,6 @@ READ_BY = {
     "translation": ("encoder-decoder", "translator"),
     "understanding": ("encoder", "encoder"),
 }
-MOST_WRITTEN = 40  # tokens of a target that a model writes itself
 READING = (
     "kind",
     "show",
@@ -131,63 +129,16 @@ def use_model(entry: Entry) -> None:
     st.session_state.next_model = entry.name
 
 
-@dataclass(frozen=True)
-class RunKey:
-    """What makes a run: small values only, never arrays."""
-
-    model: str
-    text: str
-    continuation: tuple[int, ...] = ()  # ids generated after the text: encoding the grown text may split it otherwise
-    target: str = ""  # what an encoder-decoder is to have written; nothing: what it writes itself
-    target_ids: tuple[int, ...] | None = None  # its tokens, where they are known: its text may be cut otherwise
-    intervention: Intervention = UNCHANGED
-
-    @property
-    def writes_itself(self) -> bool:
-        """Whether the model writes the target."""
-        return not self.target and self.target_ids is None
-
-
 @cache.kept()
 def run_of(run_key: RunKey) -> ModelRun:
     """Raises `PromptError`, `ModelNotAvailable`."""
-    lm = language_model(run_key.model)
-    tokens = encoded(lm, run_key.text)
-    if lm.info.family == "encoder-decoder":
-        return lm.run(_target(lm, tokens, run_key), run_key.intervention, source=tokens)
-    for id in run_key.continuation:
-        tokens = (*tokens, placed(lm.token(id), tokens))
-    return lm.run(tokens, run_key.intervention)
+    lm, prompt = language_model(run_key.model), run_key.prompt
 
+    def best_of_beam(*_) -> tuple[int, ...]:
+        return beam_of(RunKey(run_key.model, Prompt(prompt.text)), WIDTH, PENALTY).finished[0].ids
 
-def encoded(lm: LanguageModel, text: str) -> tuple[Token, ...]:
-    """The tokens of a text; of two, marked as two, where the model reads pairs."""
-    gap = text_gap(text) if lm.info.reads_pairs else None
-    if gap is None:
-        return lm.encode(text)
-    # the model is given both without what stands between them; offsets count in the text as it was typed
-    end, start = gap
-    moved = start - end - len(PAIR_JOINT)
-    tokens = lm.encode(text[:end], text[start:])
-    return tuple(replace(t, start=t.start + moved, end=t.end + moved) if t.start > end else t for t in tokens)
-
-
-def _target(lm: LanguageModel, source: tuple[Token, ...], run_key: RunKey) -> tuple[Token, ...]:
-    """What was typed, or what the model writes: the best of a beam search if it can search, else greedily."""
-    start = lm.start_token()
-    if not source:
-        return ()
-    ids = run_key.target_ids
-    if run_key.writes_itself:
-        if not can_search(lm):
-            return write_target(lm, source, start, min(MOST_WRITTEN, lm.info.n_context - 1))
-        ids = beam_of(RunKey(run_key.model, run_key.text), WIDTH, PENALTY).finished[0].ids
-    if ids is None:
-        return (start, *(token for token in lm.encode(run_key.target) if not token.special))
-    tokens = [start]
-    for id in ids:
-        tokens.append(placed(lm.token(id), tokens[1:]))
-    return tuple(tokens)
+    tokens, source = tokens_of(lm, prompt, best_of_beam if can_search(lm) else None)
+    return lm.run(tokens, run_key.intervention, source=source)
 
 
 def can_search(lm: LanguageModel) -> bool:
@@ -215,7 +166,7 @@ def reading_of(run_key: RunKey, rule: Rule) -> Reading:
     """A run's attention, read by a rule: see `model.analysis.attention_map`."""
     run = run_of(run_key)
     units, key_units = (units_in(run_key, rule.kind, side) for side in SIDES[rule.of])
-    second = second_text(run.tokens, text_of(run_key)) if not run.source else None
+    second = second_text(run.tokens, text_of(run_key.prompt, run)) if not run.source else None
     return read_attention(run.layers(rule.of), run.sides(rule.of)[1], units, rule, second, key_units)
 
 
@@ -223,7 +174,7 @@ def reading_of(run_key: RunKey, rule: Rule) -> Reading:
 def beam_of(run_key: RunKey, width: int, length_penalty: float) -> Beam:
     """What a beam search makes of a run's source, by a model that can search. Raises `PromptError`."""
     lm = language_model(run_key.model)
-    return lm.beam_search(encoded(lm, run_key.text), width, length_penalty)
+    return lm.beam_search(encode(lm, run_key.prompt.text), width, length_penalty)
 
 
 # the texts that look and are looked at, for each kind of attention
@@ -235,21 +186,8 @@ def units_in(run_key: RunKey, kind: str, side: str = "text") -> Units:
     """A run's tokens, or those of its source, taken together: see `model.text.units`."""
     run = run_of(run_key)
     if side == "source":
-        return units_of(run.source, run_key.text, kind)
-    return units_of(run.tokens, text_of(run_key), kind)
-
-
-def text_of(run_key: RunKey) -> str:
-    """The text of a run, with what was generated after it; an encoder-decoder's target."""
-    if run_key.target:
-        return run_key.target
-    run = run_of(run_key)
-    if not run.source and not run_key.continuation:
-        return run_key.text
-    # what was written; not all pieces of a text that was typed: some tokenizers put a space before it
-    written = run.tokens if run.source else run.tokens[-len(run_key.continuation) :]
-    grown = written_text(written)
-    return grown if run.source else run_key.text + grown
+        return units_of(run.source, run_key.prompt.text, kind)
+    return units_of(run.tokens, text_of(run_key.prompt, run), kind)
 
 
 def enter(page: str) -> None:
@@ -299,7 +237,7 @@ def current_text() -> str:
 
 
 def current_tokens() -> tuple[Token, ...]:
-    return encoded(current_model(), current_text())
+    return encode(current_model(), current_text())
 
 
 def current_key(continuation: tuple[int, ...] = (), intervention: Intervention = UNCHANGED) -> RunKey:
@@ -307,7 +245,7 @@ def current_key(continuation: tuple[int, ...] = (), intervention: Intervention =
     target, ids = "", None
     if current_model().info.family == "encoder-decoder":
         target, ids = st.session_state.get("target", ""), _target_ids()
-    return RunKey(model_name(), current_text(), continuation, target, ids, intervention)
+    return RunKey(model_name(), Prompt(current_text(), continuation, target, ids), intervention)
 
 
 def _target_ids() -> tuple[int, ...] | None:
@@ -319,11 +257,6 @@ def _target_ids() -> tuple[int, ...] | None:
     ids = tuple(int(word) for word in words.split(".") if word)
     there = all(id < lm.info.n_vocab for id in ids)
     return ids if there and written_text(map(lm.token, ids)) == st.session_state.get("target", "") else None
-
-
-def written_text(tokens: Iterable[Token]) -> str:
-    """The text that tokens make, without the special ones."""
-    return b"".join(token.piece for token in tokens if not token.special).decode(errors="replace")
 
 
 def current_run(continuation: tuple[int, ...] = (), intervention: Intervention = UNCHANGED) -> ModelRun:

@@ -5,6 +5,7 @@ import streamlit as st
 
 from model.analysis.generation import Step
 from model.run import ModelRun
+from model.text.prompt import encode
 from viz.components.token_chips import token_chips
 from viz.figures.numbers import percent
 from viz.ui import session
@@ -47,7 +48,7 @@ def add_to_text() -> None:
     session.read_next(text)
     if not st.session_state.get("chat"):
         were = (*session.current_tokens(), *(step.token for step in steps if not step.token.special))
-        now = session.encoded(session.current_model(), text)
+        now = encode(session.current_model(), text)
         if [token.id for token in now] != [token.id for token in were]:
             st.toast(f"As text it is cut anew: into {len(now)} tokens, not the {len(were)} that were read and written.")
     start_anew()

@@ -8,6 +8,7 @@ import streamlit as st
 from model.analysis import checks
 from model.builtin.beam import PENALTY, WIDTH, Beam, Candidate
 from model.run import ModelRun
+from model.text.prompt import written_text
 from viz.components.beam_tree import beam_tree as draw_tree
 from viz.figures.numbers import how_far
 from viz.figures.translation import beam_tree, ranked
@@ -32,7 +33,8 @@ def show(run: ModelRun) -> None:
         return
     width, penalty = choose()
     # whatever target is read now: the search writes its own
-    beam = session.beam_of(replace(session.current_key(), target="", target_ids=None), width, penalty)
+    key = session.current_key()
+    beam = session.beam_of(replace(key, prompt=key.prompt.without_target), width, penalty)
     nodes, ends = beam_tree(beam, lambda id: session.current_model().token(id).label, END)
     candidates = ranked(beam, penalty, text_of)
     written = tuple(token.id for token in run.tokens[1:])
@@ -78,7 +80,7 @@ def show_check(run: ModelRun, beam: Beam, chosen: int | None) -> None:
     if chosen is None:
         by = (
             ""
-            if not session.current_key().writes_itself
+            if not session.current_key().prompt.writes_itself
             else f", the best of a beam of {WIDTH} with penalty {PENALTY:g},"
         )
         caption(f"What is read above{by} is not among these candidates. The best of them: {quoted(text_of(best))}.")
@@ -103,4 +105,4 @@ def read(candidate: Candidate) -> None:
 
 def text_of(candidate: Candidate) -> str:
     token = session.current_model().token
-    return session.written_text(map(token, candidate.ids))
+    return written_text(map(token, candidate.ids))

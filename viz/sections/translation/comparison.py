@@ -5,6 +5,7 @@ import streamlit as st
 
 from model.analysis import checks
 from model.analysis.comparison import Comparison, Matches, compare
+from model.text.prompt import text_of
 from viz.figures.numbers import how_far
 from viz.guard import section
 from viz.ui import session
@@ -14,7 +15,7 @@ from viz.ui.prose import check
 
 @section("comparison")
 def show() -> None:
-    text = session.text_of(session.current_key())
+    text = text_of(session.current_key().prompt, session.current_run())
     reference = st.text_input(
         "Reference",
         key="reference",

@@ -8,6 +8,7 @@ import streamlit as st
 from model.analysis.alignment import Alignment, Crossing, align, crossing
 from model.analysis.attention_map import Rule
 from model.run import ModelRun
+from model.text.prompt import text_of
 from model.text.units import units_of
 from viz.components.head_grid import Pick
 from viz.guard import handler
@@ -76,8 +77,8 @@ def current(run: ModelRun) -> Crossing:
     """As the controls say."""
     key, kind = session.current_key(), st.session_state.between
     written = run.tokens[1:]
-    units = units_of(written, session.text_of(key), kind if written else TOKENS)
-    return crossing(run, rule(run).heads, units, units_of(run.source, key.text, kind))
+    units = units_of(written, text_of(key.prompt, run), kind if written else TOKENS)
+    return crossing(run, rule(run).heads, units, units_of(run.source, key.prompt.text, kind))
 
 
 def read_alignment(read: Crossing, run: ModelRun) -> Alignment:

@@ -6,6 +6,7 @@ import streamlit as st
 
 from model.analysis.logits import log_probabilities, rank
 from model.run import ModelRun, Token, VisitorError
+from model.text.prompt import written_text
 from viz.components.token_chips import token_chips
 from viz.figures.attention import Bars, token_bars
 from viz.figures.generation import growing_text
@@ -117,9 +118,9 @@ def numbers(tokens: list[Token], log_prob: np.ndarray, rank: list[int]) -> pd.Da
 
 def one_step(run: ModelRun, step: int, token: Token, probability: float, rank: int) -> None:
     """The decoder at one step: it has read the tokens up to `step`, and chooses the next."""
-    so_far = session.written_text(run.tokens[1 : step + 1])
+    so_far = written_text(run.tokens[1 : step + 1])
     # the last step's token may be the end, of which nothing is to be seen in the text
-    after = f" ⟨{token.label}⟩" if token.special else session.written_text([token])
+    after = f" ⟨{token.label}⟩" if token.special else written_text([token])
     st.html(growing_text(so_far, after, st.context.theme.type or "light"))
     left, right = st.columns(2, gap="large")
     with left:

@@ -11,6 +11,7 @@ from model.analysis import checks
 from model.analysis.attention import visible
 from model.analysis.attention_map import Rule
 from model.run import ModelRun, Token
+from model.text.prompt import Prompt, RunKey
 from viz.components.token_line import Piece, token_line
 from viz.figures import theme
 from viz.figures.attention import is_clickable
@@ -22,7 +23,6 @@ from viz.plain import plain
 from viz.ui import controls, own_choices, provenance, reading, session
 from viz.ui.pictures import clicked, picture, square_table
 from viz.ui.prose import check, quoted
-from viz.ui.session import RunKey
 
 EXAMPLES = (
     "The bank of the river was green.",
@@ -56,7 +56,7 @@ class Side:
 @section("both")
 def show() -> None:
     square_key = session.current_key()
-    triangle_key = RunKey(decoder(), session.current_text())
+    triangle_key = RunKey(decoder(), Prompt(session.current_text()))
     own_choices.belong_to(triangle_key.model, own_choices.DECODER)
     square_run, triangle_run = session.run_of(square_key), session.run_of(triangle_key)
     left, middle, right = st.columns([1, 1, 3], gap="medium")

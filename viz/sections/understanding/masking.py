@@ -9,6 +9,7 @@ from model.analysis.logits import rank
 from model.analysis.masked_tokens import InTurn, expectation, guess_in_turn
 from model.run import ModelRun, Token, VisitorError
 from model.text.masking import Blanked, Place, cut_behind, put, restore, restore_all
+from model.text.prompt import RunKey, encode
 from model.text.units import text_gap
 from viz.components.bar_list import Row, bar_list
 from viz.components.token_line import Piece, token_line
@@ -19,7 +20,6 @@ from viz.plain import plain
 from viz.ui import cache, session
 from viz.ui.pictures import caption, twin
 from viz.ui.prose import check, quoted
-from viz.ui.session import RunKey
 
 EXAMPLES = (
     "Once upon a [MASK] there was a little girl.",
@@ -96,7 +96,7 @@ def undo() -> None:
 
 def put_in(run: ModelRun, i: int, new: Token) -> None:
     lm = session.current_model()
-    keep(put(present(), run.tokens, i, new, lambda text: session.encoded(lm, text)))
+    keep(put(present(), run.tokens, i, new, lambda text: encode(lm, text)))
 
 
 # the text

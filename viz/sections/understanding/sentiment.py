@@ -17,6 +17,7 @@ from model.analysis.attention_map import Rule
 from model.analysis.measures import attention_received
 from model.run import Token, VisitorError
 from model.text.masking import masked
+from model.text.prompt import Prompt, RunKey
 from viz.components.bar_list import Row, bar_list
 from viz.components.token_line import Piece, token_line
 from viz.figures import theme
@@ -26,7 +27,6 @@ from viz.plain import plain
 from viz.ui import cache, provenance, session
 from viz.ui.pictures import caption, twin
 from viz.ui.prose import check, quoted
-from viz.ui.session import RunKey
 
 EXAMPLES = (
     "A funny and touching film with a wonderful cast.",
@@ -83,11 +83,11 @@ class Judgement:
 @cache.kept(spinner="Hiding one token after another …")
 def judgement(model: str, text: str) -> Judgement:
     """Raises as `session.run_of` does."""
-    lm, run = session.language_model(model), session.run_of(RunKey(model, text))
+    lm, run = session.language_model(model), session.run_of(RunKey(model, Prompt(text)))
     found = lm.classify(run.tokens)
     # of two labels, one scale says both: for the last, against the first
     label = 1 if len(found.labels) == 2 else found.best
-    weights = session.reading_of(RunKey(model, text), all_heads(run.info.n_layer, run.info.n_head)).weights
+    weights = session.reading_of(RunKey(model, Prompt(text)), all_heads(run.info.n_layer, run.info.n_head)).weights
     carried, untold = {}, []
     for name, measure in ((GRADIENT, lm.gradient_x_input), (OCCLUSION, lm.occlusion)):
         try:
@@ -239,7 +239,7 @@ def chosen_token(found: Judgement) -> int:
 def pick(model: str, name: str, n: int, i: int) -> None:
     st.session_state.carrier = i
     if name == ATTENTION:
-        key, info = RunKey(model, session.current_text()), session.language_model(model).info
+        key, info = RunKey(model, Prompt(session.current_text())), session.language_model(model).info
         rule = all_heads(info.n_layer, info.n_head)
         provenance.open_cell(provenance.Cell(key, rule, tuple(range(n)), (i,), beside=True), also=["sentiment"])
 

@@ -11,6 +11,7 @@ from model.analysis import checks
 from model.analysis.measures import cosine_similarity
 from model.analysis.similarity import Comparison, compare, share_above
 from model.run import ModelRun, PromptError
+from model.text.prompt import Prompt, RunKey
 from viz.components.bar_list import Row, bar_list
 from viz.figures.attention import is_clickable
 from viz.figures.numbers import how_far
@@ -19,7 +20,6 @@ from viz.guard import handler, section
 from viz.ui import cache, controls, session
 from viz.ui.pictures import caption, clicked, picture
 from viz.ui.prose import check, quoted
-from viz.ui.session import RunKey
 
 EXAMPLES = (
     "A cat sat on the mat.",
@@ -65,7 +65,7 @@ def show() -> None:
     if not second:
         st.info("Type a second text above, to compare yours with it.")
         return
-    other = session.run_of(RunKey(session.model_name(), second))
+    other = session.run_of(RunKey(session.model_name(), Prompt(second)))
     found = compare(run.stream[layer], other.stream[layer])
     show_number(run, other, found, layer)
     st.subheader("Token by token", anchor=False)

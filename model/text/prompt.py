@@ -1,0 +1,150 @@
+"""What a model is given to read, as typed: and the only place where it becomes tokens.
+
+`Prompt` is the text; for an encoder-decoder also what it is to have written, for a decoder what was generated after the
+text. `tokens_of` makes of it what `LanguageModel.run` takes. With a model's name and an `Intervention` it is a
+`RunKey`, which tells two runs apart.
+"""
+
+import codecs
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from model.intervention import UNCHANGED, Intervention
+from model.language_model import LanguageModel
+from model.run import ModelRun, Token
+from model.text.tokenizer import PAIR_JOINT
+from model.text.units import text_gap
+
+MOST_WRITTEN = 40  # tokens of a target that a model writes itself
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """Small values only, never arrays: equal prompts make equal runs."""
+
+    text: str  # as it is read: of a message of a chat, with the template's words. Two texts have a blank line between
+    continuation: tuple[int, ...] = ()  # ids generated after the text: encoding the grown text may split it otherwise
+    target: str = ""  # what an encoder-decoder is to have written; nothing: what it writes itself
+    target_ids: tuple[int, ...] | None = None  # its tokens, where they are known: its text may be cut otherwise
+
+    def __post_init__(self):
+        # one form, whatever sequence the ids came in
+        object.__setattr__(self, "continuation", tuple(self.continuation))
+        if self.target_ids is not None:
+            object.__setattr__(self, "target_ids", tuple(self.target_ids))
+
+    @property
+    def writes_itself(self) -> bool:
+        """Whether the model writes the target."""
+        return not self.target and self.target_ids is None
+
+    @property
+    def without_target(self) -> "Prompt":
+        """The same, and the model writes the target itself."""
+        return replace(self, target="", target_ids=None)
+
+
+@dataclass(frozen=True)
+class RunKey:
+    """What makes a run. Keys of equal runs are equal."""
+
+    model: str
+    prompt: Prompt
+    intervention: Intervention = UNCHANGED
+
+
+# what a model writes for a source: the ids, without the start token
+Writer = Callable[[LanguageModel, tuple[Token, ...]], Sequence[int]]
+
+
+def tokens_of(
+    lm: LanguageModel, prompt: Prompt, writer: Writer | None = None
+) -> tuple[tuple[Token, ...], tuple[Token, ...]]:
+    """The tokens and the source of a prompt, as `LanguageModel.run` takes them; the source is empty but for an
+    encoder-decoder, whose tokens are its target, the start token first.
+
+    `writer`: how a target is written where none is given; None: greedily. An empty text has no tokens. Raises
+    `PromptError` where the text cannot be read.
+    """
+    tokens = encode(lm, prompt.text)
+    if lm.info.family != "encoder-decoder":
+        return _followed(lm, tokens, prompt.continuation), ()
+    if not tokens:
+        return (), ()
+    start, ids = lm.start_token(), prompt.target_ids
+    if prompt.writes_itself:
+        if writer is None:
+            return write_target(lm, tokens, start, min(MOST_WRITTEN, lm.info.n_context - 1)), tokens
+        ids = writer(lm, tokens)
+    if ids is None:
+        return (start, *(token for token in lm.encode(prompt.target) if not token.special)), tokens
+    return (start, *_followed(lm, (), ids)), tokens
+
+
+def encode(lm: LanguageModel, text: str) -> tuple[Token, ...]:
+    """The tokens of a text; of two, marked as two, where the model reads pairs."""
+    gap = text_gap(text) if lm.info.reads_pairs else None
+    if gap is None:
+        return lm.encode(text)
+    # the model is given both without what stands between them; offsets count in the text as it was typed
+    end, start = gap
+    moved = start - end - len(PAIR_JOINT)
+    tokens = lm.encode(text[:end], text[start:])
+    return tuple(replace(t, start=t.start + moved, end=t.end + moved) if t.start > end else t for t in tokens)
+
+
+def text_of(prompt: Prompt, run: ModelRun) -> str:
+    """The text of a prompt's run, with what was generated after it; an encoder-decoder's target."""
+    if prompt.target:
+        return prompt.target
+    if not run.source and not prompt.continuation:
+        return prompt.text
+    # what was written; not all pieces of a text that was typed: some tokenizers put a space before it
+    grown = written_text(run.tokens if run.source else run.tokens[-len(prompt.continuation) :])
+    return grown if run.source else prompt.text + grown
+
+
+def written_text(tokens: Iterable[Token]) -> str:
+    """The text that tokens make, without the special ones."""
+    return b"".join(token.piece for token in tokens if not token.special).decode(errors="replace")
+
+
+def write_target(lm: LanguageModel, source: Sequence[Token], start: Token, n: int) -> tuple[Token, ...]:
+    """What an encoder-decoder makes of a source, token by token, the most probable each time; at most `n` tokens.
+
+    The start token comes first; what ends the text is left out. A model without a head writes nothing behind it.
+    """
+    tokens = [start]
+    for _ in range(n):
+        run = lm.run(tokens, source=source)
+        if run.predictions is None:
+            break
+        token = placed(lm.token(int(run.predictions.top_id[-1, 0])), tokens[1:])
+        if token.special:
+            break
+        tokens.append(token)
+    return tuple(tokens)
+
+
+def placed(token: Token, before: Sequence[Token]) -> Token:
+    """A generated token with its offsets in the text that `before` and it make.
+
+    A model may write a character byte by byte; each of its tokens then covers that character. A special token covers
+    nothing.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    decoder.decode(b"".join(t.piece for t in before if not t.special))
+    unfinished = decoder.getstate()[0]  # the bytes of a character that is begun: the tokens before cover it already
+    # of the text that it goes on with, as in transformers' ``generate``
+    type = before[-1].type if before else token.type
+    # from where the others end, not from all bytes: a special token, or the space that some put first, covers nothing
+    start = max((t.end for t in before), default=0) - bool(unfinished)
+    end = start if token.special else start + len((unfinished + token.piece).decode(errors="replace"))
+    return replace(token, start=start, end=end, type=type)
+
+
+def _followed(lm: LanguageModel, tokens: tuple[Token, ...], ids: Sequence[int]) -> tuple[Token, ...]:
+    """Tokens with others after them, given by their ids."""
+    for id in ids:
+        tokens = (*tokens, placed(lm.token(id), tokens))
+    return tokens
