@@ -1,13 +1,20 @@
-"""The protocol that every model keeps: what the app needs of one."""
+"""The protocol that every model keeps: what the app needs of one; and a small one for each thing that only some can do.
+
+Whether a model keeps a small one is asked by `isinstance`.
+"""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
 from model.architecture import Architecture
 from model.intervention import UNCHANGED, Intervention
 from model.run import LayerParameters, ModelInfo, ModelRun, Token
+
+if TYPE_CHECKING:  # of the floors above
+    from model.builtin.beam import Beam
+    from model.text.tokenizer import Tokenizer
 
 
 class LanguageModel(Protocol):
@@ -60,3 +67,29 @@ class LanguageModel(Protocol):
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         """The name and the shape of each trained tensor; one that is used in two places is there once."""
+
+
+@runtime_checkable
+class BeamSearcher(Protocol):
+    """An encoder-decoder with a beam search that shows its work."""
+
+    def beam_search(self, source: Sequence[Token], width: int, length_penalty: float = 1.0) -> "Beam":
+        """The targets that a search `width` wide finds for a source, and how it found them. Raises `PromptError`."""
+
+
+@runtime_checkable
+class ShowsCutting(Protocol):
+    """A model whose tokenizer shows how it puts a word together, merge by merge."""
+
+    @property
+    def tokenizer(self) -> "Tokenizer":
+        """What cuts its texts."""
+
+
+@runtime_checkable
+class Captured(Protocol):
+    """A model that came from elsewhere: its attention was captured, in one of two forms."""
+
+    @property
+    def captured(self) -> str:
+        """What a run keeps: "queries and keys", or only the "weights"."""

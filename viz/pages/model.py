@@ -12,7 +12,7 @@ from model import catalog
 from model.analysis import checks
 from model.analysis.parameters import parameters_by_part
 from model.architecture import Architecture, record_bytes, weights_bytes
-from model.language_model import LanguageModel
+from model.language_model import Captured, LanguageModel
 from model.run import PromptError
 from viz.components.drawing import drawing
 from viz.figures.architecture import facts, facts_table
@@ -160,7 +160,7 @@ def show_memory(lm: LanguageModel, architecture: Architecture) -> None:
 
 def how_it_keeps(lm: LanguageModel) -> str:
     # only models that came from elsewhere can have kept anything but queries and keys
-    if getattr(lm, "captured", "") == "weights":
+    if isinstance(lm, Captured) and lm.captured == "weights":
         return (
             "This model gives its **attention weights** and nothing they are made of, so a run keeps those, and they "
             "grow with the square of the text. **Queries, keys and values**, which other models give, grow in step "

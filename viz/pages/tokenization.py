@@ -4,6 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from model.analysis import checks
+from model.language_model import ShowsCutting
 from model.run import Token
 from viz.components.token_chips import token_chips
 from viz.figures import tokenization as figures
@@ -33,7 +34,7 @@ st.markdown(
 lm = session.current_model()
 text = session.current_text()
 tokens = session.current_tokens()
-tokenizer = getattr(lm, "tokenizer", None)
+tokenizer = lm.tokenizer if isinstance(lm, ShowsCutting) else None
 
 
 def counts() -> None:

@@ -8,6 +8,7 @@ import streamlit as st
 
 from model.analysis.alignment import Alignment, Crossing
 from model.builtin.beam import WIDTH
+from model.language_model import BeamSearcher
 from model.run import ModelRun, VisitorError
 from model.text.prompt import text_of
 from viz.components.cross_lines import cross_lines
@@ -98,7 +99,7 @@ def type_both() -> None:
 
 
 def how_it_writes() -> str:
-    if session.can_search(session.current_model()):
+    if isinstance(session.current_model(), BeamSearcher):
         return f"the best text that a beam of {WIDTH} finds (see “Beam search” below)"
     return "greedily, the most probable token each time"
 

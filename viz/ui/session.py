@@ -15,7 +15,7 @@ from model.analysis.attention import Overview, pooled_overview
 from model.analysis.attention_map import Reading, Rule, read_attention
 from model.builtin.beam import PENALTY, WIDTH, Beam
 from model.intervention import UNCHANGED, Intervention
-from model.language_model import LanguageModel
+from model.language_model import BeamSearcher, LanguageModel
 from model.run import ModelNotAvailable, ModelRun, PromptError, Token, VisitorError
 from model.sources import places as sources
 from model.sources.cost import Cost
@@ -137,13 +137,8 @@ def run_of(run_key: RunKey) -> ModelRun:
     def best_of_beam(*_) -> tuple[int, ...]:
         return beam_of(RunKey(run_key.model, Prompt(prompt.text)), WIDTH, PENALTY).finished[0].ids
 
-    tokens, source = tokens_of(lm, prompt, best_of_beam if can_search(lm) else None)
+    tokens, source = tokens_of(lm, prompt, best_of_beam if isinstance(lm, BeamSearcher) else None)
     return lm.run(tokens, run_key.intervention, source=source)
-
-
-def can_search(lm: LanguageModel) -> bool:
-    """Whether a model has a beam search of its own."""
-    return hasattr(lm, "beam_search")
 
 
 @cache.kept()

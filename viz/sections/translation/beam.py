@@ -7,6 +7,7 @@ import streamlit as st
 
 from model.analysis import checks
 from model.builtin.beam import PENALTY, WIDTH, Beam, Candidate
+from model.language_model import BeamSearcher
 from model.run import ModelRun
 from model.text.prompt import written_text
 from viz.components.beam_tree import beam_tree as draw_tree
@@ -24,7 +25,7 @@ END = "end"
 
 @section("beam")
 def show(run: ModelRun) -> None:
-    if not session.can_search(session.current_model()):
+    if not isinstance(session.current_model(), BeamSearcher):
         st.info(
             f"The beam search of this page is that of the built-in translator; {plain(run.info.title)} writes "
             "greedily, the most probable token each time. Choose “translator” in the sidebar to see a beam.",

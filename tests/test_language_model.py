@@ -1,0 +1,30 @@
+"""What only some models can do is asked by small protocols; each shipped or opened model keeps those that it should."""
+
+import pytest
+
+from model.huggingface.language_model import load
+from model.language_model import BeamSearcher, Captured, ShowsCutting
+from tests.any_models import write_models
+
+PROTOCOLS = (BeamSearcher, Captured, ShowsCutting)
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    return write_models(tmp_path_factory.mktemp("models"))
+
+
+def kept_by(lm) -> set[type]:
+    return {protocol for protocol in PROTOCOLS if isinstance(lm, protocol)}
+
+
+def test_what_our_own_models_can_do(tiny, tiny_translator):
+    assert kept_by(tiny) == {ShowsCutting}
+    assert kept_by(tiny_translator) == {ShowsCutting, BeamSearcher}
+    assert tiny.tokenizer.encode("the cat") == tiny.encode("the cat")
+
+
+@pytest.mark.parametrize("name", ["decoder", "encoder", "encoder-decoder"])
+def test_what_models_from_elsewhere_can_do(folders, name):
+    lm = load(folders / name, name=name, title=name)
+    assert kept_by(lm) == {Captured} and lm.captured == "queries and keys"
