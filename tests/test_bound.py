@@ -69,11 +69,11 @@ def test_a_stream_of_texts_stays_within_the_bound(monkeypatch):
     store = cache.RESULTS
     store.shrink(0)
     monkeypatch.setattr(store, "bound", lambda: 2_000 * KIB)
-    most, rule = 0, session.Rule(((0, 0), (1, 1)))
+    most, spec = 0, session.MapSpec(((0, 0), (1, 1)))
     for i in range(40):
         key = RunKey("story", Prompt(f"{i}: the cat sat on the mat and the dog saw it " * (1 + i % 5)))
         run = session.run_of(key)
-        session.overview_of(key), session.reading_of(key, rule), session.units_in(key, "words")
+        session.overview_of(key), session.map_of(key, spec), session.units_in(key, "words")
         most = max(most, store.held)
         assert store.held <= 2_000 * KIB
         assert sum(layer.n_byte for layer in run.attention) + run.hidden.nbytes < memory.n_byte(run)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from model.analysis.attention import pooled_overview
-from model.analysis.attention_map import Rule, read_attention
+from model.analysis.attention_map import MapSpec, attention_map
 from model.memory import memory_available, memory_in_all, n_byte, room_for
 from model.text.units import units_of
 
@@ -36,7 +36,7 @@ def test_it_is_what_the_allocator_says(story, what):
         "tokens": lambda: story.encode(TEXT),
         "overview": lambda: pooled_overview(run.layers()),
         "words": lambda: units_of(tokens, TEXT, "words"),
-        "reading": lambda: read_attention(run.layers(), tokens, words, Rule(((0, 0), (1, 1)))),
+        "reading": lambda: attention_map(run.layers(), tokens, words, MapSpec(((0, 0), (1, 1)))),
     }[what]
     taken, made = traced(make)
     shared = n_byte(words) if what == "reading" else 0  # was there before

@@ -1,4 +1,4 @@
-"""Reading attention by a rule: which heads, with or without the sink, between which units.
+"""Attention maps, made as a `MapSpec` says: which heads, with or without the sink, between which units.
 
 The steps, always in this order, each on the weights of all tokens:
 1. combine the chosen heads, cell by cell, by their mean or their maximum;
@@ -30,7 +30,7 @@ class HeadsError(VisitorError):
 
 
 @dataclass(frozen=True)
-class Rule:
+class MapSpec:
     """How attention is read; small and hashable. ValueError if there are no heads, or for a word that is not listed."""
 
     heads: tuple[tuple[int, int], ...]  # (layer, head) pairs
@@ -42,7 +42,7 @@ class Rule:
 
     def __post_init__(self):
         if not self.heads:
-            raise ValueError("a rule without heads")
+            raise ValueError("a map of no heads")
         for word, words in (
             (self.combine, COMBINE),
             (self.sink, SINK),
@@ -102,8 +102,8 @@ def write_heads(heads: Iterable[tuple[int, int]], n_layer: int, n_head: int) -> 
 
 
 @dataclass(frozen=True)
-class Reading:
-    """What a rule makes of a run's attention."""
+class AttentionMap:
+    """What a spec makes of a run's attention."""
 
     weights: np.ndarray  # (Q, K) float32; NaN where there is nothing
     queries: np.ndarray  # (Q,) the units that the rows stand for
@@ -159,33 +159,33 @@ def between_units(weights: np.ndarray, queries: Units, keys: Units) -> np.ndarra
     return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
 
 
-def read_attention(
+def attention_map(
     layers: Sequence[Layer],
     keys: Sequence[Token],
     units: Units,
-    rule: Rule,
+    spec: MapSpec,
     second: int | None = None,
     key_units: Units | None = None,
-) -> Reading:
-    """All steps. `keys`: the tokens looked at; `units`: of `rule.kind`, of the queries and, unless told, of the keys.
+) -> AttentionMap:
+    """All steps. `keys`: the tokens looked at; `units`: of `spec.kind`, of the queries and, unless told, of the keys.
 
     `second`: the first token of the second text, if one text is read and it has two parts.
     """
     key_units = units if key_units is None else key_units
-    weights = combined_weights(layers, rule.heads, rule.combine)
-    weights, removed = without_sink(weights, sink_keys(keys), rule.sink)
-    if rule.kind != "tokens":
+    weights = combined_weights(layers, spec.heads, spec.combine)
+    weights, removed = without_sink(weights, sink_keys(keys), spec.sink)
+    if spec.kind != "tokens":
         weights = between_units(weights, units, key_units)
         removed = np.add.reduceat(removed, units.starts) / np.diff(np.append(units.starts, units.n_token))
     rows, columns = np.arange(len(units)), np.arange(len(key_units))
     if second is None or second >= len(keys):
-        return Reading(weights, rows, columns, units, key_units, removed, {})
+        return AttentionMap(weights, rows, columns, units, key_units, removed, {})
     split = units.of(second)
     parts = {"A": rows[:split], "B": rows[split:]}
     given = {segment: _given(weights, *(parts[part] for part in segment.split(" → "))) for segment in SEGMENTS[1:]}
-    if rule.segment != "all":
-        rows, columns = (parts[part] for part in rule.segment.split(" → "))
-    return Reading(weights[np.ix_(rows, columns)], rows, columns, units, key_units, removed[rows], given)
+    if spec.segment != "all":
+        rows, columns = (parts[part] for part in spec.segment.split(" → "))
+    return AttentionMap(weights[np.ix_(rows, columns)], rows, columns, units, key_units, removed[rows], given)
 
 
 def _given(weights: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> float:

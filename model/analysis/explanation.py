@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from model.analysis.attention_map import Rule
+from model.analysis.attention_map import MapSpec
 from model.run import DenseAttention, Layer, Token
 
 
@@ -30,7 +30,7 @@ class Explained:
 def explain(
     layers: Sequence[Layer],
     looked_at: Sequence[Token],
-    rule: Rule,
+    spec: MapSpec,
     query_units: Sequence[range],
     key_units: Sequence[range],
     *,
@@ -43,18 +43,18 @@ def explain(
     queries = np.array([query for unit in query_units for query in unit])  # (R,)
     keys = np.array([key for unit in key_units for key in unit])
     combined, weights = None, []
-    for layer, head in rule.heads:
+    for layer, head in spec.heads:
         exact = exact_rows(layers[layer], head, queries)  # (R, S)
         weights.append(exact[:, keys])
         if combined is None:
             combined = exact
         else:
-            combined = np.maximum(combined, exact) if rule.combine == "max" else combined + exact
-    if rule.combine == "mean":
-        combined = combined / len(rule.heads)
+            combined = np.maximum(combined, exact) if spec.combine == "max" else combined + exact
+    if spec.combine == "mean":
+        combined = combined / len(spec.heads)
     # the sink is the first token and the special ones
-    gone = np.array([rule.sink != "as is" and (i == 0 or token.special) for i, token in enumerate(looked_at)])  # (S,)
-    if rule.sink == "renormalise":
+    gone = np.array([spec.sink != "as is" and (i == 0 or token.special) for i, token in enumerate(looked_at)])  # (S,)
+    if spec.sink == "renormalise":
         mass = combined[:, ~gone].sum(axis=1, keepdims=True)
         combined = combined / np.where(mass > 0, mass, np.nan)
     values = [row[~gone[keys]].sum() if not gone[keys].all() else np.nan for row in combined[:, keys]]
@@ -62,9 +62,9 @@ def explain(
     means = [_mean(unit) for unit in np.split(np.array(values), ends[:-1])]
     value = _mean(means) if over == "mean" else float(np.nansum(means))
     heads, rows, columns = (
-        index.ravel() for index in np.meshgrid(range(len(rule.heads)), queries, keys, indexing="ij")
+        index.ravel() for index in np.meshgrid(range(len(spec.heads)), queries, keys, indexing="ij")
     )
-    pairs = np.array(rule.heads)[heads]
+    pairs = np.array(spec.heads)[heads]
     return Explained(value, pairs[:, 0], pairs[:, 1], rows, columns, np.array(weights).ravel())
 
 

@@ -12,11 +12,11 @@ from model.analysis.attention_map import (
     COMBINE,
     SEGMENTS,
     SINK,
-    Rule,
+    MapSpec,
+    attention_map,
     between_units,
     combined_weights,
     parse_heads,
-    read_attention,
     sink_keys,
     without_sink,
     write_heads,
@@ -101,7 +101,7 @@ def test_segments_are_the_four_blocks_and_what_each_gives(tiny_run):
     whole = attention_weights(tiny_run.attention[0], 2)
     blocks = {"A → A": (0, 4, 0, 4), "A → B": (0, 4, 4, n), "B → A": (4, n, 0, 4), "B → B": (4, n, 4, n)}
     for segment, (q0, q1, k0, k1) in blocks.items():
-        reading = read_attention(tiny_run.attention, tokens, units, Rule(((0, 2),), segment=segment), second=4)
+        reading = attention_map(tiny_run.attention, tokens, units, MapSpec(((0, 2),), segment=segment), second=4)
         assert np.array_equal(reading.weights, whole[q0:q1, k0:k1])
         assert reading.queries.tolist() == list(range(q0, q1)) and reading.keys.tolist() == list(range(k0, k1))
         assert reading.given[segment] == pytest.approx(whole[q0:q1, k0:k1].sum() / (q1 - q0), abs=1e-6)
@@ -112,14 +112,16 @@ def test_segments_are_the_four_blocks_and_what_each_gives(tiny_run):
 
 def test_one_text_has_no_segments(tiny_run):
     units = units_of(tiny_run.tokens, "", "tokens")
-    reading = read_attention(tiny_run.attention, tiny_run.tokens, units, Rule(((0, 0),), segment="A → B"), second=None)
+    reading = attention_map(
+        tiny_run.attention, tiny_run.tokens, units, MapSpec(((0, 0),), segment="A → B"), second=None
+    )
     assert reading.given == {} and len(reading.queries) == len(tiny_run.tokens)
 
 
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ({"heads": ()}, "a rule without heads"),
+        ({"heads": ()}, "a map of no heads"),
         ({"combine": "sum"}, "'sum' is none of mean, max"),
         ({"sink": "gone"}, "'gone' is none of as is, hide, renormalise"),
         ({"kind": "letters"}, "'letters' is none of"),
@@ -128,7 +130,7 @@ def test_one_text_has_no_segments(tiny_run):
 )
 def test_a_rule_that_says_nothing_is_refused(wrong, said):
     with pytest.raises(ValueError, match=said):
-        Rule(**{"heads": ((0, 0),), **wrong})
+        MapSpec(**{"heads": ((0, 0),), **wrong})
 
 
 def test_entropy_and_received():
@@ -165,7 +167,7 @@ def a_case(draw):
 def test_rows_keep_summing_to_one(case, kind, sink):
     records, tokens, words, heads = case
     units = words if kind == "words" else units_of(tokens, "", "tokens")
-    reading = read_attention(records, tokens, units, Rule(heads, "mean", sink, kind))
+    reading = attention_map(records, tokens, units, MapSpec(heads, "mean", sink, kind))
     sums = np.nansum(reading.weights, axis=1)
     gone = np.isnan(reading.weights).all(axis=1)
     assert sums[~gone] == pytest.approx(np.ones((~gone).sum()), abs=1e-5)
@@ -178,10 +180,10 @@ def test_rows_keep_summing_to_one(case, kind, sink):
 def test_every_value_of_a_reading_is_explained_by_another_way(case, combine, sink, kind, data):
     records, tokens, words, heads = case
     units = words if kind == "words" else units_of(tokens, "", "tokens")
-    rule = Rule(heads, combine, sink, kind)
-    reading = read_attention(records, tokens, units, rule)
+    spec = MapSpec(heads, combine, sink, kind)
+    reading = attention_map(records, tokens, units, spec)
     query, key = (data.draw(st.integers(0, len(units) - 1)) for _ in "qk")
-    told = explain(records, tokens, rule, [units.tokens(query)], [units.tokens(key)])
+    told = explain(records, tokens, spec, [units.tokens(query)], [units.tokens(key)])
     assert told.value == pytest.approx(float(reading.weights[query, key]), abs=1e-5, nan_ok=True)
     assert len(told.weight) == len(heads) * len(units.tokens(query)) * len(units.tokens(key))
     for layer, head, q, k, weight in zip(told.layer, told.head, told.query, told.key, told.weight, strict=True):
@@ -189,11 +191,11 @@ def test_every_value_of_a_reading_is_explained_by_another_way(case, combine, sin
 
 
 def test_sums_over_several_queries_are_explained(tiny_run):
-    rule, weights = Rule(((1, 2),)), attention_weights(tiny_run.attention[1], 2)
+    spec, weights = MapSpec(((1, 2),)), attention_weights(tiny_run.attention[1], 2)
     queries, keys = [range(3, 4), range(6, 7)], [range(1, 2), range(2, 3)]
-    summed = explain(tiny_run.attention, tiny_run.tokens, rule, queries, keys, over="sum")
+    summed = explain(tiny_run.attention, tiny_run.tokens, spec, queries, keys, over="sum")
     assert summed.value == pytest.approx(weights[[3, 6]][:, [1, 2]].sum(), abs=1e-6)
-    mean = explain(tiny_run.attention, tiny_run.tokens, rule, queries, keys)
+    mean = explain(tiny_run.attention, tiny_run.tokens, spec, queries, keys)
     assert mean.value == pytest.approx(summed.value / 2)
 
 
@@ -241,20 +243,20 @@ def test_what_names_no_head_gets_a_sentence(text, sentence):
 def test_all_words_of_the_rule_are_known():
     for segment in SEGMENTS:
         for kind in KINDS:
-            assert Rule(((0, 0),), kind=kind, segment=segment).kind == kind
-    assert Rule(((0, 0),)).plain and Rule(((0, 0),), sink="hide").plain
-    assert not Rule(((0, 0), (0, 1))).plain and not Rule(((0, 0),), kind="words").plain
-    assert not Rule(((0, 0),), sink="renormalise").plain
+            assert MapSpec(((0, 0),), kind=kind, segment=segment).kind == kind
+    assert MapSpec(((0, 0),)).plain and MapSpec(((0, 0),), sink="hide").plain
+    assert not MapSpec(((0, 0), (0, 1))).plain and not MapSpec(((0, 0),), kind="words").plain
+    assert not MapSpec(((0, 0),), sink="renormalise").plain
 
 
 def test_cross_attention_has_units_of_its_own_on_each_side():
     weights = np.array([[0.5, 0.25, 0.25], [0.1, 0.2, 0.7]], np.float32)[None]  # two tokens look at three
     source, words, source_words = tokens_of(3, special=(2,)), grouped(2), grouped(1, 2)
-    rule = Rule(((0, 0),), kind="words", of="cross")
-    reading = read_attention([DenseAttention(weights)], source, words, rule, key_units=source_words)
+    spec = MapSpec(((0, 0),), kind="words", of="cross")
+    reading = attention_map([DenseAttention(weights)], source, words, spec, key_units=source_words)
     assert reading.weights == pytest.approx(np.array([[0.3, 0.7]]))
     assert reading.removed == pytest.approx([(0.75 + 0.8) / 2])  # the first and the special token of the source
-    hidden = read_attention([DenseAttention(weights)], source, words, replace(rule, sink="hide"), None, source_words)
+    hidden = attention_map([DenseAttention(weights)], source, words, replace(spec, sink="hide"), None, source_words)
     assert hidden.weights == pytest.approx(np.array([[np.nan, (0.25 + 0.2) / 2]]), nan_ok=True)
-    told = explain([DenseAttention(weights)], source, replace(rule, sink="hide"), [range(2)], [range(1, 3)])
+    told = explain([DenseAttention(weights)], source, replace(spec, sink="hide"), [range(2)], [range(1, 3)])
     assert told.value == pytest.approx(0.225)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from model.analysis.attention import attention_weights
-from model.analysis.attention_map import Rule, read_attention
+from model.analysis.attention_map import MapSpec, attention_map
 from model.analysis.explanation import exact_rows, explain
 from model.run import Attention, DenseAttention, Token
 from model.text.units import units_of
@@ -49,9 +49,9 @@ def test_it_is_the_formula(record):
 
 def compared(first: Attention, second: Attention, head: int = 3, query: int = 5, key: int = 3) -> Check:
     """What the card compares, if the first way had read `first` where the run holds `second`."""
-    rule, units = Rule(((0, head),)), units_of(TOKENS, "", "tokens")
-    shown = read_attention([first], TOKENS, units, rule).weights[query, key]
-    return Check(float(shown), explain([second], TOKENS, rule, [range(query, query + 1)], [range(key, key + 1)]).value)
+    spec, units = MapSpec(((0, head),)), units_of(TOKENS, "", "tokens")
+    shown = attention_map([first], TOKENS, units, spec).weights[query, key]
+    return Check(float(shown), explain([second], TOKENS, spec, [range(query, query + 1)], [range(key, key + 1)]).value)
 
 
 def test_the_two_ways_agree(record):
@@ -110,12 +110,12 @@ def test_it_takes_nothing_from_the_first_way_but_the_rule():
         for alias in node.names
     }
     nouns = {("model.run", name) for name in ("DenseAttention", "Layer", "Token")}
-    assert taken == nouns | {("model.analysis.attention_map", "Rule")}
+    assert taken == nouns | {("model.analysis.attention_map", "MapSpec")}
 
 
 def test_weights_that_were_given_are_not_said_to_be_made_again():
     """There is nothing to make them from: the check can only say that what is drawn is what was given."""
     weights = np.full((1, 2, 2), 0.5, np.float32)
-    value = explain([DenseAttention(weights)], TOKENS[:2], Rule(((0, 0),)), [range(1)], [range(1)]).value
+    value = explain([DenseAttention(weights)], TOKENS[:2], MapSpec(((0, 0),)), [range(1)], [range(1)]).value
     card = given_card(0.5, 0, 2, Check(0.5, value, given=True), "a", "b", "")
     assert "read again from the weights that the model gave" in card and "queries and keys in double" not in card

@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 
 from model import catalog
-from model.analysis.attention_map import Rule, read_attention
+from model.analysis.attention_map import MapSpec, attention_map
 from model.analysis.explanation import explain
 from model.builtin.language_model import BuiltinModel
 from model.builtin.transformer import Config, Transformer
@@ -37,22 +37,22 @@ def measure(args: argparse.Namespace) -> Iterator[Measured]:
     run = lm.run(tokens)
     units = {kind: units_of(tokens, text, kind) for kind in ("tokens", "words", "sentences")}
     everything = tuple((layer, head) for layer in range(N_LAYER) for head in range(N_HEAD))
-    one = Rule(((3, 2),))
+    one = MapSpec(((3, 2),))
     rules = {
         "one head": one,
         "words": replace(one, kind="words"),
         "sentences": replace(one, kind="sentences"),
         "sink hidden": replace(one, sink="hide"),
         "renormalised": replace(one, sink="renormalise"),
-        "mean of a layer": Rule(everything[:N_HEAD]),
-        "mean of all 48": Rule(everything),
-        "maximum of all 48": Rule(everything, combine="max"),
-        "all at once": Rule(everything, sink="renormalise", kind="words"),
+        "mean of a layer": MapSpec(everything[:N_HEAD]),
+        "mean of all 48": MapSpec(everything),
+        "maximum of all 48": MapSpec(everything, combine="max"),
+        "all at once": MapSpec(everything, sink="renormalise", kind="words"),
     }
     variants = {"run": lambda: lm.run(tokens), "cut into words": lambda: units_of(tokens, text, "words")}
     variants |= {
-        name: lambda rule=rule: read_attention(run.attention, tokens, units[rule.kind], rule)
-        for name, rule in rules.items()
+        name: lambda spec=spec: attention_map(run.attention, tokens, units[spec.kind], spec)
+        for name, spec in rules.items()
     }
     variants["one weight explained"] = lambda: explain(run.attention, tokens, one, [range(400, 401)], [range(7, 8)])
     rounds = interleaved(variants, n_round=4 if args.quick else 20)

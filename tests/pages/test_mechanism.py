@@ -233,7 +233,7 @@ def test_the_button_opens_the_card_of_its_run(broken):
     assert not app.exception
     cell = app.session_state.cell
     assert cell.run_key.intervention == Intervention(scale=False)
-    assert (cell.rule.heads, cell.queries, cell.keys) == (((2, 3),), (4,), (1,))
+    assert (cell.spec.heads, cell.queries, cell.keys) == (((2, 3),), (4,), (1,))
     app.toggle(key="positions_off").set_value(True).run()  # the open card follows
     assert app.session_state.cell.run_key.intervention == Intervention(scale=False, positions=False)
     app.button(key="open_as_trained").click().run()

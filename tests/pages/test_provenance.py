@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from model.analysis.attention import attention_weights, cell_arithmetic
-from model.analysis.attention_map import Rule
+from model.analysis.attention_map import MapSpec
 from model.analysis.explanation import explain
 from model.intervention import Intervention
 from model.text.prompt import Prompt, RunKey
@@ -38,8 +38,8 @@ def opened(open_page):
     return open
 
 
-def cell(*heads: tuple[int, int], queries=(4,), keys=(1,), over="mean", **rule) -> Cell:
-    return Cell(RunKey("story", Prompt(TEXT)), Rule(heads, **rule), queries, keys, over)
+def cell(*heads: tuple[int, int], queries=(4,), keys=(1,), over="mean", **spec) -> Cell:
+    return Cell(RunKey("story", Prompt(TEXT)), MapSpec(heads, **spec), queries, keys, over)
 
 
 def card(at: AppTest) -> str:
@@ -140,8 +140,8 @@ def test_a_value_of_several_weights_is_explained_and_opened(opened, run):
 
 
 def test_sums_over_rows_and_units_say_what_they_are(run):
-    told = explain(run.attention, run.tokens, Rule(((0, 0),)), [range(3, 4), range(4, 5)], [range(0, 2)], over="sum")
-    text = sum_card(told, Check(told.value, told.value), "q", "k", "", Rule(((0, 0),)), "sum", 2)
+    told = explain(run.attention, run.tokens, MapSpec(((0, 0),)), [range(3, 4), range(4, 5)], [range(0, 2)], over="sum")
+    text = sum_card(told, Check(told.value, told.value), "q", "k", "", MapSpec(((0, 0),)), "sum", 2)
     assert "made of</span><code>4 weights" in text
     assert "sum over 2 tokens" in text and "sum over 2 rows" in text
 

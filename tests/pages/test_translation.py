@@ -7,7 +7,7 @@ from transformers import T5Config, T5ForConditionalGeneration
 
 from model.analysis.alignment import align
 from model.analysis.attention import layer_weights
-from model.analysis.attention_map import Rule
+from model.analysis.attention_map import MapSpec
 from model.builtin.beam import Beam, Candidate
 from model.text.prompt import Prompt, RunKey, text_of
 from model.text.units import units_of
@@ -253,8 +253,8 @@ def test_a_pair_opens_the_card_on_the_rows_that_predict_it(translate):
     key, run = run_on(app)
     written = units_of(run.tokens[1:], key.prompt.target, "words")
     unit = next(i for i in range(len(written)) if written.labels[i] == "chat")
-    rule = Rule(tuple((layer, head) for layer in range(3) for head in range(8)), of="cross")
-    cell = provenance.Cell(key, rule, tuple(written.tokens(unit)), (1,))
+    spec = MapSpec(tuple((layer, head) for layer in range(3) for head in range(8)), of="cross")
+    cell = provenance.Cell(key, spec, tuple(written.tokens(unit)), (1,))
     app.session_state.cell, app.session_state.card_page = cell, "translation"
     app.run()
     assert not app.exception
@@ -268,7 +268,7 @@ def test_a_pair_opens_the_card_on_the_rows_that_predict_it(translate):
 def test_a_card_of_cross_attention_closes_with_its_source(translate):
     app = translate(target="Le chat noir a vu le chat blanc.", across="head")
     key, run = run_on(app)
-    cell = provenance.Cell(key, Rule(((0, 0),), of="cross"), (1,), (len(run.source) - 2,))
+    cell = provenance.Cell(key, MapSpec(((0, 0),), of="cross"), (1,), (len(run.source) - 2,))
     app.session_state.cell, app.session_state.card_page = cell, "translation"
     app.run()
     assert not app.exception and app.session_state.cell == cell

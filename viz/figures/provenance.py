@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from model.analysis.attention import CellArithmetic
-from model.analysis.attention_map import Rule
+from model.analysis.attention_map import MapSpec
 from model.analysis.checks import value_again
 from model.analysis.explanation import Explained
 from viz.figures import theme
@@ -86,15 +86,15 @@ def given_card(weight: float, rank: int, n: int, check: Check, query: str, key: 
 
 
 def sum_card(
-    told: Explained, check: Check, query: str, key: str, place: str, rule: Rule, over: str, n_unit: int
+    told: Explained, check: Check, query: str, key: str, place: str, spec: MapSpec, over: str, n_unit: int
 ) -> str:
     """A value made of several weights. `n_unit`: over how many rows the map's own values were taken."""
     n_query, n_key, n_head = (len(np.unique(index)) for index in (told.query, told.key, told.head * 4096 + told.layer))
     steps = [("made of", f"{len(told.weight):,} weight{'s' if len(told.weight) != 1 else ''} of this run")]
     if n_head > 1:
-        steps.append(("heads", f"{'mean' if rule.combine == 'mean' else 'maximum'} of {n_head}"))
-    if rule.sink != "as is":
-        steps.append(("sink", "taken out; rows divided by what is left" if rule.sink == "renormalise" else "hidden"))
+        steps.append(("heads", f"{'mean' if spec.combine == 'mean' else 'maximum'} of {n_head}"))
+    if spec.sink != "as is":
+        steps.append(("sink", "taken out; rows divided by what is left" if spec.sink == "renormalise" else "hidden"))
     if n_key > 1:
         steps.append(("keys", f"sum over {n_key} tokens"))
     if n_unit > 1:

@@ -8,7 +8,7 @@ import streamlit as st
 
 from model.analysis import checks
 from model.analysis.attention import attention_weights, strongest_in_cell
-from model.analysis.attention_map import Reading, Rule
+from model.analysis.attention_map import AttentionMap, MapSpec
 from model.run import ModelRun, VisitorError
 from model.text.units import second_text
 from viz.components.head_grid import Pick, head_grid, outline_head
@@ -59,27 +59,27 @@ def show_grid(run: ModelRun) -> None:
 @section("read")
 def read(run: ModelRun) -> None:
     try:
-        rule = reading.rule(run)
+        spec = reading.spec(run)
     except VisitorError as error:
         outline_head("head_grid", st.session_state.layer, st.session_state.head)
         st.warning(plain(error), icon=":material/info:")
         return
-    outline_head("head_grid", st.session_state.layer, st.session_state.head, rule.heads if len(rule.heads) > 1 else ())
+    outline_head("head_grid", st.session_state.layer, st.session_state.head, spec.heads if len(spec.heads) > 1 else ())
     heading = st.container()
     two_texts = len(run.kinds) == 1 and second_text(run.tokens, session.current_text()) < len(run.tokens)
     reading.choose_how(two_texts)
-    rule = reading.rule(run)
-    read_now = session.current_reading(rule)
-    token, key = choose_cell(*map(len, run.sides(rule.of)))
+    spec = reading.spec(run)
+    read_now = session.current_map(spec)
+    token, key = choose_cell(*map(len, run.sides(spec.of)))
     heatmap, graph = st.columns([1.15, 1], gap="large")
-    heading.subheader(reading.title(rule, run), anchor=False)
+    heading.subheader(reading.title(spec, run), anchor=False)
     with heatmap:
-        show_map(read_now, rule, token, key)
+        show_map(read_now, spec, token, key)
     time.sleep(0.01)  # lets the server send the map now; otherwise it leaves only with all that follows
     with graph:
-        show_graph(run, read_now, rule, token)
-    token_numbers.show(read_now, rule)
-    show_checks(run, read_now, rule)
+        show_graph(run, read_now, spec, token)
+    token_numbers.show(read_now, spec)
+    show_checks(run, read_now, spec)
 
 
 def choose_cell(n_query: int, n_key: int) -> tuple[int, int]:
@@ -93,7 +93,7 @@ def choose_cell(n_query: int, n_key: int) -> tuple[int, int]:
     return token, key
 
 
-def show_map(read_now: Reading, rule: Rule, token: int, key: int) -> None:
+def show_map(read_now: AttentionMap, spec: MapSpec, token: int, key: int) -> None:
     weights, units, key_units = read_now.weights, read_now.units, read_now.key_units
     rows, columns = [units.labels[i] for i in read_now.queries], [key_units.labels[i] for i in read_now.keys]
     clicks = {"on_select": handler(pick_cell), "selection_mode": "points"} if is_clickable(max(weights.shape)) else {}
@@ -109,7 +109,7 @@ def show_map(read_now: Reading, rule: Rule, token: int, key: int) -> None:
         first=(int(read_now.queries[0]), int(read_now.keys[0])),
         selected=selected if inside else None,
         scale=scale,
-        title="weight" if rule.plain else "value",
+        title="weight" if spec.plain else "value",
     )
     with above:
         picture(
@@ -124,19 +124,19 @@ def show_map(read_now: Reading, rule: Rule, token: int, key: int) -> None:
         )
         if not clicks:
             st.button("How was the outlined weight made?", on_click=handler(open_outlined), disabled=not inside)
-    for sentence in reading.statements(read_now, rule):
+    for sentence in reading.statements(read_now, spec):
         st.markdown(f":small[{sentence}]")
 
 
-def named_table(read_now: Reading) -> pd.DataFrame:
+def named_table(read_now: AttentionMap) -> pd.DataFrame:
     """The map as a table; names carry positions, so that equal units stay different rows."""
     index = [f"{i} {read_now.units.labels[i]}" for i in read_now.queries]
     columns = [f"{i} {read_now.key_units.labels[i]}" for i in read_now.keys]
     return pd.DataFrame(read_now.weights, index, columns)
 
 
-def show_graph(run: ModelRun, read_now: Reading, rule: Rule, token: int) -> None:
-    crossing = rule.of == "cross"
+def show_graph(run: ModelRun, read_now: AttentionMap, spec: MapSpec, token: int) -> None:
+    crossing = spec.of == "cross"
     form = st.segmented_control(
         "Draw the lines as",
         FORMS[:1] if crossing else FORMS,
@@ -163,8 +163,8 @@ def show_graph(run: ModelRun, read_now: Reading, rule: Rule, token: int) -> None
     if form == LAYERS:
         followed = st.session_state.get("followed")
         maps = [
-            session.current_reading(reading.layer_rule(rule, layer, run.info.n_head)).weights
-            for layer in range(len(run.layers(rule.of)))
+            session.current_map(reading.layer_spec(spec, layer, run.info.n_head)).weights
+            for layer in range(len(run.layers(spec.of)))
         ]
         layer_graph(
             maps,
@@ -175,9 +175,9 @@ def show_graph(run: ModelRun, read_now: Reading, rule: Rule, token: int) -> None
             on_pick=follow,
             **(shared | {"on_open": open_layer_line}),
         )
-        whose = "its chosen heads" if len(rule.heads) > 1 else "all its heads"
+        whose = "its chosen heads" if len(spec.heads) > 1 else "all its heads"
         caption(
-            f"Each layer by the {rule.combine if len(rule.heads) > 1 else 'mean'} of {whose}. Point at a token in any "
+            f"Each layer by the {spec.combine if len(spec.heads) > 1 else 'mean'} of {whose}. Point at a token in any "
             "layer to follow back where it comes from; click it to keep the path, click a line to see how it was made."
         )
         return
@@ -204,20 +204,20 @@ def show_graph(run: ModelRun, read_now: Reading, rule: Rule, token: int) -> None
     )
 
 
-def show_checks(run: ModelRun, read_now: Reading, rule: Rule) -> None:
-    layer, head = rule.heads[0]
-    rows = checks.rows_sum_to_one(attention_weights(run.layers(rule.of)[layer], head))
+def show_checks(run: ModelRun, read_now: AttentionMap, spec: MapSpec) -> None:
+    layer, head = spec.heads[0]
+    rows = checks.rows_sum_to_one(attention_weights(run.layers(spec.of)[layer], head))
     check(
         rows,
         f"every row of layer {layer}, head {head} adds up to 1; the largest difference is "
         f"**{how_far(rows.difference)}**.",
     )
-    if not (exact := run.layers(rule.of)[layer].exact):
+    if not (exact := run.layers(spec.of)[layer].exact):
         caption(
             "Queries and keys of this long text are kept in half precision, 16 bits a number: its weights are exact to "
             "about 0.002."
         )
-    if rule.of != "self":
+    if spec.of != "self":
         return
     try:
         difference = session.recomputed(session.current_key(), layer)
@@ -231,7 +231,7 @@ def show_checks(run: ModelRun, read_now: Reading, rule: Rule) -> None:
     )
 
 
-def strongest(read_now: Reading) -> str:
+def strongest(read_now: AttentionMap) -> str:
     weights, names, key_names = read_now.weights, read_now.units.labels, read_now.key_units.labels
     if np.isnan(weights).all():
         return "An empty map: nothing is left."
@@ -261,8 +261,8 @@ def pick_heads(pick: Pick) -> None:
     query, key = strongest_in_cell(run.layers(kind)[pick.layer], pick.head, overview, pick.cell)
     controls.select("token", query)
     controls.select("key", key)
-    rule = Rule(((pick.layer, pick.head),), of=kind)
-    provenance.point_at(provenance.Cell(session.current_key(), rule, (query,), (key,)))
+    spec = MapSpec(((pick.layer, pick.head),), of=kind)
+    provenance.point_at(provenance.Cell(session.current_key(), spec, (query,), (key,)))
 
 
 def pick_query(query: int) -> None:
@@ -280,23 +280,23 @@ def pick_cell() -> None:
 def open_line(query: int, key: int) -> None:
     """Open the card on a value of the map, and outline it there. Query and key are units."""
     controls.select("token", first_token(query))
-    controls.select("key", int(session.current_reading(reading.whole_rule()).key_units.starts[key]))
-    provenance.open_value(reading.whole_rule(), (query,), (key,), also=["read"])
+    controls.select("key", int(session.current_map(reading.whole_spec()).key_units.starts[key]))
+    provenance.open_value(reading.whole_spec(), (query,), (key,), also=["read"])
 
 
 def open_cross_line(query: int, key: int) -> None:
     """The same where the keys' positions stand after the queries'."""
-    open_line(query, key - len(session.current_reading(reading.whole_rule()).units))
+    open_line(query, key - len(session.current_map(reading.whole_spec()).units))
 
 
 def open_outlined() -> None:
-    read_now = session.current_reading(reading.whole_rule())
+    read_now = session.current_map(reading.whole_spec())
     open_line(read_now.units.of(st.session_state.token), read_now.key_units.of(st.session_state.key))
 
 
 def open_layer_line(layer: int, query: int, key: int) -> None:
-    rule = reading.layer_rule(reading.whole_rule(), layer, session.current_model().info.n_head)
-    provenance.open_value(rule, (query,), (key,))
+    spec = reading.layer_spec(reading.whole_spec(), layer, session.current_model().info.n_head)
+    provenance.open_value(spec, (query,), (key,))
 
 
 def follow(column: int, token: int) -> None:
@@ -304,7 +304,7 @@ def follow(column: int, token: int) -> None:
 
 
 def first_token(unit: int) -> int:
-    return int(session.current_reading(reading.whole_rule()).units.starts[unit])
+    return int(session.current_map(reading.whole_spec()).units.starts[unit])
 
 
 main()

@@ -142,7 +142,7 @@ def show_crossing(run: ModelRun) -> None:
         show_map(read, alignment, marks)
     with right:
         head_grid(session.current_overview("cross"), key="cross_grid", on_pick=crossing.choose_on_grid)
-        heads = crossing.rule(run).heads
+        heads = crossing.spec(run).heads
         outline_head("cross_grid", *heads[0], heads if len(heads) > 1 else ())
         caption(
             "The cross-attention of every head, token by token: rows are the tokens that look, columns the source. "

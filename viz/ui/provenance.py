@@ -1,6 +1,6 @@
 """The card that says where a weight on screen comes from: one for all pages, drawn by viz/frame.py in a corner.
 
-Any picture that shows a weight calls `open_card` when it is clicked, and one that shows weights put together by a rule
+Any picture that shows a weight calls `open_card` when it is clicked, and one that shows weights put together by a spec
 calls `open_value`. The card is not modal: the picture stays in reach, and the next click refills it.
 """
 
@@ -12,7 +12,7 @@ import numpy as np
 import streamlit as st
 
 from model.analysis.attention import cell_arithmetic
-from model.analysis.attention_map import Rule
+from model.analysis.attention_map import MapSpec
 from model.analysis.explanation import Explained, explain
 from model.analysis.logits import rank
 from model.intervention import UNCHANGED, Intervention
@@ -30,8 +30,8 @@ class Cell:
     """Which value of which run the card explains."""
 
     run_key: RunKey
-    rule: Rule
-    queries: tuple[int, ...]  # units of the rule's kind
+    spec: MapSpec
+    queries: tuple[int, ...]  # units of the spec's kind
     keys: tuple[int, ...]
     over: str = "mean"  # several queries
     beside: bool = False  # the run is not the current model's, but of one that the page shows beside it
@@ -39,7 +39,7 @@ class Cell:
     @property
     def plain(self) -> bool:
         """Whether it is one weight of one head."""
-        return self.rule.plain and len(self.queries) == len(self.keys) == 1
+        return self.spec.plain and len(self.queries) == len(self.keys) == 1
 
 
 def open_card(
@@ -53,12 +53,12 @@ def open_card(
     also: Sequence[str] = (),
 ) -> NoReturn:
     """Open the card on one weight and redraw it; `also` names keyed fragments to redraw with it. Only in a callback."""
-    rule = Rule(((layer, head),))
-    open_value(rule, (query,), (key,), continuation=continuation, intervention=intervention, also=also)
+    spec = MapSpec(((layer, head),))
+    open_value(spec, (query,), (key,), continuation=continuation, intervention=intervention, also=also)
 
 
 def open_value(
-    rule: Rule,
+    spec: MapSpec,
     queries: tuple[int, ...],
     keys: tuple[int, ...],
     *,
@@ -67,8 +67,8 @@ def open_value(
     intervention: Intervention = UNCHANGED,
     also: Sequence[str] = (),
 ) -> NoReturn:
-    """The same for a value that a rule makes, between units: the `over` of several queries, the sum of several keys."""
-    open_cell(Cell(session.current_key(continuation, intervention), rule, queries, keys, over), also)
+    """The same for a value that a spec makes, between units: the `over` of several queries, the sum of several keys."""
+    open_cell(Cell(session.current_key(continuation, intervention), spec, queries, keys, over), also)
 
 
 def open_cell(cell: Cell, also: Sequence[str] = ()) -> NoReturn:
@@ -76,7 +76,7 @@ def open_cell(cell: Cell, also: Sequence[str] = ()) -> NoReturn:
     point_at(cell)
     if cell.plain and cell.run_key == session.current_key():
         # chosen for all pages too, so that the card's link opens the inside of that head
-        (layer, head), state = cell.rule.heads[0], st.session_state
+        (layer, head), state = cell.spec.heads[0], st.session_state
         elsewhere = (layer, head) != (state.get("layer"), state.get("head"))
         for name, value in (("layer", layer), ("head", head), ("token", cell.queries[0]), ("key", cell.keys[0])):
             controls.select(name, value)
@@ -114,9 +114,9 @@ def card(page: str) -> None:
 
 
 def _one_weight(cell: Cell, run: ModelRun) -> None:
-    (layer, head), query, key = cell.rule.heads[0], cell.queries[0], cell.keys[0]
-    attention, check = run.layers(cell.rule.of)[layer], _check(cell, run, _explained(cell, run))
-    queries, keys = run.sides(cell.rule.of)
+    (layer, head), query, key = cell.spec.heads[0], cell.queries[0], cell.keys[0]
+    attention, check = run.layers(cell.spec.of)[layer], _check(cell, run, _explained(cell, run))
+    queries, keys = run.sides(cell.spec.of)
     labels = queries[query].label, keys[key].label
     place = f"query {query}, key {key} · layer {layer}, head {head}{_changed(cell)}"
     if isinstance(attention, DenseAttention):
@@ -124,11 +124,11 @@ def _one_weight(cell: Cell, run: ModelRun) -> None:
         st.html(given_card(row[key], rank(row, key), len(row), check, *labels, place))
         return
     arithmetic = cell_arithmetic(attention, head, query, key)
-    change = cell.run_key.intervention if cell.rule.of == "self" else UNCHANGED
+    change = cell.run_key.intervention if cell.spec.of == "self" else UNCHANGED
     changes = Changes((layer, head, query, key) in change.edges_off, (layer, head) in change.heads_uniform)
     st.html(weight_card(arithmetic, check, *labels, place, mask_said(attention), changes))
     there = cell.run_key == session.current_key() and cell.run_key.model == st.session_state.model
-    if there and cell.rule.of == "self":
+    if there and cell.spec.of == "self":
         # a link, not st.switch_page, which would empty the address; what it opens was chosen with the card
         st.page_link("viz/pages/head.py", label="How this head works, step by step", icon=":material/zoom_in:")
 
@@ -140,16 +140,16 @@ def mask_said(attention: Attention) -> str:
 
 
 def _several_weights(cell: Cell, run: ModelRun) -> None:
-    told, read_now = _explained(cell, run), session.reading_of(cell.run_key, cell.rule)
+    told, read_now = _explained(cell, run), session.map_of(cell.run_key, cell.spec)
     query = _named([read_now.units.labels[unit] for unit in cell.queries])
     key = _named([read_now.key_units.labels[unit] for unit in cell.keys])
-    heads = cell.rule.heads
+    heads = cell.spec.heads
     place = f"layer {heads[0][0]}, head {heads[0][1]}" if len(heads) == 1 else f"{len(heads)} heads"
-    place += f" · {cell.rule.kind}{_changed(cell)}"
+    place += f" · {cell.spec.kind}{_changed(cell)}"
     check = _check(cell, run, told)
-    st.html(sum_card(told, check, f"{query} looks", key, place, cell.rule, cell.over, len(cell.queries)))
+    st.html(sum_card(told, check, f"{query} looks", key, place, cell.spec, cell.over, len(cell.queries)))
     largest = np.argsort(-told.weight, kind="stable")[:MOST_PARTS].tolist()
-    queries, keys = run.sides(cell.rule.of)
+    queries, keys = run.sides(cell.spec.of)
     names = {
         i: f"{told.weight[i]:.4f} · layer {told.layer[i]}, head {told.head[i]} · "
         f"{queries[told.query[i]].label} → {keys[told.key[i]].label}"
@@ -171,25 +171,25 @@ def _open_part(cell: Cell, told: Explained) -> None:
     if (i := st.session_state.card_part) is None:
         return
     st.session_state.card_part = None
-    rule = Rule(((int(told.layer[i]), int(told.head[i])),), of=cell.rule.of)
-    open_cell(replace(cell, rule=rule, queries=(int(told.query[i]),), keys=(int(told.key[i]),), over="mean"))
+    spec = MapSpec(((int(told.layer[i]), int(told.head[i])),), of=cell.spec.of)
+    open_cell(replace(cell, spec=spec, queries=(int(told.query[i]),), keys=(int(told.key[i]),), over="mean"))
 
 
 def _explained(cell: Cell, run: ModelRun) -> Explained:
-    read_now, of = session.reading_of(cell.run_key, cell.rule), cell.rule.of
+    read_now, of = session.map_of(cell.run_key, cell.spec), cell.spec.of
     queries = [read_now.units.tokens(unit) for unit in cell.queries]
     keys = [read_now.key_units.tokens(unit) for unit in cell.keys]
-    return explain(run.layers(of), run.sides(of)[1], cell.rule, queries, keys, over=cell.over)
+    return explain(run.layers(of), run.sides(of)[1], cell.spec, queries, keys, over=cell.over)
 
 
 def _check(cell: Cell, run: ModelRun, told: Explained) -> Check:
-    given = isinstance(run.layers(cell.rule.of)[0], DenseAttention)
+    given = isinstance(run.layers(cell.spec.of)[0], DenseAttention)
     return Check(_shown(cell), told.value, given)
 
 
 def _shown(cell: Cell) -> float:
     """The value as the pictures draw it: read off the same map."""
-    reading = session.reading_of(cell.run_key, replace(cell.rule, segment="all"))
+    reading = session.map_of(cell.run_key, replace(cell.spec, segment="all"))
     block = reading.weights[np.ix_(cell.queries, cell.keys)].astype(np.float64)  # (Q', K')
     rows = [np.nansum(row) for row in block if not np.isnan(row).all()]
     if not rows:
@@ -206,13 +206,13 @@ def _still_there(cell: Cell) -> Cell | None:
         return cell
     run = session.run_of(now)
     moved = replace(cell, run_key=now)
-    queries, keys = run.sides(cell.rule.of) if cell.rule.of in run.kinds else ((), ())
+    queries, keys = run.sides(cell.spec.of) if cell.spec.of in run.kinds else ((), ())
     exists = (
         cell.plain
         and cell.run_key.prompt.continuation == ()
         and cell.run_key.intervention == UNCHANGED
-        and cell.rule.heads[0][0] < run.info.n_layer
-        and cell.rule.heads[0][1] < run.info.n_head
+        and cell.spec.heads[0][0] < run.info.n_layer
+        and cell.spec.heads[0][1] < run.info.n_head
         and cell.queries[0] < len(queries)
         and cell.keys[0] < len(keys)
     )

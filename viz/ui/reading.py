@@ -1,6 +1,6 @@
 """The tools for reading attention: which heads, in which units, with or without the sink, in which colours.
 
-Each control is bound to the address, so that a link restores the reading. `rule` makes of them what
+Each control is bound to the address, so that a link restores the reading. `spec` makes of them what
 `model.analysis.attention_map` follows; `read_again` redraws what depends on them: the fragment "read", and the card if
 one is open.
 """
@@ -11,7 +11,7 @@ from typing import NoReturn
 import numpy as np
 import streamlit as st
 
-from model.analysis.attention_map import COMBINE, SEGMENTS, SINK, Reading, Rule, parse_heads, write_heads
+from model.analysis.attention_map import COMBINE, SEGMENTS, SINK, AttentionMap, MapSpec, parse_heads, write_heads
 from model.run import ModelRun, VisitorError
 from model.text.units import KINDS
 from viz.figures.scale import ColourScale, colour_scale
@@ -108,10 +108,10 @@ def _shape(run: ModelRun) -> tuple[int, int]:
     return len(run.layers(kind(run))), run.info.n_head
 
 
-def rule(run: ModelRun) -> Rule:
+def spec(run: ModelRun) -> MapSpec:
     """What the controls say. Raises `HeadsError` if the heads as written do not exist."""
     state = st.session_state
-    return Rule(
+    return MapSpec(
         heads_shown(run),
         state.get("combine", COMBINE[0]),
         state.get("sink", SINK[0]),
@@ -121,9 +121,9 @@ def rule(run: ModelRun) -> Rule:
     )
 
 
-def whole_rule() -> Rule:
+def whole_spec() -> MapSpec:
     """The same over the whole text, whichever part is shown: the values of a part are the same."""
-    return replace(rule(session.current_run()), segment="all")
+    return replace(spec(session.current_run()), segment="all")
 
 
 def heads_shown(run: ModelRun) -> tuple[tuple[int, int], ...]:
@@ -160,12 +160,12 @@ def choose_on_grid(run: ModelRun, layer: int | None, head: int | None, *, add: b
     state.show, state.heads = CHOSEN, write_heads(clicked, n_layer, n_head)
 
 
-def layer_rule(rule: Rule, layer: int, n_head: int) -> Rule:
-    """The heads of one layer that a rule reads, or all of that layer's if it reads only one head or none of them."""
-    heads = tuple(pair for pair in rule.heads if pair[0] == layer)
-    if len(rule.heads) == 1 or not heads:
+def layer_spec(spec: MapSpec, layer: int, n_head: int) -> MapSpec:
+    """The heads of one layer that a spec reads, or all of that layer's if it reads only one head or none of them."""
+    heads = tuple(pair for pair in spec.heads if pair[0] == layer)
+    if len(spec.heads) == 1 or not heads:
         heads = tuple((layer, head) for head in range(n_head))
-    return replace(rule, heads=heads, segment="all")
+    return replace(spec, heads=heads, segment="all")
 
 
 def read_again() -> NoReturn:
@@ -179,18 +179,18 @@ def follow() -> None:
     if provenance.pointed_at() is None:
         return
     try:
-        now = whole_rule()
-        read_now = session.current_reading(now)
+        now = whole_spec()
+        read_now = session.current_map(now)
         query, key = read_now.units.of(st.session_state.token), read_now.key_units.of(st.session_state.key)
         provenance.point_at(provenance.Cell(session.current_key(), now, (query,), (key,)))
     except VisitorError:
         provenance.point_at(None)
 
 
-def title(rule: Rule, run: ModelRun) -> str:
+def title(spec: MapSpec, run: ModelRun) -> str:
     """Exactly what is read."""
     n_layer, n_head = _shape(run)
-    heads, by = rule.heads, {"mean": "the mean", "max": "the maximum"}[rule.combine]
+    heads, by = spec.heads, {"mean": "the mean", "max": "the maximum"}[spec.combine]
     layers, columns = {layer for layer, _ in heads}, {head for _, head in heads}
     n = len(heads)
     if n == 1:
@@ -204,34 +204,34 @@ def title(rule: Rule, run: ModelRun) -> str:
     else:
         said = f"{by.capitalize()} of {n} heads: {write_heads(heads, n_layer, n_head)}"
     if len(run.kinds) > 1:
-        said += {"self": ", the decoder's own", "encoder": ", the encoder's own", "cross": ", cross-attention"}[rule.of]
-    if rule.kind != "tokens":
-        said += f", between {rule.kind}"
-    if rule.sink != "as is":
-        said += ", sink hidden" if rule.sink == "hide" else ", renormalised without the sink"
-    if rule.segment != "all":
-        said += f", {rule.segment}"
+        said += {"self": ", the decoder's own", "encoder": ", the encoder's own", "cross": ", cross-attention"}[spec.of]
+    if spec.kind != "tokens":
+        said += f", between {spec.kind}"
+    if spec.sink != "as is":
+        said += ", sink hidden" if spec.sink == "hide" else ", renormalised without the sink"
+    if spec.segment != "all":
+        said += f", {spec.segment}"
     return said
 
 
-def statements(reading: Reading, rule: Rule) -> list[str]:
+def statements(reading: AttentionMap, spec: MapSpec) -> list[str]:
     """What must be said under a map that is not simply one head's weights."""
     said = []
-    combined = {"mean": "the mean of the heads", "max": "the largest of the heads"}[rule.combine]
-    if len(rule.heads) > 1 and rule.combine == "max":
+    combined = {"mean": "the mean of the heads", "max": "the largest of the heads"}[spec.combine]
+    if len(spec.heads) > 1 and spec.combine == "max":
         said.append(f"Each cell is {combined}, so rows can add up to more than 1.")
-    if rule.kind != "tokens":
+    if spec.kind != "tokens":
         said.append(
-            f"Each cell is the sum over the keys of a {rule.kind[:-1]} and the mean over its queries; "
+            f"Each cell is the sum over the keys of a {spec.kind[:-1]} and the mean over its queries; "
             f"{reading.units.rule}."
         )
     removed = f"{100 * np.mean(reading.removed):.1f} % of the weight on average"
-    if rule.sink == "as is":
+    if spec.sink == "as is":
         said.append(f"The sink (first token and special tokens) holds {removed}; nothing is taken out.")
     else:
         what = (
             "hidden, and rows add up to what is left"
-            if rule.sink == "hide"
+            if spec.sink == "hide"
             else "taken out and rows made to add up to 1 again"
         )
         gone = int(np.isnan(reading.weights).all(axis=1).sum())

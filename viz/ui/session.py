@@ -12,7 +12,7 @@ import streamlit as st
 
 from model import catalog, serving
 from model.analysis.attention import Overview, pooled_overview
-from model.analysis.attention_map import Reading, Rule, read_attention
+from model.analysis.attention_map import AttentionMap, MapSpec, attention_map
 from model.builtin.beam import PENALTY, WIDTH, Beam
 from model.intervention import UNCHANGED, Intervention
 from model.language_model import BeamSearcher, LanguageModel
@@ -157,12 +157,12 @@ def overview_of(run_key: RunKey, kind: str = "self") -> Overview:
 
 
 @cache.kept()
-def reading_of(run_key: RunKey, rule: Rule) -> Reading:
-    """A run's attention, read by a rule: see `model.analysis.attention_map`."""
+def map_of(run_key: RunKey, spec: MapSpec) -> AttentionMap:
+    """A run's attention as a spec reads it: see `model.analysis.attention_map`."""
     run = run_of(run_key)
-    units, key_units = (units_in(run_key, rule.kind, side) for side in SIDES[rule.of])
+    units, key_units = (units_in(run_key, spec.kind, side) for side in SIDES[spec.of])
     second = second_text(run.tokens, text_of(run_key.prompt, run)) if not run.source else None
-    return read_attention(run.layers(rule.of), run.sides(rule.of)[1], units, rule, second, key_units)
+    return attention_map(run.layers(spec.of), run.sides(spec.of)[1], units, spec, second, key_units)
 
 
 @cache.kept(spinner="Searching …")
@@ -258,8 +258,8 @@ def current_run(continuation: tuple[int, ...] = (), intervention: Intervention =
     return run_of(current_key(continuation, intervention))
 
 
-def current_reading(rule: Rule) -> Reading:
-    return reading_of(current_key(), rule)
+def current_map(spec: MapSpec) -> AttentionMap:
+    return map_of(current_key(), spec)
 
 
 def current_overview(kind: str = "self") -> Overview:

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from model.analysis.attention_map import Reading, Rule
+from model.analysis.attention_map import AttentionMap, MapSpec
 from model.analysis.measures import attention_entropy, attention_received
 from model.run import Attention
 from viz.figures.attention import Bars, token_bars
@@ -16,22 +16,22 @@ PANELS = ("received and given", "sums of tokens")
 GIVE, RECEIVE = WAYS = ("as queries", "as keys")
 
 
-def show(read_now: Reading, rule: Rule) -> None:
+def show(read_now: AttentionMap, spec: MapSpec) -> None:
     """The panel that was asked for, if any."""
     panel = st.segmented_control(
-        f"{rule.kind.capitalize()} one by one",
+        f"{spec.kind.capitalize()} one by one",
         PANELS,
         key="panel",
         bind="query-params",
         help="received and given: numbers of each one · sums of tokens: what several give or get, added up",
     )
     if panel == PANELS[0]:
-        show_received_and_given(read_now, rule)
+        show_received_and_given(read_now, spec)
     elif panel == PANELS[1]:
-        show_sums(read_now, rule)
+        show_sums(read_now, spec)
 
 
-def show_received_and_given(read_now: Reading, rule: Rule) -> None:
+def show_received_and_given(read_now: AttentionMap, spec: MapSpec) -> None:
     weights, names, key_names = read_now.weights, read_now.units.labels, read_now.key_units.labels
     received, entropy, sink = attention_received(weights), attention_entropy(weights), read_now.removed
     rows, columns = [names[i] for i in read_now.queries], [key_names[i] for i in read_now.keys]
@@ -63,9 +63,9 @@ def show_received_and_given(read_now: Reading, rule: Rule) -> None:
     picture(
         token_bars(panels),
         key="received",
-        how=f"Above, how much each is looked at: click a bar to see what went into it.{early_tokens(rule)} In the "
+        how=f"Above, how much each is looked at: click a bar to see what went into it.{early_tokens(spec)} In the "
         "middle, how widely each looks: 0 is all on one key. Below, what the sink holds of each row.",
-        alt=f"Bars for {len(columns)} {rule.kind}. “{columns[most]}” receives most, {received[most]:.3f} on average; "
+        alt=f"Bars for {len(columns)} {spec.kind}. “{columns[most]}” receives most, {received[most]:.3f} on average; "
         f"“{rows[widest]}” looks most widely, {entropy[widest]:.2f} nats.",
         table=lambda: pd.DataFrame(
             {
@@ -79,14 +79,14 @@ def show_received_and_given(read_now: Reading, rule: Rule) -> None:
     )
 
 
-def early_tokens(rule: Rule) -> str:
+def early_tokens(spec: MapSpec) -> str:
     """What to bear in mind where a mask hides what comes later."""
-    layers = session.current_run().layers(rule.of)
+    layers = session.current_run().layers(spec.of)
     causal = all(isinstance(layer, Attention) and layer.causal for layer in layers)
     return " Early tokens can be seen by more queries." if causal else ""
 
 
-def show_sums(read_now: Reading, rule: Rule) -> None:
+def show_sums(read_now: AttentionMap, spec: MapSpec) -> None:
     left, right = st.columns([2, 1], gap="medium", vertical_alignment="bottom")
     with right:
         way = st.segmented_control("taken", WAYS, default=GIVE, required=True, key="taken", persist_state="session")
@@ -95,7 +95,7 @@ def show_sums(read_now: Reading, rule: Rule) -> None:
     drop_lost(len(labels))
     with left:
         chosen = st.multiselect(
-            f"Some {rule.kind}",
+            f"Some {spec.kind}",
             range(len(labels)),
             format_func=lambda i: f"{i} {labels[i]}",
             key="summed",
@@ -104,7 +104,7 @@ def show_sums(read_now: Reading, rule: Rule) -> None:
         )
     chosen = sorted(set(chosen) & set(options.tolist()))
     if not chosen:
-        st.info(f"Choose some {rule.kind}, to add up what they look at, or how much they are looked at.")
+        st.info(f"Choose some {spec.kind}, to add up what they look at, or how much they are looked at.")
         return
     offset = int(options[0])
     picked = [i - offset for i in chosen]
@@ -131,7 +131,7 @@ def show_sums(read_now: Reading, rule: Rule) -> None:
         key="sums",
         how=f"{len(chosen)} {'rows' if way == GIVE else 'columns'} of the map added up: {np.nansum(sums):.4f} in all. "
         "Click a bar to see what went into it.",
-        alt=f"Bars over {len(names)} {rule.kind}, which sum to {np.nansum(sums):.3f}.",
+        alt=f"Bars over {len(names)} {spec.kind}, which sum to {np.nansum(sums):.3f}.",
         table=lambda: pd.DataFrame({"sum": sums}, [f"{i} {others[i]}" for i in over]),
         on_select=handler(open_sum),
         selection_mode="points",
@@ -148,12 +148,12 @@ def drop_lost(n: int) -> None:
 
 def open_received() -> None:
     if points := clicked("received"):
-        queries = session.current_reading(reading.rule(session.current_run())).queries
-        provenance.open_value(reading.whole_rule(), tuple(queries.tolist()), points[0])
+        queries = session.current_map(reading.spec(session.current_run())).queries
+        provenance.open_value(reading.whole_spec(), tuple(queries.tolist()), points[0])
 
 
 def open_sum() -> None:
     if points := clicked("sums"):
         chosen = tuple(sorted(st.session_state.summed))
         queries, keys = (chosen, points[0]) if st.session_state.taken == GIVE else (points[0], chosen)
-        provenance.open_value(reading.whole_rule(), queries, keys, over="sum")
+        provenance.open_value(reading.whole_spec(), queries, keys, over="sum")

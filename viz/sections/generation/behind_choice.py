@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from model.analysis.attention_map import Rule
+from model.analysis.attention_map import MapSpec
 from model.analysis.generation import Step
 from model.run import ModelRun
 from viz.components.token_chips import token_chips
@@ -70,14 +70,14 @@ def what_it_looked_at(written: tuple[int, ...]) -> None:
         mean = st.toggle("Mean of the layer's heads", key="mean_of_heads", persist_state="session")
     with columns[1]:
         head = controls.position("Head", "head", run.info.n_head, disabled=mean)
-    rule = Rule(tuple((layer, each) for each in (range(run.info.n_head) if mean else [head])))
-    weights = session.reading_of(session.current_key(written), rule).weights[last]
+    spec = MapSpec(tuple((layer, each) for each in (range(run.info.n_head) if mean else [head])))
+    weights = session.map_of(session.current_key(written), spec).weights[last]
     where = f"layer {layer}, mean of all heads" if mean else f"layer {layer}, head {head}"
     most = int(weights.argmax())
     strongest = f"position {most}, with weight {weights[most]:.3f}"
 
     def open_weight(key: int) -> None:
-        provenance.open_value(rule, (last,), (key,), continuation=written)
+        provenance.open_value(spec, (last,), (key,), continuation=written)
 
     def open_bar() -> None:
         for data in clicked("looked_at"):

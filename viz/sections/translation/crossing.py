@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from model.analysis.alignment import Alignment, Crossing, align, crossing
-from model.analysis.attention_map import Rule
+from model.analysis.attention_map import MapSpec
 from model.run import ModelRun
 from model.text.prompt import text_of
 from model.text.units import units_of
@@ -55,12 +55,12 @@ def choose_on_grid(pick: Pick) -> None:
     read_again()
 
 
-def rule(run: ModelRun) -> Rule:
+def spec(run: ModelRun) -> MapSpec:
     """The heads that are read, token by token."""
     state, n_layer, n_head = st.session_state, len(run.cross), run.info.n_head
     layers = range(n_layer) if state.across == ALL else [state.layer]
     heads = [state.head] if state.across == HEAD else range(n_head)
-    return Rule(tuple((layer, head) for layer in layers for head in heads), of="cross")
+    return MapSpec(tuple((layer, head) for layer in layers for head in heads), of="cross")
 
 
 def said(run: ModelRun) -> str:
@@ -78,7 +78,7 @@ def current(run: ModelRun) -> Crossing:
     key, kind = session.current_key(), st.session_state.between
     written = run.tokens[1:]
     units = units_of(written, text_of(key.prompt, run), kind if written else TOKENS)
-    return crossing(run, rule(run).heads, units, units_of(run.source, key.prompt.text, kind))
+    return crossing(run, spec(run).heads, units, units_of(run.source, key.prompt.text, kind))
 
 
 def read_alignment(read: Crossing, run: ModelRun) -> Alignment:
@@ -96,7 +96,7 @@ def open_pair(row: int, column: int) -> None:
     """Open the card on one value of the picture, given as units of what was written and of the source."""
     run = session.current_run()
     read = current(run)
-    provenance.open_value(rule(run), read.queries(row), read.keys(column))
+    provenance.open_value(spec(run), read.queries(row), read.keys(column))
 
 
 def read_again() -> NoReturn:

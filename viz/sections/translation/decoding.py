@@ -151,14 +151,14 @@ def candidates(run: ModelRun, step: int, token: Token, probability: float, rank:
 
 def looked_at(run: ModelRun, step: int) -> None:
     """The step's row of cross-attention, over the tokens of the source."""
-    rule = crossing.rule(run)
-    weights = session.current_reading(rule).weights[step]
+    spec = crossing.spec(run)
+    weights = session.current_map(spec).weights[step]
     labels = [token.label for token in run.source]
     most = int(weights.argmax())
 
     def open_bar() -> None:
         for (key,) in clicked("step_row"):
-            provenance.open_value(rule, (step,), (key,))
+            provenance.open_value(spec, (step,), (key,))
 
     bars = Bars(
         f"weight on the source, {crossing.said(run)}",

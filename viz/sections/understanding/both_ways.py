@@ -9,7 +9,7 @@ import streamlit as st
 from model import catalog
 from model.analysis import checks
 from model.analysis.attention import visible
-from model.analysis.attention_map import Rule
+from model.analysis.attention_map import MapSpec
 from model.run import ModelRun, Token
 from model.text.prompt import Prompt, RunKey
 from viz.components.token_line import Piece, token_line
@@ -38,7 +38,7 @@ class Side:
 
     name: str  # of its widgets
     run_key: RunKey
-    rule: Rule
+    spec: MapSpec
     weights: np.ndarray  # (T, T)
     visible: np.ndarray  # (T, T) of bool: what the masks of the heads that are read let a token look at
     position: int  # of the token that both are asked about
@@ -90,9 +90,9 @@ def show() -> None:
     ):
         with column:
             st.subheader(f"{'A square' if name == 'square' else 'A triangle'}: {plain(run.info.title)}", anchor=False)
-            rule = choose_rule(run, name, maps)
-            sees = np.logical_or.reduce([visible(run.attention[layer], head) for layer, head in rule.heads])
-            sides.append(Side(name, key, rule, session.reading_of(key, rule).weights, sees, position))
+            spec = choose_spec(run, name, maps)
+            sees = np.logical_or.reduce([visible(run.attention[layer], head) for layer, head in spec.heads])
+            sides.append(Side(name, key, spec, session.map_of(key, spec).weights, sees, position))
     scale = colour_scale(np.concatenate([side.weights.ravel() for side in sides]), log=colours == "log", fitted=True)
     for column, side in zip(columns, sides, strict=True):
         with column:
@@ -131,9 +131,9 @@ def same_place(run: ModelRun, i: int, other: ModelRun) -> int:
     return next((j for j, found in enumerate(other.tokens) if found.end > first), len(other.tokens) - 1)
 
 
-def choose_rule(run: ModelRun, name: str, maps: str) -> Rule:
+def choose_spec(run: ModelRun, name: str, maps: str) -> MapSpec:
     if maps == MEAN:
-        return Rule(tuple((layer, head) for layer in range(run.info.n_layer) for head in range(run.info.n_head)))
+        return MapSpec(tuple((layer, head) for layer in range(run.info.n_layer) for head in range(run.info.n_head)))
     # the encoder's are those of all pages; the decoder's have names of their own
     before = "" if name == "square" else "decoder_"
     left, right = st.columns(2, gap="medium")
@@ -141,7 +141,7 @@ def choose_rule(run: ModelRun, name: str, maps: str) -> Rule:
         layer = controls.position("Layer", f"{before}layer", run.info.n_layer)
     with right:
         head = controls.position("Head", f"{before}head", run.info.n_head)
-    return Rule(((layer, head),))
+    return MapSpec(((layer, head),))
 
 
 def show_side(side: Side, scale: ColourScale) -> None:
@@ -174,7 +174,7 @@ def show_side(side: Side, scale: ColourScale) -> None:
     picture(
         seen_heatmap(side.weights, run.labels, i, scale=scale),
         key=f"{side.name}_map",
-        how=f"{reading.title(side.rule, run)}: {n_seen:,} of {n * n:,} cells have weight; the others are blank. "
+        how=f"{reading.title(side.spec, run)}: {n_seen:,} of {n * n:,} cells have weight; the others are blank. "
         + ("Click a cell to see how it was made." if clicks else "Click a token above to see how its weight was made."),
         alt=f"Heatmap of {n} by {n} tokens; {n_seen} cells have weight. Token {i} sees {len(sees)} tokens, {after} of "
         "them after it.",
@@ -185,7 +185,7 @@ def show_side(side: Side, scale: ColourScale) -> None:
 
 def open_weight(side: Side, query: int, key: int) -> None:
     beside = side.run_key != session.current_key()
-    provenance.open_cell(provenance.Cell(side.run_key, side.rule, (query,), (key,), beside=beside))
+    provenance.open_cell(provenance.Cell(side.run_key, side.spec, (query,), (key,), beside=beside))
 
 
 def pick_cell(side: Side) -> None:

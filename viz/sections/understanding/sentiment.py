@@ -13,7 +13,7 @@ import streamlit as st
 
 from model import catalog
 from model.analysis import checks
-from model.analysis.attention_map import Rule
+from model.analysis.attention_map import MapSpec
 from model.analysis.measures import attention_received
 from model.run import Token, VisitorError
 from model.text.masking import masked
@@ -87,7 +87,7 @@ def judgement(model: str, text: str) -> Judgement:
     found = lm.classify(run.tokens)
     # of two labels, one scale says both: for the last, against the first
     label = 1 if len(found.labels) == 2 else found.best
-    weights = session.reading_of(RunKey(model, Prompt(text)), all_heads(run.info.n_layer, run.info.n_head)).weights
+    weights = session.map_of(RunKey(model, Prompt(text)), all_heads(run.info.n_layer, run.info.n_head)).weights
     carried, untold = {}, []
     for name, measure in ((GRADIENT, lm.gradient_x_input), (OCCLUSION, lm.occlusion)):
         try:
@@ -106,8 +106,8 @@ def margin(log_prob: np.ndarray, label: int) -> float:
     return float(log_prob[label] - np.delete(log_prob, label).mean())
 
 
-def all_heads(n_layer: int, n_head: int) -> Rule:
-    return Rule(tuple((layer, head) for layer in range(n_layer) for head in range(n_head)))
+def all_heads(n_layer: int, n_head: int) -> MapSpec:
+    return MapSpec(tuple((layer, head) for layer in range(n_layer) for head in range(n_head)))
 
 
 def explained() -> tuple[str, str]:
@@ -240,8 +240,8 @@ def pick(model: str, name: str, n: int, i: int) -> None:
     st.session_state.carrier = i
     if name == ATTENTION:
         key, info = RunKey(model, Prompt(session.current_text())), session.language_model(model).info
-        rule = all_heads(info.n_layer, info.n_head)
-        provenance.open_cell(provenance.Cell(key, rule, tuple(range(n)), (i,), beside=True), also=["sentiment"])
+        spec = all_heads(info.n_layer, info.n_head)
+        provenance.open_cell(provenance.Cell(key, spec, tuple(range(n)), (i,), beside=True), also=["sentiment"])
 
 
 def show_arithmetic(found: Judgement, i: int) -> None:
