@@ -1,0 +1,102 @@
+"""The same map as lines: between two columns, as arcs over one line, or through all layers."""
+
+import streamlit as st
+
+from model.analysis.attention_map import AttentionMap, MapSpec
+from model.run import ModelRun
+from viz.components.layer_graph import layer_graph
+from viz.components.token_graph import token_graph
+from viz.sections.attention.cell import first_token, open_cell
+from viz.ui import controls, provenance, reading, session
+from viz.ui.pictures import caption
+
+COLUMNS, ARCS, LAYERS = FORMS = ("columns", "arcs", "layers")
+
+
+def show(run: ModelRun, read_now: AttentionMap, spec: MapSpec, token: int) -> None:
+    crossing = spec.of == "cross"
+    form = st.segmented_control(
+        "Draw the lines as",
+        FORMS[:1] if crossing else FORMS,
+        default=COLUMNS,
+        required=True,
+        key="graph",
+        bind="query-params",
+        help="columns: queries left, keys right · arcs: over one line · layers: through all of them, to follow a path",
+    )
+    left, right = st.columns(2, gap="medium")
+    with left:
+        threshold = st.slider("Hide lines below", 0.0, 0.5, 0.02, 0.01, key="least", bind="query-params")
+    with right:
+        top = st.slider(
+            "Lines for each query",
+            0,
+            8,
+            0,
+            key="top",
+            bind="query-params",
+            help="The largest ones; 0: no limit (3 in the graph of layers).",
+        )
+    shared = {"threshold": threshold, "on_open": open_cross_line if crossing else open_cell}
+    if form == LAYERS:
+        followed = st.session_state.get("followed")
+        maps = [
+            session.current_map(reading.layer_spec(spec, layer, run.info.n_head)).weights
+            for layer in range(len(run.layers(spec.of)))
+        ]
+        layer_graph(
+            maps,
+            read_now.units.labels,
+            key="layer_graph",
+            top=top or 3,
+            pinned=followed if followed and followed[1] < len(read_now.units) else None,
+            on_pick=follow,
+            **(shared | {"on_open": open_layer_line}),
+        )
+        whose = "its chosen heads" if len(spec.heads) > 1 else "all its heads"
+        caption(
+            f"Each layer by the {spec.combine if len(spec.heads) > 1 else 'mean'} of {whose}. Point at a token in any "
+            "layer to follow back where it comes from; click it to keep the path, click a line to see how it was made."
+        )
+        return
+    pinned = read_now.units.of(token)
+    # two texts, one after the other, where the keys are another text
+    labels, offset = read_now.units.labels, 0
+    if crossing:
+        labels, offset = labels + read_now.key_units.labels, len(labels)
+    token_graph(
+        read_now.weights,
+        labels,
+        read_now.queries,
+        read_now.keys + offset,
+        key="token_arcs" if form == ARCS else "token_graph",
+        form=form,
+        top=top,
+        pinned=pinned if st.session_state.get("pinned") and pinned in read_now.queries else None,
+        on_pick=pick_query,
+        **shared,
+    )
+    caption(
+        "The same weights as lines, thicker and darker for more. Point at a token to see only its own; click it to "
+        "keep them, click a line to see how it was made."
+    )
+
+
+def pick_query(query: int) -> None:
+    st.session_state.pinned = query >= 0
+    if query >= 0:
+        controls.select("token", first_token(query))
+
+
+def open_cross_line(query: int, key: int) -> None:
+    """As `open_cell`, where the keys' positions stand after the queries'."""
+    open_cell(query, key - len(session.current_map(reading.whole_spec()).units))
+
+
+def open_layer_line(layer: int, query: int, key: int) -> None:
+    spec = reading.layer_spec(reading.whole_spec(), layer, session.current_model().info.n_head)
+    provenance.open_value(spec, (query,), (key,))
+
+
+def follow(column: int, token: int) -> None:
+    st.session_state.followed = (column, token) if column >= 0 else None

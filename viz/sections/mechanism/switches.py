@@ -1,0 +1,159 @@
+"""The switches: what is taken away, with what each part is for, and the head, query and key that some are about."""
+
+from dataclasses import replace
+
+import numpy as np
+import streamlit as st
+
+from model.analysis.attention import visible
+from model.intervention import UNCHANGED, Intervention
+from model.run import ModelRun
+from viz.figures import score_scale
+from viz.guard import handler
+from viz.ui import controls, provenance, session
+from viz.ui.pictures import caption
+from viz.ui.prose import quoted
+
+# 1 is as trained; between neighbours lies the same factor, but for rounding
+TEMPERATURES = [0.1, 0.125, 0.16, 0.2, 0.25, 0.32, 0.4, 0.5, 0.63, 0.8, 1, 1.25, 1.6, 2, 2.5, 3.2, 4, 5, 6.3, 8, 10]
+TOGGLES = ("mask_off", "scale_off", "positions_off", "head_uniform", "head_off", "row_off", "edge_off")
+
+
+def choose(run: ModelRun) -> Intervention:
+    """The switches, each with what its part is for, and the head, query and key that some are about.
+
+    All of it is in the link.
+    """
+    info = run.info
+    rows = [st.columns(4, gap="small"), st.columns(4, gap="small")]
+    cards = [column.container(border=True, height="stretch", gap="xsmall") for row in rows for column in row]
+    columns = st.columns(4, gap="medium")
+    with columns[0]:
+        layer = controls.position("Layer", "layer", info.n_layer, on_change=handler(change_again))
+    with columns[1]:
+        head = controls.position("Head", "head", info.n_head, on_change=handler(change_again))
+    n = len(run.tokens)
+    with columns[2]:
+        token = controls.position("Query", "token", n, help="The token that looks.", on_change=handler(change_again))
+    with columns[3]:
+        key = controls.position("Key", "key", n, help="The token looked at.", on_change=handler(change_again))
+    with cards[0]:
+        switch("Without the causal mask", "mask_off", disabled=not info.causal)
+        caption(
+            "The mask hides what comes after a token; without it, weights appear right of the diagonal, and the model "
+            "sees the answers."
+            if info.causal
+            else "This model has no causal mask: its tokens look both ways."
+        )
+    with cards[1]:
+        usual = all(map(score_scale.is_usual, run.attention))
+        removable = score_scale.can_go(run.attention)
+        switch(f"Without the scale{' 1/√d' if usual else ''}", "scale_off", disabled=not removable)
+        caption(score_scale.scale_in_words(run.attention, layer))
+    with cards[2]:
+        st.select_slider(
+            "**Softmax temperature**",
+            TEMPERATURES,
+            1,
+            key="softmax_temperature",
+            bind="query-params",
+            on_change=handler(change_again),
+        )
+        caption("The scores are divided by it: below 1, each row sharpens; above 1, it flattens; 1 is as trained.")
+    with cards[3]:
+        switch("Without positions", "positions_off")
+        caption(
+            "Position vectors say where a token stands; without them, "
+            + ("only the mask still tells what came before what." if info.causal else "nothing tells the order.")
+        )
+    with cards[4]:
+        switch(f"Layer {layer}, head {head} uniform", "head_uniform")
+        caption(
+            "Queries choose where a head looks; with queries of zero, it looks alike at all that it may see, and takes "
+            "their plain average."
+        )
+    with cards[5]:
+        switch(f"Layer {layer}, head {head} off", "head_off")
+        caption(
+            "A head writes what it finds for the later layers to use; switched off, it writes nothing, and the less "
+            "that changes, the less it matters here."
+        )
+    looks, seen = quoted(run.labels[token]), quoted(run.labels[key])
+    with cards[6]:
+        switch(f"Off for query {token} only", "row_off")
+        caption(
+            f"Layer {layer}, head {head} writes nothing at {looks}: does the model need there what this head finds?"
+        )
+    with cards[7]:
+        there = edge_can_go(run, token, key)
+        switch(f"Query {token} does not see key {key}", "edge_off", disabled=not there)
+        caption(
+            f"In layer {layer}, head {head}, {looks} cannot look at {seen}: its other weights share what that one had."
+            if there
+            else f"{looks} at {token} does not see {seen} at {key}, or sees nothing else: choose another key."
+        )
+    return chosen_change(run)
+
+
+def switch(label: str, key: str, **options) -> None:
+    st.toggle(f"**{label}**", key=key, bind="query-params", on_change=handler(change_again), **options)
+
+
+def edge_can_go(run: ModelRun, query: int, key: int) -> bool:
+    """Whether there is such an edge, and another one that is left."""
+    sees = visible(run.attention[st.session_state.layer], st.session_state.head)[query]  # (T,)
+    if st.session_state.mask_off and run.info.causal:
+        sees = sees | (np.arange(len(sees)) > query)
+    return bool(sees[key]) and int(sees.sum()) > 1
+
+
+def chosen_change(run: ModelRun) -> Intervention:
+    """What the widgets say."""
+    state, info = st.session_state, run.info
+    head, query, key = (state.layer, state.head), state.token, state.key
+    edge = state.edge_off and edge_can_go(run, query, key)
+    return Intervention(
+        heads_off=frozenset({head} if state.head_off else ()),
+        heads_uniform=frozenset({head} if state.head_uniform else ()),
+        rows_off=frozenset({(*head, query)} if state.row_off else ()),
+        edges_off=frozenset({(*head, query, key)} if edge else ()),
+        causal_mask=not (state.mask_off and info.causal),
+        scale=not (state.scale_off and score_scale.can_go(run.attention)),
+        temperature=float(state.softmax_temperature),
+        positions=not state.positions_off,
+    )
+
+
+def as_trained_again() -> None:
+    st.session_state.update(dict.fromkeys(TOGGLES, False) | {"softmax_temperature": 1})
+    change_again()
+
+
+def change_again() -> None:
+    """A card that is open on a weight of the changed model follows the change."""
+    cell = provenance.pointed_at()
+    if cell and cell.run_key.intervention != UNCHANGED:
+        change = chosen_change(session.current_run())
+        provenance.point_at(replace(cell, run_key=replace(cell.run_key, intervention=change)))
+        st.rerun(["mechanism", "card"])
+
+
+def name_of(change: Intervention) -> str:
+    """What is changed, in words."""
+    parts = []
+    if not change.causal_mask:
+        parts.append("without the causal mask")
+    if not change.scale:
+        parts.append("without the scale")
+    if not change.positions:
+        parts.append("without positions")
+    if change.temperature != 1:
+        parts.append(f"softmax temperature {change.temperature:g}")
+    parts += [f"layer {layer}, head {head} uniform" for layer, head in change.heads_uniform]
+    parts += [f"layer {layer}, head {head} off" for layer, head in change.heads_off]
+    parts += [f"layer {layer}, head {head} off for query {query}" for layer, head, query in change.rows_off]
+    parts += [
+        f"in layer {layer}, head {head}, query {query} does not see key {key}"
+        for layer, head, query, key in change.edges_off
+    ]
+    return "Changed: " + "; ".join(parts) if parts else "Nothing is changed yet"
