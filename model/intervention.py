@@ -1,69 +1,145 @@
-"""What a run takes besides tokens: parts of the mechanism switched off or changed. Plain data; the models honour it."""
+"""What a run takes besides tokens: parts of the mechanism switched off or changed. Plain data; the models honour it.
+
+What it does to one attention call, in every model, stands in `model.attention_call`.
+"""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 HeadSet = frozenset[tuple[int, int]]  # of (layer, head)
+Size = tuple[int, int, int, int]  # of one kind of attention: layers, heads of each, queries, keys
+KINDS = ("self", "encoder", "cross")  # of attention, as `model.run.ModelRun.kinds` tells them apart
 
 
 @dataclass(frozen=True)
-class Intervention:
-    """What is changed in a run. ValueError if the temperature is not a positive number.
-
-    Which heads and tokens there are only a run knows: see `check`.
-    """
+class Ablation:
+    """What is taken out of one kind of attention. Layers, heads and tokens are counted from 0."""
 
     heads_off: HeadSet = frozenset()  # they write nothing to the residual stream
     heads_uniform: HeadSet = frozenset()  # their queries are zero, so all weights of a row are equal
     rows_off: frozenset[tuple[int, int, int]] = frozenset()  # (layer, head, query): the head writes nothing there
     edges_off: frozenset[tuple[int, int, int, int]] = frozenset()  # and (…, key): this query does not see this key
-    causal_mask: bool = True  # False: every token also sees what comes after it
-    scale: bool = True  # False: the scores are q·k, not q·k / √d_head, or whatever scale a model has
-    temperature: float = 1.0  # of the softmax: the scores are divided by it
-    positions: bool = True  # False: no position vectors are added to the token vectors
 
     def __post_init__(self):
-        if not (math.isfinite(self.temperature) and self.temperature > 0):
-            raise ValueError(f"a softmax temperature must be a positive number, not {self.temperature}")
         # one form, whatever collection the places came in: equal interventions are equal keys of the same run
         for name in ("heads_off", "heads_uniform", "rows_off", "edges_off"):
             places = frozenset(tuple(map(int, place)) for place in getattr(self, name))
             object.__setattr__(self, name, places)
 
-    def check(self, n_layer: int, n_head: int, n_token: int, causal: bool) -> None:
-        """ValueError for a head or a token that does not exist, and for a query that would see nothing any more."""
-        for layer, head, *_ in (*self.heads_off, *self.heads_uniform, *self.rows_off, *self.edges_off):
-            if not (0 <= layer < n_layer and 0 <= head < n_head):
-                raise ValueError(f"no head {head} in layer {layer}: {n_layer} layers of {n_head} heads")
-        for _, _, *positions in (*self.rows_off, *self.edges_off):
-            if not all(0 <= position < n_token for position in positions):
-                raise ValueError(f"no tokens {positions} in a text of {n_token}")
-        sees = {edge[:3]: edge[2] + 1 if causal and self.causal_mask else n_token for edge in self.edges_off}
-        for layer, head, query, key in self.edges_off:
-            sees[layer, head, query] -= key <= query or not (causal and self.causal_mask)
-        for (layer, head, query), left in sees.items():
-            if not left:
-                raise ValueError(f"query {query} of layer {layer}, head {head} would see no key any more")
+    @property
+    def places(self) -> tuple[tuple[int, ...], ...]:
+        """All that is taken out, as (layer, head, …)."""
+        return (*self.heads_off, *self.heads_uniform, *self.rows_off, *self.edges_off)
 
-    def output_gain(self, layer: int, n_head: int, n_token: int) -> np.ndarray | None:
+    def query_gain(self, layer: int, n_head: int) -> np.ndarray | None:
+        """(H,) what each head's queries are multiplied with: 0 makes it uniform; None if none is, in this layer."""
+        return _gain((n_head,), [place[1:] for place in self.heads_uniform if place[0] == layer])
+
+    def output_gain(self, layer: int, n_head: int, n_query: int) -> np.ndarray | None:
         """(H, T) what each head's output is multiplied with: 0 where it is off; None if nothing is, in this layer."""
-        gain = np.ones((n_head, n_token), np.float32)
-        for its_layer, head in self.heads_off:
-            gain[head] = np.where(its_layer == layer, 0, gain[head])
-        for its_layer, head, query in self.rows_off:
-            gain[head, query] = 0 if its_layer == layer else gain[head, query]
-        return None if gain.all() else gain
+        off = (*self.heads_off, *self.rows_off)
+        return _gain((n_head, n_query), [place[1:] for place in off if place[0] == layer])
 
-    def edge_bias(self, layer: int, n_head: int, n_token: int) -> np.ndarray | None:
-        """(H, T, T) what is added to the scores: -inf at the edges that are off; None if none is, in this layer."""
+    def edge_bias(self, layer: int, n_head: int, n_query: int, n_key: int) -> np.ndarray | None:
+        """(H, T, S) what is added to the scores: -inf at the edges that are off; None if none is, in this layer."""
         edges = [edge[1:] for edge in self.edges_off if edge[0] == layer]
         if not edges:
             return None
-        bias = np.zeros((n_head, n_token, n_token), np.float32)
+        bias = np.zeros((n_head, n_query, n_key), np.float32)
         bias[tuple(np.array(edges).T)] = -np.inf
         return bias
 
+    def _check(self, kind: str, size: Size, causal: bool) -> None:
+        n_layer, n_head, n_query, n_key = size
+        where = "" if kind == "self" else f" of {kind} attention"
+        for layer, head, *positions in self.places:
+            if not (0 <= layer < n_layer and 0 <= head < n_head):
+                raise ValueError(f"no head {head} in layer {layer}{where}: {n_layer} layers of {n_head} heads")
+            if not all(0 <= position < n for position, n in zip(positions, (n_query, n_key), strict=False)):
+                text = f"a text of {n_query}" if n_query == n_key else f"texts of {n_query} and {n_key}"
+                raise ValueError(f"no tokens {positions} in {text}")
+        sees = {edge[:3]: edge[2] + 1 if causal else n_key for edge in self.edges_off}
+        for layer, head, query, key in self.edges_off:
+            sees[layer, head, query] -= key <= query or not causal
+        for (layer, head, query), left in sees.items():
+            if not left:
+                raise ValueError(f"query {query} of layer {layer}, head {head}{where} would see no key any more")
+
+
+def _gain(shape: tuple[int, ...], off: list[tuple[int, ...]]) -> np.ndarray | None:
+    """Ones, and zeros at the places that are off; None if there are none."""
+    if not off:
+        return None
+    gain = np.ones(shape, np.float32)
+    for place in off:
+        gain[place] = 0
+    return gain
+
+
+NOTHING = Ablation()
+
+
+@dataclass(frozen=True)
+class Intervention(Ablation):
+    """What is changed in a run: its own places are of the kind "self" (the decoder's or the only stack's attention to
+    itself), those of an encoder-decoder's other two are beside them.
+
+    ValueError if the temperature is not a positive number. Which heads and tokens there are only a run knows: see
+    `check`.
+    """
+
+    causal_mask: bool = True  # False: every token also sees what comes after it
+    scale: bool = True  # False: the scores are q·k, not q·k / √d_head, or whatever scale a model has
+    temperature: float = 1.0  # of the softmax: the scores are divided by it
+    positions: bool = True  # False: no position vectors are added to the token vectors
+    encoder: Ablation = NOTHING
+    cross: Ablation = NOTHING
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not (math.isfinite(self.temperature) and self.temperature > 0):
+            raise ValueError(f"a softmax temperature must be a positive number, not {self.temperature}")
+
+    def of(self, kind: str) -> Ablation:
+        """What is taken out of one of `KINDS`. KeyError for another word."""
+        return {"self": self, "encoder": self.encoder, "cross": self.cross}[kind]
+
+    @property
+    def everywhere(self) -> "Intervention":
+        """What it changes in all layers and heads alike: itself without what it takes out of single ones."""
+        return replace(self, **{name: () for name in vars(NOTHING)}, encoder=NOTHING, cross=NOTHING)
+
+    @property
+    def beginning(self) -> tuple[int, int]:
+        """(stack, layer) of the first layer that something is taken out of: the encoder is stack 0, the decoder 1."""
+        stacks = {"encoder": 0, "self": 1, "cross": 1}
+        return min(
+            ((stack, place[0]) for kind, stack in stacks.items() for place in self.of(kind).places), default=(2, 0)
+        )
+
+    def check(self, sizes: Mapping[str, Size], causal: bool) -> None:
+        """ValueError for a head or a token that does not exist, and for a query that would see nothing any more.
+
+        sizes: of the kinds of attention that a run has. causal: whether the kind "self" is, as trained.
+        """
+        for kind in KINDS:
+            ablation = self.of(kind)
+            if kind in sizes:
+                ablation._check(kind, sizes[kind], causal and self.causal_mask and kind == "self")
+            elif ablation.places:
+                raise ValueError(f"this model has no {kind} attention")
+
 
 UNCHANGED = Intervention()
+
+
+def sizes_of(n_layer: int, n_head: int, n_token: int, n_source: int = 0, n_encoder: int = 0) -> dict[str, Size]:
+    """Of each kind of attention in a run; with a source, of an encoder-decoder with `n_encoder` layers before it."""
+    sizes = {"self": (n_layer, n_head, n_token, n_token)}
+    if n_source:
+        sizes["encoder"] = n_encoder, n_head, n_source, n_source
+        sizes["cross"] = n_layer, n_head, n_token, n_source
+    return sizes

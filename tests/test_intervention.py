@@ -9,8 +9,9 @@ import torch
 from safetensors.torch import load_file
 
 from model.analysis.attention import cell_arithmetic, layer_weights
+from model.attention_call import Changes
 from model.builtin.language_model import BuiltinModel
-from model.builtin.transformer import Change, Config, Transformer
+from model.builtin.transformer import Config, Transformer
 from model.intervention import UNCHANGED, Intervention
 from model.text.prompt import Prompt, RunKey
 from tests.conftest import REPEATED, write_tiny
@@ -203,9 +204,9 @@ def test_no_scale_is_a_temperature(lm):
 def test_changes_that_change_nothing_cost_no_bit(folder):
     transformer = Transformer(Config(**json.loads((folder / "config.json").read_text()))).eval()
     ids = torch.arange(20)[None]
-    nothing = [Change(torch.ones(4), torch.ones(4, 1), scale=8**-0.5, masked=True)] * 3
+    elsewhere = Changes((Intervention(heads_off=frozenset({(7, 0)}), edges_off=frozenset({(7, 0, 1, 0)})),))
     with torch.inference_mode():
-        for as_trained, same in zip(parts(transformer(ids)), parts(transformer(ids, nothing)), strict=True):
+        for as_trained, same in zip(parts(transformer(ids)), parts(transformer(ids, elsewhere)), strict=True):
             assert torch.equal(as_trained, same)
 
 

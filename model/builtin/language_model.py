@@ -6,7 +6,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +16,9 @@ from torch import Tensor, nn
 
 from model.analysis.attention import layer_weights
 from model.architecture import Architecture, described
-from model.builtin.transformer import AttentionRecord, Block, Change, Config, Transformer
-from model.intervention import UNCHANGED, Intervention
+from model.attention_call import AttentionCall, Changes
+from model.builtin.transformer import Block, Config, Transformer
+from model.intervention import UNCHANGED, Intervention, sizes_of
 from model.predictions import predictions
 from model.run import (
     Attention,
@@ -29,7 +30,7 @@ from model.run import (
     Token,
 )
 from model.sources import shipped
-from model.text.lengths import check_characters
+from model.text.lengths import check_characters, check_tokens
 from model.text.tokenizer import PAIR_JOINT, Tokenizer
 
 
@@ -124,19 +125,12 @@ class BuiltinModel:
     ) -> ModelRun:
         if source:
             raise PromptError(f"{self.info.title} reads one text only.")
-        ids = self._ids(tokens)
-        logits, record = self._transformer(ids, self._changes(intervention, len(tokens)), intervention.positions)
+        logits, record = self._transformer(self._ids(tokens), self._changes(intervention, len(tokens)))
         return self._run(tokens, intervention, logits, record.hidden, attention=record.attention)
 
     def _ids(self, tokens: Sequence[Token], what: str = "text") -> Tensor:
         """Token ids as a batch of one (1, T). Raises `PromptError`."""
-        if not tokens:
-            raise PromptError("There is no text to read: type at least one character.")
-        if (excess := len(tokens) - self.info.n_context) > 0:
-            raise PromptError(
-                f"The {what} is {len(tokens):,} tokens long; {self.info.title} reads at most {self.info.n_context:,}. "
-                f"Shorten it by {excess:,} token{'s' if excess > 1 else ''}."
-            )
+        check_tokens(self.info, tokens, what)
         return torch.tensor([[token.id for token in tokens]])
 
     def _run(
@@ -146,7 +140,7 @@ class BuiltinModel:
         logits: Tensor | None,
         hidden: Sequence[Tensor],
         source: Sequence[Token] = (),
-        **records: Sequence[AttentionRecord],
+        **records: Sequence[AttentionCall],
     ) -> ModelRun:
         """What a forward pass returned, as plain data. logits (1, T, V); hidden: L + 1 of (1, T, D)."""
         ids = torch.tensor([token.id for token in tokens])
@@ -186,13 +180,10 @@ class BuiltinModel:
         MLP, and the residual stream that the model itself wrote, ``run.hidden[layer + 1]``.
         """
         block = self._blocks()[layer]
-        mixed = _mixed(run.attention[layer])  # (H, T, K)
-        if changes := self._changes(run.intervention, len(run.tokens)):  # all but this is in the attention's own record
-            mixed = mixed * changes[layer].output_gain[..., None]
         x = torch.tensor(run.hidden[layer])  # (T, D)
-        x = x + block.attention.output(mixed.transpose(0, 1).flatten(1))
+        x = x + block.attention.output(_mixed(run, "self", layer))
         if run.cross:
-            x = x + block.cross.output(_mixed(run.cross[layer]).transpose(0, 1).flatten(1))
+            x = x + block.cross.output(_mixed(run, "cross", layer))
         x = x + block.mlp(block.mlp_norm(x))
         return float((x - torch.tensor(run.hidden[layer + 1])).abs().max())
 
@@ -221,40 +212,26 @@ class BuiltinModel:
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         return {name: tuple(parameter.shape) for name, parameter in self._transformer.named_parameters()}
 
-    def _changes(self, intervention: Intervention, n_token: int) -> list[Change] | None:
-        """What each attention layer does otherwise, if any does. ValueError if there is no such head or token."""
-        if replace(intervention, positions=True) == UNCHANGED:
-            return None
+    def _changes(self, intervention: Intervention, n_token: int, n_source: int = 0) -> Changes:
+        """What each attention layer does otherwise. ValueError if there is no such head or token."""
         n_layer, n_head = self.info.n_layer, self.info.n_head
-        intervention.check(n_layer, n_head, n_token, self.info.causal)
-        query_gain = torch.ones(n_layer, n_head)
-        for layer, head in intervention.heads_uniform:
-            query_gain[layer, head] = 0
-        changes = []
-        for layer in range(n_layer):
-            gain = intervention.output_gain(layer, n_head, n_token)
-            bias = intervention.edge_bias(layer, n_head, n_token)
-            changes.append(
-                Change(
-                    query_gain[layer],
-                    torch.ones(n_head, 1) if gain is None else torch.from_numpy(gain),
-                    self._scale(intervention),
-                    intervention.causal_mask,
-                    None if bias is None else torch.from_numpy(bias),
-                )
-            )
-        return changes
-
-    def _scale(self, intervention: Intervention) -> float:
-        return (self.info.d_head**-0.5 if intervention.scale else 1.0) / intervention.temperature
+        intervention.check(sizes_of(n_layer, n_head, n_token, n_source, n_layer), self.info.causal)
+        return Changes((intervention,))
 
 
-def _kept(record: AttentionRecord) -> Attention:
-    bias = None if record.bias is None else record.bias.numpy()
-    query, key, value = (each[0].numpy() for each in (record.query, record.key, record.value))
-    return Attention(query, key, value, record.scale, record.causal, bias=bias)
+def _kept(call: AttentionCall) -> Attention:
+    bias = None if call.bias is None else call.bias[0].numpy()
+    query, key, value = (each[0].numpy() for each in (call.query, call.key, call.value))
+    return Attention(query, key, value, call.scale, call.causal, bias=bias)
 
 
-def _mixed(attention: Attention) -> Tensor:
-    """softmax(QKᵀ·scale)·V of every head, (H, T, K), by the weights that are shown."""
-    return torch.from_numpy(layer_weights(attention) @ attention.value)
+def _mixed(run: ModelRun, kind: str, layer: int) -> Tensor:
+    """softmax(QKᵀ·scale)·V of every head side by side, (T, D), by the weights that are shown; zeros of heads that are
+    off: all else that was changed is in the record.
+    """
+    attention = run.layers(kind)[layer]
+    mixed = torch.from_numpy(layer_weights(attention) @ attention.value)  # (H, T, K)
+    gain = run.intervention.of(kind).output_gain(layer, *mixed.shape[:2])
+    if gain is not None:
+        mixed = mixed * torch.from_numpy(gain)[..., None]
+    return mixed.transpose(0, 1).flatten(1)

@@ -5,20 +5,23 @@ the token embedding. With ``causal=True`` it is a decoder (a token sees itself a
 ``causal=False`` an encoder (every token sees every token). The encoder-decoder at the end is made of the same parts
 (Vaswani et al. 2017, with pre-norm blocks): its decoder's `Attention` also looks at the encoder's output.
 
-Nothing is stored on a module during ``forward``: what happened is returned, as a `Record`.
+Nothing is stored on a module during ``forward``: what happened is returned, as a `Record`. What may be changed in an
+attention call stands in `model.attention_call`.
 
 Letters in the shape comments, everywhere in Regard:
     B batch   T positions that look (queries)   S positions looked at (keys)   L layers   H heads
     D d_model: width of the residual stream     K d_head: width of one head, D / H      V n_vocab
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from model.attention_call import AS_TRAINED, AttentionCall, Change, Changes
 
 
 @dataclass(frozen=True)
@@ -41,34 +44,13 @@ class Config:
         return self.d_model // self.n_head
 
 
-class AttentionRecord(NamedTuple):
-    """What one attention layer did: everything its weights can be computed from."""
-
-    query: Tensor  # (B, H, T, K)
-    key: Tensor  # (B, H, S, K)
-    value: Tensor  # (B, H, S, K)
-    scale: float  # the scores are query·key times this: 1 / sqrt(K), unless changed
-    causal: bool  # whether position t sees only the positions 0 … t
-    bias: Tensor | None = None  # (H, T, S) what was added to the scores, if anything was
-
-
 class Record(NamedTuple):
     """What one forward pass did."""
 
-    attention: tuple[AttentionRecord, ...]  # L of them
+    attention: tuple[AttentionCall, ...]  # L of them
     hidden: tuple[Tensor, ...]  # L + 1 of (B, T, D): the residual stream before each block and after the last
-    encoder: tuple[AttentionRecord, ...] = ()  # of an encoder-decoder: its encoder's
-    cross: tuple[AttentionRecord, ...] = ()  # and where its decoder looks at the source, L of them
-
-
-class Change(NamedTuple):
-    """What one attention layer does otherwise than it was trained to."""
-
-    query_gain: Tensor  # (H,) multiplies each head's queries; 0 makes its scores 0 and so the weights of a row equal
-    output_gain: Tensor  # (H, T) or (H, 1) multiplies what each head writes at each position; 0 switches it off
-    scale: float  # instead of 1 / sqrt(K)
-    masked: bool  # False takes the mask away; True puts none where there was none
-    bias: Tensor | None = None  # (H, T, S) is added to the scores; -inf hides a key from a query
+    encoder: tuple[AttentionCall, ...] = ()  # of an encoder-decoder: its encoder's
+    cross: tuple[AttentionCall, ...] = ()  # and where its decoder looks at the source, L of them
 
 
 class KeysValues:
@@ -97,31 +79,28 @@ class Attention(nn.Module):
         change: Change | None = None,
         visible: Tensor | None = None,
         cache: KeysValues | None = None,
-    ) -> tuple[Tensor, AttentionRecord]:
+    ) -> tuple[Tensor, AttentionCall]:
         """Let the positions of `x` (B, T, D) look at those of `source` (B, S, D), or at `x` itself if there is none.
 
+        Returns what they take from there (B, T, D), and the call that did it. `change`: what is done otherwise in it.
         `visible` (B, S): False hides a position of the source, as padding is. `cache`: the keys and values of what
         stands before `x` (or, in cross-attention, of the whole source); what is computed here is appended to it.
         """
         query = self._split(self.query(x))  # (B, H, T, K)
         key, value = self._keys_values(x if source is None else source, cache, whole=source is not None)
-        scale, causal, bias = self.d_head**-0.5, self.causal, None
-        if change is not None:
-            query = query * change.query_gain[:, None, None]  # (B, H, T, K)
-            scale, causal, bias = change.scale, causal and change.masked, change.bias
-        if causal and key.shape[2] > query.shape[2]:  # with a cache: the last token alone, which sees everything
-            causal = False
+        causal = self.causal and key.shape[2] == query.shape[2]  # with a cache, the last token alone sees everything
         mask = None if visible is None else visible[:, None, None, :]  # (B, 1, 1, S)
-        if bias is not None:  # a mask of numbers, which must then hold the causal mask too
-            later = torch.ones(bias.shape[1:], dtype=torch.bool, device=x.device).triu(1)  # (T, S)
-            mask = bias.masked_fill(later, -torch.inf) if causal else bias  # (H, T, S)
-        mixed = F.scaled_dot_product_attention(
-            query, key, value, mask, is_causal=causal and bias is None, scale=scale
-        )  # (B, H, T, K)
+        call = AttentionCall(query, key, value, self.d_head**-0.5, causal, mask)
         if change is not None:
-            mixed = mixed * change.output_gain[..., None]  # (B, H, T, K)
+            call = change(call)
+        mask, causal = call.fused_mask
+        if call.bias is not None and len(mask) == 1:
+            mask = mask[0]  # (H, T, S): torch adds it step by step then; its fused kernel gives other last digits
+        mixed = F.scaled_dot_product_attention(*call.vectors, mask, is_causal=causal, scale=call.scale)  # (B, H, T, K)
+        if call.output_gain is not None:
+            mixed = mixed * call.output_gain[..., None]  # (B, H, T, K)
         joined = mixed.transpose(1, 2).flatten(2)  # (B, T, D): the heads side by side
-        return self.output(joined), AttentionRecord(query, key, value, scale, causal, bias)
+        return self.output(joined), call
 
     def _keys_values(self, source: Tensor, cache: KeysValues | None, whole: bool) -> tuple[Tensor, Tensor]:
         """(B, H, S, K) each; with a cache, those of before are not computed again."""
@@ -163,7 +142,7 @@ class Block(nn.Module):
 
     def forward(
         self, x: Tensor, change: Change | None = None, visible: Tensor | None = None
-    ) -> tuple[Tensor, AttentionRecord]:
+    ) -> tuple[Tensor, AttentionCall]:
         attended, record = self.attention(self.attention_norm(x), change=change, visible=visible)
         x = x + attended  # (B, T, D)
         x = x + self.mlp(self.mlp_norm(x))  # (B, T, D)
@@ -182,21 +161,15 @@ class Transformer(nn.Module):
         self.final_norm = nn.LayerNorm(config.d_model)
         self.apply(self._initialise)
 
-    def forward(
-        self, ids: Tensor, changes: Sequence[Change] | None = None, positions: bool = True
-    ) -> tuple[Tensor, Record]:
-        """Read token ids (B, T); return logits (B, T, V) and what happened. `changes`: L of them, or as trained."""
-        record = self.read(self.embed(ids, positions), changes)
+    def forward(self, ids: Tensor, changes: Changes = AS_TRAINED) -> tuple[Tensor, Record]:
+        """Read token ids (B, T); return logits (B, T, V) and what happened."""
+        record = self.read(self.embed(ids, changes.everywhere.positions), changes)
         return self.unembed(record.hidden[-1]), record
 
-    def read(self, x: Tensor, changes: Sequence[Change] | None = None, visible: Tensor | None = None) -> Record:
+    def read(self, x: Tensor, changes: Changes = AS_TRAINED, visible: Tensor | None = None) -> Record:
         """What the blocks make of input vectors (B, T, D). `visible` (B, T): False hides a position, as padding is."""
-        hidden, attention = [x], []
-        for layer, block in enumerate(self.blocks):
-            x, record = block(x, changes[layer] if changes else None, visible)  # (B, T, D)
-            hidden.append(x)
-            attention.append(record)
-        return Record(tuple(attention), tuple(hidden))
+        hidden, attention = zip(*through(self.blocks, x, "self", changes, visible), strict=True)
+        return Record(attention, (x, *hidden))
 
     def embed(self, ids: Tensor, positions: bool = True) -> Tensor:
         """What each token is plus, unless told otherwise, where it stands: (B, T) -> (B, T, D)."""
@@ -211,6 +184,18 @@ class Transformer(nn.Module):
 
     def _initialise(self, module: nn.Module) -> None:
         initialise(module, n_block=self.config.n_layer)
+
+
+def through(
+    blocks: Sequence[Block], x: Tensor, kind: str, changes: Changes = AS_TRAINED, visible: Tensor | None = None
+) -> Iterator[tuple[Tensor, AttentionCall]]:
+    """The residual stream (B, T, D) after each block, and what its attention did; what was before is let go.
+
+    Of a batch of one text, as many go on as there are changes, from the first block on in which they differ.
+    """
+    for layer, block in enumerate(blocks):
+        x, call = block(x, changes.at(kind, layer), visible)  # (B, T, D)
+        yield x, call
 
 
 class DecoderBlock(nn.Module):
@@ -233,7 +218,7 @@ class DecoderBlock(nn.Module):
         cache: tuple[KeysValues, KeysValues] | None = None,
         change: Change | None = None,
         cross_change: Change | None = None,
-    ) -> tuple[Tensor, AttentionRecord, AttentionRecord]:
+    ) -> tuple[Tensor, AttentionCall, AttentionCall]:
         own, beyond = cache if cache is not None else (None, None)
         attended, record = self.attention(self.attention_norm(x), change=change, cache=own)
         x = x + attended  # (B, T, D)
@@ -263,37 +248,26 @@ class EncoderDecoder(nn.Module):
         self.apply(lambda module: initialise(module, n_block=config.n_layer))
 
     def forward(
-        self,
-        source: Tensor,
-        target: Tensor,
-        visible: Tensor | None = None,
-        changes: Sequence[Change] | None = None,
-        elsewhere: Change | None = None,
-        positions: bool = True,
+        self, source: Tensor, target: Tensor, visible: Tensor | None = None, changes: Changes = AS_TRAINED
     ) -> tuple[Tensor, Record]:
         """Read ids (B, S) and (B, T); logits (B, T, V) of the token after each of the target, and what happened.
 
         `visible` (B, S): False where the source is padding. Padding at the end of a target needs no mask: nothing
-        before it looks there. `changes`: L of them, of the decoder's attention to itself; `elsewhere`: of all others.
+        before it looks there.
         """
-        memory, encoder = self.encode(source, visible, elsewhere, positions)
-        logits, record = self.decode(
-            target, memory, visible, changes=changes, cross_change=elsewhere, positions=positions
-        )
+        memory, encoder = self.encode(source, visible, changes)
+        logits, record = self.decode(target, memory, visible, changes=changes)
         return logits, record._replace(encoder=encoder)
 
     def encode(
-        self, source: Tensor, visible: Tensor | None = None, change: Change | None = None, positions: bool = True
-    ) -> tuple[Tensor, tuple[AttentionRecord, ...]]:
+        self, source: Tensor, visible: Tensor | None = None, changes: Changes = AS_TRAINED
+    ) -> tuple[Tensor, tuple[AttentionCall, ...]]:
         """The source (B, S) as the decoder sees it: (B, S, D)."""
         x = self.token_embedding(source)  # (B, S, D)
-        if positions:
+        if changes.everywhere.positions:
             x = x + self.source_position.weight[: source.shape[1]]  # (B, S, D)
-        records = []
-        for block in self.encoder:
-            x, record = block(x, change, visible)  # (B, S, D)
-            records.append(record)
-        return self.encoder_norm(x), tuple(records)
+        hidden, attention = zip(*through(self.encoder, x, "encoder", changes, visible), strict=True)
+        return self.encoder_norm(hidden[-1]), attention
 
     def decode(
         self,
@@ -301,28 +275,39 @@ class EncoderDecoder(nn.Module):
         memory: Tensor,
         visible: Tensor | None = None,
         cache: "DecoderCache | None" = None,
-        changes: Sequence[Change] | None = None,
-        cross_change: Change | None = None,
-        positions: bool = True,
+        changes: Changes = AS_TRAINED,
     ) -> tuple[Tensor, Record]:
         """Logits (B, T, V) after each token of the target, given the encoded source `memory` (B, S, D).
 
         With a `cache`, `target` is one token (B, 1) and the cache holds those before it; the record is of it alone.
         """
-        start = 0 if cache is None else cache.n_token
+        x = self.embed(target, changes.everywhere.positions, 0 if cache is None else cache.n_token)  # (B, T, D)
+        hidden, attention, cross = zip(*self.write(x, memory, visible, cache, changes), strict=True)
+        if cache is not None:
+            cache.n_token += target.shape[1]
+        return self.unembed(hidden[-1]), Record(attention, (x, *hidden), (), cross)
+
+    def embed(self, target: Tensor, positions: bool = True, start: int = 0) -> Tensor:
+        """What each token of a target is plus where it stands, the first at `start`: (B, T) -> (B, T, D)."""
         x = self.token_embedding(target)  # (B, T, D)
         if positions:
             x = x + self.target_position.weight[start : start + target.shape[1]]  # (B, T, D)
-        hidden, attention, cross = [x], [], []
+        return x
+
+    def write(
+        self,
+        x: Tensor,
+        memory: Tensor,
+        visible: Tensor | None = None,
+        cache: "DecoderCache | None" = None,
+        changes: Changes = AS_TRAINED,
+    ) -> Iterator[tuple[Tensor, AttentionCall, AttentionCall]]:
+        """As `through`, for the decoder's blocks: what each of them did to the target, and where it looked."""
         for layer, block in enumerate(self.decoder):
             kept = cache.layers[layer] if cache is not None else None
-            x, record, beyond = block(x, memory, visible, kept, changes[layer] if changes else None, cross_change)
-            hidden.append(x)
-            attention.append(record)
-            cross.append(beyond)
-        if cache is not None:
-            cache.n_token += target.shape[1]
-        return self.unembed(x), Record(tuple(attention), tuple(hidden), (), tuple(cross))
+            step = block(x, memory, visible, kept, changes.at("self", layer), changes.at("cross", layer))
+            x = step[0]  # (B, T, D)
+            yield step
 
     def unembed(self, hidden: Tensor) -> Tensor:
         """Logits for any vectors of the decoder's residual stream: (…, D) -> (…, V)."""

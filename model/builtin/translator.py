@@ -8,7 +8,7 @@ from torch import nn
 
 from model.builtin.beam_search import Beam, beam_search
 from model.builtin.language_model import BuiltinModel
-from model.builtin.transformer import Change, Config, DecoderBlock, EncoderDecoder
+from model.builtin.transformer import Config, DecoderBlock, EncoderDecoder
 from model.intervention import UNCHANGED, Intervention
 from model.run import ModelRun, Token
 from model.text.tokenizer import PAIR_JOINT
@@ -32,17 +32,11 @@ class Translator(BuiltinModel):
     ) -> ModelRun:
         """One forward pass: it reads `source`, and has written `tokens` so far, the start token first.
 
-        Heads, rows and edges of an intervention, and its causal mask, are those of the decoder's attention to itself;
-        scale and temperature hold everywhere. Raises as `LanguageModel.run` says.
+        Raises as `LanguageModel.run` says.
         """
         source_ids, ids = self._ids(source, "text to read"), self._ids(tokens)
-        changes, elsewhere = self._changes(intervention, len(tokens)), None
-        if changes is not None:
-            ones = torch.ones(self.info.n_head)
-            elsewhere = Change(ones, ones[:, None], self._scale(intervention), masked=True)
-        logits, record = self._transformer(
-            source_ids, ids, changes=changes, elsewhere=elsewhere, positions=intervention.positions
-        )
+        changes = self._changes(intervention, len(tokens), len(source))
+        logits, record = self._transformer(source_ids, ids, changes=changes)
         kinds = {"attention": record.attention, "encoder": record.encoder, "cross": record.cross}
         return self._run(tokens, intervention, logits, record.hidden, source, **kinds)
 

@@ -16,16 +16,16 @@ from torch import Tensor, nn
 
 from model.analysis.attention import layer_weights
 from model.architectures.description import is_encoder_alone
+from model.attention_call import Changes
 from model.huggingface import capture, hooks
 from model.huggingface.capture import ROUNDING, Enough, NotCaptured, Recorder
 from model.huggingface.eager import eager_weights
 from model.huggingface.loading import Build, quoted
 from model.huggingface.prepacking import prepack, undo
 from model.huggingface.reach import reach_of, settle
-from model.intervention import UNCHANGED, Intervention
+from model.intervention import KINDS, UNCHANGED, Intervention
 from model.run import Attention, DenseAttention, Layer, ModelNotAvailable, ModelRun
 
-KINDS = ("self", "encoder", "cross")
 _N_PROBE, _N_PROBE_SOURCE = 7, 5  # tokens read when it is opened; two lengths, to tell cross-attention apart
 
 
@@ -135,8 +135,8 @@ class Opened:
             given["attention_mask"] = torch.ones_like(given["input_ids"])
         if getattr(self.config, "use_cache", None) is not None:
             given["use_cache"] = False
-        sizes = len(ids), len(source)
-        recorder = Recorder(intervention, self.roles, self.query_scales, keep_output, self.exact_bytes, *sizes, until)
+        sizes, changes = (len(ids), len(source)), Changes((intervention,))
+        recorder = Recorder(changes, self.roles, self.query_scales, keep_output, self.exact_bytes, *sizes, until)
         with recorder, suppress(Enough):
             return recorder, self._body(**given)
         return recorder, None
@@ -272,11 +272,11 @@ class Captured(Opened):
     attn_implementation = capture.NAME
 
     def attention(self, recorder: Recorder, output: Any) -> dict[str, tuple[Layer, ...]]:
-        return {kind: tuple(call.record for call in recorder.of(kind)) for kind in KINDS}
+        return {kind: tuple(call.attention for call in recorder.of(kind)) for kind in KINDS}
 
     def _find_attention(self) -> None:
         recorder, _ = self.forward(*self.probe)
-        roles = [_role(call.record, self.pair) for call in recorder.calls]
+        roles = [_role(call.attention, self.pair) for call in recorder.calls]
         if not roles:
             raise NotCaptured(f"{self.class_name} never calls transformers' attention interface")
         n_layer = self._n_layer()

@@ -28,9 +28,9 @@ from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_f
 from transformers.masking_utils import sdpa_mask
 
 from model.analysis.attention import layer_weights
-from model.intervention import UNCHANGED, Intervention
+from model.attention_call import AS_TRAINED, AttentionCall, Changes, apart
 from model.memory import give_back, room_for
-from model.run import Attention, VisitorError
+from model.run import Attention
 
 NAME = "regard"  # the attn_implementation
 ROUNDING = 1e-3  # between two float32 ways to the same weights, in a deep model; a wrong mask or scale is off by more
@@ -49,13 +49,13 @@ class Enough(Exception):
 
 
 @dataclass(frozen=True)
-class Call:
-    """One attention call."""
+class CallRecord:
+    """What is kept of one attention call."""
 
     module: nn.Module
-    record: Attention
+    attention: Attention
     output: np.ndarray | None  # (T, H, K) what the heads gave to the output projection; where it was asked for,
-    value: np.ndarray | None  # (G, S, K) and of what: the record may be without
+    value: np.ndarray | None  # (G, S, K) and of what: the attention may be without
 
 
 @dataclass
@@ -65,7 +65,7 @@ class Recorder:
     Calls are told apart by their order, not by their module: ALBERT calls one module for all layers.
     """
 
-    intervention: Intervention = UNCHANGED
+    changes: Changes = AS_TRAINED
     roles: Sequence[str] = ()  # of each call, in order: "self", "encoder" or "cross"; () while that is not known yet
     query_scales: Sequence[
         float | None
@@ -75,7 +75,7 @@ class Recorder:
     n_token: int | None = None  # of the text: classes that pad it to their window give hidden vectors for more
     n_source: int = 0  # of what the encoder of an encoder-decoder reads
     until: int | None = None  # the self-attention layer after which the forward pass may end, with `Enough`
-    calls: list[Call] = field(default_factory=list)
+    calls: list[CallRecord] = field(default_factory=list)
     hidden: Tensor | None = None  # (L + 1, T, D)
     n_block: int = 0  # blocks that have begun
     n_last: int = 0  # how often the module was called whose result is the last of `hidden`
@@ -89,37 +89,47 @@ class Recorder:
 
     def __exit__(self, *_: object) -> None:
         _active.reset(self._token)
-        if not all(call.record.exact for call in self.calls):
+        if not all(call.attention.exact for call in self.calls):
             give_back()
 
-    def of(self, role: str) -> list[Call]:
+    def of(self, role: str) -> list[CallRecord]:
         return [call for call, its in zip(self.calls, self.roles, strict=self.until is None) if its == role]
 
-    @property
-    def query_scale(self) -> float | None:
-        """Of the call that comes now."""
-        return self.query_scales[len(self.calls)] if self.query_scales else 1.0
-
-    def next_role(self) -> tuple[str, int]:
-        """The role of the call that comes now, and its layer."""
-        role = self.roles[len(self.calls)] if self.roles else "unknown"
+    def next_call(self) -> tuple[str, int, float | None]:
+        """The role of the call that comes now, its layer, and what its queries come multiplied with."""
+        number = self._n_call.total()
+        role = self.roles[number] if self.roles else "unknown"
         self._n_call[role] += 1
-        return role, self._n_call[role] - 1
+        return role, self._n_call[role] - 1, self.query_scales[number] if self.query_scales else 1.0
 
-    def mask(self, *given: Tensor | None, causal: bool, shape: tuple[int, int]) -> "Mask":
+    def record(self, module: nn.Module, role: str, call: AttentionCall, output: Tensor) -> None:
+        """Keep what a call was, and its output (1, T, H, K) where it was asked for."""
+        mask = self._mask(call)
+        rule = {
+            "scale": call.scale,
+            "query_scale": call.query_scale,
+            "causal": mask.causal,
+            "window": mask.window,
+            "soft_cap": call.soft_cap,
+            "bias": mask.bias,
+        }
+        vectors = [each[0] for each in (call.query, call.key, call.value)]  # (H, T, K), (G, S, K), (G, S, K)
+        n_byte, halves = 4 * sum(each.numel() for each in vectors), None
+        if n_byte * len(self.roles) > self.exact_bytes:
+            halves = _halves(vectors, rule)
+        kept = self._own(role, halves or vectors)
+        attention = Attention(*kept, *([None] if halves else []), **rule)
+        copies = [each[0].float().numpy().copy() for each in (output, call.value)] if self.keep_output else (None, None)
+        self.calls.append(CallRecord(module, attention, *copies))
+
+    def _mask(self, call: AttentionCall) -> "Mask":
         """`read_mask`, once for all layers that were given the same tensors."""
-        key = (*map(id, given), causal, *shape)
+        shape = call.query.shape[2], call.key.shape[2]
+        key = (id(call.mask), id(call.bias), call.causal, *shape)
         if key not in self._masks:
-            self._masks[key] = (read_mask(*given, causal=causal, shape=shape), given)  # given: so that ids stay theirs
+            mask = read_mask(call.mask, call.bias, causal=call.causal, shape=shape)
+            self._masks[key] = mask, call.mask, call.bias  # these too, so that ids stay theirs
         return self._masks[key][0]
-
-    def record(self, role: str, query: Tensor, key: Tensor, value: Tensor, **rule: Any) -> Attention:
-        """What is kept of a call: its queries (H, T, K), keys and values (G, S, K), and the rest of an `Attention`."""
-        vectors = [query, key, value]
-        n_byte = 4 * (query.numel() + key.numel() + value.numel())
-        if n_byte * len(self.roles) > self.exact_bytes and (halves := _halves(vectors, rule)):
-            return Attention(*self._own(role, halves), None, **rule)
-        return Attention(*self._own(role, vectors), **rule)
 
     def _own(self, role: str, vectors: Sequence[Tensor]) -> list[np.ndarray]:
         """Copies, half precision where they are so, in the room for all calls of this role that are of this size."""
@@ -167,7 +177,7 @@ def read_mask(mask: Tensor | None, position_bias: Tensor | None, *, causal: bool
     if mask.dtype == torch.bool:
         allowed = mask
     else:
-        allowed, added = _apart(mask)
+        allowed, added = apart(mask)
         if added is not None:
             bias = added if bias is None else bias + added
     causal, window = _rule(allowed)
@@ -199,164 +209,74 @@ def _rule(allowed: Tensor) -> tuple[bool, int]:
 
 def attend(
     module: nn.Module,
-    query: Tensor,  # (1, H, T, K)
-    key: Tensor,  # (1, G, S, K)
-    value: Tensor,  # (1, G, S, K)
+    query: Tensor,  # (B, H, T, K)
+    key: Tensor,  # (B, G, S, K)
+    value: Tensor,  # (B, G, S, K)
     attention_mask: Tensor | None,
-    scaling: float | None = None,
-    is_causal: bool | None = None,
-    position_bias: Tensor | None = None,
-    softcap: float | None = None,
-    s_aux: Tensor | None = None,
-    dropout: float = 0.0,
-    **kwargs: object,
+    **asked: Any,
 ) -> tuple[Tensor, None]:
     """transformers' attention, fast, with its record kept and the interventions of this thread's recorder done."""
-    recorder = _active.get() or Recorder()
-    if s_aux is not None:
-        raise NotCaptured("its heads have attention sinks, so the weights of a row do not sum to 1")
-    (n_text, n_head, n_query, _), n_key = query.shape, key.shape[2]
-    if n_text != 1:
-        raise NotCaptured(f"it reads {n_text} texts at once")
-    scale = query.shape[-1] ** -0.5 if scaling is None else float(scaling)
-    is_causal = getattr(module, "is_causal", True) if is_causal is None else is_causal
-    is_causal = bool(is_causal) and n_query == n_key and attention_mask is None
-
-    change, (role, layer), query_scale = recorder.intervention, recorder.next_role(), recorder.query_scale
-    output_gain = None
-    if change is not UNCHANGED and change != UNCHANGED:
-        attention_mask, added = _apart(attention_mask)
-        if not change.scale:
-            if query_scale is None:
-                raise VisitorError(
-                    "This model scales its scores in a place that Regard has not found, so the scale cannot be taken "
-                    "away."
-                )
-            scale = 1 / query_scale
-        if not change.positions:
-            if added is not None:
-                raise VisitorError(
-                    "This model adds numbers of its own to its mask, and which of them tell positions is not known: "
-                    "positions cannot be taken away alone."
-                )
-            position_bias = None
-        if not change.causal_mask and role == "self":
-            if added is not None:
-                raise VisitorError(
-                    "This model mixes its causal mask with other numbers, so the mask cannot be taken away alone."
-                )
-            # a causal window still ends where it ended in the past; there is none in the future
-            later = None if attention_mask is None else torch.ones_like(attention_mask).triu(1)
-            is_causal, attention_mask = False, None if later is None else attention_mask | later
-        if added is not None:
-            position_bias = added if position_bias is None else position_bias + added
-        if role == "self":
-            query_gain = head_gain(change.heads_uniform, layer, n_head)
-            gain, edges = (of(layer, n_head, n_query) for of in (change.output_gain, change.edge_bias))
-            output_gain = None if gain is None else torch.from_numpy(gain)[None, :, :, None]  # (1, H, T, 1)
-            query = query * query_gain if query_gain is not None else query
-            if query_gain is not None and position_bias is not None:
-                allowed = position_bias > _forbidden(position_bias)
-                position_bias = torch.where(allowed, position_bias * query_gain, position_bias)
-        scale /= change.temperature
-        position_bias = None if position_bias is None else position_bias / change.temperature
-        softcap = softcap / change.temperature if softcap else softcap
-        if role == "self" and edges is not None:
-            edges = torch.from_numpy(edges)[None]  # (1, H, T, S)
-            position_bias = edges if position_bias is None else position_bias + edges
-            if is_causal:  # no rule alone, any more
-                is_causal, attention_mask = False, _causal(n_query)
-
-    if softcap:
-        output = _capped(query, key, value, attention_mask, position_bias, scale, is_causal, softcap)
-    else:
-        added = attention_mask
-        if position_bias is not None:  # not every release of transformers heeds one that is handed on
-            added = _as_one(_causal(n_query) if is_causal else attention_mask, position_bias)
-        causal = is_causal and position_bias is None
-        output, _ = sdpa_attention_forward(module, query, key, value, added, scaling=scale, is_causal=causal)
-        # (1, T, H, K)
-    if output_gain is not None:
-        output = output * output_gain.transpose(1, 2)
-    if _active.get() is None:
-        return output, None  # of a gradient's forward: nobody would read what was kept
-    mask = recorder.mask(attention_mask, position_bias, causal=is_causal, shape=(n_query, n_key))
-    record = recorder.record(
-        role,
-        *(query[0], key[0], value[0]),
-        scale=scale,
-        query_scale=query_scale,
-        causal=mask.causal,
-        window=mask.window,
-        soft_cap=float(softcap or 0),
-        bias=mask.bias,
-    )
-    kept = [each[0].float().numpy().copy() for each in (output, value)] if recorder.keep_output else (None, None)
-    recorder.calls.append(Call(module, record, *kept))
+    recorder = _active.get()
+    call = AttentionCall(query, key, value, **_rule_asked(module, query, key, attention_mask, **asked))
+    if recorder is None:
+        return _output(module, call), None  # of a gradient's forward: nobody would read what was kept
+    if len(query) != len(recorder.changes.interventions):
+        raise NotCaptured(f"it reads {len(query)} texts at once")
+    role, layer, query_scale = recorder.next_call()
+    call = recorder.changes.of_call(call._replace(query_scale=query_scale), role, layer)
+    output = _output(module, call)
+    recorder.record(module, role, call, output)
     if role == "self" and layer == recorder.until:
         raise Enough
     return output, None
 
 
-def register() -> None:
-    """Make `attend` known to transformers; once is enough."""
-    AttentionInterface.register(NAME, attend)
-    AttentionMaskInterface.register(NAME, sdpa_mask)
-
-
-def head_gain(heads: frozenset[tuple[int, int]], layer: int, n_head: int) -> Tensor | None:
-    """0 for the heads of this layer that are meant, 1 for the others: (1, H, 1, 1); None if none is meant."""
-    meant = [head for its_layer, head in heads if its_layer == layer]
-    if not meant:
-        return None
-    gain = torch.ones(1, n_head, 1, 1)
-    gain[:, meant] = 0
-    return gain
-
-
-def _apart(mask: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
-    """Which keys a mask lets be seen, and the numbers that it adds there, if any (Doge's): each or neither."""
-    if mask is None or mask.dtype == torch.bool:
-        return mask, None
-    allowed = mask > _forbidden(mask)
-    added = torch.where(allowed, mask, 0.0)
-    return allowed, added if added.any() else None
-
-
-def _forbidden(numbers: Tensor) -> float:
-    """What is less than this stands for −∞ in numbers that are added to scores."""
-    return torch.finfo(numbers.dtype).min / 2
-
-
-def _causal(n_token: int) -> Tensor:
-    return torch.ones(n_token, n_token, dtype=torch.bool).tril()[None, None]  # (1, 1, T, T)
-
-
-def _as_one(mask: Tensor | None, bias: Tensor) -> Tensor:
-    """What is added to the scores, for a mask of booleans, or of numbers, or none, and a bias."""
-    if mask is None:
-        return bias
-    return torch.where(mask, bias, torch.finfo(bias.dtype).min) if mask.dtype == torch.bool else mask + bias
-
-
-def _capped(
+def _rule_asked(
+    module: nn.Module,
     query: Tensor,
     key: Tensor,
-    value: Tensor,
     mask: Tensor | None,
-    position_bias: Tensor | None,
-    scale: float,
-    causal: bool,
-    cap: float,
-) -> Tensor:
-    """softmax(cap · tanh(scores / cap))·V, a block of rows at a time (Gemma 2): (1, T, H, K)."""
-    key, value = (repeat_kv(x, query.shape[1] // x.shape[1]) for x in (key, value))
+    *,
+    scaling: float | None = None,
+    is_causal: bool | None = None,
+    position_bias: Tensor | None = None,
+    softcap: float | None = None,
+    s_aux: Tensor | None = None,
+    **_: object,
+) -> dict[str, Any]:
+    """What transformers asks of a call, besides its vectors. Raises `NotCaptured` for more than attention."""
+    if s_aux is not None:
+        raise NotCaptured("its heads have attention sinks, so the weights of a row do not sum to 1")
+    is_causal = getattr(module, "is_causal", True) if is_causal is None else is_causal
+    return {
+        "scale": query.shape[-1] ** -0.5 if scaling is None else float(scaling),
+        "causal": bool(is_causal) and query.shape[2] == key.shape[2] and mask is None,
+        "mask": mask,
+        "bias": position_bias,
+        "soft_cap": float(softcap or 0),
+    }
+
+
+def _output(module: nn.Module, call: AttentionCall) -> Tensor:
+    """What the heads give to the output projection: (B, T, H, K)."""
+    if call.soft_cap:
+        output = _capped(call)
+    else:
+        # not every release of transformers heeds a bias that is handed on beside the mask
+        mask, causal = call.fused_mask
+        vectors = call.query, call.key, call.value
+        output, _ = sdpa_attention_forward(module, *vectors, mask, scaling=call.scale, is_causal=causal)
+    return output if call.output_gain is None else output * call.output_gain.transpose(1, 2)[..., None]
+
+
+def _capped(call: AttentionCall) -> Tensor:
+    """softmax(cap · tanh(scores / cap))·V, a block of rows at a time (Gemma 2): (B, T, H, K)."""
+    query, cap, (mask, causal) = call.query, call.soft_cap, call.fused_mask
+    key, value = (repeat_kv(x, query.shape[1] // x.shape[1]) for x in (call.key, call.value))
     blocks = []
     for rows in torch.arange(query.shape[2]).split(_ROWS_AT_ONCE):
-        scores = query[:, :, rows] @ key.transpose(-1, -2) * scale  # (1, H, R, S)
+        scores = query[:, :, rows] @ key.transpose(-1, -2) * call.scale  # (B, H, R, S)
         scores = cap * torch.tanh(scores / cap)
-        if position_bias is not None:
-            scores = scores + position_bias[:, :, rows]
         if causal:
             scores = scores.masked_fill(torch.arange(key.shape[2]) > rows[:, None], -torch.inf)
         if mask is not None:
@@ -364,6 +284,12 @@ def _capped(
             scores = scores.masked_fill(~its, -torch.inf) if its.dtype == torch.bool else scores + its
         blocks.append(scores.softmax(-1) @ value)
     return torch.cat(blocks, dim=2).transpose(1, 2)
+
+
+def register() -> None:
+    """Make `attend` known to transformers; once is enough."""
+    AttentionInterface.register(NAME, attend)
+    AttentionMaskInterface.register(NAME, sdpa_mask)
 
 
 def _halves(vectors: Sequence[Tensor], rule: dict[str, Any]) -> list[Tensor] | None:

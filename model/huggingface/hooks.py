@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
-from model.huggingface.capture import Call, NotCaptured, Recorder, active, head_gain
+from model.huggingface.capture import CallRecord, NotCaptured, Recorder, active
 from model.memory import room_for
 from model.run import VisitorError
 
@@ -201,10 +201,11 @@ def watch_outputs(model_type: str, blocks: Sequence[nn.Module], n_head: int) -> 
     def switch(layer: int):
         def before(_: nn.Module, args: tuple) -> tuple | None:
             recorder = active()
-            gain = recorder and head_gain(recorder.intervention.heads_off, layer, n_head)
+            heads = args[0].unflatten(-1, (n_head, -1))  # (B, T, H, K)
+            gain = recorder and recorder.changes.output_gain("self", layer, n_head, heads.shape[1])
             if gain is None:
                 return None
-            heads = args[0].unflatten(-1, (n_head, -1)) * gain[0, :, 0]  # (1, T, H, K)
+            heads = heads * gain.transpose(1, 2)[..., None]
             return (heads.flatten(-2), *args[1:])
 
         return before
@@ -222,11 +223,11 @@ def watch_positions(transformer: nn.Module) -> bool:
 
     def no_vectors(_: nn.Module, args: tuple, output: Tensor) -> Tensor | None:
         recorder = active()
-        return torch.zeros_like(output) if recorder and not recorder.intervention.positions else None
+        return torch.zeros_like(output) if recorder and not recorder.changes.everywhere.positions else None
 
     def no_rotation(module: nn.Module, args: tuple, output: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor] | None:
         recorder = active()
-        if not recorder or recorder.intervention.positions:
+        if not recorder or recorder.changes.everywhere.positions:
             return None
         if not (isinstance(output, tuple) and len(output) == 2):
             raise VisitorError("This model turns its queries and keys in a way of its own; that cannot be left out.")
@@ -246,14 +247,14 @@ def watch_positions(transformer: nn.Module) -> bool:
     return found
 
 
-def query_scales(calls: Sequence[Call], read: Callable[[], Sequence[Call]]) -> tuple[float | None, ...]:
+def query_scales(calls: Sequence[CallRecord], read: Callable[[], Sequence[CallRecord]]) -> tuple[float | None, ...]:
     """What the queries of each attention call come multiplied with; None where that is not known.
 
     A call that is to multiply scores by 1 either belongs to a model without a scale (T5), or its queries were scaled
     before (OPT, ESM). Then they are a projection's result times one number: the same for all heads and tokens, since
     a rotation between the two changes no length. `read` reads the text of `calls` again.
     """
-    suspects = dict.fromkeys(call.module for call in calls if call.record.scale == 1)
+    suspects = dict.fromkeys(call.module for call in calls if call.attention.scale == 1)
     if not suspects:
         return (1.0,) * len(calls)
     given: dict[nn.Module, list[list[Tensor]]] = {module: [] for module in suspects}  # for each call, its projections
@@ -275,7 +276,7 @@ def query_scales(calls: Sequence[Call], read: Callable[[], Sequence[Call]]) -> t
         for handle in handles:
             handle.remove()
     return tuple(
-        1.0 if call.record.scale != 1 else _factor(call.record.query, given[call.module].pop(0)) for call in calls
+        1.0 if call.attention.scale != 1 else _factor(call.attention.query, given[call.module].pop(0)) for call in calls
     )
 
 

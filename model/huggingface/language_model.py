@@ -23,7 +23,7 @@ from model.huggingface import hooks
 from model.huggingface.adapter import open_model
 from model.huggingface.capture import ROUNDING, NotCaptured, Recorder
 from model.huggingface.loading import Build, builder, fingerprint_of, quoted, read_tokenizer
-from model.intervention import UNCHANGED, Intervention
+from model.intervention import UNCHANGED, Intervention, sizes_of
 from model.predictions import predictions
 from model.run import (
     LayerParameters,
@@ -39,6 +39,7 @@ from model.sources import cost as checkpoint
 from model.sources.snapshot import snapshot
 from model.sources.tokenizer_file import short
 from model.text.chat_template import fill
+from model.text.lengths import check_tokens
 from model.text.tokens import check_fits, marks_pairs, token_of, tokens_of
 
 _LOG = logging.getLogger("regard")
@@ -369,16 +370,10 @@ class HuggingFaceModel:
             raise PromptError(f"{self._title} reads one text and writes another: give it a text to read.")
         if source and not self.opened.pair:
             raise PromptError(f"{self._title} reads one text only.")
-        for what, given in (("text", tokens), ("text to read", source)):
-            if not given and (what == "text" or self.opened.pair):
-                raise PromptError("There is no text to read: type at least one character.")
+        for what, given in (("text", tokens), ("text to read", source))[: 1 + self.opened.pair]:
             if self.opened.reach:
                 self.opened.reach.check(len(given), what, self._title)
-            if (excess := len(given) - self.info.n_context) > 0:
-                raise PromptError(
-                    f"The {what} is {len(given):,} tokens long; {self._title} reads at most {self.info.n_context:,}. "
-                    f"Shorten it by {excess:,} token{'s' if excess > 1 else ''}."
-                )
+            check_tokens(self.info, given, what)
             if any(token.id >= self.info.n_vocab for token in given):
                 raise PromptError(f"The {what} holds a token that {self._title} has no vector for: write it otherwise.")
             if self.opened.n_type and (type := max((token.type for token in given), default=0)) >= self.opened.n_type:
@@ -386,7 +381,10 @@ class HuggingFaceModel:
                     f"The tokenizer of {self._title} says that a part of the {what} is of type {type}, and the model "
                     f"knows types below {self.opened.n_type} only: it cannot be read as the two mean it."
                 )
-        intervention.check(self.info.n_layer, self.info.n_head, len(tokens), self.info.causal)
+        sizes = sizes_of(
+            self.info.n_layer, self.info.n_head, len(tokens), len(source), self.opened.roles.count("encoder")
+        )
+        intervention.check(sizes, self.info.causal)
         if self.captured == "weights" and replace(intervention, heads_off=frozenset()) != UNCHANGED:
             raise VisitorError(
                 f"{self._title} does its attention in code of its own, so only whole heads can be switched off in it."

@@ -1,8 +1,8 @@
-"""How long a text may be: in characters, before it is cut into tokens; in tokens, where a class reads long ones in
-another way than short ones.
-"""
+"""How long a text may be: in characters, before it is cut into tokens; and in tokens."""
 
-from model.run import PromptError
+from collections.abc import Sequence
+
+from model.run import ModelInfo, PromptError, Token
 
 MOST_CHARACTERS = 400_000  # cut into tokens at a time, whatever a model reads: a second or two
 
@@ -26,3 +26,14 @@ def check_characters(title: str, n_context: int, longest: int, *texts: str) -> N
     raise PromptError(
         f"The text has {n_character:,} characters, and {title} can be given at most {most:,}: {because}. Shorten it."
     )
+
+
+def check_tokens(info: ModelInfo, tokens: Sequence[Token], what: str = "text") -> None:
+    """Raises `PromptError` if there are no tokens, or more than the model reads. `what`: which of its texts they are."""
+    if not tokens:
+        raise PromptError("There is no text to read: type at least one character.")
+    if (excess := len(tokens) - info.n_context) > 0:
+        raise PromptError(
+            f"The {what} is {len(tokens):,} tokens long; {info.title} reads at most {info.n_context:,}. "
+            f"Shorten it by {excess:,} token{'s' if excess > 1 else ''}."
+        )

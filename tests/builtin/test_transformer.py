@@ -9,7 +9,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from model.analysis import attention as reading
-from model.builtin.transformer import Attention, Change, Config, Transformer
+from model.attention_call import Changes
+from model.builtin.transformer import Attention, Config, Transformer
+from model.intervention import Intervention
 from model.run import Attention as KeptAttention
 
 CONFIG = Config(n_vocab=97, n_context=24, n_layer=3, n_head=4, d_model=32)
@@ -200,6 +202,9 @@ def test_first_loss_is_the_logarithm_of_the_vocabulary():
     )
 
 
+HEAD_OFF = Changes((Intervention(heads_off=frozenset({(1, 2)})),))
+
+
 def test_forward_stores_nothing():
     transformer = random_transformer(CONFIG)
 
@@ -211,7 +216,7 @@ def test_forward_stores_nothing():
         ]
 
     before = state()
-    transformer(random_ids(), changes(torch.ones(3, 4)))
+    transformer(random_ids(), HEAD_OFF)
     assert state() == before
 
 
@@ -231,15 +236,9 @@ def test_hidden_states_and_logits_fit_together():
     assert torch.equal(record.hidden[0][0, 3], at_3)
 
 
-def changes(output_gain: torch.Tensor) -> list[Change]:
-    return [Change(torch.ones(4), gain[:, None], scale=CONFIG.d_head**-0.5, masked=True) for gain in output_gain]
-
-
-def test_output_gain_zero_is_zeroing_the_heads_slice_by_hand():
+def test_a_head_that_is_off_is_its_slice_set_to_zero_by_hand():
     transformer, ids = random_transformer(CONFIG), random_ids()
-    gain = torch.ones(3, 4)
-    gain[1, 2] = 0
-    gained, record = transformer(ids, changes(gain))
+    without, record = transformer(ids, HEAD_OFF)
     x = transformer.embed(ids)
     for layer, block in enumerate(transformer.blocks):
         attention = record.attention[layer]
@@ -249,10 +248,8 @@ def test_output_gain_zero_is_zeroing_the_heads_slice_by_hand():
             joined[:, 2 * 8 : 3 * 8] = 0
         x = x + block.attention.output(joined)
         x = x + block.mlp(block.mlp_norm(x))
-    torch.testing.assert_close(gained, transformer.unembed(x), **WITHIN)
-    assert not torch.allclose(gained, transformer(ids)[0], atol=1e-2)
-    # a gain of one is no gain
-    assert torch.equal(transformer(ids, changes(torch.ones(3, 4)))[0], transformer(ids)[0])
+    torch.testing.assert_close(without, transformer.unembed(x), **WITHIN)
+    assert not torch.allclose(without, transformer(ids)[0], atol=1e-2)
 
 
 def test_heads_must_divide_the_width():

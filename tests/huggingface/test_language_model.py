@@ -214,7 +214,7 @@ def test_a_layer_is_done_again_without_those_after_it(gpt2_folder):
     for layer in range(3):
         recorder, output = lm.opened.forward(ids, keep_output=True, until=layer)
         assert output is None and len(recorder.of("self")) == layer + 1 and recorder.n_block == layer + 1
-        assert np.array_equal(recorder.of("self")[layer].record.key, run.attention[layer].key)
+        assert np.array_equal(recorder.of("self")[layer].attention.key, run.attention[layer].key)
         assert lm.recompute_layer(run, layer) < 1e-5
     assert np.array_equal(lm.run(tokens).hidden, run.hidden)  # nothing of it stays
 
