@@ -29,7 +29,7 @@ def check_characters(title: str, n_context: int, longest: int, *texts: str) -> N
 
 
 def check_tokens(info: ModelInfo, tokens: Sequence[Token], what: str = "text") -> None:
-    """Raises `PromptError` if there are no tokens, or more than the model reads. `what`: which of its texts they are."""
+    """Raises `PromptError` if there are none, or more than the model reads. `what`: which of its texts they are."""
     if not tokens:
         raise PromptError("There is no text to read: type at least one character.")
     if (excess := len(tokens) - info.n_context) > 0:
