@@ -1,39 +1,43 @@
-"""Made-up texts for the encoder and the layer that judges, a stand-in for their teacher, and a tiny encoder of them."""
+"""Made-up texts for the encoder and the layer that judges, a tiny teacher for them, and what a tiny encoder is."""
 
 import io
 import random
-import zlib
 from contextlib import redirect_stdout
 from pathlib import Path
 
-import numpy as np
+import torch
 
 from model.training import encoder, sentences
 from tests.trainings import write_xz
 
 SHAPE = "--vocab 320 --layers 2 --heads 2 --d-model 16 --context 48 --batch-tokens 384"
 PACE = "--learning-rate 0.02 --warm-up 2 --check-every 10 --steps 20 --sentences 3000"
-OPTIONS = f"--teacher nowhere --threads 1 --device cpu {PACE} {SHAPE}".split()
+OPTIONS = f"--threads 1 --device cpu {PACE} {SHAPE}".split()
 GOOD, BAD = "lovely", "dreadful"
 
 
-class WordReader:
-    """Stands in for the teacher: each word has a vector of its own, a text the mean of its words'."""
+def write_teacher(folder: Path) -> Path:
+    """A BERT of one layer, with vectors as long as those of all-MiniLM-L6-v2."""
+    from transformers import BertConfig, BertModel  # seconds, which other tests need not wait
 
-    def __init__(self, folder):
-        self.folder = folder
+    from tests.tiny_tokenizers import BERT_TOKENS, word_pieces, wrapped
 
-    def __call__(self, texts: list[str]) -> np.ndarray:
-        vectors = [np.mean([self.vector(word) for word in text.split()], axis=0) for text in texts]
-        return np.stack([vector / np.linalg.norm(vector) for vector in vectors]).astype(np.float16)
-
-    @staticmethod
-    def vector(word: str) -> np.ndarray:
-        return np.random.default_rng(zlib.crc32(word.encode())).normal(size=sentences.D_TEACHER)
+    words = f"the cat dog hen sat down a {GOOD} {BAD} film thing day neither good nor bad secret 0123456789."
+    tokenizer = wrapped(word_pieces([words] * 4, 200), **BERT_TOKENS)
+    torch.manual_seed(0)
+    shape = {
+        "hidden_size": sentences.D_TEACHER,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "intermediate_size": 8,
+    }
+    BertModel(BertConfig(vocab_size=len(tokenizer), **shape)).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
 
 
 def write_texts(folder: Path) -> Path:
-    """Stories in which "sat" is always followed by "down"; reviews of which one word tells the label."""
+    """Stories in which "sat" is always followed by "down"; reviews of which one word tells the label; a teacher."""
     rng = random.Random(0)
     (folder / "stories").mkdir()
     (folder / "sentiment").mkdir()
@@ -60,11 +64,13 @@ def write_texts(folder: Path) -> Path:
     rated += [f"movie\t2.5\tSECRET {i}" for i in range(50)]
     rated += [f"amazon\t0.1\tneither good nor bad {i}" for i in range(50)]
     write_xz(folder / "sentiment/vader_rated.tsv.xz", rated)
+    write_teacher(folder / "teacher")
     return folder
 
 
 def arguments(data: Path, work: Path, *more: str) -> list[str]:
-    return ["--data", str(data), "--work", str(work), *OPTIONS, *more]
+    """The teacher lies beside the data."""
+    return ["--data", str(data), "--work", str(work), "--teacher", str(data / "teacher"), *OPTIONS, *more]
 
 
 def run(program, argv: list[str]) -> None:

@@ -187,7 +187,8 @@ class Trainer(loop.Trainer):
         super().__init__(args, config, Pretraining(config))
         self.tokenizer = tokenizer
         self.trained, self.held_out = (prepare_streams(args, tokenizer, held_out=part) for part in (False, True))
-        known = sentences.prepare(args.data, args.work, STORIES, args.sentences, args.teacher)
+        teacher = sentences.Reader(args.teacher)
+        known = sentences.prepare(args.data, args.work, STORIES, args.sentences, teacher)
         self.pool = Pool(known, tokenizer, config.n_context)
         self.films = judged.judged_texts(args.data / "sentiment")["films"]["valid"]
 

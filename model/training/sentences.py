@@ -9,8 +9,9 @@ weights are taken over: its vectors alone are what is learned from (Hinton et al
 import lzma
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -92,10 +93,10 @@ def chosen(data: Path, mix: tuple[Source, ...], n: int, seed: int = 0) -> list[t
     return sorted(once, key=lambda row: (len(row[-1]), row[-1]))
 
 
-def prepare(data: Path, work: Path, mix: tuple[Source, ...], n: int, teacher: Path | None = None) -> Sentences:
+def prepare(data: Path, work: Path, mix: tuple[Source, ...], n: int, teacher: "Teacher | None" = None) -> Sentences:
     """The sentences with their vectors, kept in the work folder; what was interrupted goes on where it was.
 
-    `teacher`: the folder of the model that gives the vectors, that of the installed package if there is none.
+    `teacher`: what gives the vectors; the model of the installed package if there is none.
     """
     path, table = work / "sentences.npy", work / TABLE
     if not table.exists():
@@ -113,38 +114,47 @@ def prepare(data: Path, work: Path, mix: tuple[Source, ...], n: int, teacher: Pa
         vectors.flush()
     vectors = np.load(path, mmap_mode="r+")
     if len(missing := np.flatnonzero(np.isnan(vectors[:, 0]))):
-        _fill(vectors, [row[-1] for row in rows], missing, teacher or Path(sources.package(TEACHER).where))
+        _fill(vectors, [row[-1] for row in rows], missing, teacher or Reader())
     held_out, source, said, texts = zip(*rows, strict=True)
     apart = np.array([each == "1" for each in held_out])
     return Sentences(list(texts), np.array(source), np.array(said, dtype=float), apart, vectors)
 
 
-def _fill(vectors: np.ndarray, texts: list[str], missing: np.ndarray, teacher: Path) -> None:
-    read = Reader(teacher)
+def _fill(vectors: np.ndarray, texts: list[str], missing: np.ndarray, teacher: "Teacher") -> None:
     for start in tqdm(range(0, len(missing), _KEPT_EVERY), desc="sentence vectors", unit_scale=_KEPT_EVERY):
         part = missing[start : start + _KEPT_EVERY]
         for first in range(0, len(part), _AT_ONCE):
             which = part[first : first + _AT_ONCE]
-            vectors[which] = read([texts[i] for i in which])
+            vectors[which] = teacher([texts[i] for i in which])
         vectors.flush()
+
+
+Teacher = Callable[[list[str]], np.ndarray]  # N texts -> (N, D_TEACHER) float16, each 1 long
 
 
 class Reader:
     """all-MiniLM-L6-v2 as its makers use it: the mean of a text's last vectors, made 1 long."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path | None = None):
+        """`folder`: that of the installed package if there is none."""
+        self.folder = folder
+
+    @cached_property
+    def opened(self) -> tuple:
         from transformers import AutoModel, AutoTokenizer  # seconds: only once there is something to read
 
-        self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        folder = self.folder or Path(sources.package(TEACHER).where)
         # attention by products is the faster one for short texts on a CPU
-        self.body = AutoModel.from_pretrained(folder, local_files_only=True, attn_implementation="eager").eval()
+        body = AutoModel.from_pretrained(folder, local_files_only=True, attn_implementation="eager").eval()
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True), body
 
     @torch.inference_mode()
     def __call__(self, texts: list[str]) -> np.ndarray:
         """(N, D_TEACHER) float16; in bfloat16, which turns a vector by less than a degree."""
-        batch = self.tokenizer(texts, padding=True, truncation=True, max_length=128, return_tensors="pt")
+        tokenizer, body = self.opened
+        batch = tokenizer(texts, padding=True, truncation=True, max_length=128, return_tensors="pt")
         with torch.autocast("cpu", torch.bfloat16):
-            hidden = self.body(**batch).last_hidden_state.float()  # (N, T, D)
+            hidden = body(**batch).last_hidden_state.float()  # (N, T, D)
         return F.normalize(mean(hidden, batch["attention_mask"].bool())).half().numpy()
 
 

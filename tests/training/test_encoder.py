@@ -16,38 +16,8 @@ from model.text.tokenizer import Tokenizer, train
 from model.training import encoder, loop, sentences, word_vectors
 from model.training.data import Stream, encode_stream
 from model.training.judged import judged_texts
-from tests.encoder_texts import WordReader, arguments, run, write_texts
+from tests.encoder_texts import arguments
 from tests.trainings import assert_goes_on
-
-REAL_READER = sentences.Reader
-
-
-@pytest.fixture(scope="module", autouse=True)
-def teacher():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sentences, "Reader", WordReader)
-        yield
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return write_texts(tmp_path_factory.mktemp("texts"))
-
-
-@pytest.fixture(scope="module")
-def trained(data, tmp_path_factory):
-    """A work folder."""
-    work = tmp_path_factory.mktemp("work")
-    run(encoder, arguments(data, work))
-    return work
-
-
-@pytest.fixture(scope="module")
-def exported(data, trained, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("weights") / "encoder"
-    run(encoder, arguments(data, trained, "--export", str(folder)))
-    return folder
-
 
 # pre-training
 
@@ -265,49 +235,40 @@ def test_held_out_and_tested_texts_have_no_part_in_what_is_trained(data):
     assert tested and not tested & {text for held_out, _, _, text in rows if not held_out}
 
 
-def test_vectors_that_were_interrupted_go_on(data, tmp_path, monkeypatch):
+def test_vectors_that_were_interrupted_go_on(data, tmp_path):
     for work in ("whole", "cut"):
         (tmp_path / work).mkdir()
-    whole = sentences.prepare(data, tmp_path / "whole", encoder.STORIES, 300, tmp_path)
+    teacher, read, left = sentences.Reader(data / "teacher"), [], []
+    whole = sentences.prepare(data, tmp_path / "whole", encoder.STORIES, 300, teacher)
     assert np.isfinite(whole.vectors).all()
-    read = []
 
-    class Interrupted(WordReader):
-        def __call__(self, texts):
-            read.extend(texts)
-            if len(read) > 200:
-                raise KeyboardInterrupt
-            return super().__call__(texts)
+    def interrupted(texts):
+        if len(read) > 200:
+            raise KeyboardInterrupt
+        read.extend(texts)
+        return teacher(texts)
 
-    monkeypatch.setattr(sentences, "_KEPT_EVERY", 128)
-    monkeypatch.setattr(sentences, "Reader", Interrupted)
+    def going_on(texts):
+        left.extend(texts)
+        return teacher(texts)
+
     with pytest.raises(KeyboardInterrupt):
-        sentences.prepare(data, tmp_path / "cut", encoder.STORIES, 300, tmp_path)
-    monkeypatch.setattr(sentences, "Reader", WordReader)
-    read.clear()
-    again = sentences.prepare(data, tmp_path / "cut", encoder.STORIES, 300, tmp_path)
-    assert again.texts == whole.texts
+        sentences.prepare(data, tmp_path / "cut", encoder.STORIES, 300, interrupted)
+    again = sentences.prepare(data, tmp_path / "cut", encoder.STORIES, 300, going_on)
+    assert read + left == again.texts == whole.texts
     np.testing.assert_array_equal(again.vectors, whole.vectors)
 
 
-def test_the_teacher_is_read_as_its_makers_do(tmp_path, monkeypatch):
+def test_the_teacher_is_read_as_its_makers_do(data):
     """The mean of the last vectors of real tokens, made 1 long, text by text."""
-    from transformers import BertConfig, BertModel, BertTokenizerFast
+    from transformers import AutoTokenizer, BertModel
 
-    vocab = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "cat", "sat"]
-    (tmp_path / "vocab.txt").write_text("\n".join(vocab))
-    BertTokenizerFast(vocab={word: i for i, word in enumerate(vocab)}).save_pretrained(tmp_path)
-    torch.manual_seed(0)
-    size = sentences.D_TEACHER
-    shape = {"num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8, "hidden_size": size}
-    body = BertModel(BertConfig(vocab_size=len(vocab), **shape)).eval()
-    body.save_pretrained(tmp_path)
+    tokenizer, body = (kind.from_pretrained(data / "teacher") for kind in (AutoTokenizer, BertModel))
     texts = ["the cat sat", "cat"]
-    found = REAL_READER(tmp_path)(texts)
+    found = sentences.Reader(data / "teacher")(texts)
     for text, vector in zip(texts, found, strict=True):
-        ids = torch.tensor([[2, *(vocab.index(word) for word in text.split()), 3]])
         with torch.no_grad():
-            mean = body(ids).last_hidden_state[0].mean(0)
+            mean = body(torch.tensor([tokenizer(text)["input_ids"]])).last_hidden_state[0].mean(0)
         np.testing.assert_allclose(vector, mean / mean.norm(), atol=5e-3)
 
 

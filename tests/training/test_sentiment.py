@@ -12,34 +12,7 @@ from model import catalog
 from model.training import encoder, judged, sentences, sentiment
 from model.training.data import review_documents
 from model.training.judged import Judged, judged_texts
-from tests.encoder_texts import BAD, GOOD, WordReader, arguments, run, write_texts
-
-
-@pytest.fixture(scope="module", autouse=True)
-def teacher():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sentences, "Reader", WordReader)
-        yield
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return write_texts(tmp_path_factory.mktemp("texts"))
-
-
-@pytest.fixture(scope="module")
-def trained(data, tmp_path_factory):
-    """A work folder."""
-    work = tmp_path_factory.mktemp("work")
-    run(encoder, arguments(data, work))
-    return work
-
-
-@pytest.fixture(scope="module")
-def exported(data, trained, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("weights") / "encoder"
-    run(encoder, arguments(data, trained, "--export", str(folder)))
-    return folder
+from tests.encoder_texts import BAD, GOOD, run
 
 
 @pytest.fixture(scope="module")
