@@ -12,9 +12,9 @@ from model.analysis.generation import Sampling, next_token
 from model.intervention import Intervention
 from tests.pages.reading import numbers, said, traces
 from viz.figures.attention import attention_heatmap, cells_pooled
+from viz.figures.generation import next_token_pairs
 from viz.figures.mechanism import (
     has_room_for_pairs,
-    next_token_pairs,
     token_loss_changes,
     token_losses,
     without_effect,

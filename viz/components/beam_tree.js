@@ -8,7 +8,7 @@ const number = (value) => value.toFixed(3).replace("-", "−");
 // The nodes with their places. Two bands: above, the candidates kept after each step, the best on top; below, those that
 // were looked at and dropped.
 function layOut(data) {
-  const names = ["column", "row", "label", "own", "sum", "parent", "fate", "lives"];
+  const names = ["column", "row", "label", "parent", "fate", "lives", "own", "percent", "sum"];
   const nodes = data.nodes.map((values, i) => ({ i, ...Object.fromEntries(names.map((name, at) => [name, values[at]])) }));
   const keptRows = 1 + Math.max(0, ...nodes.filter((node) => node.fate !== "dropped").map((node) => node.row));
   const columns = 1 + Math.max(...nodes.map((node) => node.column)), keptIn = Array(columns).fill(0);
@@ -78,7 +78,7 @@ function drawTree(svg, { nodes, band, width, height }, best) {
 }
 
 function tell(nodes, node) {
-  const chance = `${(100 * Math.exp(node.own)).toPrecision(3)} %`, end = node.fate === "finished";
+  const chance = `${node.percent.toPrecision(3)} %`, end = node.fate === "finished";
   const written = pathTo(nodes, node).slice(1, end ? -1 : undefined).map((each) => each.label).join(" ");
   const fate = { kept: node.lives ? "kept" : "kept, but nothing that grew from it was", dropped: "looked at and dropped",
     finished: "finished" }[node.fate];

@@ -1,5 +1,6 @@
 """A beam search drawn as a tree, and its finished candidates as a list: pointing at either shows the other."""
 
+import math
 from collections.abc import Callable, Sequence
 
 from viz.components import pick_handler, register
@@ -15,6 +16,11 @@ _tree = register(
 <span>log-probability</span><span>tokens</span></div>
 <ol aria-label="finished candidates, the best first"></ol><div class="tip" hidden></div></div>""",
 )
+
+
+def _numbers(node: Node) -> tuple[float, float, float]:
+    """Its log-probability, its probability in percent, and the log-probability with all before it."""
+    return round(node.own, 4), 100 * math.exp(node.own), round(node.log_prob, 4)
 
 
 def beam_tree(
@@ -35,10 +41,7 @@ def beam_tree(
         key=key,
         on_pick_change=handler(pick_handler(key, range(len(candidates)), on_pick)),
         data={
-            "nodes": [
-                [n.column, n.row, n.label, round(n.own, 4), round(n.log_prob, 4), n.parent, n.fate, n.lives]
-                for n in nodes
-            ],
+            "nodes": [[*(n.column, n.row, n.label, n.parent, n.fate, n.lives), *_numbers(n)] for n in nodes],
             "candidates": [
                 {
                     "node": node,

@@ -96,16 +96,12 @@ function placeAt(event, { layers, heads, queries, keys }, { left, top, pitch, ta
 const named = ({ layer, head }) => layer < 0 ? `head ${head} of every layer` : head < 0 ? `all of layer ${layer}` : `layer ${layer}, head ${head}`;
 
 function listen(grid, { layers, heads }, at, pick) {
-  const canvas = grid.querySelector("canvas"), over = grid.querySelector(".over");
+  const canvas = grid.querySelector("canvas"), tip = tipOf(grid);
   canvas.onmousemove = (event) => {
     const place = at(event);
-    over.hidden = !place;
-    if (!place) return;
-    over.textContent = named(place);
-    over.style.left = `${Math.min(event.offsetX + 14, grid.clientWidth - 110)}px`;
-    over.style.top = `${event.offsetY + 14}px`;
+    if (place) tip.show(named(place), event.clientX, event.clientY); else tip.hide();
   };
-  canvas.onmouseleave = () => { over.hidden = true; };
+  canvas.onmouseleave = tip.hide;
   canvas.onclick = (event) => {
     const place = at(event);
     if (place) pick({ ...place, add: event.shiftKey || event.ctrlKey || event.metaKey });

@@ -13,9 +13,9 @@ from viz.guard import handler
 
 _grid = register(
     "head_grid",
-    shared=["watch"],
+    shared=["watch", "tip"],
     html='<div class="grid"><canvas tabindex="0" role="application"></canvas>'
-    '<div class="chosen"></div><div class="over" hidden></div>'
+    '<div class="chosen"></div><div class="tip" hidden></div>'
     '<div class="legend" role="img" aria-label="Colours from weight 0 to weight 1, on a square-root scale">'
     '<div class="bar"></div><div class="marks"></div></div></div>',
 )

@@ -6,6 +6,8 @@ from viz.figures import theme
 
 _MOST_TICKS = 28  # a picture often takes half the page
 _LONGEST_LABEL = 16
+# above the picture, at its left
+LEGEND = {"orientation": "h", "y": 1, "yanchor": "bottom", "x": 0, "xanchor": "left", "traceorder": "normal"}
 
 
 def token_axis(labels: Sequence[str], title: str, *, first: int = 0, **options) -> dict:

@@ -99,7 +99,7 @@ def neighbour_map(
     fig.update_layout(
         height=540,
         margin=_MARGIN,
-        legend={"orientation": "h", "y": 1, "yanchor": "bottom", "x": 0, "xanchor": "left", "traceorder": "reversed"},
+        legend=axes.LEGEND | {"traceorder": "reversed"},
     )
     if n_axis == 2:
         fig.update_xaxes(title=titles[0], zeroline=False)
@@ -129,16 +129,7 @@ def _about(points: Sequence[MapPoint], i: int) -> str:
 def similarity_heatmap(similarity: np.ndarray, labels: Sequence[str]) -> go.Figure:
     """Cosine similarity (T, T) among the tokens of a text; the colours span -1 to 1 whatever the values."""
     n = len(labels)
-    fig = go.Figure(
-        go.Heatmap(
-            z=similarity,
-            zmin=-1,
-            zmax=1,
-            colorscale=theme.DIVERGING,
-            colorbar=_COSINES,
-            hovertemplate="%{y} and %{x}<br>cosine %{z:.4f}<extra></extra>",
-        )
-    )
+    fig = _cosines(similarity, "%{y} and %{x}")
     fig.update_layout(
         xaxis=axes.token_axis(labels, "", side="top", tickangle=-60 if n > 8 else 0),
         yaxis=axes.token_axis(labels, "", range=[n - 0.5, -0.5], scaleanchor="x", constraintoward="top"),
@@ -149,6 +140,13 @@ def similarity_heatmap(similarity: np.ndarray, labels: Sequence[str]) -> go.Figu
     fig.update_xaxes(tickfont_family=theme.MONOSPACE)
     fig.update_yaxes(tickfont_family=theme.MONOSPACE)
     return fig
+
+
+def _cosines(similarity: np.ndarray, pair: str, **places: np.ndarray) -> go.Figure:
+    """Each of some vectors compared with each (N, N); `pair`: how a hover names two of them."""
+    hover = f"{pair}<br>cosine %{{z:.4f}}<extra></extra>"
+    shades = {"zmin": -1, "zmax": 1, "colorscale": theme.DIVERGING, "colorbar": _COSINES}
+    return go.Figure(go.Heatmap(z=similarity, hovertemplate=hover, **shades, **places))
 
 
 def layer_strips(hidden: np.ndarray, largest: np.ndarray) -> go.Figure:
@@ -223,18 +221,7 @@ def position_matrix(vectors: np.ndarray) -> go.Figure:
 
 def position_similarity(similarity: np.ndarray, positions: np.ndarray) -> go.Figure:
     """Cosine similarity (P', P') among the vectors of some `positions` (P',), evenly spaced."""
-    fig = go.Figure(
-        go.Heatmap(
-            z=similarity,
-            x=positions,
-            y=positions,
-            zmin=-1,
-            zmax=1,
-            colorscale=theme.DIVERGING,
-            colorbar=_COSINES,
-            hovertemplate="positions %{y} and %{x}<br>cosine %{z:.4f}<extra></extra>",
-        )
-    )
+    fig = _cosines(similarity, "positions %{y} and %{x}", x=positions, y=positions)
     fig.update_layout(height=460, margin=_MARGIN, dragmode=False)
     fig.update_yaxes(title="position", autorange="reversed", scaleanchor="x", showgrid=False)
     fig.update_yaxes(constrain="domain", constraintoward="top")

@@ -1,7 +1,7 @@
 """Pictures of a choice among tokens, and of what the choosing position looked at."""
 
 import html
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import plotly.graph_objects as go
@@ -20,35 +20,23 @@ def next_token_bars(
 
     `probability` and `chance` are (k,), in the order of `labels`; `chosen` is the row that was drawn.
     """
-    rows = list(range(len(labels)))
     ticks = [axes.shorten(label) for label in labels]
     if chosen is not None:
         ticks[chosen] = f"<b>▸ {ticks[chosen]}</b>"
-    hover = "%{customdata[0]}<br>%{fullData.name}: %{customdata[1]}<extra></extra>"
-    fig = go.Figure()
-    for name, values, number in (("the model's probability", probability, 0), ("chance to be drawn", chance, 1)):
-        fig.add_bar(
-            y=rows,
-            x=values,
-            name=name,
-            orientation="h",
-            # the chance leads, the probability stands behind it, paler; None takes the theme's colour of that number
-            marker={"opacity": 0.45 if number == 0 else 1.0},
-            text=[percent(value) for value in values],
-            textposition="outside",
-            cliponaxis=False,
-            customdata=[
-                [axes.escape(label), f"{value:.6f}"] for label, value in zip(labels, values.tolist(), strict=True)
-            ],
-            hovertemplate=hover,
-        )
+    # the chance leads, the probability stands behind it, paler
+    fig = go.Figure(
+        [
+            _bars(labels, probability, "the model's probability", marker={"opacity": 0.45}),
+            _bars(labels, chance, "chance to be drawn", marker={"opacity": 1.0}),
+        ]
+    )
     fig.update_layout(
         barmode="group",
         bargap=0.25,
         bargroupgap=0.05,
-        height=70 + 36 * max(len(rows), 3),
+        height=70 + 36 * max(len(labels), 3),
         margin={"l": 0, "r": 10, "t": 34, "b": 0},
-        legend={"orientation": "h", "y": 1, "yanchor": "bottom", "x": 0, "xanchor": "left", "traceorder": "normal"},
+        legend=axes.LEGEND,
         xaxis={
             "range": [0, 1.18 * max(float(np.max(probability)), float(np.max(chance)))],
             "visible": False,
@@ -57,6 +45,45 @@ def next_token_bars(
         yaxis=axes.row_axis(ticks),
     )
     return fig
+
+
+def next_token_pairs(labels: Sequence[str], probability: Mapping[str, np.ndarray]) -> go.Figure:
+    """Candidates from top to bottom, with a bar for their probability (k,) in each of the named runs."""
+    fig = go.Figure(
+        [
+            _bars(labels, values, name, textfont={"size": 13}, constraintext="none")
+            for name, values in probability.items()
+        ]
+    )
+    largest = max(float(values.max()) for values in probability.values())
+    fig.update_layout(
+        barmode="group",
+        bargap=0.28,
+        bargroupgap=0.05,
+        height=60 + 36 * max(len(labels), 3),
+        margin={"l": 6, "r": 10, "t": 34, "b": 0},
+        legend=axes.LEGEND,
+        showlegend=True,
+        xaxis={"range": [0, 1.2 * largest], "visible": False, "fixedrange": True},
+        yaxis=axes.row_axis([axes.shorten(label) for label in labels]),
+    )
+    return fig
+
+
+def _bars(labels: Sequence[str], values: np.ndarray, name: str, **style: object) -> go.Bar:
+    """A bar for each candidate, from top to bottom, with its value (k,) beside it."""
+    return go.Bar(
+        y=list(range(len(labels))),
+        x=values,
+        name=name,
+        orientation="h",
+        text=[percent(value) for value in values.tolist()],
+        textposition="outside",
+        cliponaxis=False,
+        customdata=[[axes.escape(label), f"{value:.6f}"] for label, value in zip(labels, values.tolist(), strict=True)],
+        hovertemplate="%{customdata[0]}<br>%{fullData.name}: %{customdata[1]}<extra></extra>",
+        **style,
+    )
 
 
 def growing_text(text: str, written: str, mode: str) -> str:

@@ -10,13 +10,11 @@ import plotly.graph_objects as go
 from model.intervention import Intervention
 from model.run import DenseAttention, ModelRun
 from viz.figures import axes, theme
-from viz.figures.numbers import percent
 
 # a change of a loss by less, in nats, does not count: the same model run by another path differs by about 1e-6, and
 # 0.001 is a probability that is 1.001 times another
 COUNTS = 0.001
 _MOST_PAIRS = 64  # of bars: more are too thin to see
-_LEGEND = {"orientation": "h", "y": 1, "yanchor": "bottom", "x": 0, "xanchor": "left", "traceorder": "normal"}
 
 
 def without_effect(run: ModelRun, change: Intervention) -> list[str]:
@@ -50,41 +48,6 @@ def without_effect(run: ModelRun, change: Intervention) -> list[str]:
                 f"Without the scale, at temperature {change.temperature:g}: the scale was {one}, so both cancel."
             )
     return said
-
-
-def next_token_pairs(labels: Sequence[str], probability: Mapping[str, np.ndarray]) -> go.Figure:
-    """Candidates from top to bottom, with a bar for their probability (k,) in each of the named runs."""
-    rows = list(range(len(labels)))
-    fig = go.Figure()
-    for name, values in probability.items():
-        fig.add_bar(
-            y=rows,
-            x=values,
-            name=name,
-            orientation="h",
-            text=[percent(value) for value in values.tolist()],
-            textposition="outside",
-            textfont={"size": 13},
-            constraintext="none",
-            cliponaxis=False,
-            customdata=[
-                [axes.escape(label), f"{value:.6f}"] for label, value in zip(labels, values.tolist(), strict=True)
-            ],
-            hovertemplate="%{customdata[0]}<br>%{fullData.name}: %{customdata[1]}<extra></extra>",
-        )
-    largest = max(float(values.max()) for values in probability.values())
-    fig.update_layout(
-        barmode="group",
-        bargap=0.28,
-        bargroupgap=0.05,
-        height=60 + 36 * max(len(rows), 3),
-        margin={"l": 6, "r": 10, "t": 34, "b": 0},
-        legend=_LEGEND,
-        showlegend=True,
-        xaxis={"range": [0, 1.2 * largest], "visible": False, "fixedrange": True},
-        yaxis=axes.row_axis([axes.shorten(label) for label in labels]),
-    )
-    return fig
 
 
 def token_losses(labels: Sequence[str], losses: Mapping[str, np.ndarray]) -> go.Figure:
@@ -135,7 +98,7 @@ def _over_tokens(labels: Sequence[str], series: Mapping[str, np.ndarray], said: 
         bargroupgap=0.05,
         height=300,
         margin={"l": 0, "r": 0, "t": 34, "b": 0},
-        legend=_LEGEND,
+        legend=axes.LEGEND,
         showlegend=True,
         xaxis=axes.token_axis(
             labels,

@@ -7,8 +7,7 @@ import streamlit as st
 from model.analysis.generation import NextToken, Sampling, next_token
 from model.analysis.logits import entropy
 from model.run import ModelRun, VisitorError
-from viz.figures.generation import next_token_bars
-from viz.figures.mechanism import next_token_pairs
+from viz.figures.generation import next_token_bars, next_token_pairs
 from viz.figures.numbers import percent
 from viz.guard import section
 from viz.plain import plain

@@ -7,7 +7,8 @@ import streamlit as st
 from model.analysis.generation import Sampling, next_token
 from model.intervention import UNCHANGED
 from model.run import ModelRun
-from viz.figures.mechanism import COUNTS, has_room_for_pairs, next_token_pairs, token_loss_changes, token_losses
+from viz.figures.generation import next_token_pairs
+from viz.figures.mechanism import COUNTS, has_room_for_pairs, token_loss_changes, token_losses
 from viz.figures.numbers import percent
 from viz.ui import session
 from viz.ui.pictures import picture

@@ -9,8 +9,7 @@ from model.run import ModelRun, Token, VisitorError
 from model.text.prompt import written_text
 from viz.components.token_chips import token_chips
 from viz.figures.attention import Bars, token_bars
-from viz.figures.generation import growing_text
-from viz.figures.mechanism import next_token_pairs
+from viz.figures.generation import growing_text, next_token_pairs
 from viz.figures.numbers import percent
 from viz.guard import handler, section
 from viz.plain import plain
