@@ -284,14 +284,6 @@ def test_short_and_strange_texts_are_read(attend, text):
     assert checks(app) == (2, 0)
 
 
-def test_an_empty_text_gets_a_sentence(attend):
-    app = attend()
-    app.text_area(key="text").set_value("").run()
-    assert [warning.value for warning in app.warning] == [
-        "There is no text to read. Type one in the sidebar, or choose an example there."
-    ]
-
-
 def test_a_text_too_long_gets_a_sentence_with_the_numbers(attend, story):
     app = attend(text="the " * 600)
     n_token = len(story.encode("the " * 600))

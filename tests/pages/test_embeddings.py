@@ -169,13 +169,6 @@ def test_a_text_too_long_for_the_model_gets_a_sentence(open_page):
     assert "reads at most 512" in at.warning[0].value
 
 
-def test_without_text_the_page_asks_for_one(open_page):
-    at = open_page("embeddings")
-    at.text_area(key="text").set_value("").run()
-    assert not at.exception
-    assert at.warning[0].value == "There is no text to read. Type one in the sidebar, or choose an example there."
-
-
 def test_a_layer_that_the_model_does_not_have_is_not_kept(open_page):
     at = open_page("embeddings")
     at.session_state.similarity_of = 12

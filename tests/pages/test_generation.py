@@ -1,7 +1,5 @@
 """The Generation page as a visitor reads it, by what transformers' and our own arithmetic say."""
 
-import re
-
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -176,11 +174,3 @@ def test_unusual_texts_are_continued(write, text):
     html = " ".join(element.proto.body for element in at.get("html"))
     assert "<script>" not in html
     assert "\ufffd" not in html + said(at)
-
-
-def test_an_empty_text_gets_a_sentence(write):
-    at = write()
-    at.text_area(key="text").set_value("").run()
-    assert not at.exception
-    assert re.search("There is no text to read", " ".join(warning.value for warning in at.warning))
-    assert not at.get("plotly_chart")

@@ -77,14 +77,6 @@ def test_short_and_strange_texts_are_read(open_page, text, story):
     assert payload(app)[0]["labels"] == [token.label for token in story.encode(text)]
 
 
-def test_an_empty_text_gets_a_sentence(open_page):
-    app = open_page("head")
-    app.text_area(key="text").set_value("").run()
-    assert not app.exception
-    assert "There is no text to read." in app.warning[0].value
-    assert [title.value for title in app.title] == ["Inside a head"]
-
-
 def test_the_numbers_are_there_as_tables(open_page, story):
     app = open_page("head", text=REPEATED, token=4)
     app.get_by_key("head_numbers").set_value(True).run()

@@ -129,11 +129,3 @@ def test_a_full_context_is_drawn(open_page, story):
     at = open_page(text="the" + " the" * (story.info.n_context - 1))
     assert not at.exception and len(cards(at)) == CARDS
     assert sum(map(len, cards(at))) < 300_000
-
-
-def test_an_empty_text_gets_a_sentence_under_the_title(open_page):
-    at = open_page()
-    at.text_area(key="text").set_value("").run()
-    assert not at.exception and not cards(at)
-    assert "every number you see" in at.title[0].value
-    assert "There is no text to read" in at.warning[0].value

@@ -299,14 +299,6 @@ def test_the_longest_text(broken, story):
     np.testing.assert_allclose(shown, expected, atol=1e-5)
 
 
-def test_an_empty_text_gets_a_sentence(broken):
-    app = broken()
-    app.text_area(key="text").set_value("").run()
-    assert [warning.value for warning in app.warning] == [
-        "There is no text to read. Type one in the sidebar, or choose an example there."
-    ]
-
-
 # the figures, by hand-worked arrays
 
 

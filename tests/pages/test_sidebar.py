@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from tests.hostile.pages import PAGES
 from tests.pages import reading
 from tests.words import seen
 
@@ -29,6 +30,18 @@ def typed(at: AppTest, text: str) -> AppTest:
 
 def labels(at: AppTest) -> list[str]:
     return [button.label for button in at.sidebar.button]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page != "model"])
+def test_without_text_a_page_asks_for_one(open_page, page):
+    at = open_page(page)
+    title = at.title[0].value
+    at.text_area(key="text").set_value("").run()
+    assert not at.exception and at.title[0].value == title
+    assert [warning.value for warning in at.warning] == [
+        "There is no text to read. Type one in the sidebar, or choose an example there."
+    ]
+    assert not at.get("plotly_chart") and not any('role="img"' in html.proto.body for html in at.get("html"))
 
 
 def test_the_models_here(open_page):

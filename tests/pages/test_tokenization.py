@@ -109,14 +109,6 @@ def test_a_text_too_long_for_the_model_is_cut_with_a_word(open_page, story):
     assert "at most 512" in at.info[0].value
 
 
-def test_without_text_the_page_asks_for_one(open_page):
-    at = open_page("tokenization")
-    at.text_area(key="text").set_value("").run()
-    assert not at.exception
-    assert at.title[0].value == "Tokenization"
-    assert at.warning[0].value == "There is no text to read. Type one in the sidebar, or choose an example there."
-
-
 def test_word_and_token_follow_each_other(open_page):
     at = open_page("tokenization", text="the cat and the dog", token=3)
     assert at.selectbox(key="word").value == 3

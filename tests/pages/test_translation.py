@@ -289,12 +289,6 @@ def test_a_target_typed_on_the_page_reaches_the_sidebar(translate):
 # --- what visitors type -----------------------------------------------------------------------------------------------
 
 
-def test_nothing_to_read(open_page):
-    app = open_page("translation")
-    app.text_area(key="text").set_value("").run()
-    assert not app.exception and "There is no text to read" in said(app)
-
-
 @pytest.mark.parametrize(
     "text",
     ["猫在垫子上。", "👍🏽", "\u202eabc", "a", "<script>alert(1)</script>", "\x00\x07 x", "**b** $x$ [y](z)", "   "],
