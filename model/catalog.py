@@ -93,11 +93,12 @@ def load(
     allowed: Allowed = NOTHING_ELSE,
     hub: Hub | None = None,
     loader: Loader | None = None,
+    available: Callable[[], int | None] = memory_available,
 ) -> LanguageModel:
     """Raises `ModelNotAvailable` if there is no such model, it cannot be read, or it does not fit into memory.
 
     It never downloads: a link must not (see `model.sources.download`). `loader` stands in for
-    `model.huggingface.load`.
+    `model.huggingface.load`, `available` says how many bytes of memory can be had.
     """
     entry = find(name, allowed, weights)
     if entry.source == BUILT_IN:
@@ -109,8 +110,8 @@ def load(
         )
     cost = checkpoint.cost_of(folder, within)
     cost.check(entry.title)
-    with _room_for(cost.needed):
-        replace(cost, available=memory_available()).check(entry.title)
+    with _room_for(cost.needed, available):
+        replace(cost, available=available()).check(entry.title)
         if file := checkpoint.gguf_file(folder):
             folder, within = gguf.converted(file, within=within), None
         if loader is None:
@@ -124,13 +125,13 @@ def load(
 
 
 @contextmanager
-def _room_for(needed: int) -> Iterator[None]:
+def _room_for(needed: int, available: Callable[[], int | None]) -> Iterator[None]:
     """Models are loaded side by side, as many as fit: two that were each judged to fit alone might not.
 
     One that does not fit beside those being loaded waits until they are there.
     """
     with _turn:
-        _turn.wait_for(lambda: _fits_beside(needed))
+        _turn.wait_for(lambda: _fits_beside(needed, available()))
         _loading.append(needed)
     try:
         yield
@@ -140,9 +141,8 @@ def _room_for(needed: int) -> Iterator[None]:
             _turn.notify_all()
 
 
-def _fits_beside(needed: int) -> bool:
+def _fits_beside(needed: int, free: int | None) -> bool:
     """Alone, a model always does: `Cost.check` has said so. What the others have taken already counts twice."""
-    free = memory_available()
     return not _loading or free is None or sum(_loading) + needed + checkpoint.ROOM_TO_RUN <= free
 
 

@@ -24,36 +24,31 @@ def test_the_bound_is_half_the_machine_unless_told_otherwise(monkeypatch):
 
 
 @pytest.fixture
-def stores(monkeypatch, story):
-    """Both stores, empty; each with room for one of our smaller models."""
-    stores = Store(lambda: cache.model_size(story) * 3 // 2, keeps_one=True), store_of(300)
-    for name, store in zip(("MODELS", "RESULTS"), stores, strict=True):
-        monkeypatch.setattr(cache, name, store)
-    return stores
+def stores(story):
+    """Two, empty: one with room for one of our smaller models, one for results."""
+    return Store(lambda: cache.model_size(story) * 3 // 2, keeps_one=True), store_of(300)
 
 
 def test_before_a_model_comes_what_it_pushes_out_goes(stores, story):
     models, results = stores
     models.get("story", lambda: story, cache.model_size)
     Counted(results).ask("a")
-    cache.make_room(cache.model_size(story) // 4)
+    cache.make_room(cache.model_size(story) // 4, *stores)
     assert len(models) == 1
-    cache.make_room(cache.model_size(story))
+    cache.make_room(cache.model_size(story), *stores)
     assert len(models) == 0 and len(results) == 1
 
 
-def test_what_is_kept_makes_way_for_a_model_that_fits_without_it_and_only_then(stores, story, monkeypatch):
-    models, results = stores
+def test_what_is_kept_makes_way_for_a_model_that_fits_without_it_and_only_then(story):
+    models, results = Store(lambda: 10 * cache.ROOM_TO_RUN), store_of(300)
     models.get("story", lambda: story, cache.model_size)
     Counted(results).ask("a")
     free, needed = 2 * cache.ROOM_TO_RUN, 2 * cache.ROOM_TO_RUN
-    monkeypatch.setattr(cache, "memory_available", lambda: free)
-    monkeypatch.setattr(models, "bound", lambda: 10 * cache.ROOM_TO_RUN)
-    cache.make_room(needed)
+    cache.make_room(needed, models, results, lambda: free)
     assert len(models) == len(results) == 1  # it would not fit all the same
-    free += cache.ROOM_TO_RUN - cache.held() // 2
-    cache.make_room(needed)
-    assert cache.held() == 0
+    free += cache.ROOM_TO_RUN - (models.held + results.held) // 2
+    cache.make_room(needed, models, results, lambda: free)
+    assert models.held == results.held == 0
 
 
 def test_a_model_counts_as_its_parameters_and_its_vocabulary(story):
@@ -68,14 +63,14 @@ def test_a_stream_of_texts_stays_within_the_bound(monkeypatch):
     """Runs and all that is made of them; the largest things a visitor can ask for."""
     store = cache.RESULTS
     store.shrink(0)
-    monkeypatch.setattr(store, "bound", lambda: 2_000 * KIB)
+    monkeypatch.setenv("REGARD_MEMORY", f"{2 * 2_000 * KIB / 1e9}")  # half of it is for results
     most, spec = 0, session.MapSpec(((0, 0), (1, 1)))
     for i in range(40):
         key = RunKey("story", Prompt(f"{i}: the cat sat on the mat and the dog saw it " * (1 + i % 5)))
         run = session.run_of(key)
         session.overview_of(key), session.map_of(key, spec), session.units_in(key, "words")
         most = max(most, store.held)
-        assert store.held <= 2_000 * KIB
+        assert store.held <= store.bound() == 2_000 * KIB
         assert sum(layer.n_byte for layer in run.attention) + run.hidden.nbytes < memory.n_byte(run)
     assert most > 1_000 * KIB and len(store) < 40
     store.shrink(0)

@@ -24,14 +24,15 @@ _SMALLEST = 1 << 16  # numbers of a weight matrix; the products of smaller ones 
 _AT_ONCE = 64 << 20  # bytes laid out anew before the old ones are given back: a large model never stands there twice
 
 
-def prepack(transformer: nn.Module) -> list[nn.Module]:
+def prepack(transformer: nn.Module, *, machine: str = platform.machine()) -> list[nn.Module]:
     """Prepare the linear layers, and GPT-2's GELU, in place; those that were. The others stay as they are.
 
     A matrix that several modules share (the token embedding that is also the head) would have to be kept twice: it
     stays. A prepared layer's `weight` keeps its shape, (out, in), and its numbers (`Tensor.to_dense`), and can only be
-    multiplied with. No gradient passes through.
+    multiplied with. No gradient passes through. Measured on x86-64 only: on another `machine` PyTorch multiplies by
+    other libraries, and nothing is prepared.
     """
-    if not _here():
+    if machine not in ("x86_64", "AMD64") or not torch.backends.mkldnn.is_available():
         return []
     users = Counter(id(weight) for module in transformer.modules() for weight in module.parameters(recurse=False))
     prepared, n_byte = [], 0
@@ -63,11 +64,6 @@ def undo(prepared: Sequence[nn.Module]) -> None:
         del module.forward
         if (weight := getattr(module, "weight", None)) is not None:
             module.weight = nn.Parameter(_out_in(module, weight.to_dense()).contiguous(), requires_grad=False)
-
-
-def _here() -> bool:
-    """Measured on x86-64 only; elsewhere PyTorch multiplies by other libraries."""
-    return platform.machine() in ("x86_64", "AMD64") and torch.backends.mkldnn.is_available()
 
 
 def _out_in(module: nn.Module, weight: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """Weights laid out for the processor: the same numbers, whatever the model; and undone where they would not be."""
 
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -8,17 +9,20 @@ import pytest
 import torch
 from torch import nn
 
-from model.huggingface import adapter, prepacking
+from model.huggingface import prepacking
 from model.huggingface.language_model import HuggingFaceModel
 from tests.zoo import N_TOKEN, builder, tokens
 
+pytestmark = pytest.mark.skipif(
+    platform.machine() not in ("x86_64", "AMD64") or not torch.backends.mkldnn.is_available(),
+    reason="only where oneDNN multiplies on x86-64 is anything prepared",
+)
+WIDE = builder("GPT2LMHeadModel", n_embd=256, n_head=2)  # so that its matrices are worth it
+
 
 @pytest.fixture
-def gpt2(monkeypatch):
-    """Tiny, and all that can be prepared is."""
-    monkeypatch.setattr(prepacking, "_SMALLEST", 0)
-    monkeypatch.setattr(prepacking, "_here", lambda: True)
-    return builder("GPT2LMHeadModel")("sdpa").requires_grad_(False)
+def gpt2():
+    return WIDE("sdpa").requires_grad_(False)
 
 
 def prepared(transformer: nn.Module) -> list[str]:
@@ -50,17 +54,14 @@ def test_a_head_that_is_also_the_embedding_is_not_kept_twice(gpt2):
     assert gpt2.lm_head.weight is gpt2.transformer.wte.weight and "lm_head" not in prepared(gpt2)
 
 
-def test_small_matrices_other_numbers_and_other_processors_stay(monkeypatch):
+def test_small_matrices_other_numbers_and_other_processors_stay():
     layers = nn.Sequential(nn.Linear(8, 8), nn.Linear(256, 256), nn.Linear(256, 256, dtype=torch.float64))
-    monkeypatch.setattr(prepacking, "_here", lambda: False)
-    assert prepacking.prepack(layers) == []
-    monkeypatch.setattr(prepacking, "_here", lambda: True)
+    assert prepacking.prepack(layers, machine="arm64") == []
     assert prepacking.prepack(layers) == [layers[1]]
 
 
-def test_every_row_of_any_number_of_rows_is_the_product(monkeypatch):
+def test_every_row_of_any_number_of_rows_is_the_product():
     """One row (a token at a time) to many: other kernels, the same numbers."""
-    monkeypatch.setattr(prepacking, "_here", lambda: True)
     torch.manual_seed(0)
     layer = nn.Linear(300, 500)
     texts = [torch.randn(*shape, 300) for shape in [(1,), (1, 1), (1, 7), (2, 65), (1, 3, 129)]]
@@ -71,34 +72,38 @@ def test_every_row_of_any_number_of_rows_is_the_product(monkeypatch):
             torch.testing.assert_close(layer(text), theirs, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("fault", ["other numbers", "no numbers"])
-def test_a_model_that_would_say_something_else_stays_as_it_was(monkeypatch, fault):
-    def damaging(transformer: nn.Module) -> list[nn.Module]:
-        done = prepacking.prepack(transformer)
-        layer = transformer.transformer.h[0].mlp.c_fc
+class Peeking(nn.Module):
+    """Goes by what its layer's weight is: a prepared one cannot be looked into, or is taken for another."""
 
-        def forward(x):
-            if fault == "no numbers":
-                raise RuntimeError("Cannot access data pointer of Tensor that doesn't have storage")
-            return prepacking._linear(layer.weight, layer.bias, x) + 0.1
+    def __init__(self, layer: nn.Module, adds: float):
+        super().__init__()
+        self.layer, self.adds = layer, adds
 
-        layer.forward = forward
-        return done
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.adds:
+            return self.layer(x) + (self.adds if self.layer.weight.is_mkldnn else 0)
+        return x @ self.layer.weight + self.layer.bias
 
-    monkeypatch.setattr(prepacking, "_SMALLEST", 0)
-    monkeypatch.setattr(prepacking, "_here", lambda: True)
-    whole = HuggingFaceModel(builder("GPT2LMHeadModel"), None, name="tiny", title="Tiny", fingerprint="")
-    monkeypatch.setattr(adapter, "prepack", damaging)
-    lm = HuggingFaceModel(builder("GPT2LMHeadModel"), None, name="tiny", title="Tiny", fingerprint="")
+
+@pytest.mark.parametrize("adds", [0.1, 0.0], ids=["other numbers", "no numbers"])
+def test_a_model_that_would_say_something_else_stays_as_it_was(adds):
+    def peeking(attn_implementation: str) -> nn.Module:
+        transformer = WIDE(attn_implementation)
+        mlp = transformer.transformer.h[0].mlp
+        mlp.c_fc = Peeking(mlp.c_fc, adds)
+        return transformer
+
+    names = {"name": "tiny", "title": "Tiny", "fingerprint": ""}
+    whole, lm = (HuggingFaceModel(build, None, **names) for build in (WIDE, peeking))
     assert prepared(whole.opened.transformer) and not prepared(lm.opened.transformer)
     run, same = (each.run(tokens(N_TOKEN)) for each in (lm, whole))
     torch.testing.assert_close(torch.tensor(run.hidden), torch.tensor(same.hidden), rtol=1e-4, atol=1e-4)
 
 
-def test_shapes_are_told_as_the_checkpoint_has_them(monkeypatch):
-    monkeypatch.setattr(prepacking, "_SMALLEST", 0)
-    lm = HuggingFaceModel(builder("GPT2LMHeadModel"), None, name="tiny", title="Tiny", fingerprint="")
-    theirs = builder("GPT2LMHeadModel")("sdpa")
+def test_shapes_are_told_as_the_checkpoint_has_them():
+    lm = HuggingFaceModel(WIDE, None, name="tiny", title="Tiny", fingerprint="")
+    theirs = WIDE("sdpa")
+    assert prepared(lm.opened.transformer)
     assert lm.parameter_shapes() == {name: tuple(weight.shape) for name, weight in theirs.named_parameters()}
     assert lm.info.n_parameter == sum(weight.numel() for weight in theirs.parameters())
 
@@ -120,7 +125,6 @@ from model.huggingface import prepacking
 def status(name):
     return int(re.search(name + r":\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
 
-prepacking._here = lambda: True
 layers = []
 
 def read():

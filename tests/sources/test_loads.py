@@ -35,20 +35,19 @@ def test_a_load_that_hangs_holds_nobody_up(allowed, roots):
         assert slow.result() == f"folder:{roots / 'mine'}"
 
 
-def test_what_does_not_fit_beside_another_waits_for_it(allowed, roots, monkeypatch):
+def test_what_does_not_fit_beside_another_waits_for_it(allowed, roots):
     """Each alone fits, so neither is refused; and there are never two."""
     shutil.copytree(roots / "mine", roots / "other")
     needed = cost_of(roots / "mine").needed
-    monkeypatch.setattr(catalog, "memory_available", lambda: needed * 3 // 2 + ROOM_TO_RUN)
-    steps = []
+    free, steps = needed * 3 // 2 + ROOM_TO_RUN, []
 
     def loader(folder: Path, **names: str) -> None:
         steps.append(f"{folder.name} begins")
-        assert not catalog._fits_beside(needed)
+        assert not catalog._fits_beside(needed, free)
         steps.append(f"{folder.name} ends")
 
     def load(name: str) -> None:
-        catalog.load(f"folder:{roots / name}", allowed=allowed, loader=loader)
+        catalog.load(f"folder:{roots / name}", allowed=allowed, loader=loader, available=lambda: free)
 
     with ThreadPoolExecutor(2) as pool:
         both = [pool.submit(load, name) for name in ("mine", "other")]
@@ -56,7 +55,7 @@ def test_what_does_not_fit_beside_another_waits_for_it(allowed, roots, monkeypat
             loading.result()
     first, second = steps[0].split()[0], steps[2].split()[0]
     assert steps == [f"{name} {does}" for name in (first, second) for does in ("begins", "ends")]
-    assert catalog._fits_beside(needed)
+    assert catalog._fits_beside(needed, free)
 
 
 def test_two_that_fit_are_loaded_side_by_side(allowed, roots):

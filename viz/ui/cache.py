@@ -230,16 +230,21 @@ def model_size(lm: LanguageModel) -> int:
     return 4 * lm.info.n_parameter + _TOKENIZER * lm.info.n_vocab
 
 
-def make_room(needed: int) -> None:
+def make_room(
+    needed: int,
+    models: Store = MODELS,
+    results: Store = RESULTS,
+    available: Callable[[], int | None] = memory_available,
+) -> None:
     """Before a model of so many bytes is loaded: what it would push out goes now, so that both are never there.
 
     Where it would not fit into what is free, all that is kept goes, if that helps.
     """
-    MODELS.shrink(max(0, MODELS.bound() - needed))
-    free = memory_available()
-    if free is not None and free < needed + ROOM_TO_RUN <= free + held():
-        RESULTS.shrink(0)
-        MODELS.shrink(0)
+    models.shrink(max(0, models.bound() - needed))
+    free = available()
+    if free is not None and free < needed + ROOM_TO_RUN <= free + models.held + results.held:
+        results.shrink(0)
+        models.shrink(0)
         give_back()
 
 
