@@ -19,7 +19,9 @@ import torch
 from torch import Tensor
 
 from model.intervention import UNCHANGED, Ablation, Intervention
-from model.run import VisitorError
+from model.run import ModelInfo, VisitorError
+
+_WIDTH = 16  # numbers that a block holds of each token at once, as a multiple of d_model: most of them in its MLP
 
 
 class AttentionCall(NamedTuple):
@@ -176,11 +178,20 @@ def _rows(arrays: Sequence[np.ndarray | None], usual: float) -> Tensor | None:
     return torch.from_numpy(np.stack([np.full_like(some, usual) if each is None else each for each in arrays]))
 
 
-def alike(interventions: Sequence[Intervention], most: int) -> Iterator[Changes]:
-    """Neighbours that one forward pass can do together, at most `most`: alike in all but what they take out.
+BATCH_BYTES = 32 << 20  # of vectors and logits that are there at once: more is not faster
 
-    They also begin in the same layer, so that all before it need be computed but once.
+
+def batches(
+    info: ModelInfo, interventions: Sequence[Intervention], n_token: int, n_position: int, n_source: int = 0
+) -> Iterator[Changes]:
+    """The interventions in order, as many neighbours at a time as one forward pass can do within `BATCH_BYTES`.
+
+    They are alike in all but what they take out, and begin to take out in the same layer, so that all before it need
+    be computed but once. Of each text of `n_token`, the logits of `n_position` are wanted.
     """
+    n_edge = info.n_head * n_token * max(n_token, n_source) if any(each.has_edges for each in interventions) else 0
+    n_byte = 4 * (_WIDTH * info.d_model * (n_token + n_source) + info.n_vocab * n_position + n_edge)
+    most = max(1, BATCH_BYTES // n_byte)
     for _, some in groupby(interventions, lambda each: (each.everywhere, each.beginning)):
         together = tuple(some)
         for start in range(0, len(together), most):

@@ -113,6 +113,10 @@ class Intervention(Ablation):
         return replace(self, **{name: () for name in vars(NOTHING)}, encoder=NOTHING, cross=NOTHING)
 
     @property
+    def has_edges(self) -> bool:
+        return any(self.of(kind).edges_off for kind in KINDS)
+
+    @property
     def beginning(self) -> tuple[int, int]:
         """(stack, layer) of the first layer that something is taken out of: the encoder is stack 0, the decoder 1."""
         stacks = {"encoder": 0, "self": 1, "cross": 1}

@@ -3,7 +3,7 @@
 Whether a model keeps a small one is asked by `isinstance`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
@@ -48,6 +48,21 @@ class LanguageModel(Protocol):
 
         Raises `PromptError` if there are no tokens, or more than `info.n_context`; `VisitorError` if an intervention
         cannot be done here; ValueError for a head that does not exist.
+        """
+
+    def logits(
+        self,
+        tokens: Sequence[Token],
+        interventions: Sequence[Intervention] = (UNCHANGED,),
+        source: Sequence[Token] = (),
+        positions: Sequence[int] | None = None,
+    ) -> Iterator[np.ndarray]:
+        """The logits (P, V) at some positions of the text, or at all, once for each intervention, in their order:
+        ``unembed(run(…).hidden[-1][positions])`` but for rounding. Nothing else of these runs is kept.
+
+        Neighbours that differ only in the heads, rows and edges that they take out are read together, as many at a time
+        as a bounded memory holds. Positions count from 0, or from the end below. Raises as `run` and `unembed` do,
+        before the first is read; IndexError for a position that is not there.
         """
 
     def unembed(self, hidden: np.ndarray) -> np.ndarray:

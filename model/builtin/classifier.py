@@ -7,7 +7,7 @@ change would do, the second what a large one does; they need not agree, with eac
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 import numpy as np
 import torch
@@ -102,13 +102,15 @@ class Classifier(BuiltinModel):
         guesses are read from."""
         return replace(super().run(tokens, intervention, source), predictions=None)
 
-    def unembed(self, hidden: np.ndarray) -> np.ndarray:
+    def unembed(self, *_: object, **__: object) -> NoReturn:
         raise VisitorError(f"{self.info.title} was trained to judge texts, so it predicts no tokens.")
+
+    logits = unembed
 
     @torch.inference_mode()
     def classify(self, tokens: Sequence[Token], intervention: Intervention = UNCHANGED) -> Classification:
         lm, ids = self._transformer, self._ids(tokens)
-        record = lm.read(lm.embed(ids, intervention.positions), self._changes(intervention, len(tokens)))
+        record = lm.read(lm.embed(ids, intervention.positions), self._changes(intervention, tokens))
         logits = lm.judge(record.hidden[-1])[0]  # (C,)
         return Classification(self.info.labels, logits.double().log_softmax(-1).numpy())
 

@@ -5,7 +5,7 @@
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
 
@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from model.analysis.attention import layer_weights
 from model.architecture import Architecture, described
-from model.attention_call import AttentionCall, Changes
-from model.builtin.transformer import Block, Config, Transformer
+from model.attention_call import AttentionCall, Changes, batches
+from model.builtin.transformer import Block, Config, Transformer, through
 from model.intervention import UNCHANGED, Intervention, sizes_of
 from model.predictions import predictions
 from model.run import (
@@ -123,10 +123,42 @@ class BuiltinModel:
     def run(
         self, tokens: Sequence[Token], intervention: Intervention = UNCHANGED, source: Sequence[Token] = ()
     ) -> ModelRun:
+        (ids,) = self._texts(tokens, source)
+        logits, record = self._transformer(ids, self._changes(intervention, tokens))
+        return self._run(tokens, intervention, logits, record.hidden, attention=record.attention)
+
+    def logits(
+        self,
+        tokens: Sequence[Token],
+        interventions: Sequence[Intervention] = (UNCHANGED,),
+        source: Sequence[Token] = (),
+        positions: Sequence[int] | None = None,
+    ) -> Iterator[np.ndarray]:
+        texts = self._texts(tokens, source)
+        for intervention in interventions:
+            self._changes(intervention, tokens, source)
+        places = np.arange(len(tokens))[slice(None) if positions is None else list(positions)]
+        return self._logits(texts, batches(self.info, interventions, len(tokens), len(places), len(source)), places)
+
+    def _logits(self, texts: Sequence[Tensor], batches: Iterable[Changes], places: np.ndarray) -> Iterator[np.ndarray]:
+        for changes in batches:
+            with torch.inference_mode():
+                hidden = self._last(*texts, changes=changes)[:, places]  # (B, P, D); B is 1 where nothing differs
+                logits = self._transformer.unembed(hidden).expand(len(changes.interventions), -1, -1)  # (B, P, V)
+            yield from logits.numpy()
+
+    def _last(self, ids: Tensor, *, changes: Changes) -> Tensor:
+        """The residual stream after the last block, (B, T, D), of ids (1, T)."""
+        x = self._transformer.embed(ids, changes.everywhere.positions)  # (1, T, D)
+        for hidden, _ in through(self._transformer.blocks, x, "self", changes):
+            last = hidden
+        return last
+
+    def _texts(self, tokens: Sequence[Token], source: Sequence[Token]) -> tuple[Tensor, ...]:
+        """What the transformer reads, as token ids. Raises `PromptError`."""
         if source:
             raise PromptError(f"{self.info.title} reads one text only.")
-        logits, record = self._transformer(self._ids(tokens), self._changes(intervention, len(tokens)))
-        return self._run(tokens, intervention, logits, record.hidden, attention=record.attention)
+        return (self._ids(tokens),)
 
     def _ids(self, tokens: Sequence[Token], what: str = "text") -> Tensor:
         """Token ids as a batch of one (1, T). Raises `PromptError`."""
@@ -212,10 +244,10 @@ class BuiltinModel:
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         return {name: tuple(parameter.shape) for name, parameter in self._transformer.named_parameters()}
 
-    def _changes(self, intervention: Intervention, n_token: int, n_source: int = 0) -> Changes:
+    def _changes(self, intervention: Intervention, tokens: Sequence[Token], source: Sequence[Token] = ()) -> Changes:
         """What each attention layer does otherwise. ValueError if there is no such head or token."""
         n_layer, n_head = self.info.n_layer, self.info.n_head
-        intervention.check(sizes_of(n_layer, n_head, n_token, n_source, n_layer), self.info.causal)
+        intervention.check(sizes_of(n_layer, n_head, len(tokens), len(source), n_layer), self.info.causal)
         return Changes((intervention,))
 
 

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from model.attention_call import Changes
 from model.builtin.beam_search import Beam, beam_search
 from model.builtin.language_model import BuiltinModel
 from model.builtin.transformer import Config, DecoderBlock, EncoderDecoder
@@ -34,9 +35,8 @@ class Translator(BuiltinModel):
 
         Raises as `LanguageModel.run` says.
         """
-        source_ids, ids = self._ids(source, "text to read"), self._ids(tokens)
-        changes = self._changes(intervention, len(tokens), len(source))
-        logits, record = self._transformer(source_ids, ids, changes=changes)
+        texts = self._texts(tokens, source)
+        logits, record = self._transformer(*texts, changes=self._changes(intervention, tokens, source))
         kinds = {"attention": record.attention, "encoder": record.encoder, "cross": record.cross}
         return self._run(tokens, intervention, logits, record.hidden, source, **kinds)
 
@@ -44,6 +44,16 @@ class Translator(BuiltinModel):
         """The targets that a search `width` wide finds for a source, and how it found them. Raises `PromptError`."""
         ids, most = self._ids(source, "text to read")[0].tolist(), self.info.n_context - 1
         return beam_search(self._transformer, ids, self.start_token().id, most, width, length_penalty)
+
+    def _texts(self, tokens: Sequence[Token], source: Sequence[Token]) -> tuple[Tensor, Tensor]:
+        return self._ids(source, "text to read"), self._ids(tokens)
+
+    def _last(self, source: Tensor, ids: Tensor, *, changes: Changes) -> Tensor:
+        memory, _ = self._transformer.encode(source, changes=changes)  # (B, S, D)
+        x = self._transformer.embed(ids, changes.everywhere.positions)  # (1, T, D)
+        for hidden, *_ in self._transformer.write(x, memory, changes=changes):
+            last = hidden
+        return last
 
     @classmethod
     def _network(cls, config: Config, stated: dict) -> nn.Module:

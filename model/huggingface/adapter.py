@@ -16,14 +16,14 @@ from torch import Tensor, nn
 
 from model.analysis.attention import layer_weights
 from model.architectures.description import is_encoder_alone
-from model.attention_call import Changes
+from model.attention_call import AS_TRAINED, Changes
 from model.huggingface import capture, hooks
 from model.huggingface.capture import ROUNDING, Enough, NotCaptured, Recorder
 from model.huggingface.eager import eager_weights
 from model.huggingface.loading import Build, quoted
 from model.huggingface.prepacking import prepack, undo
 from model.huggingface.reach import reach_of, settle
-from model.intervention import KINDS, UNCHANGED, Intervention
+from model.intervention import KINDS
 from model.run import Attention, DenseAttention, Layer, ModelNotAvailable, ModelRun
 
 _N_PROBE, _N_PROBE_SOURCE = 7, 5  # tokens read when it is opened; two lengths, to tell cross-attention apart
@@ -107,7 +107,7 @@ class Opened:
         self,
         ids: Sequence[int],
         source: Sequence[int] = (),
-        intervention: Intervention = UNCHANGED,
+        changes: Changes = AS_TRAINED,
         *,
         types: Sequence[int] | None = None,
         weights: bool = False,
@@ -121,25 +121,51 @@ class Opened:
         let transformers return its own attention weights and hidden states. `until` this layer, if told, and then
         nothing is returned.
         """
-        given: dict[str, Any] = {"input_ids": torch.tensor([ids])}  # (1, T)
-        if self.pair:
-            given = {"input_ids": torch.tensor([source]), "decoder_input_ids": given["input_ids"]}
-        if types is not None:
-            given["token_type_ids"] = torch.tensor([types])
+        given = self._given(ids, source, types)
         if weights or self.captured == Dense.captured:
             given["output_attentions"] = True
         if states:
             given["output_hidden_states"] = True
+        sizes = len(ids), len(source)
+        recorder = Recorder(changes, self.roles, self.query_scales, keep_output, self.exact_bytes, *sizes, until)
+        with recorder, suppress(Enough):
+            return recorder, self._body(**given)
+        return recorder, None
+
+    @torch.inference_mode()
+    def logits_alone(
+        self,
+        ids: Sequence[int],
+        source: Sequence[int],
+        changes: Changes,
+        *,
+        places: Sequence[int],
+        types: Sequence[int] | None = None,
+    ) -> Tensor:
+        """The logits at some places of a text, read once for each intervention: (B, P, V). Nothing else is kept."""
+        n_text, n_token = len(changes.interventions), len(ids)
+        recorder = Recorder(changes, self.roles, self.query_scales, n_token=n_token, n_source=len(source), keeps=False)
+        with recorder:
+            output = self._body(**self._given(ids, source, types, n_text))
+        if not self.can_unembed:
+            return output.logits[:, places].float()
+        return self.logits(recorder.last[:, places].flatten(0, 1)).unflatten(0, (n_text, -1))
+
+    def _given(
+        self, ids: Sequence[int], source: Sequence[int], types: Sequence[int] | None, n_text: int = 1
+    ) -> dict[str, Any]:
+        """What transformers is given to read, `n_text` times the same side by side."""
+        given: dict[str, Any] = {"input_ids": torch.tensor([ids] * n_text)}  # (B, T)
+        if self.pair:
+            given = {"input_ids": torch.tensor([source] * n_text), "decoder_input_ids": given["input_ids"]}
+        if types is not None:
+            given["token_type_ids"] = torch.tensor([types] * n_text)
         if self.captured == Dense.captured and "attention_mask" in inspect.signature(self._body.forward).parameters:
             # XLM leaves out what it takes for padding, unless told that all is text, as tokenizers tell it
             given["attention_mask"] = torch.ones_like(given["input_ids"])
         if getattr(self.config, "use_cache", None) is not None:
             given["use_cache"] = False
-        sizes, changes = (len(ids), len(source)), Changes((intervention,))
-        recorder = Recorder(changes, self.roles, self.query_scales, keep_output, self.exact_bytes, *sizes, until)
-        with recorder, suppress(Enough):
-            return recorder, self._body(**given)
-        return recorder, None
+        return given
 
     def attention(self, recorder: Recorder, output: Any) -> dict[str, tuple[Layer, ...]]:
         """Of each of `KINDS`, what one forward showed."""

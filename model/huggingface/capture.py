@@ -75,8 +75,10 @@ class Recorder:
     n_token: int | None = None  # of the text: classes that pad it to their window give hidden vectors for more
     n_source: int = 0  # of what the encoder of an encoder-decoder reads
     until: int | None = None  # the self-attention layer after which the forward pass may end, with `Enough`
+    keeps: bool = True  # False: nothing but `last` is kept
     calls: list[CallRecord] = field(default_factory=list)
     hidden: Tensor | None = None  # (L + 1, T, D)
+    last: Tensor | None = None  # (B, T, D) what the residual stream was in the end, of each text
     n_block: int = 0  # blocks that have begun
     n_last: int = 0  # how often the module was called whose result is the last of `hidden`
     _n_call: Counter = field(default_factory=Counter)  # of each role
@@ -225,7 +227,8 @@ def attend(
     role, layer, query_scale = recorder.next_call()
     call = recorder.changes.of_call(call._replace(query_scale=query_scale), role, layer)
     output = _output(module, call)
-    recorder.record(module, role, call, output)
+    if recorder.keeps:
+        recorder.record(module, role, call, output)
     if role == "self" and layer == recorder.until:
         raise Enough
     return output, None

@@ -166,7 +166,7 @@ def watch_stream(stream: Stream) -> None:
         return _stream(given)[: recorder.n_token if stream.pads else None]
 
     def before(_: nn.Module, args: tuple, kwargs: dict) -> None:
-        if recorder := active():
+        if (recorder := active()) and recorder.keeps:
             entering = of_text(_taken(args, kwargs), recorder)
             if recorder.hidden is None:
                 shape = (len(stream.blocks) + 1, *entering.shape)  # (L + 1, T, D)
@@ -176,14 +176,17 @@ def watch_stream(stream: Stream) -> None:
             recorder.n_block += 1
 
     def leave(_: nn.Module, args: tuple, output: object) -> None:
-        if (recorder := active()) and recorder.n_block < len(stream.blocks):
+        if (recorder := active()) and recorder.keeps and recorder.n_block < len(stream.blocks):
             recorder.hidden[recorder.n_block] = of_text(output, recorder)
 
     def end(_: nn.Module, args: tuple, output: object) -> None:
         if recorder := active():
             recorder.n_last += 1
-            if recorder.n_last == stream.n_last:
+            if recorder.n_last == stream.n_last and recorder.keeps:
                 recorder.hidden[-1] = of_text(output, recorder)
+            elif recorder.n_last == stream.n_last:
+                each = _stream(output).unflatten(0, (len(recorder.changes.interventions), -1))  # (B, T, D)
+                recorder.last = each[:, : recorder.n_token if stream.pads else None]
 
     for block in dict.fromkeys(stream.blocks):
         block.register_forward_pre_hook(before, with_kwargs=True)

@@ -6,9 +6,9 @@ out, and checked, before anyone sees the model (`model.huggingface.adapter`). Le
 """
 
 import logging
-import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +19,16 @@ from torch import Tensor
 from model.analysis.attention import attended
 from model.architecture import Architecture
 from model.architectures.description import describe
+from model.attention_call import Changes, batches
 from model.huggingface import hooks
 from model.huggingface.adapter import open_model
 from model.huggingface.capture import ROUNDING, NotCaptured, Recorder
+from model.huggingface.info import PROBE_TEXTS, info_of
 from model.huggingface.loading import Build, builder, fingerprint_of, quoted, read_tokenizer
 from model.intervention import UNCHANGED, Intervention, sizes_of
 from model.predictions import predictions
 from model.run import (
     LayerParameters,
-    ModelInfo,
     ModelNotAvailable,
     ModelRun,
     Predictions,
@@ -40,12 +41,9 @@ from model.sources.snapshot import snapshot
 from model.sources.tokenizer_file import short
 from model.text.chat_template import fill
 from model.text.lengths import check_tokens
-from model.text.tokens import check_fits, marks_pairs, token_of, tokens_of
+from model.text.tokens import check_fits, token_of, tokens_of
 
 _LOG = logging.getLogger("regard")
-_DENSE_BYTES = 1 << 30  # of weights in one run, for a class that cannot give queries and keys
-_UNLIMITED_CONTEXT = 2048  # tokens, for a model whose position bias sets no limit (T5)
-_PROBE_TEXTS = ("a b", "c")  # read when a model is loaded, by us and by transformers
 _ROWS_AT_ONCE = 128  # of logits: a (T, V) table of a long text would not fit
 
 
@@ -89,7 +87,7 @@ class HuggingFaceModel:
         self.opened = open_model(build, title)
         self._tokenizer = tokenizer
         self._title = title
-        self.info = self._describe(name, title, fingerprint)
+        self.info = info_of(self.opened, tokenizer, self._labels(), name, title, fingerprint)
         self._check_whole_run()
         self._check_as_tokenized()
 
@@ -170,10 +168,28 @@ class HuggingFaceModel:
         except ValueError as error:
             raise self._unread(tokens, f"what it gives does not fit the text ({error})") from error
 
-    @torch.inference_mode()
-    def unembed(self, hidden: np.ndarray) -> np.ndarray:
+    def logits(
+        self,
+        tokens: Sequence[Token],
+        interventions: Sequence[Intervention] = (UNCHANGED,),
+        source: Sequence[Token] = (),
+        positions: Sequence[int] | None = None,
+    ) -> Iterator[np.ndarray]:
+        """Several texts at once are read only where the first of them comes out as it does alone."""
+        self._check_head()
+        for intervention in interventions:
+            self._check(tokens, intervention, source)
+        places = np.arange(len(tokens))[slice(None) if positions is None else list(positions)].tolist()
+        read = partial(self._read, self.opened.logits_alone, tokens, source, places=places)
+        return _one_by_one(read, batches(self.info, interventions, len(tokens), len(places), len(source)))
+
+    def _check_head(self) -> None:
         if not self.opened.has_head:
             raise VisitorError(f"{self._title} has no language-model head, so it predicts no tokens.")
+
+    @torch.inference_mode()
+    def unembed(self, hidden: np.ndarray) -> np.ndarray:
+        self._check_head()
         if not self.opened.can_unembed:
             raise VisitorError(
                 f"Regard cannot read single vectors of {self._title} as tokens: what {self.opened.class_name} does "
@@ -228,11 +244,22 @@ class HuggingFaceModel:
     def _forward(
         self, tokens: Sequence[Token], source: Sequence[Token], intervention: Intervention = UNCHANGED, **options: Any
     ) -> tuple[Recorder, Any]:
+        return self._read(self.opened.forward, tokens, source, Changes((intervention,)), **options)
+
+    def _read(
+        self,
+        read: Callable[..., Any],
+        tokens: Sequence[Token],
+        source: Sequence[Token],
+        changes: Changes,
+        **options: Any,
+    ) -> Any:
+        """What one of the opened model's ways to read makes of a text. Raises `VisitorError`."""
         types = [token.type for token in tokens]
         types = types if any(types) and self.opened.n_type != 0 else None  # all of type 0 is what a model takes unasked
         ids, source_ids = ([token.id for token in text] for text in (tokens, source))
         try:
-            return self.opened.forward(ids, source_ids, intervention, types=types, **options)
+            return read(ids, source_ids, changes, types=types, **options)
         except (VisitorError, MemoryError):
             raise
         except Exception as error:  # of transformers' own code, which has its own for each class
@@ -271,7 +298,7 @@ class HuggingFaceModel:
         """
         if self._tokenizer is None or self.opened.pair:
             return
-        for texts in (_PROBE_TEXTS[:1], _PROBE_TEXTS)[: 1 + self.info.reads_pairs]:
+        for texts in (PROBE_TEXTS[:1], PROBE_TEXTS)[: 1 + self.info.reads_pairs]:
             tokens = self.encode(*texts)
             theirs = self._tokenizer(*texts, return_token_type_ids=True)
             if [token.id for token in tokens] != theirs["input_ids"]:
@@ -301,69 +328,9 @@ class HuggingFaceModel:
             blocks = (self.opened.logits(rows) for rows in hidden[-1].split(_ROWS_AT_ONCE))
         return predictions(blocks, torch.tensor(ids), of_next=self.info.family != "encoder")
 
-    # --- what is said of it ---
-
-    def _describe(self, name: str, title: str, fingerprint: str) -> ModelInfo:
-        recorder, output = self.opened.forward(*self.opened.probe)
-        kept = self.opened.attention(recorder, output)["self"]
-        config = self.opened.config
-        if recorder.hidden is not None:
-            d_model = recorder.hidden.shape[-1]
-        else:
-            d_model = (
-                getattr(config, "hidden_size", None) or self.opened.transformer.get_input_embeddings().weight.shape[1]
-            )
-        if self.captured == "weights":
-            n_head, causal = kept[0].n_head, not any(np.triu(layer.weights, 1).any() for layer in kept)
-            n_key_head = n_head if not getattr(config, "multi_query", False) else 1
-            n_key_head = getattr(config, "num_key_value_heads", None) or n_key_head
-            d_head = getattr(config, "head_dim", None) or d_model // n_head
-        else:
-            (n_head, _, d_head), n_key_head = kept[0].query.shape, kept[0].key.shape[0]
-            causal = all(layer.causal for layer in kept)
-        family = "encoder-decoder" if self.opened.pair else "decoder" if causal else "encoder"
-        n_context = min(self._n_context(), self.opened.reach.n_token if self.opened.reach else sys.maxsize)
-        if self.captured == "weights":
-            n_context = min(n_context, int((_DENSE_BYTES / (4 * len(kept) * n_head)) ** 0.5))
-        return ModelInfo(
-            name=name,
-            title=title,
-            n_layer=len(kept),
-            n_head=n_head,
-            n_key_head=n_key_head,
-            d_model=d_model,
-            d_head=d_head,
-            n_vocab=self.opened.transformer.get_input_embeddings().weight.shape[0],
-            n_context=n_context,
-            n_parameter=sum(parameter.numel() for parameter in self.opened.transformer.parameters()),
-            causal=causal,
-            fingerprint=fingerprint,
-            family=family,
-            reads_pairs=family == "encoder" and self._reads_pairs(),
-            labels=self._labels(),
-        )
-
     def _labels(self) -> tuple[str, ...]:
         """Of the whole text, where there is a head for them."""
         return ()
-
-    def _reads_pairs(self) -> bool:
-        """Whether the tokenizer tells two texts apart, in a way that the model knows."""
-        if self._tokenizer is None or not marks_pairs(self._tokenizer):
-            return False
-        n_type = self.opened.n_type
-        return not n_type or all(token.type < n_type for token in tokens_of(self._tokenizer, *_PROBE_TEXTS))
-
-    def _n_context(self) -> int:
-        for name, part in self.opened.transformer.named_modules():
-            if hooks.is_position_table(name, part):
-                offset = getattr(part, "offset", 0) or (part.padding_idx + 1 if part.padding_idx is not None else 0)
-                return part.weight.shape[0] - offset
-        for name in ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length"):
-            if isinstance(limit := getattr(self.opened.config, name, None), int) and limit > 0:
-                return limit
-        limit = getattr(self._tokenizer, "model_max_length", _UNLIMITED_CONTEXT)
-        return limit if limit < 1 << 20 else _UNLIMITED_CONTEXT
 
     def _check(self, tokens: Sequence[Token], intervention: Intervention, source: Sequence[Token]) -> None:
         if self.opened.pair and not source:
@@ -395,3 +362,24 @@ class HuggingFaceModel:
             raise VisitorError(
                 f"Regard finds no position vectors, rotations or position biases in {self._title} to leave out."
             )
+
+
+def _one_by_one(read: Callable[[Changes], Tensor], some: Iterable[Changes]) -> Iterator[np.ndarray]:
+    """What is read for each intervention, together where that is the same."""
+    together = None  # not known yet
+    for changes in some:
+        alone = [Changes((each,)) for each in changes.interventions]
+        if len(alone) > 1 and together is None:
+            together = _reads_together(read, alone[0], alone[1])
+        for each in [changes] if together else alone:
+            yield from read(each).numpy()
+
+
+def _reads_together(read: Callable[[Changes], Tensor], first: Changes, second: Changes) -> bool:
+    """Whether two texts read at once come out as each does alone."""
+    try:
+        both = read(Changes((*first.interventions, *second.interventions)))
+    except VisitorError:  # of transformers' code, which may know one text only
+        return False
+    alone = torch.cat([read(first), read(second)])
+    return both.shape == alone.shape and torch.allclose(both, alone, rtol=1e-4, atol=1e-4 * float(alone.abs().max()))

@@ -232,6 +232,31 @@ def test_the_record_says_what_was_done(pair, change):
         assert np.abs(weights - layer_weights(pair.run.attention[0])).max() > 1e-3
 
 
+def test_logits_of_several_interventions_are_those_of_each_run(pair):
+    changes = [Intervention(), *(Intervention(heads_off={(layer, head)}) for layer in (0, 1) for head in (0, 2, 3))]
+    if pair.lm.captured == "queries and keys":
+        changes += [Intervention(edges_off={(0, 1, 5, 4)}), Intervention(heads_uniform={(0, 1)}, temperature=2.0)]
+    if pair.run.predictions is None or not pair.lm.opened.can_switch:
+        changes = changes[:1]
+    if pair.run.predictions is None:
+        with pytest.raises(VisitorError, match="no language-model head"):
+            pair.lm.logits(pair.run.tokens, changes, pair.run.source)
+        return
+    ours = list(pair.lm.logits(pair.run.tokens, changes, pair.run.source))
+    largest = np.abs(ours[0]).max()
+    for logits, change in zip(ours, changes, strict=True):
+        run = pair.look(change)
+        assert logits.shape == (N_TOKEN, run.info.n_vocab)
+        if not ZOO[pair.name].unrepeatable:
+            np.testing.assert_allclose(logits, pair.lm.unembed(run.hidden[-1]), atol=1e-4 * largest)
+        best = torch.tensor(logits).log_softmax(-1).topk(5).values
+        np.testing.assert_allclose(best, run.predictions.top_log_prob[:, :5], atol=1e-3)
+    assert all(np.abs(logits - ours[0]).max() > 1e-4 * largest for logits in ours[1:7])  # each head counts
+    last = list(pair.lm.logits(pair.run.tokens, changes[:3], pair.run.source, positions=[-1, 2]))
+    for logits, all_of_them in zip(last, ours, strict=False):
+        np.testing.assert_allclose(logits, all_of_them[[-1, 2]], atol=1e-4 * largest)
+
+
 def test_queries_and_keys_are_the_runs_own_memory(pair):
     """A view would keep the whole fused tensor alive, and lie scattered in it."""
     for layer in pair.run.attention:
