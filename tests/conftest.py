@@ -6,12 +6,14 @@ No test depends on what the shipped weights predict; what only a real tokenizer 
 import json
 from collections import Counter
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
 from safetensors.torch import save_file
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 from model import catalog, serving
@@ -28,6 +30,14 @@ REPEATED = "the cat saw the dog and the dog saw the cat"
 settings.register_profile("tests", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("tests")
 serving.load_torch()  # threads as the app sets them; tiny models are fastest so
+
+
+@pytest.fixture(scope="session", autouse=True)
+def packages_scanned_once():
+    """Each `AppTest` has Streamlit look through all installed packages for components: three quarters of a visit."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manifest_scanner, "scan_component_manifests", cache(manifest_scanner.scan_component_manifests))
+        yield
 
 
 def write_tiny(
