@@ -4,14 +4,13 @@ import streamlit as st
 
 from viz import guard
 from viz.components.theme_watch import theme_watch
-from viz.ui import links, provenance, session, sidebar
+from viz.ui import links, provenance, session, sidebar, surroundings
 
 
 def draw() -> None:
     """What a visitor's run of app.py draws; the paths of pages begin beside app.py."""
     st.set_page_config(page_title="Regard", page_icon="👁", layout="wide")
-    # the frame's own air: Streamlit leaves 6rem above every page
-    st.html("<style>.stMainBlockContainer { padding-top: 4rem; } </style>")
+    surroundings.draw()
     links.remember_link()
     page = st.navigation(
         {
@@ -50,6 +49,7 @@ def draw() -> None:
             provenance.card(page.url_path)
     with guard.part():
         sidebar.summarise(summary)
+        surroundings.on_paper(notice)
         if sentences := links.dropped_from_link():
             notice.info("  \n".join(sentences))
     theme_watch()

@@ -140,7 +140,7 @@ def test_bars_keep_repeated_tokens_apart(run):
 def test_the_page_shows_the_weights_of_the_run(attend, run):
     app = attend(text=REPEATED, layer="1", head="2")
     assert np.array_equal(heatmap(app), attention_weights(run.attention[1], 2))
-    assert "Layer 1, head 2" in [heading.value for heading in app.subheader]
+    assert "Layer 1, head 2" in [heading.value for heading in app.header]
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_the_page_shows_the_weights_of_the_run(attend, run):
 def test_heads_are_read_together(attend, run, link, heads, combine, title):
     app = attend(text=REPEATED, **link)
     assert np.array_equal(heatmap(app), combined_weights(run.attention, heads, combine))
-    assert title in [heading.value for heading in app.subheader]
+    assert title in [heading.value for heading in app.header]
     assert ("rows can add up to more than 1" in said(app)) == (combine == "max")
     styles = "".join(element.body for element in app.get("html"))
     assert '--together:"' + " ".join(f"{layer}.{head}" for layer, head in heads) + '"' in styles

@@ -24,7 +24,7 @@ def register(name: str, html: str, *, shared: Sequence[str] = ()):
     """
 
     def joined(kind: str) -> str:
-        files = [_HERE / f"{each}.{kind}" for each in (*shared, name)]
+        files = [_HERE / f"{each}.{kind}" for each in ("base", *shared, name)]
         return "\n".join(file.read_text(encoding="utf-8") for file in files if file.exists())
 
     return st.components.v2.component(

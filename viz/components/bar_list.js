@@ -27,6 +27,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     item.append(bar);
     return item;
   }));
+  rove(list, [[...list.querySelectorAll("button")]], { start: list.querySelector("button[data-marked]") });
   list.onclick = (event) => {
     const bar = event.target.closest("button");
     if (bar) setTriggerValue("pick", +bar.dataset.i);

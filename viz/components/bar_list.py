@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from viz.components import pick_handler, register
 from viz.guard import handler
 
-_list = register("bar_list", shared=["renew"], html='<div class="rows" role="list"></div>')
+_list = register("bar_list", shared=["renew", "rove"], html='<div class="rows" role="list"></div>')
 
 
 @dataclass(frozen=True)

@@ -138,6 +138,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const buttonOf = (event) => event.target.closest("button");
   const point = (event) => { const button = buttonOf(event); light(button ? ends[+button.dataset.i] : null); };
   refill(list, candidates.map((candidate, i) => candidateItem(candidate, i, chosen, picks)), point, () => light(null));
+  rove(list, [[...list.querySelectorAll("button:enabled")]], { start: list.querySelector("[aria-pressed=true]:enabled") });
   list.onclick = (event) => { const button = buttonOf(event); if (button) pick(ends[+button.dataset.i]); };
   return () => tip.hide();
 }

@@ -9,9 +9,9 @@ from viz.guard import handler
 
 _tree = register(
     "beam_tree",
-    shared=["renew", "tip", "lines"],
+    shared=["renew", "tip", "rove", "lines"],
     html="""<div class="beam" role="group" aria-label="Beam search">
-<div class="scroll" tabindex="0" aria-label="the tree"><svg aria-hidden="true"></svg></div>
+<div class="scroll" tabindex="0" role="group" aria-label="the tree"><svg aria-hidden="true"></svg></div>
 <div class="head" aria-hidden="true"><span></span><span>finished candidates</span><span>score</span>
 <span>log-probability</span><span>tokens</span></div>
 <ol aria-label="finished candidates, the best first"></ol><div class="tip" hidden></div></div>""",

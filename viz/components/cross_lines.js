@@ -35,5 +35,5 @@ export default function ({ data, parentElement, setTriggerValue }) {
     return { points, element };
   };
   const beside = (button) => { const box = button.getBoundingClientRect(); return [box.left, box.bottom]; };
-  return joinSides({ data, graph, setTriggerValue, shape, beside, says: WRITES });
+  return joinSides({ data, graph, setTriggerValue, shape, beside, says: WRITES, along: "across" });
 }

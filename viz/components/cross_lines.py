@@ -9,9 +9,9 @@ from viz.components.lines import draw_lines
 
 _lines = register(
     "cross_lines",
-    shared=["renew", "tip", "lines", "sides"],
+    shared=["renew", "tip", "rove", "lines", "sides"],
     html="""<div class="graph" role="group" aria-label="Cross-attention between the source and what was written">
-<div class="stage"><svg aria-hidden="true"></svg><ol class="k" aria-label="source"></ol>
+<div class="stage drawn"><svg aria-hidden="true"></svg><ol class="k" aria-label="source"></ol>
 <ol class="q" aria-label="written"></ol></div>
 <p class="count"></p><div class="tip" hidden></div><div class="spoken" aria-live="polite"></div></div>""",
 )

@@ -261,11 +261,10 @@ function sectionsOf(steps) {
   const { view, R } = steps;
   return picturesOf(steps).map((picture, i) => {
     const { title, sentence } = view.steps[i], said = sentence.map((piece, at) => at % 2 ? S(piece) : piece);
-    const body = el("div", "body", el("h3", "", title), el("p", "sentence", ...said), el("div", "picture", ...picture));
+    const body = el("div", "body", el("h2", "", title), el("p", "sentence", ...said), el("div", "picture", ...picture));
     if (i === 3 && R < view.n) body.querySelector(".sentence").append(
       ` Drawn are ${R} of the ${view.n} tokens: the query, the chosen key, their neighbours, and the largest weights; every sum runs over all ${view.n}.`);
     const line = el("p", "line");
-    line.setAttribute("aria-live", "polite");
     const step = el("section", "step", el("div", "count", `${i + 1}`), el("div", "", body, line));
     step.dataset.step = i;
     return step;
@@ -305,7 +304,7 @@ function pointer(root, { vectors }, made, resting) {
     if (i != null) mark(node, i, "result", vectors[node.dataset.part].length);
     lineOf(step).replaceChildren(...words);
   };
-  return { rest, point };
+  return { rest, point, said: () => (pointed ? lineOf(+pointed[0].closest(".step").dataset.step).textContent : "") };
 }
 
 const isStrip = (node) => node.classList.contains("strip");
@@ -318,18 +317,19 @@ function indexAt(node, event, n) {
 }
 
 // what follows the pointer, the focus and the keys; returns what points at an element as the focus does
-function listen(root, { vectors, tokens }, { rest, point }, setTriggerValue) {
+function listen(root, { vectors, tokens }, { rest, point: pointAt, said }, setTriggerValue) {
   const partAt = (event) => event.target.closest("[data-part]"), n = (node) => vectors[node.dataset.part].length;
   root.onpointermove = root.onpointerdown = (event) => {
     const node = partAt(event);
     if (!node) return rest();
     if (isStrip(node)) node.cursor = indexAt(node, event, n(node));
-    point(node, isStrip(node) ? node.cursor : undefined);
+    pointAt(node, isStrip(node) ? node.cursor : undefined);
   };
   root.onpointerleave = rest;
   root.listening?.abort();  // of an earlier drawing; focusin has no on… property
   root.listening = new AbortController();
   const { signal } = root.listening;
+  const point = (node, i) => { pointAt(node, i); root.nextElementSibling.textContent = said(); }; // aloud: by keyboard only
   const focus = (node) => {
     if (isStrip(node)) node.cursor = Math.min(n(node) - 1, node.cursor ?? 0);
     point(node, isStrip(node) ? node.cursor : undefined);
@@ -366,8 +366,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const host = parentElement.host || parentElement, root = parentElement.querySelector(".path");
   root.setAttribute("aria-label", `Layer ${view.layer}, head ${view.head}, query ${view.query}: nine steps from the hidden vector to the residual stream`);
   renew(root, sectionsOf(steps));
-  const made = makings(steps), { rest, point } = pointer(root, steps, made, restingLines(steps, made));
-  const focus = listen(root, steps, { rest, point }, setTriggerValue);
+  const made = makings(steps), pointing = pointer(root, steps, made, restingLines(steps, made)), { rest } = pointing;
+  const focus = listen(root, steps, pointing, setTriggerValue);
 
   // the theme's colours as CSS variables, one a symbol
   const colour = () => {

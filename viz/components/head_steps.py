@@ -15,7 +15,9 @@ from viz.figures.head import HUES, Step, drawn_rows, plain_scale
 from viz.guard import handler
 
 _steps = register(
-    "head_steps", shared=["renew", "watch"], html='<div class="frame"><div class="path" role="group"></div></div>'
+    "head_steps",
+    shared=["renew", "watch"],
+    html='<div class="frame"><div class="path" role="group"></div><div class="spoken" aria-live="polite"></div></div>',
 )
 _ENDS = [theme.DIVERGING[0][1], theme.DIVERGING[-1][1]]  # negative, positive
 

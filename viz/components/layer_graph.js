@@ -220,6 +220,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
       span.title = columnName(column);
     });
     graph.toggleAttribute("data-narrow", narrow);
+    keepForPaper(graph.querySelector(".body"));
     paint();
   };
   place();

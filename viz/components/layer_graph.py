@@ -15,7 +15,7 @@ _graph = register(
     shared=["tip", "watch", "lines"],
     html="""<div class="layers" role="group" aria-label="Attention through all layers">
 <div class="heading"></div>
-<div class="scroll"><div class="body"><ol aria-label="tokens"></ol>
+<div class="scroll"><div class="body drawn"><ol aria-label="tokens"></ol>
 <canvas tabindex="0" role="application"></canvas></div></div>
 <p class="count"></p>
 <p class="how">A number beside a token: the products of the weights along each path of lines from it to the chosen

@@ -42,6 +42,12 @@ function readMap({ view, weights, edges }, says = LOOKS) {
         ? `${says.most(named.query(query), named.key(key))}: ${row[key].toFixed(3)}`
         : `${named.query(query)} looks at nothing here`;
     },
+    strongestTo(key) {
+      const column = this.across({ key }), query = column.reduce((best, value, i) => (value > column[best] ? i : best), 0);
+      return column[query] > 0
+        ? `most of all, ${says.both(named.query(query), named.key(key))}: ${column[query].toFixed(3)}`
+        : `nothing here looks at ${named.key(key)}`;
+    },
     tell: (line, action) =>
       `${says.both(quoted(named.query(line.query)), quoted(named.key(line.key)))}: ${line.weight.toFixed(4)}${action}`,
   };
@@ -102,4 +108,12 @@ function pointAtLines(surface, { lines, tip, tell, mark, open }) {
   surface.onmousemove = (event) => point(under(event), event);
   surface.onmouseleave = (event) => point(null, event);
   surface.onclick = (event) => { const line = under(event); if (line && open) { tip.hide(); open(line); } };
+}
+
+// A picture whose lines are in pixels is printed as wide as it was drawn, and smaller as a whole: no observer of sizes
+// runs while a browser lays out paper. lines.css does it, for what has the class `drawn`.
+const PAPER = 690; // px between the margins of A4
+function keepForPaper(box) {
+  box.style.setProperty("--drawn", `${box.offsetWidth}px`);
+  box.style.setProperty("--paper", Math.min(1, PAPER / Math.max(1, box.offsetWidth)));
 }

@@ -21,8 +21,9 @@ function showNumbers(list, values) {
 
 // Two lists of words with lines between them (`.q` looks at `.k`): which lines are shown for what is pointed at, and
 // what Python hears. `shape(line, alone)` gives a line's points and the element that draws it; `beside(button)` where a
-// key's number is told without hiding a key; `says`: its words, as LOOKS. Returns a function that ends it.
-function joinSides({ data, graph, setTriggerValue, shape, beside, says }) {
+// key's number is told without hiding a key; `says`: its words, as LOOKS; `along`: which arrow keys walk a list, the
+// others change sides. Returns a function that ends it.
+function joinSides({ data, graph, setTriggerValue, shape, beside, says, along = "down" }) {
   const { queries, keys, pinned, picks, opens } = data.view, map = readMap(data, says);
   const svg = graph.querySelector("svg"), tip = tipOf(graph);
   const lists = { query: graph.querySelector(".q"), key: graph.querySelector(".k") };
@@ -30,8 +31,10 @@ function joinSides({ data, graph, setTriggerValue, shape, beside, says }) {
   let lines = [], current = {};
   let touched = -1; // a query touched with a finger stays until another place is touched
 
+  const inPixels = graph.querySelector(".drawn");
   const draw = (focus) => {
     current = focus;
+    if (inPixels) keepForPaper(inPixels);
     const alone = focus.query != null || focus.key != null;
     lines = map.shown(focus).map((line) => ({ ...line, ...shape(line, alone) }));
     svg.replaceChildren(...lines.map((line) => line.element).reverse()); // the strongest on top
@@ -62,12 +65,15 @@ function joinSides({ data, graph, setTriggerValue, shape, beside, says }) {
     const key = index(event);
     if (key == null) return;
     draw({ key });
+    graph.querySelector(".spoken").textContent = map.strongestTo(key);
     if (!opens || held() < 0) return;
     const weight = map.weight(held(), key);
     if (weight >= 0) tip.show(map.tell({ query: held(), key, weight }, action), ...beside(event.target.closest("button")));
   };
   refill(lists.query, queries.map((_, i) => wordItem(map.named.query(i), i, picks ? i === pinned : undefined)), pointQuery, rest);
   refill(lists.key, keys.map((_, i) => wordItem(map.named.key(i), i)), pointKey, rest);
+  const sides = [...graph.querySelectorAll("ol")].map((list) => [...list.querySelectorAll("button")]);
+  rove(graph, sides, { along, start: lists.query.querySelector("[aria-pressed=true]") });
   graph.onpointerdown = (event) => {
     if (event.pointerType !== "touch" || lists.key.contains(event.target)) return;
     touched = lists.query.contains(event.target) ? index(event) ?? -1 : -1;

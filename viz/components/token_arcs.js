@@ -54,6 +54,7 @@ function placeChips(arcs, { labels, queries, keys }, lines) {
   }
   above += 8;
   strip.style.padding = `${above}px 0 ${below ? below + 10 : 4}px`;
+  keepForPaper(strip);
   return { middles, top: above - 3, bottom: above + list.offsetHeight + 3 };
 }
 
@@ -129,6 +130,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     pressed: picks && rowOf.has(i) ? rowOf.get(i) === pinned : undefined, absent: !rowOf.has(i) && !columnOf.has(i),
   })), point, resting);
   chips = [...list.querySelectorAll("button")];
+  rove(list, [chips], { start: chips[queries[pinned]] });
   places = placeChips(arcs, view, map.lines);
   resting();
   if (pinned >= 0) {

@@ -10,18 +10,20 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const row = parentElement.querySelector(".chips"), tip = tipOf(parentElement);
   row.toggleAttribute("data-clickable", data.clickable);
   renew(row, data.chips.map((chip, i) => {
-    const button = document.createElement("button");
+    const item = document.createElement("li"), button = document.createElement("button");
     button.className = "chip";
     button.textContent = chip.label;
     button.dataset.i = i;
-    button.setAttribute("role", "listitem");
     button.setAttribute("aria-label", describe(chip, data.first + i).replaceAll("\n", ", "));
     if (data.clickable) button.setAttribute("aria-pressed", i === data.selected);
     button.style.setProperty("--tint", chip.shade == null
       ? `var(--turn-${i % 5})`
       : `var(--shade-${Math.round(Math.max(0, Math.min(1, chip.shade)) * 9)})`);
-    return button;
+    item.append(button);
+    return item;
   }));
+  const buttons = [...row.querySelectorAll("button")];
+  rove(row, [buttons], { start: buttons[data.selected] });
 
   // the theme's colours as CSS variables of their own, one by one
   const host = parentElement.host || parentElement;

@@ -8,8 +8,9 @@ from viz.guard import handler
 
 _chips = register(
     "token_chips",
-    shared=["renew", "tip", "watch"],
-    html='<div class="chips" role="list"></div><div class="tip" role="status" hidden></div>',
+    shared=["renew", "tip", "rove", "watch"],
+    # the tip is not said: each chip's own name holds its words
+    html='<ul class="chips" role="list" aria-label="Tokens"></ul><div class="tip" aria-hidden="true" hidden></div>',
 )
 
 

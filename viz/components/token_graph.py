@@ -12,7 +12,7 @@ _TOLD = '<p class="count"></p><div class="tip" hidden></div><div class="spoken" 
 _PICTURES = {
     "columns": register(
         "token_graph",
-        shared=["renew", "tip", "lines", "sides"],
+        shared=["renew", "tip", "rove", "lines", "sides"],
         html=f"""<div class="graph" role="group" aria-label="Attention between tokens">
 <div class="heading"><span>query: looks</span><span>key: is looked at</span></div>
 <div class="scroll"><div class="columns"><ol class="q" aria-label="queries"></ol><svg aria-hidden="true"></svg>
@@ -22,10 +22,10 @@ _PICTURES = {
     # the text as one line, an arc for every weight: above to what came before, below to what comes after
     "arcs": register(
         "token_arcs",
-        shared=["renew", "tip", "lines"],
+        shared=["renew", "tip", "rove", "lines"],
         html=f"""<div class="arcs" role="group" aria-label="Attention as arcs over the text">
 <div class="heading"><span class="out">what a token looks at</span><span class="in">who looks at it</span></div>
-<div class="scroll"><div class="strip"><svg aria-hidden="true"></svg><ol aria-label="tokens"></ol></div></div>
+<div class="scroll"><div class="strip drawn"><svg aria-hidden="true"></svg><ol aria-label="tokens"></ol></div></div>
 {_TOLD}</div>""",
     ),
 }

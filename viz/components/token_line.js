@@ -14,7 +14,6 @@ export default function ({ data, parentElement, setTriggerValue }) {
       token.append(under);
     }
     token.dataset.i = i;
-    token.tabIndex = i === Math.max(0, Math.min(place, data.pieces.length - 1)) ? 0 : -1;
     token.setAttribute("aria-disabled", !piece.picks);
     token.setAttribute("aria-label", [piece.label, ...piece.note.split("\n")].filter(Boolean).join(", "));
     token.toggleAttribute("data-picks", piece.picks);
@@ -23,20 +22,12 @@ export default function ({ data, parentElement, setTriggerValue }) {
   }));
   const tokens = [...line.children];
   if (place >= 0) tokens[Math.min(place, tokens.length - 1)]?.focus({ preventScroll: true });
+  rove(line, [tokens]);
 
   const end = tellEach(line, tip, (i) => data.pieces[i].note);
   line.onclick = (event) => {
     const token = event.target.closest(".token");
     if (token && data.pieces[token.dataset.i].picks) { tip.hide(); setTriggerValue("pick", +token.dataset.i); }
-  };
-  line.onkeydown = (event) => {
-    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-    const next = step && tokens[+event.target.dataset.i + step];
-    if (!next) return;
-    event.preventDefault();
-    event.target.tabIndex = -1;
-    next.tabIndex = 0;
-    next.focus();
   };
   return end;
 }

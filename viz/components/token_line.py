@@ -8,8 +8,8 @@ from viz.guard import handler
 
 _line = register(
     "token_line",
-    shared=["renew", "tip"],
-    html='<div class="line" role="group" dir="auto"></div><div class="tip" role="status" hidden></div>',
+    shared=["renew", "tip", "rove"],
+    html='<div class="line" role="group" dir="auto"></div><div class="tip" aria-hidden="true" hidden></div>',
 )
 
 

@@ -92,7 +92,7 @@ def no_picture() -> str:
 def step_title(number: int, title: str) -> str:
     """The name of one step of the path."""
     return (
-        f'<div style="font-weight:600;font-size:1.05rem;white-space:nowrap"><span style="opacity:.55">{number}</span> '
+        f'<div style="font-weight:600;font-size:1.05rem;white-space:nowrap"><span style="opacity:.72">{number}</span> '
         f"&nbsp;{html.escape(title)}</div>"
     )
 

@@ -25,7 +25,7 @@ MERGE_LADDER_CSS = f"""
 .merges td.joined span {{ border-color: {theme.ACCENT};
   background: color-mix(in srgb, {theme.ACCENT} 22%, transparent); }}
 .merges td.rank {{ text-align: right; padding-right: 1.2rem; font-size: .85rem; font-variant-numeric: tabular-nums; }}
-.merges thead th {{ font-weight: 600; opacity: .65; }}
+.merges thead th {{ font-weight: 600; opacity: .75; }}
 """
 
 

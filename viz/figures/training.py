@@ -207,8 +207,8 @@ def training_table(table: Table) -> str:
     """As HTML."""
     cell = "padding:.42rem .6rem;border-bottom:1px solid color-mix(in srgb, currentColor 14%, transparent)"
     right = f"{cell};text-align:right;font-variant-numeric:tabular-nums"
-    top = "".join(
-        f'<th scope="col" style="{right};font-weight:600">{html.escape(head)}</th>' for head in ("", *table.heads)
+    top = f'<td style="{cell}"></td>' + "".join(
+        f'<th scope="col" style="{right};font-weight:600">{html.escape(head)}</th>' for head in table.heads
     )
     body = "".join(
         f'<tr><th scope="row" style="{cell};text-align:left;font-weight:400">{html.escape(name)}</th>'

@@ -30,7 +30,7 @@ def main() -> None:
     run = session.current_run()
     left, right = st.columns([1.15, 1], gap="large")
     with right:
-        st.subheader("What to read", anchor=False)
+        st.header("What to read", anchor=False)
         reading.choose_heads(run)
         caption(
             "On the grid: click a tile for one head, the name of a layer or of a column for all its heads; hold shift "
@@ -42,7 +42,7 @@ def main() -> None:
 
 
 def show_grid(run: ModelRun) -> None:
-    st.subheader("All heads at a glance", anchor=False)
+    st.header("All heads at a glance", anchor=False)
     overview = session.current_overview(reading.kind(run))
     head_grid(overview, key="head_grid", on_pick=pick_heads)
     cells = "each cell is the largest weight of its neighbourhood" if overview.pooled else "each cell is one weight"
@@ -65,7 +65,7 @@ def read(run: ModelRun) -> None:
     read_now = session.current_map(spec)
     token, key = cell.choose(*map(len, run.sides(spec.of)))
     left, right = st.columns([1.15, 1], gap="large")
-    heading.subheader(reading.title(spec, run), anchor=False)
+    heading.header(reading.title(spec, run), anchor=False)
     with left:
         heatmap.show(read_now, spec, token, key)
     time.sleep(0.01)  # lets the server send the map now; otherwise it leaves only with all that follows

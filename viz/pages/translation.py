@@ -41,21 +41,21 @@ def main() -> None:
     run = session.current_run()
     if not run.cross:
         raise VisitorError(f"{run.info.title} has no cross-attention: it reads one text and no other.")
-    st.subheader("What was looked at to write each word", anchor=False)
+    st.header("What was looked at to write each word", anchor=False)
     show_crossing(run)
-    st.subheader("Step by step", anchor=False)
+    st.header("Step by step", anchor=False)
     st.markdown(
         "A decoder writes by choosing one token at a time. A translation that you typed is read the same way: each of "
         "its tokens gets the probability with which the model would have written it there (*forced decoding*)."
     )
     decoding.show(run)
-    st.subheader("Beam search", anchor=False)
+    st.header("Beam search", anchor=False)
     st.markdown(
         "The most probable token each time need not make the most probable text. A **beam** keeps several texts alive "
         "and lets them compete."
     )
     beam.show(run)
-    st.subheader("Against a reference", anchor=False)
+    st.header("Against a reference", anchor=False)
     comparison.show()
     show_other_kinds()
 
@@ -192,7 +192,7 @@ def show_map(read: Crossing, alignment: Alignment, marks: np.ndarray | None) -> 
 
 
 def show_other_kinds() -> None:
-    st.subheader("The other two kinds of attention", anchor=False)
+    st.header("The other two kinds of attention", anchor=False)
     st.markdown("With all the reading tools of the attention page, on these two texts.")
     kinds = {
         "encoder": "The source looks at itself",

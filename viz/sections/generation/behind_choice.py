@@ -23,14 +23,14 @@ def show(ended: bool) -> None:
         opened = len(steps) - 1
     if opened is None:
         run = continuation.run_after(steps)
-        st.subheader("Behind the choice: what the model is looking at now")
+        st.header("Behind the choice: what the model is looking at now")
         st.markdown(
             f"The next token is chosen at the last position, by the vector of {quoted(run.tokens[-1].label)}. This is "
             "where that position looks. Write some tokens and click one of them to see the same for it."
         )
     else:
         run = continuation.run_after(steps[:opened])
-        st.subheader(f"Behind the choice of token {len(run.tokens)}")
+        st.header(f"Behind the choice of token {len(run.tokens)}")
         st.markdown(f"Opened: {quoted(steps[opened].token.label)}, written after {quoted(run.tokens[-1].label)}.")
         the_choice(run, steps[opened])
         st.markdown(

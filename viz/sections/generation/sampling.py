@@ -18,7 +18,7 @@ from viz.ui.pictures import picture
 
 @section("sampling")  # of its own inside the page's: a slider redraws nothing but this
 def show(ended: bool) -> None:
-    st.subheader("What may come next")
+    st.header("What may come next")
     run = continuation.run_after(st.session_state.generated)
     if cannot_draw(run):  # the page has said why
         the_best(run)

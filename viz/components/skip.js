@@ -1,0 +1,36 @@
+// What the keyboard can go to: the page's title, and the stop of each picture that has one, by its name. Looked for anew
+// with every visit, since the pictures come and go.
+function targetsOf(main, own) {
+  const title = main.querySelector("h1"), targets = title ? [["Skip to the content", title]] : [];
+  for (const component of main.querySelectorAll("[data-testid=stBidiComponentIsolated]")) {
+    const root = component.shadowRoot, named = root?.querySelector("[role][aria-label], ol[aria-label]");
+    const stop = root?.querySelector("button:not([tabindex='-1']):enabled, [tabindex='0']");
+    if (root && root !== own && named && stop) targets.push([named.ariaLabel.split(".")[0], stop]);
+  }
+  return targets;
+}
+
+export default function ({ parentElement }) {
+  const bar = parentElement.querySelector(".skip"), root = bar.getRootNode(), main = root.host.closest("[data-testid=stMain]");
+  let targets = [];
+  const look = () => {
+    targets = targetsOf(main, root);
+    renew(bar, targets.map(([name], i) => {
+      const button = document.createElement("button");
+      button.textContent = name;
+      button.dataset.i = i;
+      return button;
+    }));
+    rove(bar, [[...bar.children]]);
+  };
+  const stop = new AbortController();
+  bar.addEventListener("focusin", (event) => { if (!bar.contains(event.relatedTarget)) look(); }, { signal: stop.signal });
+  bar.onclick = (event) => {
+    const target = targets[event.target.closest("button")?.dataset.i]?.[1];
+    if (!target) return;
+    if (target.tabIndex < 0) target.tabIndex = -1; // a title takes the focus only when it is told to
+    target.focus();
+    target.scrollIntoView({ block: "center" });
+  };
+  return () => stop.abort();
+}
