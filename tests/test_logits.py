@@ -139,3 +139,17 @@ def test_nothing_is_kept_besides():
         lm.opened._body(**given)
     assert recorder.last.shape == (3, N_TOKEN, lm.info.d_model)
     assert not recorder.calls and recorder.hidden is None
+
+
+def test_what_is_alike_for_all_is_computed_once(tiny):
+    lm = HuggingFaceModel(builder("LlamaForCausalLM"), None, name="", title="Tiny", fingerprint="")
+    for model, blocks in ((tiny, tiny.transformer.blocks), (lm, lm.opened.transformer.model.layers)):
+        seen = []
+        hooks = [
+            block.mlp.register_forward_pre_hook(lambda _, args, seen=seen: seen.append(len(args[0])))
+            for block in blocks
+        ]
+        list(model.logits(tokens(N_TOKEN), [Intervention(heads_off={(1, head)}) for head in range(3)]))
+        for hook in hooks:
+            hook.remove()
+        assert seen[: len(blocks)] == [1, 3, 3][: len(blocks)]

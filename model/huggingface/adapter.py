@@ -142,14 +142,23 @@ class Opened:
         places: Sequence[int],
         types: Sequence[int] | None = None,
     ) -> Tensor:
-        """The logits at some places of a text, read once for each intervention: (B, P, V). Nothing else is kept."""
-        n_text, n_token = len(changes.interventions), len(ids)
-        recorder = Recorder(changes, self.roles, self.query_scales, n_token=n_token, n_source=len(source), keeps=False)
+        """The logits at some places of a text, read once for each intervention: (B, P, V). Nothing else is kept.
+
+        Where the class lets it, one text goes through the layers before those in which the interventions differ.
+        """
+        n_text, widens_at = len(changes.interventions), None
+        if n_text > 1 and self.captured == Captured.captured and not self.pair and self.stream and self.stream.enters:
+            stack, layer = changes.interventions[0].beginning
+            widens_at = layer if stack == 1 else len(self.stream.blocks)
+        told = {"n_token": len(ids), "n_source": len(source), "keeps": False, "widens_at": widens_at}
+        recorder = Recorder(changes, self.roles, self.query_scales, **told)
         with recorder:
-            output = self._body(**self._given(ids, source, types, n_text))
-        if not self.can_unembed:
-            return output.logits[:, places].float()
-        return self.logits(recorder.last[:, places].flatten(0, 1)).unflatten(0, (n_text, -1))
+            output = self._body(**self._given(ids, source, types, n_text if widens_at is None else 1))
+        if self.can_unembed:
+            logits = self.logits(recorder.last[:, places].flatten(0, 1)).unflatten(0, (-1, len(places)))
+        else:
+            logits = output.logits[:, places].float()
+        return logits.expand(n_text, -1, -1)
 
     def _given(
         self, ids: Sequence[int], source: Sequence[int], types: Sequence[int] | None, n_text: int = 1

@@ -76,6 +76,7 @@ class Recorder:
     n_source: int = 0  # of what the encoder of an encoder-decoder reads
     until: int | None = None  # the self-attention layer after which the forward pass may end, with `Enough`
     keeps: bool = True  # False: nothing but `last` is kept
+    widens_at: int | None = None  # the layer before which one text becomes as many as there are interventions
     calls: list[CallRecord] = field(default_factory=list)
     hidden: Tensor | None = None  # (L + 1, T, D)
     last: Tensor | None = None  # (B, T, D) what the residual stream was in the end, of each text
@@ -96,6 +97,10 @@ class Recorder:
 
     def of(self, role: str) -> list[CallRecord]:
         return [call for call, its in zip(self.calls, self.roles, strict=self.until is None) if its == role]
+
+    def n_text(self, layer: int) -> int:
+        """How many texts go through a layer of self-attention."""
+        return 1 if self.widens_at is not None and layer < self.widens_at else len(self.changes.interventions)
 
     def next_call(self) -> tuple[str, int, float | None]:
         """The role of the call that comes now, its layer, and what its queries come multiplied with."""
@@ -222,9 +227,9 @@ def attend(
     call = AttentionCall(query, key, value, **_rule_asked(module, query, key, attention_mask, **asked))
     if recorder is None:
         return _output(module, call), None  # of a gradient's forward: nobody would read what was kept
-    if len(query) != len(recorder.changes.interventions):
-        raise NotCaptured(f"it reads {len(query)} texts at once")
     role, layer, query_scale = recorder.next_call()
+    if len(query) != recorder.n_text(layer):
+        raise NotCaptured(f"it reads {len(query)} texts at once")
     call = recorder.changes.of_call(call._replace(query_scale=query_scale), role, layer)
     output = _output(module, call)
     if recorder.keeps:

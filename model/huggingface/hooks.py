@@ -130,14 +130,25 @@ def _in_order(seen: dict[nn.Module, list[Tensor]], blocks: Sequence[nn.Module]) 
 def _stream(given: object) -> Tensor | None:
     """The vectors among what a module is given or gives, (T, D); XLNet's are (T, 1, D), others (1, T, D)."""
     for each in given if isinstance(given, tuple | list) else (given,):
-        if isinstance(each, Tensor) and each.is_floating_point() and each.ndim == 3:
+        if _is_stream(each):
             return each.reshape(-1, each.shape[-1])
     return None
+
+
+def _is_stream(given: object) -> bool:
+    return isinstance(given, Tensor) and given.is_floating_point() and given.ndim == 3
 
 
 def _taken(args: tuple, kwargs: dict[str, object]) -> tuple:
     """What a module is given, the hidden vectors first where they are called so: Reformer has another stream beside."""
     return (*args, kwargs.get("hidden_states"), *kwargs.values())
+
+
+def _widened(args: tuple, kwargs: dict[str, object], n_text: int) -> tuple[tuple, dict[str, object]]:
+    """What a module is given, with the vectors of one text as many times."""
+    one = next(each for each in _taken(args, kwargs) if _is_stream(each))  # (1, T, D)
+    many = one.repeat(n_text, 1, 1)  # (B, T, D)
+    return tuple(many if x is one else x for x in args), {name: many if x is one else x for name, x in kwargs.items()}
 
 
 def _same(ours: Tensor, theirs: Tensor) -> bool:
@@ -165,15 +176,20 @@ def watch_stream(stream: Stream) -> None:
     def of_text(given: object, recorder: Recorder) -> Tensor:
         return _stream(given)[: recorder.n_token if stream.pads else None]
 
-    def before(_: nn.Module, args: tuple, kwargs: dict) -> None:
-        if (recorder := active()) and recorder.keeps:
-            entering = of_text(_taken(args, kwargs), recorder)
-            if recorder.hidden is None:
-                shape = (len(stream.blocks) + 1, *entering.shape)  # (L + 1, T, D)
-                recorder.hidden = torch.from_numpy(room_for(shape, np.float32))
-            if recorder.n_block == 0 or stream.enters:
-                recorder.hidden[recorder.n_block] = entering
-            recorder.n_block += 1
+    def before(_: nn.Module, args: tuple, kwargs: dict) -> tuple[tuple, dict] | None:
+        if (recorder := active()) is None:
+            return None
+        recorder.n_block += 1
+        if not recorder.keeps:
+            here = recorder.n_block - 1 == recorder.widens_at
+            return _widened(args, kwargs, len(recorder.changes.interventions)) if here else None
+        entering = of_text(_taken(args, kwargs), recorder)
+        if recorder.hidden is None:
+            shape = (len(stream.blocks) + 1, *entering.shape)  # (L + 1, T, D)
+            recorder.hidden = torch.from_numpy(room_for(shape, np.float32))
+        if recorder.n_block == 1 or stream.enters:
+            recorder.hidden[recorder.n_block - 1] = entering
+        return None
 
     def leave(_: nn.Module, args: tuple, output: object) -> None:
         if (recorder := active()) and recorder.keeps and recorder.n_block < len(stream.blocks):
@@ -185,7 +201,7 @@ def watch_stream(stream: Stream) -> None:
             if recorder.n_last == stream.n_last and recorder.keeps:
                 recorder.hidden[-1] = of_text(output, recorder)
             elif recorder.n_last == stream.n_last:
-                each = _stream(output).unflatten(0, (len(recorder.changes.interventions), -1))  # (B, T, D)
+                each = _stream(output).unflatten(0, (recorder.n_text(len(stream.blocks)), -1))  # (B, T, D)
                 recorder.last = each[:, : recorder.n_token if stream.pads else None]
 
     for block in dict.fromkeys(stream.blocks):

@@ -365,21 +365,29 @@ class HuggingFaceModel:
 
 
 def _one_by_one(read: Callable[[Changes], Tensor], some: Iterable[Changes]) -> Iterator[np.ndarray]:
-    """What is read for each intervention, together where that is the same."""
-    together = None  # not known yet
+    """What is read for each intervention: of several at once, if the first of them comes out as it does alone, which is
+    looked at once for each layer in which they begin.
+    """
+    together, seen = True, set()
     for changes in some:
-        alone = [Changes((each,)) for each in changes.interventions]
-        if len(alone) > 1 and together is None:
-            together = _reads_together(read, alone[0], alone[1])
-        for each in [changes] if together else alone:
+        alone, beginning = [Changes((each,)) for each in changes.interventions], changes.interventions[0].beginning
+        if together and len(alone) > 1:
+            logits = _or_none(read, changes)
+            together = logits is not None and (beginning in seen or _same(logits[:1], read(alone[0])))
+            seen.add(beginning)
+            if together:
+                yield from logits.numpy()
+                continue
+        for each in alone:
             yield from read(each).numpy()
 
 
-def _reads_together(read: Callable[[Changes], Tensor], first: Changes, second: Changes) -> bool:
-    """Whether two texts read at once come out as each does alone."""
+def _or_none(read: Callable[[Changes], Tensor], changes: Changes) -> Tensor | None:
     try:
-        both = read(Changes((*first.interventions, *second.interventions)))
+        return read(changes)
     except VisitorError:  # of transformers' code, which may know one text only
-        return False
-    alone = torch.cat([read(first), read(second)])
-    return both.shape == alone.shape and torch.allclose(both, alone, rtol=1e-4, atol=1e-4 * float(alone.abs().max()))
+        return None
+
+
+def _same(ours: Tensor, theirs: Tensor) -> bool:
+    return ours.shape == theirs.shape and torch.allclose(ours, theirs, rtol=1e-4, atol=1e-4 * float(theirs.abs().max()))
