@@ -1,8 +1,9 @@
 """What a model is given to read, as typed: and the only place where it becomes tokens.
 
-`Prompt` is the text; for an encoder-decoder also what it is to have written, for a decoder what was generated after the
-text. `tokens_of` makes of it what `LanguageModel.run` takes. With a model's name and an `Intervention` it is a
-`RunKey`, which tells two runs apart.
+`Prompt` is the text, perhaps a second one, perhaps a message of a chat; for an encoder-decoder also what it is to have
+written, for a decoder what was generated after the text. `as_read` finds out what a model makes of these, `tokens_of`
+makes of it what `LanguageModel.run` takes. With a model's name and an `Intervention` it is a `RunKey`, which tells two
+runs apart.
 """
 
 import codecs
@@ -11,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from model.intervention import UNCHANGED, Intervention
 from model.language_model import LanguageModel
-from model.run import ModelRun, Token
+from model.run import ModelRun, PromptError, Token
 from model.text.tokenizer import PAIR_JOINT
 from model.text.units import text_gap
 
@@ -22,10 +23,12 @@ MOST_WRITTEN = 40  # tokens of a target that a model writes itself
 class Prompt:
     """Small values only, never arrays: equal prompts make equal runs."""
 
-    text: str  # as it is read: of a message of a chat, with the template's words. Two texts have a blank line between
+    text: str  # two texts may have a blank line between them
     continuation: tuple[int, ...] = ()  # ids generated after the text: encoding the grown text may split it otherwise
     target: str = ""  # what an encoder-decoder is to have written; nothing: what it writes itself
     target_ids: tuple[int, ...] | None = None  # its tokens, where they are known: its text may be cut otherwise
+    second: str | None = None  # another text, behind the first
+    chat: bool = False  # whether they are one message of a chat, if the model has a template for that
 
     def __post_init__(self):
         # one form, whatever sequence the ids came in
@@ -49,8 +52,36 @@ class RunKey:
     """What makes a run. Keys of equal runs are equal."""
 
     model: str
-    prompt: Prompt
+    prompt: Prompt  # as the model reads it
     intervention: Intervention = UNCHANGED
+
+
+def as_read(lm: LanguageModel, prompt: Prompt) -> Prompt:
+    """The prompt with nothing left to find out: one text, in the words of the template if it is a chat; a target only
+    where the model writes one, and its tokens only where they are its text. Prompts that are read alike are equal then.
+
+    Raises `PromptError` for a first text that holds a blank line, behind which the second would begin; `VisitorError`
+    if a template cannot be filled.
+    """
+    text, pair = prompt.text, lm.info.family == "encoder-decoder"
+    if prompt.second is not None:
+        text += PAIR_JOINT + prompt.second
+        if (gap := text_gap(text)) and gap[0] != len(prompt.text.rstrip()):
+            raise PromptError("The first of the two texts holds a blank line, which would end it: take that line out.")
+    if prompt.chat and text and (message := lm.chat_text(text)) is not None:
+        text = message
+    target, ids = (prompt.target, prompt.target_ids) if pair else ("", None)
+    if ids is not None and not (max(ids, default=0) < lm.info.n_vocab and written_text(map(lm.token, ids)) == target):
+        ids = None
+    return Prompt(text, prompt.continuation, target, ids)
+
+
+def ids_in(words: str) -> tuple[int, ...] | None:
+    """The ids in a link's "12.7.", each with a point behind it: "." is none of them; None for nothing at all.
+
+    ValueError for anything else.
+    """
+    return tuple(int(word) for word in words.split(".") if word) if words else None
 
 
 # what a model writes for a source: the ids, without the start token
@@ -66,6 +97,7 @@ def tokens_of(
     `writer`: how a target is written where none is given; None: greedily. An empty text has no tokens. Raises
     `PromptError` where the text cannot be read.
     """
+    prompt = as_read(lm, prompt)
     tokens = encode(lm, prompt.text)
     if lm.info.family != "encoder-decoder":
         return _followed(lm, tokens, prompt.continuation), ()
@@ -94,7 +126,7 @@ def encode(lm: LanguageModel, text: str) -> tuple[Token, ...]:
 
 
 def text_of(prompt: Prompt, run: ModelRun) -> str:
-    """The text of a prompt's run, with what was generated after it; an encoder-decoder's target."""
+    """The text of a run of a prompt `as_read`, with what was generated after it; an encoder-decoder's target."""
     if prompt.target:
         return prompt.target
     if not run.source and not prompt.continuation:

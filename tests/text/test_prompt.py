@@ -1,10 +1,15 @@
 """What was typed becomes tokens in one place, and what makes equal runs is an equal key."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from model.huggingface.language_model import load
 from model.intervention import Intervention
-from model.text.prompt import Prompt, RunKey, encode, text_of, tokens_of, written_text
+from model.run import PromptError
+from model.text.prompt import Prompt, RunKey, as_read, encode, ids_in, text_of, tokens_of, written_text
+from tests.any_models import write_models
 from tests.conftest import REPEATED
 
 SECOND = "a dog sat on the mat"
@@ -58,6 +63,55 @@ def test_two_texts_are_read_by_every_model(tiny, tiny_translator):
     for lm in (tiny, tiny_translator):
         both = lm.encode(REPEATED, SECOND)
         assert both == lm.encode(f"{REPEATED}\n\n{SECOND}") == encode(lm, f"{REPEATED}\n\n{SECOND}")
+
+
+# --- what a model makes of a prompt ---
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    return write_models(tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture(scope="module")
+def chatting(folders):
+    """A decoder with a template for chats."""
+    return load(folders / "decoder", name="decoder", title="Tiny")
+
+
+def test_a_message_of_a_chat_is_read_in_the_words_of_the_template(chatting, tiny):
+    typed = Prompt("the cat", chat=True)
+    read = as_read(chatting, typed)
+    assert read == Prompt(chatting.chat_text("the cat")) and read.text != "the cat"
+    assert tokens_of(chatting, typed) == tokens_of(chatting, read) == (chatting.encode(read.text), ())
+    assert as_read(tiny, typed) == Prompt("the cat")  # it has none
+    assert as_read(chatting, Prompt("", chat=True)) == Prompt("")
+
+
+def test_a_second_text_is_marked_where_the_model_reads_pairs(folders, tiny):
+    both = Prompt("the cat", second="a dog")
+    assert as_read(tiny, both) == Prompt("the cat\n\na dog") == as_read(tiny, Prompt("the cat\n\na dog"))
+    encoder = load(folders / "encoder", name="encoder", title="Tiny")
+    assert encoder.info.reads_pairs
+    assert ids(tokens_of(encoder, both)[0]) == ids(encoder.encode("the cat", "a dog"))
+    assert ids(tokens_of(encoder, Prompt("the\ncat\n", second="a dog"))[0]) == ids(encoder.encode("the\ncat", "a dog"))
+    with pytest.raises(PromptError, match="holds a blank line, which would end it"):
+        tokens_of(encoder, Prompt("the\n\ncat", second="a dog"))
+
+
+def test_a_target_is_one_only_where_it_is_written_and_its_tokens_only_where_they_are_its_text(tiny, tiny_translator):
+    pieces = ids(tiny_translator.encode("a cat")[:-1])
+    known = Prompt(REPEATED, target="a cat", target_ids=pieces)
+    assert as_read(tiny_translator, known) == known and as_read(tiny, known) == Prompt(REPEATED)
+    for other in (pieces[:-1], [*pieces, 99_999], ()):
+        assert as_read(tiny_translator, replace(known, target_ids=other)) == Prompt(REPEATED, target="a cat")
+    empty = Prompt(REPEATED, target_ids=())
+    assert as_read(tiny_translator, empty) == empty and not empty.writes_itself
+
+
+@pytest.mark.parametrize(("words", "said"), [("", None), (".", ()), ("12.7.", (12, 7)), ("3", (3,))])
+def test_ids_in_a_link(words, said):
+    assert ids_in(words) == said
 
 
 @pytest.mark.parametrize(
