@@ -20,7 +20,7 @@ from model.run import ModelNotAvailable, ModelRun, PromptError, Token, VisitorEr
 from model.sources import places as sources
 from model.sources.cost import Cost
 from model.sources.places import Allowed, Entry, HuggingFaceHub, Listing
-from model.text.prompt import Prompt, RunKey, encode, text_of, tokens_of, written_text
+from model.text.prompt import Prompt, RunKey, as_read, encode, ids_in, text_of, tokens_of, written_text
 from model.text.units import Units, second_text, units_of
 from viz.ui import cache
 
@@ -223,12 +223,17 @@ def current_text() -> str:
 
     Raises `PromptError` if nothing was typed.
     """
-    text = st.session_state.text
-    if not text:
+    prompt = _typed()
+    return as_read(current_model(), prompt).text if prompt.chat else prompt.text
+
+
+def _typed(continuation: tuple[int, ...] = ()) -> Prompt:
+    """What the visitor typed, and what was generated after it. Raises `PromptError` if nothing was typed."""
+    state = st.session_state
+    if not state.text:
         raise PromptError("There is no text to read. Type one in the sidebar, or choose an example there.")
-    if st.session_state.get("chat") and (message := current_model().chat_text(text)) is not None:
-        return message
-    return text
+    ids = ids_in(state.get("target_ids", ""))
+    return Prompt(state.text, continuation, state.get("target", ""), ids, chat=bool(state.get("chat")))
 
 
 def current_tokens() -> tuple[Token, ...]:
@@ -237,21 +242,7 @@ def current_tokens() -> tuple[Token, ...]:
 
 def current_key(continuation: tuple[int, ...] = (), intervention: Intervention = UNCHANGED) -> RunKey:
     """Of the current model and text, and what was generated after it or changed in the model."""
-    target, ids = "", None
-    if current_model().info.family == "encoder-decoder":
-        target, ids = st.session_state.get("target", ""), _target_ids()
-    return RunKey(model_name(), Prompt(current_text(), continuation, target, ids), intervention)
-
-
-def _target_ids() -> tuple[int, ...] | None:
-    """The tokens of the target, where they are known and are those of the present model and target."""
-    words = st.session_state.get("target_ids", "")
-    if not words:
-        return None
-    lm = current_model()
-    ids = tuple(int(word) for word in words.split(".") if word)
-    there = all(id < lm.info.n_vocab for id in ids)
-    return ids if there and written_text(map(lm.token, ids)) == st.session_state.get("target", "") else None
+    return RunKey(model_name(), as_read(current_model(), _typed(continuation)), intervention)
 
 
 def current_run(continuation: tuple[int, ...] = (), intervention: Intervention = UNCHANGED) -> ModelRun:
