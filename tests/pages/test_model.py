@@ -138,7 +138,7 @@ def test_no_stack_of_an_encoder_decoder_is_said_to_share_layers(tiny_translator)
 def test_bars_and_lines_hold_the_numbers():
     bar = parameter_bars({"attention": 30, "norms": 10}, "light").data[0]
     assert list(bar.x) == [30, 10] and list(bar.y) == ["attention", "norms"]
-    assert list(bar.text) == ["30 · 75.0 %", "10 · 25.0 %"]
+    assert list(bar.text) == ["30<br>75.0 %", "10<br>25.0 %"]
     fig = memory_lines([1, 10, 100], [8, 80, 800], [4, 400, 40_000], now=7)
     assert [list(line.y) for line in fig.data] == [[8, 80, 800], [4, 400, 40_000]]
     assert fig.layout.shapes[0].x0 == 7

@@ -25,6 +25,7 @@ export default function ({ parentElement }) {
   };
   const stop = new AbortController();
   bar.addEventListener("focusin", (event) => { if (!bar.contains(event.relatedTarget)) look(); }, { signal: stop.signal });
+  bar.addEventListener("keydown", look, { signal: stop.signal, capture: true }); // meanwhile more may have been drawn
   bar.onclick = (event) => {
     const target = targets[event.target.closest("button")?.dataset.i]?.[1];
     if (!target) return;

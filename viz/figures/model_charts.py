@@ -25,14 +25,14 @@ def parameter_bars(parts: Mapping[str, int], mode: str) -> go.Figure:
             y=names,
             orientation="h",
             marker_color=[own[name] for name in names],
-            text=[f"{n:,} · {percent(n / total)}" for n in parts.values()],
+            text=[f"{n:,}<br>{percent(n / total)}" for n in parts.values()],  # two lines: a telephone is narrow
             textposition="outside",
             cliponaxis=False,
             hovertemplate="%{y}: %{x:,} parameters<extra></extra>",
         )
     )
     fig.update_layout(height=52 + 42 * len(names), margin=_MARGIN, dragmode=False, bargap=0.3, showlegend=False)
-    fig.update_xaxes(title="parameters", showgrid=True, zeroline=False, range=[0, max(parts.values()) * 1.3])
+    fig.update_xaxes(title="parameters", showgrid=True, zeroline=False, range=[0, max(parts.values()) * 1.45])
     fig.update_yaxes(autorange="reversed", showgrid=False)
     return fig
 

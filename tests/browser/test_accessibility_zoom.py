@@ -1,0 +1,77 @@
+"""A telephone, a page at 200 % on a small laptop, an eye that wants no motion: all is there, none of it sideways."""
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import settle, until
+from tests.browser.test_accessibility import DRAWN, VIEWS
+
+# of everything seen in the page and in its components: what ends beyond the window, and what is cut within its box
+MISSING = """(main) => {
+  const roots = [main, ...[...main.querySelectorAll("*")].map((each) => each.shadowRoot).filter(Boolean)];
+  const kinds = "p, h1, h2, h3, li, button, label, span, small, canvas, svg, img, div";
+  const all = roots.flatMap((root) => [...root.querySelectorAll(kinds)])
+    .filter((each) => each.clientWidth > 1 && each.checkVisibility({ visibilityProperty: true })
+      && !each.closest(".js-plotly-plot svg *, [data-testid=stDataFrame], .katex"));
+  const up = (each) => each.parentElement ?? each.getRootNode().host;
+  const scrolled = (each) => {
+    for (let box = up(each); box && box !== main; box = up(box))
+      if (/auto|scroll/.test(getComputedStyle(box).overflowX) && box.scrollWidth > box.clientWidth) return true;
+    return false;
+  };
+  const named = (each) => `${each.tagName} ${each.className} ${each.textContent.slice(0, 30)}`;
+  return {
+    sideways: Math.max(document.documentElement.scrollWidth, main.scrollWidth) - innerWidth,
+    beyond: all.filter((each) => each.getBoundingClientRect().right > innerWidth + 1 && !scrolled(each)).map(named),
+    cut: all.filter((each) => ["hidden", "clip"].includes(getComputedStyle(each).overflowX) && each.innerText?.trim()
+      && each.scrollWidth > each.clientWidth + 1).map(named),
+  };
+}"""
+NOTHING = {"sideways": 0, "beyond": [], "cut": []}
+
+
+def whole(page: Page, width: int, height: int) -> dict:
+    page.set_viewport_size({"width": width, "height": height})
+    main = page.get_by_test_id("stMain")
+    # plotly draws anew for a new width
+    until(main, f"(main) => [...main.querySelectorAll('.main-svg')].every((svg) => svg.clientWidth <= {width})")
+    return main.evaluate(MISSING)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_nothing_is_cut_and_nothing_lies_sideways(visit, page, view):
+    page.set_viewport_size({"width": 320, "height": 640})
+    visit(view)
+    expect(page.locator("h1")).to_be_visible()
+    settle(page)
+    until(page.get_by_test_id("stApp"), DRAWN)
+    assert whole(page, 320, 640) == NOTHING  # also 1280 px at 400 %
+    assert whole(page, 640, 360) == NOTHING  # 1280 x 720 at 200 %
+
+
+def test_what_is_cut_would_be_seen(visit, page):
+    visit("generation")
+    page.get_by_test_id("stMain").get_by_role("button", name="Next token").evaluate(
+        "button => { button.style.cssText = 'width: 40px; min-width: 0; overflow: hidden; white-space: nowrap'; }"
+    )
+    page.locator("h1").evaluate("title => { title.style.width = '4000px'; }")
+    missing = whole(page, 320, 640)
+    assert any("Next token" in each for each in missing["cut"])
+    assert any("H1" in each for each in missing["beyond"])
+
+
+MOVING = """(app) => {
+  const roots = [app, ...[...app.querySelectorAll("*")].map((each) => each.shadowRoot).filter(Boolean)];
+  return roots.flatMap((root) => [...root.querySelectorAll("*")]).filter((each) => {
+    const style = getComputedStyle(each), long = (times) => Math.max(...times.split(",").map(parseFloat)) > 0.01;
+    return long(style.transitionDuration) || (style.animationName !== "none" && long(style.animationDuration));
+  }).map((each) => `${each.tagName} ${each.className}`);
+}"""
+
+
+def test_nothing_moves_where_no_motion_is_wanted(visit, page):
+    visit("head")
+    until(page.get_by_test_id("stApp"), DRAWN)
+    assert any("CANVAS" in each for each in page.get_by_test_id("stApp").evaluate(MOVING))
+    page.emulate_media(reduced_motion="reduce")
+    assert page.get_by_test_id("stApp").evaluate(MOVING) == []
