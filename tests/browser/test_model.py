@@ -1,21 +1,25 @@
 """The drawing of a block, which only a browser puts into the page."""
 
 import re
+import tomllib
 
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.conftest import ROOT
+
+THEME = tomllib.loads((ROOT / ".streamlit/config.toml").read_text(encoding="utf-8"))["theme"]
+
 
 def test_the_drawing_stands_in_the_page_and_follows_its_colours(visit, page):
-    page.emulate_media(color_scheme="light")
     visit("model")
     svg = page.locator(".st-key-block svg")
     expect(svg).to_have_attribute("aria-label", re.compile("decoder, 6 layers of 6 heads"))
     expect(svg.get_by_text("Position vectors")).to_be_visible()
-    ink = "svg => getComputedStyle(svg).color"
-    assert svg.evaluate(ink) == "rgb(30, 36, 51)"
-    page.emulate_media(color_scheme="dark")
-    expect(svg).to_have_css("color", "rgb(230, 233, 242)")
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        ink = bytes.fromhex(THEME[scheme]["textColor"][1:])
+        expect(svg).to_have_css("color", f"rgb({', '.join(map(str, ink))})")
 
 
 @pytest.mark.parametrize("width", [390, 1400])
