@@ -40,7 +40,14 @@ def chromium_or_skip():
 
 @pytest.fixture(scope="session")
 def browser_type_launch_args():
-    quiet = ["--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update"]
+    # one process for all pages of this machine: what it has compiled of Streamlit's scripts need not be compiled again
+    quiet = [
+        "--process-per-site",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+    ]
     return {"executable_path": CHROMIUM, "args": ["--no-sandbox", "--disable-gpu", "--disable-sync", *quiet]}
 
 
@@ -94,6 +101,9 @@ def context(browser):
     """One for all tests, so that the app's scripts are fetched and compiled once; each test has its own page."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     context.set_default_timeout(30_000)
+    stays = context.new_page()  # and its process with it
+    stays.route("http://127.0.0.1/", lambda route: route.fulfill(body=""))
+    stays.goto("http://127.0.0.1/")
     yield context
     context.close()
 

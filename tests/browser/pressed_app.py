@@ -83,15 +83,16 @@ def draw(picture: str, version: int, note) -> None:
 
 def main() -> None:
     state = st.session_state
-    state.setdefault("version", 0)
+    if st.button("from the start") or "version" not in state:
+        state.version, state.calls = 0, []
 
     def note(*call) -> None:
-        state.calls = [*state.get("calls", []), call]
+        state.calls = [*state.calls, call]
 
     def again() -> None:
         state.version += 1
 
-    st.text(json.dumps(state.get("calls", [])))
+    st.text(json.dumps(state.calls))
     st.button("again", on_click=again)
     draw(st.query_params["picture"], state.version, note)
 

@@ -9,7 +9,7 @@ import re
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import serve, settle
+from tests.browser.conftest import at_rest, serve, settle
 
 BUTTONS = {  # of each picture: one of its buttons, and what Python hears of it
     "token_graph": (".q button", 2, ["pick", 2]),
@@ -34,13 +34,17 @@ def pressed_url():
 
 
 @pytest.fixture
-def show(page: Page, pressed_url: str):
-    """show("token_graph") opens that picture."""
+def show(kept, context, pressed_url: str):
+    """show("token_graph"): that picture as it is first drawn; each is opened once."""
 
     def go(picture: str) -> Page:
-        page.goto(f"{pressed_url}/?picture={picture}")
+        if picture not in kept:
+            kept[picture] = context.new_page()
+            kept[picture].goto(f"{pressed_url}/?picture={picture}")
+        page = at_rest(kept[picture])
+        page.get_by_role("button", name="from the start").click()
+        heard(page)
         settle(page)
-        expect(page.get_by_role("button", name="again")).to_be_visible()
         return page
 
     return go
