@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.request
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -199,37 +200,48 @@ def graphs_url():
     yield from serve("tests/browser/graphs_app.py")
 
 
-def opened(page: Page, address: str) -> Page:
-    """What is sent from then on is counted in `page.sent`."""
+@pytest.fixture(scope="module")
+def graphs(context, graphs_url: str):
+    """One page for all pictures of a file. What is sent is counted in `page.sent`."""
+    page = context.new_page()
     page.sent, page.complaints = [], []
     page.on("websocket", lambda socket: socket.on("framesent", lambda frame: page.sent.append(frame)))
     page.on("pageerror", lambda error: page.complaints.append(str(error)))
     page.on("dialog", lambda dialog: (page.complaints.append(dialog.message), dialog.dismiss()))
-    page.goto(address)
+    page.goto(graphs_url)
     settle(page)
-    expect(page.locator(".count")).to_contain_text("showing")
-    page.sent.clear()
-    return page
+    yield page
+    page.evaluate("localStorage.clear()")  # a theme chosen by hand
+    page.close()
 
 
 @pytest.fixture
-def show(page: Page, graphs_url: str):
-    """show("token_graph", "top") opens that case."""
-    yield lambda picture, case="causal": opened(page, f"{graphs_url}/?picture={picture}&case={case}")
-    assert page.complaints == []
+def draw(graphs):
+    """draw("token_graph", "top", "0"): that case, as it is first drawn if what follows its name is new."""
 
-
-@pytest.fixture
-def glance(kept, context, graphs_url: str):
-    """The same for tests that only point and read: those of a file share one page for each case."""
-
-    def go(picture: str, case: str = "causal") -> Page:
-        address = f"{graphs_url}/?picture={picture}&case={case}"
-        page = at_rest(kept[address] if address in kept else opened(context.new_page(), address))
-        kept[address] = page
+    def go(*which: str) -> Page:
+        page, wanted = at_rest(graphs), " ".join(which)
+        if (box := page.get_by_label("which")).input_value() != wanted:
+            box.fill(wanted)
+            box.press("Enter")
+        expect(page.locator(f".st-key-{'-'.join(which)}")).to_be_visible()
+        settle(page)
+        expect(page.locator(".count")).to_contain_text("showing")
         expect(page.locator(".count")).not_to_contain_text(re.compile(" of (what|all that) |^Back"))
         page.sent.clear()
         return page
 
     yield go
-    assert [page.complaints for page in kept.values() if page.complaints] == []
+    assert graphs.complaints == []
+
+
+@pytest.fixture
+def show(draw):
+    """show("token_graph", "top"): that case, not yet touched."""
+    return lambda picture, case="causal": draw(picture, case, uuid4().hex)
+
+
+@pytest.fixture
+def glance(draw):
+    """The same for tests that only point and read: it may have been pointed at before."""
+    return lambda picture, case="causal": draw(picture, case, "0")

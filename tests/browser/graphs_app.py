@@ -1,4 +1,4 @@
-"""The pictures made of lines, over fixed arrays: what test_graphs.py compares the browser with. ?case=… chooses one."""
+"""The pictures made of lines, over fixed arrays: what test_graphs.py compares the browser with. A text chooses one."""
 
 import json
 
@@ -44,8 +44,9 @@ TOP = {"long": 8}
 
 
 def main() -> None:
-    case, picture = st.query_params.get("case", "causal"), st.query_params["picture"]
     state = st.session_state
+    which = st.text_input("which", "token_graph causal 0", on_change=lambda: state.update(calls=[], pinned=None))
+    picture, case, _ = which.split()
     st.text(json.dumps(state.get("calls", [])))
 
     def note(*call) -> None:
@@ -61,7 +62,7 @@ def main() -> None:
         layer_graph(
             MAPS[case],
             labels,
-            key="layers",
+            key=which.replace(" ", "-"),
             top=TOP.get(case, 2),
             pinned=pinned,
             on_pick=pick,
@@ -74,7 +75,7 @@ def main() -> None:
         labels,
         queries,
         keys,
-        key="lines",
+        key=which.replace(" ", "-"),
         form="arcs" if picture == "token_arcs" else "columns",
         pinned=pinned[0] if pinned else None,
         on_pick=pick,

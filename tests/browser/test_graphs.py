@@ -189,7 +189,7 @@ def test_a_key_opens_the_pinned_query_s_weight(show):
 def test_a_finger_on_a_query_then_on_a_key_opens_that_weight(browser, graphs_url):
     with browser.new_context(has_touch=True, viewport={"width": 420, "height": 800}) as touch:
         page = touch.new_page()
-        page.goto(f"{graphs_url}/?picture=token_graph&case=causal")
+        page.goto(graphs_url)
         settle(page)
         page.locator(".q button").nth(3).tap()
         calls(page, ["pick", 3])

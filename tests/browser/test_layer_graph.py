@@ -108,9 +108,9 @@ def test_the_layers_are_read_with_keys_alone(show):
     calls(page, ["open", 1, 3, 2], ["pick", 2, 3])
 
 
-def test_what_the_canvas_draws_follows_the_theme(show, page):
+def test_what_the_canvas_draws_follows_the_theme(show):
+    page = show("layer_graph")
     page.emulate_media(color_scheme="light")
-    show("layer_graph")
     dot = "c => { const r = devicePixelRatio; return [...c.getContext('2d').getImageData(16 * r, "
     dot += "c.height / 10, 1, 1).data]; }"  # the first of five rows
     canvas = page.locator("canvas")

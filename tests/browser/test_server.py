@@ -1,6 +1,7 @@
 """The server that `regard` starts: every page draws under its headers, and nothing else is answered."""
 
 import http.client
+import itertools
 import os
 import re
 import select
@@ -121,13 +122,14 @@ def test_alive(url):
     assert answer(url, "/healthz").read() == b"ok"
 
 
-@pytest.mark.parametrize("method", ["PUT", "POST", "DELETE"])
-def test_no_file_is_taken(page: Page, url, method):
+def test_no_file_is_taken(page: Page, url):
     page.goto(url)  # a session, which Streamlit would ask for
     settle(page)
     token = {"X-Xsrftoken": "a", "Cookie": "_streamlit_xsrf=a"}
-    for path, status in (("/_stcore/upload_file/a/b", 404), ("/", 405), ("/media/a", 405)):
-        assert answer(url, path, method, token, b"x" * 100_000).status == status
+    for method, (path, status) in itertools.product(
+        ("PUT", "POST", "DELETE"), (("/_stcore/upload_file/a/b", 404), ("/", 405), ("/media/a", 405))
+    ):
+        assert answer(url, path, method, token, b"x" * 100_000).status == status, (method, path)
 
 
 def test_a_websocket_for_pages_of_this_server_only(url):
