@@ -56,10 +56,10 @@ def memory_in_all(proc: Path = Path("/proc"), cgroup: Path = Path("/sys/fs/cgrou
 
 def _of_the_kernel(what: str, proc: Path) -> int | None:
     try:
-        said = re.search(rf"{what}:\s+(\d+) kB", (proc / "meminfo").read_text())
+        found = re.search(rf"{what}:\s+(\d+) kB", (proc / "meminfo").read_text())
     except OSError:
         return None
-    return int(said[1]) * 1024 if said else None
+    return int(found[1]) * 1024 if found else None
 
 
 def _of_the_machine() -> int | None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from model import catalog
-from model.sources import shipped
+from model.sources import builtin_files
 from tests import readme
 from viz.figures.numbers import percent
 from viz.figures.training import TEXTS, Card, Table, how_trained, how_well, what_it_read
@@ -32,7 +32,7 @@ def _place(name: str) -> tuple[int, str]:
 
 
 def model(folder: Path) -> Iterator[str]:
-    card, config = json.loads((folder / "card.json").read_text(encoding="utf-8")), shipped.config(folder)
+    card, config = json.loads((folder / "card.json").read_text(encoding="utf-8")), builtin_files.config(folder)
     pair = f" + {config['n_layer']}" if card["architecture"] == "encoder-decoder" else ""
     yield (
         f"`{folder.name}`, {card['architecture']}: {config['n_layer']}{pair} layers x {config['n_head']} heads, "

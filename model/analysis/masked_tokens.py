@@ -20,8 +20,8 @@ def expectation(lm: LanguageModel, run: ModelRun, position: int) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class InTurn:
-    """How well each token of a text is guessed when it alone is hidden; NaN, -1 for what was not hidden."""
+class PseudoLogLikelihood:
+    """How well each token of a text is guessed when it alone is masked; NaN, -1 for what was not masked."""
 
     probability: np.ndarray  # (T,) of the token that stands there
     rank: np.ndarray  # (T,) its place among all entries, 0 is the best
@@ -33,8 +33,8 @@ class InTurn:
         return float(np.exp(np.nanmean(np.log(self.probability))))
 
 
-def guess_in_turn(lm: LanguageModel, tokens: Sequence[Token], mask: Token) -> InTurn:
-    """Hide each token that is no special one, alone, and guess it: one run for each.
+def pseudo_log_likelihood(lm: LanguageModel, tokens: Sequence[Token], mask: Token) -> PseudoLogLikelihood:
+    """Mask each token that is no special one, alone, and guess it: one run for each (Salazar et al. 2020).
 
     Raises `VisitorError` as `expectation` does.
     """
@@ -46,4 +46,4 @@ def guess_in_turn(lm: LanguageModel, tokens: Sequence[Token], mask: Token) -> In
         log_prob = expectation(lm, lm.run(masked(tokens, i, mask)), i)
         probability[i], ranks[i] = np.exp(log_prob[token.id]), rank(log_prob, token.id)
         best[i] = log_prob.argmax()
-    return InTurn(probability, ranks, best)
+    return PseudoLogLikelihood(probability, ranks, best)

@@ -90,7 +90,7 @@ def margin(logits: Tensor, label: int) -> Tensor:
 
 class Classifier(BuiltinModel):
     """An encoder that Regard carries itself, with a layer that judges texts. The layer is over the weights of another
-    model, an encoder's, or the encoder was fine-tuned with it (see `model.sources.shipped`)."""
+    model, an encoder's, or the encoder was fine-tuned with it (see `model.sources.builtin_files`)."""
 
     def __init__(self, info: ModelInfo, transformer: TextClassifier, tokenizer: Tokenizer):
         super().__init__(replace(info, labels=transformer.labels), transformer, tokenizer)

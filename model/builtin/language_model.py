@@ -29,7 +29,7 @@ from model.run import (
     PromptError,
     Token,
 )
-from model.sources import shipped
+from model.sources import builtin_files
 from model.text.lengths import check_characters, check_tokens
 from model.text.tokenizer import PAIR_JOINT, Tokenizer
 
@@ -45,19 +45,19 @@ class BuiltinModel:
     @classmethod
     def load(cls, folder: Path) -> "BuiltinModel":
         """Raises `ModelNotAvailable` if a file is missing, cut short, or does not fit the others."""
-        shipped.check_complete(folder)
+        builtin_files.check_complete(folder)
         try:
-            stated = shipped.config(folder)
+            stated = builtin_files.config(folder)
             config = Config(**{field.name: stated.pop(field.name) for field in fields(Config) if field.name in stated})
             title = json.loads((folder / "card.json").read_text())["title"]
-            tokenizer = Tokenizer.load(shipped.body(folder) / shipped.TOKENIZER)
-            files = shipped.weight_files(folder)
+            tokenizer = Tokenizer.load(builtin_files.body(folder) / builtin_files.TOKENIZER)
+            files = builtin_files.weight_files(folder)
             transformer = cls._network(config, stated)
             # float16 on disk, copied into float32 parameters
             transformer.load_state_dict({name: t for path in files for name, t in load_file(path).items()})
             if tokenizer.n_vocab != config.n_vocab:
                 raise ValueError(f"tokenizer of {tokenizer.n_vocab} entries, embedding of {config.n_vocab}")
-            fingerprint = shipped.fingerprint(*files)
+            fingerprint = builtin_files.fingerprint(*files)
         # tokenizers raises a bare Exception for a broken file; whatever is wrong, the visitor gets the sentence
         except Exception as error:
             reason = " ".join(str(error).split())[:160] or type(error).__name__

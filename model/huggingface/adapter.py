@@ -121,15 +121,15 @@ class Opened:
         let transformers return its own attention weights and hidden states. `until` this layer, if told, and then
         nothing is returned.
         """
-        given = self._given(ids, source, types)
+        inputs = self._inputs(ids, source, types)
         if weights or self.captured == Dense.captured:
-            given["output_attentions"] = True
+            inputs["output_attentions"] = True
         if states:
-            given["output_hidden_states"] = True
+            inputs["output_hidden_states"] = True
         sizes = len(ids), len(source)
         recorder = Recorder(changes, self.roles, self.query_scales, keep_output, self.exact_bytes, *sizes, until)
         with recorder, suppress(Enough):
-            return recorder, self._body(**given)
+            return recorder, self._body(**inputs)
         return recorder, None
 
     @torch.inference_mode()
@@ -150,31 +150,31 @@ class Opened:
         if n_text > 1 and self.captured == Captured.captured and not self.pair and self.stream and self.stream.enters:
             stack, layer = changes.interventions[0].beginning
             widens_at = layer if stack == 1 else len(self.stream.blocks)
-        told = {"n_token": len(ids), "n_source": len(source), "keeps": False, "widens_at": widens_at}
-        recorder = Recorder(changes, self.roles, self.query_scales, **told)
+        options = {"n_token": len(ids), "n_source": len(source), "keeps": False, "widens_at": widens_at}
+        recorder = Recorder(changes, self.roles, self.query_scales, **options)
         with recorder:
-            output = self._body(**self._given(ids, source, types, n_text if widens_at is None else 1))
+            output = self._body(**self._inputs(ids, source, types, n_text if widens_at is None else 1))
         if self.can_unembed:
             logits = self.logits(recorder.last[:, places].flatten(0, 1)).unflatten(0, (-1, len(places)))
         else:
             logits = output.logits[:, places].float()
         return logits.expand(n_text, -1, -1)
 
-    def _given(
+    def _inputs(
         self, ids: Sequence[int], source: Sequence[int], types: Sequence[int] | None, n_text: int = 1
     ) -> dict[str, Any]:
         """What transformers is given to read, `n_text` times the same side by side."""
-        given: dict[str, Any] = {"input_ids": torch.tensor([ids] * n_text)}  # (B, T)
+        inputs: dict[str, Any] = {"input_ids": torch.tensor([ids] * n_text)}  # (B, T)
         if self.pair:
-            given = {"input_ids": torch.tensor([source] * n_text), "decoder_input_ids": given["input_ids"]}
+            inputs = {"input_ids": torch.tensor([source] * n_text), "decoder_input_ids": inputs["input_ids"]}
         if types is not None:
-            given["token_type_ids"] = torch.tensor([types] * n_text)
+            inputs["token_type_ids"] = torch.tensor([types] * n_text)
         if self.captured == Dense.captured and "attention_mask" in inspect.signature(self._body.forward).parameters:
             # XLM leaves out what it takes for padding, unless told that all is text, as tokenizers tell it
-            given["attention_mask"] = torch.ones_like(given["input_ids"])
+            inputs["attention_mask"] = torch.ones_like(inputs["input_ids"])
         if getattr(self.config, "use_cache", None) is not None:
-            given["use_cache"] = False
-        return given
+            inputs["use_cache"] = False
+        return inputs
 
     def attention(self, recorder: Recorder, output: Any) -> dict[str, tuple[Layer, ...]]:
         """Of each of `KINDS`, what one forward showed."""
@@ -201,11 +201,11 @@ class Opened:
         return self.forward(*self.probe)[0]
 
     @torch.inference_mode()
-    def difference(self, run: ModelRun, given: dict[str, list[int]]) -> float:
+    def difference(self, run: ModelRun, ids: dict[str, list[int]]) -> float:
         """How far a run is from what transformers says of one text: the largest of its weights, and of its hidden
         vectors, as a part of the largest number there. Raises `ModelNotAvailable` if transformers says nothing.
         """
-        inputs = {name: torch.tensor([values]) for name, values in given.items()}
+        inputs: dict[str, Any] = {name: torch.tensor([values]) for name, values in ids.items()}
         if getattr(self.config, "use_cache", None) is not None:
             inputs["use_cache"] = False
         output = self._eager(lambda: self.transformer(**inputs, output_attentions=True, output_hidden_states=True))

@@ -26,11 +26,11 @@ class HuggingFaceClassifier(HuggingFaceModel):
         """The token's vector is what the table gives for it, without where it stands."""
         logits, model = self._logits(tokens), self.opened.transformer
         ids, types = (torch.tensor([[getattr(token, of) for token in tokens]]) for of in ("id", "type"))
-        given: dict[str, Any] = {"token_type_ids": types} if types.any() and self.opened.n_type != 0 else {}
+        inputs: dict[str, Any] = {"token_type_ids": types} if types.any() and self.opened.n_type != 0 else {}
         with torch.inference_mode(False), torch.enable_grad():
             x = model.get_input_embeddings()(ids).detach().clone().requires_grad_()  # (1, T, D)
             try:
-                again = model(inputs_embeds=x, **given).logits.double()  # (1, C)
+                again = model(inputs_embeds=x, **inputs).logits.double()  # (1, C)
                 (gradient,) = torch.autograd.grad(margin(again, label).sum(), x)  # (1, T, D)
             except (TypeError, ValueError, RuntimeError, NotImplementedError, AttributeError) as error:
                 raise VisitorError(f"{self.info.title} gives no gradients of its tokens' vectors.") from error

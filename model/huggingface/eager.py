@@ -35,55 +35,55 @@ def eager_weights(
             raise NotCaptured(f"{class_name} returns no {name}")
         unroll = _UNROLLED.get((getattr(config, "model_type", ""), role))
         for number, layer in enumerate(layers):
-            said = f"the {name} that {class_name} returns"
+            what = f"the {name} that {class_name} returns"
             if unroll and isinstance(layer, Tensor):
-                layer = unroll(layer, sizes[role][0], said)
-            _check(layer, sizes[role], said, number)
+                layer = unroll(layer, sizes[role][0], what)
+            _check(layer, sizes[role], what, number)
             weights[role].append(layer[0].float().contiguous().numpy())
     return weights
 
 
-def _check(layer: Any, size: tuple[int, int], said: str, number: int) -> None:
+def _check(layer: Any, size: tuple[int, int], what: str, number: int) -> None:
     """(1, H, T, S), nothing negative, rows that sum to 1; else `NotCaptured`."""
     if not isinstance(layer, Tensor) or layer.ndim != 4 or len(layer) != 1:
         form = tuple(layer.shape) if isinstance(layer, Tensor) else type(layer).__name__
-        raise NotCaptured(f"{said} are no (1, heads, queries, keys) but {form}")
+        raise NotCaptured(f"{what} are no (1, heads, queries, keys) but {form}")
     if tuple(layer.shape[2:]) != size:
         queries, keys = layer.shape[2:]
         tokens = " and ".join(map(str, dict.fromkeys(size)))
         raise NotCaptured(
-            f"{said} are of {queries} queries and {keys} keys in layer {number}, for {tokens} tokens: it does not look "
+            f"{what} are of {queries} queries and {keys} keys in layer {number}, for {tokens} tokens: it does not look "
             "from token to token there"
         )
     sums = layer.sum(-1)
     if sums.isnan().any():
-        raise NotCaptured(f"{said} are not numbers (NaN) in layer {number}")
+        raise NotCaptured(f"{what} are not numbers (NaN) in layer {number}")
     if (layer < 0).any():
         raise NotCaptured(
-            f"{said} are scores and no weights: some are negative, and the rows of layer {number} sum to "
+            f"{what} are scores and no weights: some are negative, and the rows of layer {number} sum to "
             f"{float(sums.min()):.3g} … {float(sums.max()):.3g}"
         )
     if (off := float((sums - 1).abs().max())) > ROUNDING:
         raise NotCaptured(
-            f"{said} do not sum to 1: the rows of layer {number} sum to {float(sums.min()):.3g} … "
+            f"{what} do not sum to 1: the rows of layer {number} sum to {float(sums.min()):.3g} … "
             f"{float(sums.max()):.3g} (off by {off:.2g})"
         )
 
 
-def _from_band(layer: Tensor, n_token: int, said: str) -> Tensor:
+def _from_band(layer: Tensor, n_token: int, what: str) -> Tensor:
     """Longformer's: of each query the keys from so many before it to as many after it, (1, H, T, 2 · reach + 1)."""
     if layer.ndim != 4 or layer.shape[-1] % 2 == 0 or layer.shape[2] != n_token:
-        raise NotCaptured(f"{said} are of tokens that see all others, besides those that see a window")
+        raise NotCaptured(f"{what} are of tokens that see all others, besides those that see a window")
     reach = layer.shape[-1] // 2
     query = torch.arange(n_token)[:, None]
     return _laid_out(layer[0], query, query + torch.arange(-reach, reach + 1), n_token)
 
 
-def _from_blocks(layer: Tensor, n_token: int, said: str) -> Tensor:
+def _from_blocks(layer: Tensor, n_token: int, what: str) -> Tensor:
     """LongT5's: queries by blocks, and of each block the keys of it and its two neighbours, (1, B, H, b, 3 b)."""
     n_block, n_head, block, n_key = layer.shape[1:] if layer.ndim == 5 else (0,) * 4
     if not n_block or n_key != 3 * block:
-        raise NotCaptured(f"{said} are also of sums over blocks of tokens, which are no tokens of the text")
+        raise NotCaptured(f"{what} are also of sums over blocks of tokens, which are no tokens of the text")
     by_query = layer[0].transpose(0, 1).reshape(n_head, n_block * block, n_key)[:, :n_token]
     query = torch.arange(n_token)[:, None]
     return _laid_out(by_query, query, (query // block - 1) * block + torch.arange(n_key), n_token)

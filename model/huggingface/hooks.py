@@ -109,8 +109,7 @@ def _seen(
 
     handles = []
     for module in dict.fromkeys(module for stack in stacks for module in stack):
-        handles.append(module.register_forward_pre_hook(before, with_kwargs=True))
-        handles.append(module.register_forward_hook(after))
+        handles += [module.register_forward_pre_hook(before, with_kwargs=True), module.register_forward_hook(after)]
     try:
         read()
     finally:
@@ -127,16 +126,16 @@ def _in_order(seen: dict[nn.Module, list[Tensor]], blocks: Sequence[nn.Module]) 
     return [next(left[block]) for block in blocks]
 
 
-def _stream(given: object) -> Tensor | None:
+def _stream(values: object) -> Tensor | None:
     """The vectors among what a module is given or gives, (T, D); XLNet's are (T, 1, D), others (1, T, D)."""
-    for each in given if isinstance(given, tuple | list) else (given,):
+    for each in values if isinstance(values, tuple | list) else (values,):
         if _is_stream(each):
             return each.reshape(-1, each.shape[-1])
     return None
 
 
-def _is_stream(given: object) -> bool:
-    return isinstance(given, Tensor) and given.is_floating_point() and given.ndim == 3
+def _is_stream(value: object) -> bool:
+    return isinstance(value, Tensor) and value.is_floating_point() and value.ndim == 3
 
 
 def _taken(args: tuple, kwargs: dict[str, object]) -> tuple:
@@ -173,8 +172,8 @@ def _leads_to(x: Tensor, behind: Sequence[nn.Module], theirs: Tensor) -> bool:
 def watch_stream(stream: Stream) -> None:
     """Let this thread's recorder, where there is one, take down the residual stream at the places found."""
 
-    def of_text(given: object, recorder: Recorder) -> Tensor:
-        return _stream(given)[: recorder.n_token if stream.pads else None]
+    def of_text(values: object, recorder: Recorder) -> Tensor:
+        return _stream(values)[: recorder.n_token if stream.pads else None]
 
     def before(_: nn.Module, args: tuple, kwargs: dict) -> tuple[tuple, dict] | None:
         if (recorder := active()) is None:
@@ -276,10 +275,10 @@ def query_scales(calls: Sequence[CallRecord], read: Callable[[], Sequence[CallRe
     suspects = dict.fromkeys(call.module for call in calls if call.attention.scale == 1)
     if not suspects:
         return (1.0,) * len(calls)
-    given: dict[nn.Module, list[list[Tensor]]] = {module: [] for module in suspects}  # for each call, its projections
+    projections: dict[nn.Module, list[list[Tensor]]] = {module: [] for module in suspects}  # of each call
 
     def begin(module: nn.Module, *_: object) -> None:
-        given[module].append([])
+        projections[module].append([])
 
     handles = []
     for module in suspects:
@@ -287,7 +286,7 @@ def query_scales(calls: Sequence[CallRecord], read: Callable[[], Sequence[CallRe
         for part in module.modules():
             if isinstance(part, nn.Linear | Conv1D):
                 handles.append(
-                    part.register_forward_hook(lambda _, args, output, its=given[module]: its[-1].append(output))
+                    part.register_forward_hook(lambda _, args, output, its=projections[module]: its[-1].append(output))
                 )
     try:
         calls = read()
@@ -295,7 +294,8 @@ def query_scales(calls: Sequence[CallRecord], read: Callable[[], Sequence[CallRe
         for handle in handles:
             handle.remove()
     return tuple(
-        1.0 if call.attention.scale != 1 else _factor(call.attention.query, given[call.module].pop(0)) for call in calls
+        _factor(call.attention.query, projections[call.module].pop(0)) if call.attention.scale == 1 else 1.0
+        for call in calls
     )
 
 
@@ -378,8 +378,8 @@ def paths(steps: Sequence[Step]) -> Iterator[list[nn.Module]]:
     yield [step.part for step in path]
 
 
-def _memory(given: object) -> torch.UntypedStorage | None:
-    first = given[0] if isinstance(given, tuple | list) and given else given
+def _memory(values: object) -> torch.UntypedStorage | None:
+    first = values[0] if isinstance(values, tuple | list) and values else values
     return first.untyped_storage() if isinstance(first, Tensor) else None
 
 

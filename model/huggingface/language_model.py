@@ -306,10 +306,10 @@ class HuggingFaceModel:
             elif not 0 < len(tokens) <= self.info.n_context or max(theirs["input_ids"]) >= self.info.n_vocab:
                 continue  # such a text gets a sentence of its own
             else:
-                given = {"input_ids": theirs["input_ids"], "attention_mask": theirs["attention_mask"]}
+                inputs = {"input_ids": theirs["input_ids"], "attention_mask": theirs["attention_mask"]}
                 if self.opened.n_type not in (0, 1):
-                    given["token_type_ids"] = theirs["token_type_ids"]
-                difference = self.opened.difference(self.run(tokens), given)
+                    inputs["token_type_ids"] = theirs["token_type_ids"]
+                difference = self.opened.difference(self.run(tokens), inputs)
                 reason = f"transformers reads {{}} otherwise (weights or hidden vectors off by {difference:.2g})"
                 if difference <= ROUNDING:
                     continue
@@ -337,13 +337,13 @@ class HuggingFaceModel:
             raise PromptError(f"{self._title} reads one text and writes another: give it a text to read.")
         if source and not self.opened.pair:
             raise PromptError(f"{self._title} reads one text only.")
-        for what, given in (("text", tokens), ("text to read", source))[: 1 + self.opened.pair]:
+        for what, text in (("text", tokens), ("text to read", source))[: 1 + self.opened.pair]:
             if self.opened.reach:
-                self.opened.reach.check(len(given), what, self._title)
-            check_tokens(self.info, given, what)
-            if any(token.id >= self.info.n_vocab for token in given):
+                self.opened.reach.check(len(text), what, self._title)
+            check_tokens(self.info, text, what)
+            if any(token.id >= self.info.n_vocab for token in text):
                 raise PromptError(f"The {what} holds a token that {self._title} has no vector for: write it otherwise.")
-            if self.opened.n_type and (type := max((token.type for token in given), default=0)) >= self.opened.n_type:
+            if self.opened.n_type and (type := max((token.type for token in text), default=0)) >= self.opened.n_type:
                 raise PromptError(
                     f"The tokenizer of {self._title} says that a part of the {what} is of type {type}, and the model "
                     f"knows types below {self.opened.n_type} only: it cannot be read as the two mean it."

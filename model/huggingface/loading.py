@@ -147,5 +147,5 @@ def fingerprint_of(folder: Path) -> str:
 
 def quoted(error: BaseException) -> str:
     """An error of a library, as what it is: the words of others."""
-    said = short(error)
-    return f"an error of its own, {type(error).__name__}" + (f": “{said}”" if said != type(error).__name__ else "")
+    kind, message = type(error).__name__, short(error)
+    return f"an error of its own, {kind}" + (f": “{message}”" if message != kind else "")

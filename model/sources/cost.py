@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from model.architectures.description import is_encoder_alone
 from model.memory import memory_available
 from model.run import ModelNotAvailable
-from model.sources import claims, foreign, gguf, shipped, tokenizer_file
+from model.sources import builtin_files, claims, foreign, gguf, tokenizer_file
 from model.sources.claims import Shapes
 from model.sources.snapshot import INDEX, Snapshot, damaged, snapshot
 
@@ -156,8 +156,8 @@ def judge(held: Snapshot) -> Judged:
 def cost_of_built_in(folder: Path) -> Cost:
     """The same for a folder that `model.training` wrote, and for what it builds on. Raises `ModelNotAvailable`."""
     try:
-        config = shipped.config(folder)
-        tensors, on_disk = _headers(folder, shipped.weight_files(folder))
+        config = builtin_files.config(folder)
+        tensors, on_disk = _headers(folder, builtin_files.weight_files(folder))
         n_layer, n_head, n_context = (config[name] for name in ("n_layer", "n_head", "n_context"))
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise ModelNotAvailable(

@@ -26,7 +26,7 @@ from torch.nn import functional as F
 from model.builtin.beam_search import padded
 from model.builtin.classifier import Classifier
 from model.builtin.language_model import BuiltinModel
-from model.sources import shipped
+from model.sources import builtin_files
 from model.training import encoder, loop, notice, sentences
 from model.training.judged import LABELS, NEGATIVE, NEUTRAL, POSITIVE, SHARES, TYPED, Judged, judged_texts, soft_labels
 
@@ -172,16 +172,17 @@ def fitted_layer(
 def export(folder: Path, name: str, layer: torch.nn.Linear, card: dict) -> None:
     """The layer in float16, its card, and what is owed; no tokenizer: it is the encoder's."""
     folder.mkdir(parents=True, exist_ok=True)
-    save_file({f"head.{k}": t.half() for k, t in layer.state_dict().items()}, folder / shipped.WEIGHTS)
+    save_file({f"head.{k}": t.half() for k, t in layer.state_dict().items()}, folder / builtin_files.WEIGHTS)
     config = {
         "architecture": "classifier",
         "encoder": name,
-        "encoder_fingerprint": shipped.fingerprint(folder.parent / name / shipped.WEIGHTS),
+        "encoder_fingerprint": builtin_files.fingerprint(folder.parent / name / builtin_files.WEIGHTS),
         "labels": LABELS,
     }
-    (folder / shipped.CONFIG).write_text(json.dumps(config, indent=2) + "\n")
+    (folder / builtin_files.CONFIG).write_text(json.dumps(config, indent=2) + "\n")
     (folder / "card.json").write_text(json.dumps(card, indent=2) + "\n")
-    (folder / shipped.TOKENIZER).unlink(missing_ok=True)  # of a classifier that was here before, with a body of its own
+    # of a classifier that was here before, with a body of its own
+    (folder / builtin_files.TOKENIZER).unlink(missing_ok=True)
     notice.write(folder)
 
 

@@ -13,8 +13,8 @@ from model.builtin.classifier import Classification, Classifier, TextClassifier
 from model.builtin.transformer import Config
 from model.intervention import Intervention
 from model.run import ModelNotAvailable, PromptError, Token, VisitorError
+from model.sources import builtin_files
 from model.sources import cost as checkpoint
-from model.sources import shipped
 from model.text.tokenizer import train
 from tests.conftest import REPEATED
 
@@ -50,7 +50,7 @@ def write_layer(folder, labels=LABELS):
     shape = {name: value for name, value in shape.items() if name != "labels"}
     (body / "config.json").write_text(json.dumps(shape | {"architecture": "encoder"}))
     (body / "card.json").write_text(json.dumps({"title": "Body"}))
-    made_for = shipped.fingerprint(body / "weights.safetensors")
+    made_for = builtin_files.fingerprint(body / "weights.safetensors")
     own = {"architecture": "classifier", "encoder": "body", "encoder_fingerprint": made_for, "labels": labels}
     (folder / "config.json").write_text(json.dumps(own))
     return folder

@@ -10,7 +10,7 @@ import torch
 from transformers import BertModel
 
 from model.analysis.attention import layer_weights, visible
-from model.analysis.masked_tokens import expectation, guess_in_turn
+from model.analysis.masked_tokens import expectation, pseudo_log_likelihood
 from model.run import Token
 from model.text.masking import Blanked, cut_behind, masked, put
 from model.text.prompt import Prompt, RunKey
@@ -29,7 +29,7 @@ def lm_of(app):
 def test_each_token_is_guessed_as_if_it_alone_were_hidden(understand):
     lm = lm_of(understand("blank"))
     tokens, mask = lm.encode(REPEATED), lm.mask_token()
-    found = guess_in_turn(lm, tokens, mask)
+    found = pseudo_log_likelihood(lm, tokens, mask)
     for i, token in enumerate(tokens):
         if token.special:
             assert np.isnan(found.probability[i]) and found.rank[i] == found.best[i] == -1

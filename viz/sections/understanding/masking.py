@@ -6,7 +6,7 @@ import streamlit as st
 
 from model.analysis import checks
 from model.analysis.logits import rank
-from model.analysis.masked_tokens import InTurn, expectation, guess_in_turn
+from model.analysis.masked_tokens import PseudoLogLikelihood, expectation, pseudo_log_likelihood
 from model.run import ModelRun, Token, VisitorError
 from model.text.masking import Blanked, Place, cut_behind, put, restore, restore_all
 from model.text.prompt import RunKey, encode
@@ -102,7 +102,7 @@ def put_in(run: ModelRun, i: int, new: Token) -> None:
 # the text
 
 
-def show_text(run: ModelRun, mask: Token, in_turn: InTurn | None) -> None:
+def show_text(run: ModelRun, mask: Token, in_turn: PseudoLogLikelihood | None) -> None:
     lm, blanked = session.current_model(), present()
 
     def piece(i: int, token: Token) -> Piece:
@@ -152,7 +152,7 @@ def shown(place: Place) -> str:
 # every token hidden in its turn
 
 
-def ask_in_turn(run: ModelRun, blanks: list[int]) -> InTurn | None:
+def ask_in_turn(run: ModelRun, blanks: list[int]) -> PseudoLogLikelihood | None:
     n = sum(not token.special for token in run.tokens)
     if not n:
         return None
@@ -176,12 +176,12 @@ def ask_in_turn(run: ModelRun, blanks: list[int]) -> InTurn | None:
 
 
 @cache.kept(spinner="Hiding one token after another …")
-def in_turn_of(run_key: RunKey) -> InTurn:
+def in_turn_of(run_key: RunKey) -> PseudoLogLikelihood:
     lm = session.language_model(run_key.model)
-    return guess_in_turn(lm, session.run_of(run_key).tokens, lm.mask_token())
+    return pseudo_log_likelihood(lm, session.run_of(run_key).tokens, lm.mask_token())
 
 
-def say_in_turn(run: ModelRun, in_turn: InTurn, *, besides: bool) -> None:
+def say_in_turn(run: ModelRun, in_turn: PseudoLogLikelihood, *, besides: bool) -> None:
     hidden, alone = np.flatnonzero(in_turn.rank >= 0), " besides the blanks" if besides else ""
     first, n = int((in_turn.rank[hidden] == 0).sum()), len(hidden)
     caption(
