@@ -9,7 +9,10 @@ const number = (value) => value.toFixed(3).replace("-", "−");
 // were looked at and dropped.
 function layOut(data) {
   const names = ["column", "row", "label", "parent", "fate", "lives", "own", "percent", "sum"];
-  const nodes = data.nodes.map((values, i) => ({ i, ...Object.fromEntries(names.map((name, at) => [name, values[at]])) }));
+  const nodes = data.nodes.map((values, i) => ({
+    i,
+    ...Object.fromEntries(names.map((name, at) => [name, values[at]])),
+  }));
   const keptRows = 1 + Math.max(0, ...nodes.filter((node) => node.fate !== "dropped").map((node) => node.row));
   const columns = 1 + Math.max(...nodes.map((node) => node.column)), keptIn = Array(columns).fill(0);
   for (const node of nodes) if (node.fate !== "dropped") keptIn[node.column] += 1;
@@ -41,9 +44,13 @@ function drawNode(node, parent, best) {
   group.classList.toggle("dead", !node.lives);
   if (parent) {
     const x1 = parent.x + parent.width, x2 = node.x - (node.dropped ? 3 : 0), bend = (x2 - x1) / 2;
-    group.append(svgElement("path", { d: `M${x1},${parent.y}C${x1 + bend},${parent.y} ${x2 - bend},${node.y} ${x2},${node.y}` }));
+    group.append(
+      svgElement("path", { d: `M${x1},${parent.y}C${x1 + bend},${parent.y} ${x2 - bend},${node.y} ${x2},${node.y}` }),
+    );
   }
-  if (!node.dropped) group.append(svgElement("rect", { x: node.x, y: node.y - BOX / 2, width: node.width, height: BOX, rx: 7 }));
+  if (!node.dropped) {
+    group.append(svgElement("rect", { x: node.x, y: node.y - BOX / 2, width: node.width, height: BOX, rx: 7 }));
+  }
   const text = (className, y, words) => {
     const element = svgElement("text", { class: className, x: node.x + (node.dropped ? 0 : node.width / 2), y });
     element.textContent = words;
@@ -56,7 +63,9 @@ function drawNode(node, parent, best) {
 
 // Draws the tree and returns the groups of its nodes, and the line that leads to each node as [number, line].
 function drawTree(svg, { nodes, band, width, height }, best) {
-  for (const [name, value] of Object.entries({ width, height, viewBox: `0 0 ${width} ${height}` })) svg.setAttribute(name, value);
+  for (const [name, value] of Object.entries({ width, height, viewBox: `0 0 ${width} ${height}` })) {
+    svg.setAttribute(name, value);
+  }
   const drawn = nodes.map((node) => drawNode(node, nodes[node.parent], best));
   // lines behind boxes, the dead behind the living, the best on top
   const rank = (node) => (best.has(node) ? 3 : node.lives ? 2 : node.dropped ? 0 : 1);
@@ -80,10 +89,13 @@ function drawTree(svg, { nodes, band, width, height }, best) {
 function tell(nodes, node) {
   const chance = `${node.percent.toPrecision(3)} %`, end = node.fate === "finished";
   const written = pathTo(nodes, node).slice(1, end ? -1 : undefined).map((each) => each.label).join(" ");
-  const fate = { kept: node.lives ? "kept" : "kept, but nothing that grew from it was", dropped: "looked at and dropped",
-    finished: "finished" }[node.fate];
-  return `${written || "(nothing)"}\n${end ? "then the end" : quoted(node.label)}: ${chance}, log-probability ${number(node.own)}` +
-    `\nsum so far ${number(node.sum)} · ${fate}`;
+  const fate = {
+    kept: node.lives ? "kept" : "kept, but nothing that grew from it was",
+    dropped: "looked at and dropped",
+    finished: "finished",
+  }[node.fate];
+  const last = `${end ? "then the end" : quoted(node.label)}: ${chance}, log-probability ${number(node.own)}`;
+  return `${written || "(nothing)"}\n${last}\nsum so far ${number(node.sum)} · ${fate}`;
 }
 
 function candidateItem({ text, score, sum, tokens }, i, chosen, picks) {
@@ -91,13 +103,17 @@ function candidateItem({ text, score, sum, tokens }, i, chosen, picks) {
   const cells = { rank: i, text: text || "(nothing)", score: number(score), sum: number(sum), tokens };
   for (const [name, words] of Object.entries(cells)) {
     const span = document.createElement("span");
-    span.className = name; span.textContent = words;
+    span.className = name;
+    span.textContent = words;
     button.append(span);
   }
   button.dataset.i = i;
   button.disabled = !picks;
   button.setAttribute("aria-pressed", i === chosen);
-  button.setAttribute("aria-label", `candidate ${i}: ${text}, score ${number(score)}, log-probability ${number(sum)}, ${tokens} tokens`);
+  button.setAttribute(
+    "aria-label",
+    `candidate ${i}: ${text}, score ${number(score)}, log-probability ${number(sum)}, ${tokens} tokens`,
+  );
   item.append(button);
   return item;
 }
@@ -113,32 +129,56 @@ export default function ({ data, parentElement, setTriggerValue }) {
     svg.toggleAttribute("data-lit", Boolean(node));
     drawn.forEach((group, i) => group.classList.toggle("on", on.has(i)));
     for (const [i, line] of lineOf) line.classList.toggle("on", on.has(i));
-    list.querySelectorAll("button").forEach((button, i) => button.classList.toggle("on", Boolean(node) && ends[i] === node));
+    list.querySelectorAll("button").forEach((button, i) =>
+      button.classList.toggle("on", Boolean(node) && ends[i] === node)
+    );
   };
   const pick = (node) => {
     const candidate = ends.indexOf(node);
-    if (picks && candidate >= 0) { tip.hide(); setTriggerValue("pick", candidate); }
+    if (picks && candidate >= 0) {
+      tip.hide();
+      setTriggerValue("pick", candidate);
+    }
   };
   const nodeOf = (event) => {
     const box = svg.getBoundingClientRect(), x = event.clientX - box.left, y = event.clientY - box.top;
-    const within = (node) => x >= node.x && x <= node.x + node.width && Math.abs(y - node.y) <= (node.dropped ? SMALL : BOX) / 2;
+    const within = (node) =>
+      x >= node.x && x <= node.x + node.width && Math.abs(y - node.y) <= (node.dropped ? SMALL : BOX) / 2;
     return nodes.find(within) ?? null;
   };
   svg.onmousemove = (event) => {
     const node = nodeOf(event);
-    if (!node || !node.column) { light(null); tip.hide(); return; }
+    if (!node || !node.column) {
+      light(null);
+      tip.hide();
+      return;
+    }
     light(node);
     const pickable = picks && ends.includes(node);
     svg.style.cursor = pickable ? "pointer" : "";
     tip.show(tell(nodes, node) + (pickable ? "\nClick to read this translation" : ""), event.clientX, event.clientY);
   };
-  svg.onmouseleave = () => { light(null); tip.hide(); };
-  svg.onclick = (event) => { const node = nodeOf(event); if (node) pick(node); };
+  svg.onmouseleave = () => {
+    light(null);
+    tip.hide();
+  };
+  svg.onclick = (event) => {
+    const node = nodeOf(event);
+    if (node) pick(node);
+  };
 
   const buttonOf = (event) => event.target.closest("button");
-  const point = (event) => { const button = buttonOf(event); light(button ? ends[+button.dataset.i] : null); };
+  const point = (event) => {
+    const button = buttonOf(event);
+    light(button ? ends[+button.dataset.i] : null);
+  };
   refill(list, candidates.map((candidate, i) => candidateItem(candidate, i, chosen, picks)), point, () => light(null));
-  rove(list, [[...list.querySelectorAll("button:enabled")]], { start: list.querySelector("[aria-pressed=true]:enabled") });
-  list.onclick = (event) => { const button = buttonOf(event); if (button) pick(ends[+button.dataset.i]); };
+  rove(list, [[...list.querySelectorAll("button:enabled")]], {
+    start: list.querySelector("[aria-pressed=true]:enabled"),
+  });
+  list.onclick = (event) => {
+    const button = buttonOf(event);
+    if (button) pick(ends[+button.dataset.i]);
+  };
   return () => tip.hide();
 }

@@ -1,124 +1,17 @@
 // Nine steps, each a section of pictures and one line of arithmetic. Everything drawn is a "part": a vector ("x", "q"),
 // one token's row of a matrix ("K.3"), or one number of a token ("a.3"). Pointing at a part lights up its inputs and
 // writes, in the step's line, how it was made. A part may be drawn several times.
-const NARROWEST = 2.5, GAPPED = 7;  // px of a cell: below, a vector goes on in another line; above, cells stand apart
-
-const column = (table, name = "w") => table.getChild(name).toArray();
-const fixed = (value) => !Number.isFinite(value) ? "−∞" : (Math.abs(value) < 5e-5 ? 0 : value).toFixed(4).replace("-", "−");
-const signed = (value) => value < 0 ? `(${fixed(value)})` : fixed(value);  // after an operator
-
-function el(kind, name, ...content) {
-  const node = document.createElement(kind);
-  if (name) node.className = name;
-  node.append(...content);
-  return node;
-}
-
-// a symbol as mathematicians write it, in its colour: S("k", 3, 12) is k with index 3, its element 12
-function S(symbol, index, element) {
-  const node = el("i", "symbol", symbol);
-  node.style.color = `var(--hue-${symbol}, inherit)`;
-  if (index != null) node.append(el("sub", "", `${index}`));
-  const written = el("span", "", node);
-  if (element != null) written.append(`[${element}]`);
-  return written;
-}
-
-// what Python sent: a vector for each part, and the numbers of each drawn token
-function readSteps(data) {
-  const view = data.view, tokens = view.tokens;
-  const [stream, head, row] = ["stream", "head", "rows"].map((table) => (name) => column(data[table], name));
-  const keys = column(data.keys), values = column(data.values);
-  const vectors = {
-    x: stream("x"), n: stream("normed"), o: stream("o"), others: stream("others"), bias: stream("bias"),
-    after: stream("after"), q: head("q"), k: head("k"), v: head("v"), z: head("z"),
-  };
-  const K = vectors.q.length;
-  tokens.forEach((_, r) => {
-    vectors[`K.${r}`] = keys.subarray(r * K, (r + 1) * K);
-    vectors[`V.${r}`] = values.subarray(r * K, (r + 1) * K);
-  });
-  return {
-    view, tokens, vectors, keys, values, head, K, D: vectors.x.length, R: tokens.length,
-    gain: stream("gain"), shift: stream("shift"),
-    products: { K: column(data.keys, "product"), V: column(data.values, "product") },
-    ...Object.fromEntries(["dots", "scaled", "scores", "exponentials", "weights"].map((name) => [name, row(name)])),
-  };
-}
+const NARROWEST = 2.5, GAPPED = 7; // px of a cell: below, a vector goes on in another line; above, cells stand apart
 
 // of the scale: most negative, most positive
 const endsOf = (view) => view.ends.map((colour) => colour.match(/\d+/g).map(Number));
-const every = ({ tokens }, part, what = true) => Object.fromEntries(tokens.map((_, r) => [`${part}.${r}`, what]));
-
-// the largest terms of the weighted sum: weight × what(row) + …
-function mixture({ view, tokens, weights }, what) {
-  const best = [...tokens.keys()].sort((a, b) => weights[b] - weights[a]).filter((r) => weights[r] > 0);
-  const terms = best.slice(0, 3).flatMap((r, at) => [at ? " + " : "", `${fixed(weights[r])} × `, what(r)]);
-  return view.n > 3 && best.length > 3 ? [...terms, " + …"] : terms;
-}
-
-// how each part was made: what lights up (part -> all of it, or one element), and the line of arithmetic
-function makings(steps) {
-  const { view, tokens, vectors, head, K, gain, shift, products, dots, scaled, scores, exponentials, weights } = steps;
-  const scaling = (r) => view.divided ? `${fixed(dots[r])} / √${K}` : `${fixed(dots[r])} × ${fixed(view.scale)}`;
-  const projection = (part) => (i) => [
-    { n: true },
-    [S(part, null, i), ` = row ${i} of `, S("W", part), " · ", S("x̂"), " + bias = ",
-      `${fixed(head(`${part}_projected`)[i])} + ${signed(head(`${part}_bias`)[i])} = ${fixed(vectors[part][i])}`],
-  ];
-  return {
-    x: (i) => [{}, [S("x", null, i), ` = ${fixed(vectors.x[i])}`]],
-    n: (i) => [{ x: true }, [S("x̂", null, i), " = (", S("x", null, i), " − mean) / deviation × factor + summand = ",
-      `(${fixed(vectors.x[i])} − ${signed(view.mean)}) / ${fixed(view.deviation)} × ${signed(gain[i])} + ${signed(shift[i])} = `,
-      fixed(vectors.n[i])]],
-    q: projection("q"), k: projection("k"), v: projection("v"),
-    K: (i, r) => [{ q: i }, [S("q", null, i), " × ", S("k", tokens[r], i),
-      ` = ${fixed(vectors.q[i])} × ${signed(vectors[`K.${r}`][i])} = ${fixed(products.K[r * K + i])}`,
-      ", one of the ", `${K} products in `, S("q"), " · ", S("k", tokens[r]), ` = ${fixed(dots[r])}`]],
-    d: (_, r) => [{ q: true, [`K.${r}`]: true }, [S("q"), " · ", S("k", tokens[r]), ` = ${fixed(dots[r])}`,
-      ` (“${view.labels[r]}”), the sum of ${K} products`]],
-    s: (_, r) => [{ [`d.${r}`]: true }, Number.isFinite(scores[r])
-      ? [S("s", tokens[r]), " = ", S("q"), " · ", S("k", tokens[r]), view.divided ? ` / √${K}` : " × scale", ` = ${scaling(r)} = ${fixed(scores[r])}`]
-      : [`${scaling(r)} = ${fixed(scaled[r])}, but “${view.labels[r]}” (${tokens[r]}) comes after the query: `, S("s", tokens[r]), " = −∞"]],
-    a: (_, r) => [every(steps, "s"), [S("a", tokens[r]), " = e", el("sup", "", S("s", tokens[r]), " − largest"), " / sum = e",
-      el("sup", "", Number.isFinite(scores[r]) ? `${fixed(scores[r])} − ${signed(view.largest)}` : "−∞"),
-      ` / ${fixed(view.denominator)} = ${fixed(exponentials[r])} / ${fixed(view.denominator)} = ${fixed(weights[r])}`]],
-    V: (i, r) => [{ [`a.${r}`]: true, z: i }, [S("a", tokens[r]), " × ", S("v", tokens[r], i),
-      ` = ${fixed(weights[r])} × ${signed(vectors[`V.${r}`][i])} = ${fixed(products.V[r * K + i])}, its part of `,
-      S("z", null, i), ` = ${fixed(vectors.z[i])}`]],
-    z: (i) => [{ ...every(steps, "a"), ...every(steps, "V", i) }, [S("z", null, i), " = ", ...mixture(steps, (r) => signed(vectors[`V.${r}`][i])),
-      ` = ${fixed(vectors.z[i])}`]],
-    o: (i) => [{ z: true }, [S("o", null, i), ` = row ${i} of `, S("W", "o"), " · ", S("z"), ` = ${fixed(vectors.o[i])}, a sum of ${K} products`]],
-    others: (i) => [{}, [`the other heads' shares[${i}] = ${fixed(vectors.others[i])}`]],
-    bias: (i) => [{}, [`bias[${i}] = ${fixed(vectors.bias[i])}`]],
-    after: (i) => [{ x: i, o: i, others: i, bias: i }, [S("x′", null, i), " = ", S("x", null, i), " + ", S("o", null, i), " + others + bias = ",
-      `${["x", "o", "others", "bias"].map((part, at) => at ? signed(vectors[part][i]) : fixed(vectors[part][i])).join(" + ")} = ${fixed(vectors.after[i])}`]],
-  };
-}
-
-// what a step says while nothing in it is pointed at: the chosen key's number, or the step as a whole
-function restingLines(steps, made) {
-  const { view, tokens, vectors, D, K } = steps, size = (part) => fixed(view.lengths[part]);
-  return [
-    () => [S("x"), `: ${D} numbers; the largest is `, S("x", null, view.largest_element), ` = ${fixed(vectors.x[view.largest_element])}, its length |`, S("x"), `| = ${size("x")}`],
-    () => [`mean = ${fixed(view.mean)}, deviation = √(variance + ε) = ${fixed(view.deviation)}`],
-    () => ["q", "k", "v"].flatMap((part, at) => [at ? ", " : "", S(part), " = ", S("W", part), S("x̂"), " + ", S("b", part)]),
-    () => made.d(0, view.chosen)[1],
-    () => made.s(0, view.chosen)[1],
-    () => made.a(0, view.chosen)[1],
-    () => [S("z"), " = ", ...mixture(steps, (r) => S("v", tokens[r]))],
-    () => [S("o"), " = ", S("W", "o"), S("z"), `: from ${K} to ${D} numbers; its length |`, S("o"), `| = ${size("o")}`],
-    () => ["lengths: |", S("x"), `| = ${size("x")}, |`, S("o"), `| = ${size("o")}, |others| = ${size("others")}, |bias| = ${size("bias")}, |`, S("x′"), `| = ${size("after")}`],
-  ];
-}
-
 // ---- pictures ----
 function asPart(node, part) {
   node.dataset.part = part;
   return node;
 }
 
-function saturation(vector) {  // a few elements are far larger than all others: they would pale the rest
+function saturation(vector) { // a few elements are far larger than all others: they would pale the rest
   const sizes = Float32Array.from(vector, Math.abs).sort();
   return sizes[Math.floor(0.98 * (sizes.length - 1))] || sizes.at(-1) || 1;
 }
@@ -140,12 +33,16 @@ function layOut(root, { view, vectors }) {
     let lines = 1;
     while (width / Math.ceil(n / lines) < NARROWEST && lines < n) lines++;
     const per = Math.ceil(n / lines);
-    if (+node.dataset.per === per) { node.classList.toggle("gapped", width / per >= GAPPED); continue; }
+    if (+node.dataset.per === per) {
+      node.classList.toggle("gapped", width / per >= GAPPED);
+      continue;
+    }
     Object.assign(node.dataset, { per, lines });
     node.style.setProperty("--per", per);
     node.style.setProperty("--lines", lines);
     node.classList.toggle("gapped", width / per >= GAPPED);
-    canvas.width = per; canvas.height = lines;
+    canvas.width = per;
+    canvas.height = lines;
     const pen = canvas.getContext("2d"), image = pen.createImageData(per, lines);
     vectors[part].forEach((value, i) => {
       const [r, g, b] = ends[value < 0 ? 0 : 1];
@@ -166,11 +63,22 @@ function mark(node, i, kind, n) {
 
 const named = (...name) => el("div", "name", ...name);
 const size = (full) => `± ${full.toFixed(full < 0.995 ? 3 : 2)}`;
-const sizes = (...pairs) => el("div", "note", "full colour: ",
-  ...pairs.flatMap(([symbol, values], i) => [i ? ", " : "", S(symbol), ` ${size(saturation(values))}`]));
+const sizes = (...pairs) =>
+  el(
+    "div",
+    "note",
+    "full colour: ",
+    ...pairs.flatMap(([symbol, values], i) => [i ? ", " : "", S(symbol), ` ${size(saturation(values))}`]),
+  );
 
 function vector(steps, part, name, says) {
-  return el("div", "vector", named(...name), strip(steps, part, { says }), el("div", "note", size(saturation(steps.vectors[part]))));
+  return el(
+    "div",
+    "vector",
+    named(...name),
+    strip(steps, part, { says }),
+    el("div", "note", size(saturation(steps.vectors[part]))),
+  );
 }
 
 function tokenName({ view, tokens }, r) {
@@ -188,14 +96,20 @@ function bars({ view, tokens }, part, numbers, { kind, hue }) {
     const node = asPart(el("button", "bar", track, el("span", "number", fixed(value))), `${part}.${r}`);
     node.dataset.group = `${part}${kind}`;
     node.tabIndex = r === view.chosen ? 0 : -1;
-    node.setAttribute("aria-label", `${kind} of token ${tokens[r]}, ${view.labels[r]}: ${fixed(value)}. Press to see where it comes from.`);
+    node.setAttribute(
+      "aria-label",
+      `${kind} of token ${tokens[r]}, ${view.labels[r]}: ${fixed(value)}. Press to see where it comes from.`,
+    );
     if (Number.isFinite(value)) {
       bar.style.left = `${100 * (Math.min(0, value) - from) / span}%`;
       bar.style.width = `${100 * Math.abs(value) / span}%`;
       bar.style.background = hue ? `var(--hue-${hue})` : value < 0 ? view.ends[0] : view.ends[1];
+    } else track.append(el("span", "why", "masked"));
+    if (from < 0) {
+      const zero = el("span", "zero");
+      zero.style.left = `${100 * -from / span}%`;
+      track.append(zero);
     }
-    else track.append(el("span", "why", "masked"));
-    if (from < 0) { const zero = el("span", "zero"); zero.style.left = `${100 * -from / span}%`; track.append(zero); }
     return node;
   };
 }
@@ -208,7 +122,16 @@ function table(steps, kind, header, cells, { sums = false, footer } = {}) {
   const body = el("div", `table ${kind}`, el("div", "row header", ...header));
   const leftOut = (r) => {
     const first = r ? tokens[r - 1] + 1 : 0, next = r < R ? tokens[r] : view.n, count = next - first;
-    if (count) body.append(el("div", "gap", `⋯ ${count} token${count > 1 ? "s" : ""}`, sums ? `, together ${fixed(view.left_out[r])}` : ""));
+    if (count) {
+      body.append(
+        el(
+          "div",
+          "gap",
+          `⋯ ${count} token${count > 1 ? "s" : ""}`,
+          sums ? `, together ${fixed(view.left_out[r])}` : "",
+        ),
+      );
+    }
   };
   for (let r = 0; r < R; r++) {
     leftOut(r);
@@ -226,7 +149,11 @@ function table(steps, kind, header, cells, { sums = false, footer } = {}) {
 function matrix(steps, letter, all, says) {
   const { view, tokens } = steps, full = saturation(all);
   return (r) => {
-    const node = strip(steps, `${letter}.${r}`, { full, says: `${says} of token ${tokens[r]}, ${view.labels[r]}`, group: letter });
+    const node = strip(steps, `${letter}.${r}`, {
+      full,
+      says: `${says} of token ${tokens[r]}, ${view.labels[r]}`,
+      group: letter,
+    });
     if (r === view.chosen) node.tabIndex = 0;
     return node;
   };
@@ -238,21 +165,49 @@ function picturesOf(steps) {
   return [
     [vector(steps, "x", [S("x")], "the hidden vector x")],
     [vector(steps, "n", [S("x̂")], "x after the layer norm")],
-    ["q", "k", "v"].map((part) => vector(steps, part, [S(part)], { q: "the query", k: "the key", v: "the value" }[part])),
-    [table(steps, "compare", [named(...of("q")), strip(steps, "q", { says: "the query" }), el("div", "title", S("q"), " · ", S("k"))],
-      [matrix(steps, "K", keys, "the key"), bars(steps, "d", dots, { kind: "q·k" })]), sizes(["q", vectors.q], ["k", keys])],
-    [table(steps, "reckon", [named(), el("div", "title", S("q"), " · ", S("k")), el("div", "title", "score ", S("s"))],
-      [number("d", dots), bars(steps, "s", scores, { kind: "score" })])],
-    [table(steps, "reckon", [named(), el("div", "title", "score ", S("s")), el("div", "title", "weight ", S("a"))],
-      [number("s", scores), bars(steps, "a", weights, { kind: "weight", hue: "a" })], { sums: true })],
-    [table(steps, "mix", [named(), el("div", "title", "weight ", S("a")), el("div", "title", "value ", S("v"))],
-      [bars(steps, "a", weights, { kind: "taken", hue: "a" }), matrix(steps, "V", values, "the value")],
-      { sums: true, footer: [named(S("z")), el("div", "title", "the sum of weight × value"), strip(steps, "z", { says: "the mix of the values" })] }),
-      sizes(["v", values], ["z", vectors.z])],
+    ["q", "k", "v"].map((part) =>
+      vector(steps, part, [S(part)], { q: "the query", k: "the key", v: "the value" }[part])
+    ),
+    [
+      table(steps, "compare", [
+        named(...of("q")),
+        strip(steps, "q", { says: "the query" }),
+        el("div", "title", S("q"), " · ", S("k")),
+      ], [matrix(steps, "K", keys, "the key"), bars(steps, "d", dots, { kind: "q·k" })]),
+      sizes(["q", vectors.q], ["k", keys]),
+    ],
+    [table(
+      steps,
+      "reckon",
+      [named(), el("div", "title", S("q"), " · ", S("k")), el("div", "title", "score ", S("s"))],
+      [number("d", dots), bars(steps, "s", scores, { kind: "score" })],
+    )],
+    [table(steps, "reckon", [named(), el("div", "title", "score ", S("s")), el("div", "title", "weight ", S("a"))], [
+      number("s", scores),
+      bars(steps, "a", weights, { kind: "weight", hue: "a" }),
+    ], { sums: true })],
+    [
+      table(steps, "mix", [named(), el("div", "title", "weight ", S("a")), el("div", "title", "value ", S("v"))], [
+        bars(steps, "a", weights, { kind: "taken", hue: "a" }),
+        matrix(steps, "V", values, "the value"),
+      ], {
+        sums: true,
+        footer: [
+          named(S("z")),
+          el("div", "title", "the sum of weight × value"),
+          strip(steps, "z", { says: "the mix of the values" }),
+        ],
+      }),
+      sizes(["v", values], ["z", vectors.z]),
+    ],
     [vector(steps, "o", [S("o")], "what this head writes")],
-    [vector(steps, "x", [S("x")], "the hidden vector x"), vector(steps, "o", ["+ ", S("o"), el("span", "of", " this head")], "what this head writes"),
-      vector(steps, "others", ["+ other heads"], "the other heads' shares"), vector(steps, "bias", ["+ bias"], "the output bias"),
-      vector(steps, "after", ["= ", S("x′")], "the residual stream after attention")],
+    [
+      vector(steps, "x", [S("x")], "the hidden vector x"),
+      vector(steps, "o", ["+ ", S("o"), el("span", "of", " this head")], "what this head writes"),
+      vector(steps, "others", ["+ other heads"], "the other heads' shares"),
+      vector(steps, "bias", ["+ bias"], "the output bias"),
+      vector(steps, "after", ["= ", S("x′")], "the residual stream after attention"),
+    ],
   ];
 }
 
@@ -262,8 +217,11 @@ function sectionsOf(steps) {
   return picturesOf(steps).map((picture, i) => {
     const { title, sentence } = view.steps[i], said = sentence.map((piece, at) => at % 2 ? S(piece) : piece);
     const body = el("div", "body", el("h2", "", title), el("p", "sentence", ...said), el("div", "picture", ...picture));
-    if (i === 3 && R < view.n) body.querySelector(".sentence").append(
-      ` Drawn are ${R} of the ${view.n} tokens: the query, the chosen key, their neighbours, and the largest weights; every sum runs over all ${view.n}.`);
+    if (i === 3 && R < view.n) {
+      body.querySelector(".sentence").append(
+        ` Drawn are ${R} of the ${view.n} tokens: the query, the chosen key, their neighbours, and the largest weights; every sum runs over all ${view.n}.`,
+      );
+    }
     const line = el("p", "line");
     const step = el("section", "step", el("div", "count", `${i + 1}`), el("div", "", body, line));
     step.dataset.step = i;
@@ -273,10 +231,12 @@ function sectionsOf(steps) {
 
 // ---- pointing ----
 function pointer(root, { vectors }, made, resting) {
-  const views = new Map();  // part -> the elements that draw it
-  for (const node of root.querySelectorAll("[data-part]")) views.set(node.dataset.part, [...(views.get(node.dataset.part) || []), node]);
+  const views = new Map(); // part -> the elements that draw it
+  for (const node of root.querySelectorAll("[data-part]")) {
+    views.set(node.dataset.part, [...(views.get(node.dataset.part) || []), node]);
+  }
   const lineOf = (i) => root.children[i].querySelector(".line");
-  let pointed = null;  // the element, and its index if it is a vector
+  let pointed = null; // the element, and its index if it is a vector
   const clear = () => {
     root.classList.remove("pointing");
     root.querySelectorAll(".mark").forEach((node) => node.remove());
@@ -292,13 +252,18 @@ function pointer(root, { vectors }, made, resting) {
     if (pointed && pointed[0] === node && pointed[1] === i) return;
     clear();
     const step = +node.closest(".step").dataset.step;
-    if (pointed) { const last = +pointed[0].closest(".step").dataset.step; if (last !== step) lineOf(last).replaceChildren(...resting[last]()); }
+    if (pointed) {
+      const last = +pointed[0].closest(".step").dataset.step;
+      if (last !== step) lineOf(last).replaceChildren(...resting[last]());
+    }
     pointed = [node, i];
     const [part, r] = node.dataset.part.split("."), [lit, words] = made[part](i, +r);
     root.classList.add("pointing");
-    for (const [name, what] of Object.entries(lit)) for (const seen of views.get(name) || []) {
-      seen.classList.add("lit");
-      if (what !== true) mark(seen, what, "input", vectors[seen.dataset.part].length);
+    for (const [name, what] of Object.entries(lit)) {
+      for (const seen of views.get(name) || []) {
+        seen.classList.add("lit");
+        if (what !== true) mark(seen, what, "input", vectors[seen.dataset.part].length);
+      }
     }
     node.classList.add("target");
     if (i != null) mark(node, i, "result", vectors[node.dataset.part].length);
@@ -326,15 +291,21 @@ function listen(root, { vectors, tokens }, { rest, point: pointAt, said }, setTr
     pointAt(node, isStrip(node) ? node.cursor : undefined);
   };
   root.onpointerleave = rest;
-  root.listening?.abort();  // of an earlier drawing; focusin has no on… property
+  root.listening?.abort(); // of an earlier drawing; focusin has no on… property
   root.listening = new AbortController();
   const { signal } = root.listening;
-  const point = (node, i) => { pointAt(node, i); root.nextElementSibling.textContent = said(); }; // aloud: by keyboard only
+  const point = (node, i) => {
+    pointAt(node, i);
+    root.nextElementSibling.textContent = said();
+  }; // aloud: by keyboard only
   const focus = (node) => {
     if (isStrip(node)) node.cursor = Math.min(n(node) - 1, node.cursor ?? 0);
     point(node, isStrip(node) ? node.cursor : undefined);
   };
-  root.addEventListener("focusin", (event) => { const node = partAt(event); if (node) focus(node); }, { signal });
+  root.addEventListener("focusin", (event) => {
+    const node = partAt(event);
+    if (node) focus(node);
+  }, { signal });
   root.addEventListener("focusout", rest, { signal });
   root.onkeydown = (event) => {
     const node = partAt(event);
@@ -364,7 +335,10 @@ function listen(root, { vectors, tokens }, { rest, point: pointAt, said }, setTr
 export default function ({ data, parentElement, setTriggerValue }) {
   const steps = readSteps(data), view = steps.view;
   const host = parentElement.host || parentElement, root = parentElement.querySelector(".path");
-  root.setAttribute("aria-label", `Layer ${view.layer}, head ${view.head}, query ${view.query}: nine steps from the hidden vector to the residual stream`);
+  root.setAttribute(
+    "aria-label",
+    `Layer ${view.layer}, head ${view.head}, query ${view.query}: nine steps from the hidden vector to the residual stream`,
+  );
   renew(root, sectionsOf(steps));
   const made = makings(steps), pointing = pointer(root, steps, made, restingLines(steps, made)), { rest } = pointing;
   const focus = listen(root, steps, pointing, setTriggerValue);
@@ -380,12 +354,16 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const held = root.getRootNode().activeElement;
   if (held?.dataset.part) focus(held);
   let wide = root.clientWidth;
-  const unwatch = watchVariable(host, "--st-chart-categorical-colors", colour), resized = new ResizeObserver(() => {
-    if (wide === root.clientWidth) return;  // only a line of arithmetic got longer
-    wide = root.clientWidth;
-    layOut(root, steps);
-    rest(true);
-  });
+  const unwatch = watchVariable(host, "--st-chart-categorical-colors", colour),
+    resized = new ResizeObserver(() => {
+      if (wide === root.clientWidth) return; // only a line of arithmetic got longer
+      wide = root.clientWidth;
+      layOut(root, steps);
+      rest(true);
+    });
   resized.observe(root);
-  return () => { unwatch(); resized.disconnect(); };
+  return () => {
+    unwatch();
+    resized.disconnect();
+  };
 }

@@ -16,7 +16,7 @@ from viz.guard import handler
 
 _steps = register(
     "head_steps",
-    shared=["renew", "watch"],
+    shared=["renew", "watch", "head_made"],
     html='<div class="frame"><div class="path" role="group"></div><div class="spoken" aria-live="polite"></div></div>',
 )
 _ENDS = [theme.DIVERGING[0][1], theme.DIVERGING[-1][1]]  # negative, positive

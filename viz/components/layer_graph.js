@@ -17,8 +17,20 @@ function readLayers({ view, edges }) {
   for (const line of lines) byLayer[line.layer].push(line);
   const nodeName = ([column, token]) => `${quoted(labels[token])} ${column ? columnName(column) : "at the input"}`;
   const height = Math.max(LOWEST, Math.min(HIGHEST, TALL / Math.max(1, n)));
-  return { ...view, n, lines, byLayer, nodeName, height, pitch: 0, focus: null, shares: null, shown: [], over: null,
-    cursor: pinned ?? [layers, n - 1] };
+  return {
+    ...view,
+    n,
+    lines,
+    byLayer,
+    nodeName,
+    height,
+    pitch: 0,
+    focus: null,
+    shares: null,
+    shown: [],
+    over: null,
+    cursor: pinned ?? [layers, n - 1],
+  };
 }
 
 // How much of each node reaches one node along drawn lines: the products of weights along each path, summed over paths
@@ -36,7 +48,8 @@ function lostText(total, shared) {
   const sum = `the numbers add up to ${total.toFixed(3)}`, lost = 1 - total;
   if (!shared) return `${sum}; rows of these maps add up to more than 1, so this is no share`;
   if (lost < 1e-6) return "the numbers add up to 1, nothing is lost";
-  return lost < 0.0005 ? "less than 0.001 is lost where no line is drawn"
+  return lost < 0.0005
+    ? "less than 0.001 is lost where no line is drawn"
     : `${sum}, ${lost.toFixed(3)} is lost where no line is drawn`;
 }
 
@@ -44,16 +57,23 @@ function lostText(total, shared) {
 function placesOf(now, scroll) {
   const x = (column) => SIDE + column * now.pitch, y = (token) => (token + 0.5) * now.height - scroll.scrollTop;
   return {
-    x, y,
+    x,
+    y,
     placed: (line) => ({ ...line, points: [x(line.layer), y(line.key), x(line.layer + 1), y(line.query)] }),
     visible() {
       const first = scroll.scrollTop / now.height - 1, last = (scroll.scrollTop + scroll.clientHeight) / now.height;
-      return now.shown.filter((line) => Math.max(line.query, line.key) >= first && Math.min(line.query, line.key) <= last);
+      return now.shown.filter((line) =>
+        Math.max(line.query, line.key) >= first && Math.min(line.query, line.key) <= last
+      );
     },
     nodeAt(event) {
-      const box = event.currentTarget.getBoundingClientRect(), px = event.clientX - box.left, py = event.clientY - box.top;
-      const column = now.pitch ? Math.round((px - SIDE) / now.pitch) : 0, token = Math.floor((py + scroll.scrollTop) / now.height);
-      const near = column >= 0 && column <= now.layers && token >= 0 && token < now.n && Math.hypot(px - x(column), py - y(token)) < 11;
+      const box = event.currentTarget.getBoundingClientRect(),
+        px = event.clientX - box.left,
+        py = event.clientY - box.top;
+      const column = now.pitch ? Math.round((px - SIDE) / now.pitch) : 0,
+        token = Math.floor((py + scroll.scrollTop) / now.height);
+      const near = column >= 0 && column <= now.layers && token >= 0 && token < now.n &&
+        Math.hypot(px - x(column), py - y(token)) < 11;
       return near ? [column, token] : null;
     },
   };
@@ -68,7 +88,10 @@ function paintLines(pen, colour, drawn, { focus, over }, { placed }) {
     pen.globalAlpha = value;
     pen.lineWidth = 0.7 + 3.5 * value;
     pen.beginPath();
-    for (const [x1, y1, x2, y2] of points) { pen.moveTo(x1, y1); pen.lineTo(x2, y2); }
+    for (const [x1, y1, x2, y2] of points) {
+      pen.moveTo(x1, y1);
+      pen.lineTo(x2, y2);
+    }
     pen.stroke();
   });
   pen.globalAlpha = 1;
@@ -76,7 +99,10 @@ function paintLines(pen, colour, drawn, { focus, over }, { placed }) {
     const [x1, y1, x2, y2] = placed(over).points;
     pen.strokeStyle = colour("--regard-accent");
     pen.lineWidth = 4;
-    pen.beginPath(); pen.moveTo(x1, y1); pen.lineTo(x2, y2); pen.stroke();
+    pen.beginPath();
+    pen.moveTo(x1, y1);
+    pen.lineTo(x2, y2);
+    pen.stroke();
   }
 }
 
@@ -86,7 +112,9 @@ function paintNodes(pen, colour, tall, { n, layers, shares, focus, pinned }, { x
     for (let column = 0; column <= layers; column++) {
       const share = shares ? shares[column]?.[token] ?? 0 : 1;
       pen.globalAlpha = share > 0 ? 0.75 : 0.22;
-      pen.beginPath(); pen.arc(x(column), y(token), DOT, 0, 7); pen.fill();
+      pen.beginPath();
+      pen.arc(x(column), y(token), DOT, 0, 7);
+      pen.fill();
     }
   }
   pen.globalAlpha = 1;
@@ -94,7 +122,9 @@ function paintNodes(pen, colour, tall, { n, layers, shares, focus, pinned }, { x
     if (!node) continue;
     pen.strokeStyle = colour(name);
     pen.lineWidth = 3;
-    pen.beginPath(); pen.arc(x(node[0]), y(node[1]), DOT + 4, 0, 7); pen.stroke();
+    pen.beginPath();
+    pen.arc(x(node[0]), y(node[1]), DOT + 4, 0, 7);
+    pen.stroke();
   }
 }
 
@@ -102,7 +132,8 @@ function paintOn(canvas, host, scroll, now, places) {
   const width = canvas.clientWidth, tall = canvas.clientHeight, ratio = window.devicePixelRatio || 1;
   if (!width || !tall) return;
   if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(tall * ratio)) {
-    canvas.width = Math.round(width * ratio); canvas.height = Math.round(tall * ratio);
+    canvas.width = Math.round(width * ratio);
+    canvas.height = Math.round(tall * ratio);
   }
   const pen = canvas.getContext("2d"), style = getComputedStyle(host);
   const colour = (name) => style.getPropertyValue(name).trim();
@@ -123,8 +154,11 @@ function paintOn(canvas, host, scroll, now, places) {
 function name(graph, { labels, layers, n, height, picks, opens }) {
   graph.style.setProperty("--row", `${height}px`);
   graph.querySelector("ol").replaceChildren(...labels.map((label) => {
-    const item = document.createElement("li"), text = document.createElement("span"), number = document.createElement("span");
-    text.className = "text"; text.textContent = label;
+    const item = document.createElement("li"),
+      text = document.createElement("span"),
+      number = document.createElement("span");
+    text.className = "text";
+    text.textContent = label;
     number.className = "number";
     item.append(text, number);
     return item;
@@ -134,15 +168,20 @@ function name(graph, { labels, layers, n, height, picks, opens }) {
     span.textContent = columnName(column);
     return span;
   }));
-  graph.querySelector("canvas").setAttribute("aria-label", `${n} tokens by ${layers + 1} columns, joined by lines. Arrow keys choose a node` +
-    (picks ? ", Enter keeps it" : "") + (opens ? ", Shift and Enter open its strongest line." : "."));
+  graph.querySelector("canvas").setAttribute(
+    "aria-label",
+    `${n} tokens by ${layers + 1} columns, joined by lines. Arrow keys choose a node` +
+      (picks ? ", Enter keeps it" : "") + (opens ? ", Shift and Enter open its strongest line." : "."),
+  );
 }
 
 // Follow a node's paths back to the input, or none's.
 function follow(graph, now, node) {
   const shares = node ? sharesTo(now, ...node) : null;
-  const shown = !node ? now.lines : now.lines.filter((line) => line.layer < node[0] && shares[line.layer + 1][line.query] > 0)
-    .map((line) => ({ ...line, flow: shares[line.layer + 1][line.query] * line.weight }));
+  const shown = !node
+    ? now.lines
+    : now.lines.filter((line) => line.layer < node[0] && shares[line.layer + 1][line.query] > 0)
+      .map((line) => ({ ...line, flow: shares[line.layer + 1][line.query] * line.weight }));
   Object.assign(now, { focus: node, over: null, shares, shown });
   graph.querySelectorAll("li").forEach((item, token) => {
     const value = shares ? shares[0][token] : null;
@@ -150,12 +189,12 @@ function follow(graph, now, node) {
     item.style.setProperty("--share", `${100 * Math.min(1, value ?? 0)}%`);
   });
   const total = shares ? shares[0].reduce((sum, value) => sum + value, 0) : 0;
-  graph.querySelector(".count").textContent =
-    now.count + (node ? `. Back from ${now.nodeName(node)}: ${lostText(total, now.shared)}` : "");
+  graph.querySelector(".count").textContent = now.count +
+    (node ? `. Back from ${now.nodeName(node)}: ${lostText(total, now.shared)}` : "");
   if (!node) return;
   const best = shares[0].reduce((least, value, token) => (value > shares[0][least] ? token : least), 0);
-  graph.querySelector(".spoken").textContent =
-    `${now.nodeName(node)}: most comes from ${now.labels[best]}, ${shares[0][best].toFixed(3)}`;
+  const most = `${now.labels[best]}, ${shares[0][best].toFixed(3)}`;
+  graph.querySelector(".spoken").textContent = `${now.nodeName(node)}: most comes from ${most}`;
 }
 
 // what follows the pointer and the keys
@@ -164,23 +203,37 @@ function listen(canvas, scroll, now, places, { tip, paint, show, setTriggerValue
   const pick = (node) => setTriggerValue("pick", same(node, pinned) ? [-1, -1] : node);
   const open = opens ? (line) => setTriggerValue("open", [line.layer, line.query, line.key]) : null;
   pointAtLines(canvas, {
-    tip, open,
+    tip,
+    open,
     lines: () => places.visible().map(places.placed),
-    tell: (line) => `layer ${line.layer}: ${quoted(labels[line.query])} looks at ${quoted(labels[line.key])}: ` +
+    tell: (line) =>
+      `layer ${line.layer}: ${quoted(labels[line.query])} looks at ${quoted(labels[line.key])}: ` +
       line.weight.toFixed(4) + (opens ? "\nClick to see where this number comes from" : ""),
-    mark: (line) => { now.over = line; paint(); },
+    mark: (line) => {
+      now.over = line;
+      paint();
+    },
   });
   const { onmousemove: pointMove, onmouseleave: pointLeave, onclick: pointClick } = canvas;
   canvas.onmousemove = (event) => {
     const node = places.nodeAt(event);
-    if (node) { pointLeave(event); show(node); canvas.style.cursor = picks ? "pointer" : ""; return; }
+    if (node) {
+      pointLeave(event);
+      show(node);
+      canvas.style.cursor = picks ? "pointer" : "";
+      return;
+    }
     show(pinned);
     pointMove(event);
   };
-  canvas.onmouseleave = (event) => { pointLeave(event); show(pinned); };
+  canvas.onmouseleave = (event) => {
+    pointLeave(event);
+    show(pinned);
+  };
   canvas.onclick = (event) => {
     const node = places.nodeAt(event);
-    if (!node) pointClick(event); else if (picks) pick(node);
+    if (!node) pointClick(event);
+    else if (picks) pick(node);
   };
   canvas.onkeydown = (event) => {
     const step = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowRight: [1, 0] }[event.key];
@@ -196,9 +249,15 @@ function listen(canvas, scroll, now, places, { tip, paint, show, setTriggerValue
     bringIntoSight(scroll, next[1] * now.height, now.height);
     show(next);
   };
-  canvas.onfocus = () => { if (canvas.matches(":focus-visible")) show(now.cursor); };
+  canvas.onfocus = () => {
+    if (canvas.matches(":focus-visible")) show(now.cursor);
+  };
   canvas.onblur = () => show(pinned);
-  scroll.onscroll = () => { tip.hide(); now.over = null; paint(); };
+  scroll.onscroll = () => {
+    tip.hide();
+    now.over = null;
+    paint();
+  };
 }
 
 export default function ({ data, parentElement, setTriggerValue }) {
@@ -207,7 +266,12 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const canvas = graph.querySelector("canvas"), places = placesOf(now, scroll);
   name(graph, now);
   const paint = () => paintOn(canvas, host, scroll, now, places);
-  const show = (node) => { if (!same(node, now.focus)) { follow(graph, now, node); paint(); } };
+  const show = (node) => {
+    if (!same(node, now.focus)) {
+      follow(graph, now, node);
+      paint();
+    }
+  };
   listen(canvas, scroll, now, places, { tip, paint, show, setTriggerValue });
 
   const place = () => {
@@ -230,5 +294,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const resized = new ResizeObserver(place);
   resized.observe(graph);
   const unwatch = watchVariable(host, "--st-text-color", paint); // a canvas does not follow the theme by itself
-  return () => { resized.disconnect(); unwatch(); };
+  return () => {
+    resized.disconnect();
+    unwatch();
+  };
 }

@@ -25,15 +25,21 @@ function readMap({ view, weights, edges }, says = LOOKS) {
     (focus.query == null || cell.query === focus.query) && (focus.key == null || cell.key === focus.key);
   const isRest = (focus) => focus.query == null && focus.key == null;
   return {
-    weight, named, lines,
+    weight,
+    named,
+    lines,
     shown: (focus) => (isRest(focus) ? lines.slice(0, most) : lines.filter((line) => within(line, focus))),
     // the weights of the other side, all of them, whether drawn or not
-    across: (focus) => (focus.query != null
-      ? keys.map((_, key) => weight(focus.query, key)) : queries.map((_, query) => weight(query, focus.key))),
+    across: (
+      focus,
+    ) => (focus.query != null
+      ? keys.map((_, key) => weight(focus.query, key))
+      : queries.map((_, query) => weight(query, focus.key))),
     count(focus) {
       if (isRest(focus)) return view.count;
       const { query, key } = focus;
-      return query != null ? `${view.counts.query[query]}, of ${says.query(quoted(named.query(query)))}`
+      return query != null
+        ? `${view.counts.query[query]}, of ${says.query(quoted(named.query(query)))}`
         : `${view.counts.key[key]}, of ${says.key(quoted(named.key(key)))}`;
     },
     strongest(query) {
@@ -43,7 +49,8 @@ function readMap({ view, weights, edges }, says = LOOKS) {
         : `${named.query(query)} looks at nothing here`;
     },
     strongestTo(key) {
-      const column = this.across({ key }), query = column.reduce((best, value, i) => (value > column[best] ? i : best), 0);
+      const column = this.across({ key }),
+        query = column.reduce((best, value, i) => (value > column[best] ? i : best), 0);
       return column[query] > 0
         ? `most of all, ${says.both(named.query(query), named.key(key))}: ${column[query].toFixed(3)}`
         : `nothing here looks at ${named.key(key)}`;
@@ -71,7 +78,10 @@ function nearest(lines, x, y, reach = 7) {
       const dx = p[i + 2] - p[i], dy = p[i + 3] - p[i + 1], length = dx * dx + dy * dy;
       const along = length ? Math.max(0, Math.min(1, ((x - p[i]) * dx + (y - p[i + 1]) * dy) / length)) : 0;
       const ex = x - p[i] - along * dx, ey = y - p[i + 1] - along * dy, distance = ex * ex + ey * ey;
-      if (distance < least) { least = distance; best = line; }
+      if (distance < least) {
+        least = distance;
+        best = line;
+      }
     }
   }
   return best;
@@ -83,7 +93,10 @@ function refill(list, items, enter, leave) {
   renew(list, items);
   list.onmouseover = enter;
   list.onmouseleave = leave;
-  for (const button of list.querySelectorAll("button")) { button.onfocus = enter; button.onblur = leave; }
+  for (const button of list.querySelectorAll("button")) {
+    button.onfocus = enter;
+    button.onblur = leave;
+  }
 }
 
 // scroll a box just so far that [start, start + size] is in sight; `across`: sideways
@@ -103,11 +116,18 @@ function pointAtLines(surface, { lines, tip, tell, mark, open }) {
   const point = (line, event) => {
     if (line !== over) mark(over = line);
     surface.style.cursor = line && open ? "pointer" : "";
-    if (line) tip.show(tell(line), event.clientX, event.clientY); else tip.hide();
+    if (line) tip.show(tell(line), event.clientX, event.clientY);
+    else tip.hide();
   };
   surface.onmousemove = (event) => point(under(event), event);
   surface.onmouseleave = (event) => point(null, event);
-  surface.onclick = (event) => { const line = under(event); if (line && open) { tip.hide(); open(line); } };
+  surface.onclick = (event) => {
+    const line = under(event);
+    if (line && open) {
+      tip.hide();
+      open(line);
+    }
+  };
 }
 
 // A picture whose lines are in pixels is printed as wide as it was drawn, and smaller as a whole: no observer of sizes

@@ -3,8 +3,13 @@
 export default function () {
   const stop = new AbortController(), listening = { signal: stop.signal };
   const pictures = () => document.querySelectorAll(".js-plotly-plot .main-svg");
-  const size = (svg) => ["width", "height"].map((name) => parseFloat(svg.getAttribute(name)) || svg[name].baseVal.value);
-  addEventListener("beforeprint", () => pictures().forEach((svg) => svg.setAttribute("viewBox", `0 0 ${size(svg).join(" ")}`)), listening);
+  const size = (svg) =>
+    ["width", "height"].map((name) => parseFloat(svg.getAttribute(name)) || svg[name].baseVal.value);
+  addEventListener(
+    "beforeprint",
+    () => pictures().forEach((svg) => svg.setAttribute("viewBox", `0 0 ${size(svg).join(" ")}`)),
+    listening,
+  );
   addEventListener("afterprint", () => pictures().forEach((svg) => svg.removeAttribute("viewBox")), listening);
   return () => stop.abort();
 }

@@ -6,7 +6,10 @@ function renew(parent, fresh) {
   fresh.forEach((node, i) => {
     const old = kept[i];
     if (old?.nodeName !== node.nodeName) return old ? old.replaceWith(node) : parent.append(node);
-    if (node.nodeType === Node.TEXT_NODE) { if (old.data !== node.data) old.data = node.data; return; }
+    if (node.nodeType === Node.TEXT_NODE) {
+      if (old.data !== node.data) old.data = node.data;
+      return;
+    }
     for (const { name } of [...old.attributes]) if (!node.hasAttribute(name)) old.removeAttribute(name);
     for (const { name, value } of node.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
     renew(old, [...node.childNodes]);

@@ -2,7 +2,8 @@
 function wordItem(label, i, pressed) {
   const item = document.createElement("li"), button = document.createElement("button");
   const text = document.createElement("span"), number = document.createElement("span");
-  text.className = "text"; text.textContent = label;
+  text.className = "text";
+  text.textContent = label;
   number.className = "number";
   button.append(text, number);
   button.dataset.i = i;
@@ -44,7 +45,10 @@ function joinSides({ data, graph, setTriggerValue, shape, beside, says, along = 
   };
 
   const held = () => (pinned >= 0 ? pinned : touched);
-  const rest = () => { tip.hide(); draw(held() >= 0 ? { query: held() } : {}); };
+  const rest = () => {
+    tip.hide();
+    draw(held() >= 0 ? { query: held() } : {});
+  };
   const action = opens ? "\nClick to see where this number comes from" : "";
   pointAtLines(svg, {
     tip,
@@ -54,7 +58,10 @@ function joinSides({ data, graph, setTriggerValue, shape, beside, says, along = 
     open: opens ? (line) => setTriggerValue("open", [line.query, line.key]) : null,
   });
 
-  const index = (event) => { const button = event.target.closest("button"); return button ? +button.dataset.i : null; };
+  const index = (event) => {
+    const button = event.target.closest("button");
+    return button ? +button.dataset.i : null;
+  };
   const pointQuery = (event) => {
     const query = index(event);
     if (query == null) return;
@@ -68,9 +75,16 @@ function joinSides({ data, graph, setTriggerValue, shape, beside, says, along = 
     graph.querySelector(".spoken").textContent = map.strongestTo(key);
     if (!opens || held() < 0) return;
     const weight = map.weight(held(), key);
-    if (weight >= 0) tip.show(map.tell({ query: held(), key, weight }, action), ...beside(event.target.closest("button")));
+    if (weight >= 0) {
+      tip.show(map.tell({ query: held(), key, weight }, action), ...beside(event.target.closest("button")));
+    }
   };
-  refill(lists.query, queries.map((_, i) => wordItem(map.named.query(i), i, picks ? i === pinned : undefined)), pointQuery, rest);
+  refill(
+    lists.query,
+    queries.map((_, i) => wordItem(map.named.query(i), i, picks ? i === pinned : undefined)),
+    pointQuery,
+    rest,
+  );
   refill(lists.key, keys.map((_, i) => wordItem(map.named.key(i), i)), pointKey, rest);
   const sides = [...graph.querySelectorAll("ol")].map((list) => [...list.querySelectorAll("button")]);
   rove(graph, sides, { along, start: lists.query.querySelector("[aria-pressed=true]") });

@@ -11,20 +11,27 @@ function targetsOf(main, own) {
 }
 
 export default function ({ parentElement }) {
-  const bar = parentElement.querySelector(".skip"), root = bar.getRootNode(), main = root.host.closest("[data-testid=stMain]");
+  const bar = parentElement.querySelector(".skip"),
+    root = bar.getRootNode(),
+    main = root.host.closest("[data-testid=stMain]");
   let targets = [];
   const look = () => {
     targets = targetsOf(main, root);
-    renew(bar, targets.map(([name], i) => {
-      const button = document.createElement("button");
-      button.textContent = name;
-      button.dataset.i = i;
-      return button;
-    }));
+    renew(
+      bar,
+      targets.map(([name], i) => {
+        const button = document.createElement("button");
+        button.textContent = name;
+        button.dataset.i = i;
+        return button;
+      }),
+    );
     rove(bar, [[...bar.children]]);
   };
   const stop = new AbortController();
-  bar.addEventListener("focusin", (event) => { if (!bar.contains(event.relatedTarget)) look(); }, { signal: stop.signal });
+  bar.addEventListener("focusin", (event) => {
+    if (!bar.contains(event.relatedTarget)) look();
+  }, { signal: stop.signal });
   bar.addEventListener("keydown", look, { signal: stop.signal, capture: true }); // meanwhile more may have been drawn
   bar.onclick = (event) => {
     const target = targets[event.target.closest("button")?.dataset.i]?.[1];

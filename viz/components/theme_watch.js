@@ -1,4 +1,6 @@
 export default function ({ parentElement, setTriggerValue }) {
   const host = parentElement.host || parentElement;
-  return watchVariable(host, "--st-background-color", (colour) => { if (!matchMedia("print").matches) setTriggerValue("theme", colour); });
+  return watchVariable(host, "--st-background-color", (colour) => {
+    if (!matchMedia("print").matches) setTriggerValue("theme", colour);
+  });
 }

@@ -8,7 +8,9 @@ function tipOf(root) {
     tip.style.top = `${below + tip.offsetHeight < innerHeight ? below : above - tip.offsetHeight}px`;
   };
   return {
-    hide() { tip.hidden = true; },
+    hide() {
+      tip.hidden = true;
+    },
     show: (text, x, y) => put(text, x + 14, y + 18, y - 10),
     showAt: (text, box) => put(text, box.left, box.bottom + 8, box.top - 8),
   };
@@ -19,7 +21,8 @@ function tellEach(row, tip, tell) {
   const stop = new AbortController(), listening = { signal: stop.signal };
   const show = (event) => {
     const button = event.target.closest("button"), text = button && tell(+button.dataset.i);
-    if (text) tip.showAt(text, button.getBoundingClientRect()); else tip.hide();
+    if (text) tip.showAt(text, button.getBoundingClientRect());
+    else tip.hide();
   };
   row.onmouseover = show;
   row.onmouseleave = row.onscroll = tip.hide;

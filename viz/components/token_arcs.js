@@ -30,7 +30,8 @@ function chipItem(label, i, { pressed, absent }) {
   const item = document.createElement("li"), button = document.createElement("button");
   for (const [name, text] of [["text", label], ["number out", ""], ["number in", ""]]) {
     const span = document.createElement("span");
-    span.className = name; span.textContent = text;
+    span.className = name;
+    span.textContent = text;
     button.append(span);
   }
   button.dataset.i = i;
@@ -50,7 +51,8 @@ function placeChips(arcs, { labels, queries, keys }, lines) {
   let below = 0, above = 0;
   for (const { query, key } of lines) {
     const width = middles[queries[query]] - middles[keys[key]];
-    if (width < 0) below = Math.max(below, rise(-width)); else above = Math.max(above, width ? rise(width) : 2 * LOOP);
+    if (width < 0) below = Math.max(below, rise(-width));
+    else above = Math.max(above, width ? rise(width) : 2 * LOOP);
   }
   above += 8;
   strip.style.padding = `${above}px 0 ${below ? below + 10 : 4}px`;
@@ -60,12 +62,19 @@ function placeChips(arcs, { labels, queries, keys }, lines) {
 
 function arcOf(line, { queries, keys }, { middles, top, bottom }, alone) {
   const from = middles[queries[line.query]], to = middles[keys[line.key]];
-  const points = queries[line.query] === keys[line.key] ? loopPoints(from, top)
+  const points = queries[line.query] === keys[line.key]
+    ? loopPoints(from, top)
     : arcPoints(from, to, from > to ? top : bottom, from > to ? -1 : 1);
-  return { ...line, points, element: svgElement("path", {
-    d: `M${points.map((value) => value.toFixed(1)).join(" ")}`, class: line.incoming ? "in" : "out",
-    "stroke-opacity": strength(line.weight, alone), "stroke-width": thickness(line.weight),
-  }) };
+  return {
+    ...line,
+    points,
+    element: svgElement("path", {
+      d: `M${points.map((value) => value.toFixed(1)).join(" ")}`,
+      class: line.incoming ? "in" : "out",
+      "stroke-opacity": strength(line.weight, alone),
+      "stroke-width": thickness(line.weight),
+    }),
+  };
 }
 
 // a token's arcs: those it sends as a query, and those it gets as a key
@@ -104,7 +113,10 @@ export default function ({ data, parentElement, setTriggerValue }) {
     arcs.querySelector(".count").textContent = focuses.map((focus) => map.count(focus)).join("; ");
   };
 
-  const resting = () => { tip.hide(); draw(pinned >= 0 ? queries[pinned] : null); };
+  const resting = () => {
+    tip.hide();
+    draw(pinned >= 0 ? queries[pinned] : null);
+  };
   pointAtLines(svg, {
     tip,
     lines: () => lines,
@@ -112,7 +124,10 @@ export default function ({ data, parentElement, setTriggerValue }) {
     mark: (over) => lines.forEach((line) => line.element.classList.toggle("over", line === over)),
     open: opens ? (line) => setTriggerValue("open", [line.query, line.key]) : null,
   });
-  const index = (event) => { const button = event.target.closest("button"); return button ? +button.dataset.i : null; };
+  const index = (event) => {
+    const button = event.target.closest("button");
+    return button ? +button.dataset.i : null;
+  };
   const point = (event) => {
     const position = index(event);
     if (position == null) return;
@@ -122,13 +137,23 @@ export default function ({ data, parentElement, setTriggerValue }) {
   list.onclick = (event) => {
     const position = index(event), row = rowOf.get(position), column = columnOf.get(position);
     if (event.shiftKey) {
-      if (opens && pinned >= 0 && column != null && map.weight(pinned, column) >= 0) setTriggerValue("open", [pinned, column]);
+      if (opens && pinned >= 0 && column != null && map.weight(pinned, column) >= 0) {
+        setTriggerValue("open", [pinned, column]);
+      }
     } else if (picks && row != null) setTriggerValue("pick", row === pinned ? -1 : row);
   };
   arcs.toggleAttribute("data-picks", picks);
-  refill(list, labels.map((label, i) => chipItem(label, i, {
-    pressed: picks && rowOf.has(i) ? rowOf.get(i) === pinned : undefined, absent: !rowOf.has(i) && !columnOf.has(i),
-  })), point, resting);
+  refill(
+    list,
+    labels.map((label, i) =>
+      chipItem(label, i, {
+        pressed: picks && rowOf.has(i) ? rowOf.get(i) === pinned : undefined,
+        absent: !rowOf.has(i) && !columnOf.has(i),
+      })
+    ),
+    point,
+    resting,
+  );
   chips = [...list.querySelectorAll("button")];
   rove(list, [chips], { start: chips[queries[pinned]] });
   places = placeChips(arcs, view, map.lines);
@@ -137,7 +162,10 @@ export default function ({ data, parentElement, setTriggerValue }) {
     const width = chips[queries[pinned]].offsetWidth;
     bringIntoSight(scroll, places.middles[queries[pinned]] - width / 2, width, true);
   }
-  const resized = new ResizeObserver(() => { places = placeChips(arcs, view, map.lines); draw(current); });
+  const resized = new ResizeObserver(() => {
+    places = placeChips(arcs, view, map.lines);
+    draw(current);
+  });
   resized.observe(scroll);
   return () => resized.disconnect();
 }

@@ -9,26 +9,33 @@ function describe(chip, position) {
 export default function ({ data, parentElement, setTriggerValue }) {
   const row = parentElement.querySelector(".chips"), tip = tipOf(parentElement);
   row.toggleAttribute("data-clickable", data.clickable);
-  renew(row, data.chips.map((chip, i) => {
-    const item = document.createElement("li"), button = document.createElement("button");
-    button.className = "chip";
-    button.textContent = chip.label;
-    button.dataset.i = i;
-    button.setAttribute("aria-label", describe(chip, data.first + i).replaceAll("\n", ", "));
-    if (data.clickable) button.setAttribute("aria-pressed", i === data.selected);
-    button.style.setProperty("--tint", chip.shade == null
-      ? `var(--turn-${i % 5})`
-      : `var(--shade-${Math.round(Math.max(0, Math.min(1, chip.shade)) * 9)})`);
-    item.append(button);
-    return item;
-  }));
+  renew(
+    row,
+    data.chips.map((chip, i) => {
+      const item = document.createElement("li"), button = document.createElement("button");
+      button.className = "chip";
+      button.textContent = chip.label;
+      button.dataset.i = i;
+      button.setAttribute("aria-label", describe(chip, data.first + i).replaceAll("\n", ", "));
+      if (data.clickable) button.setAttribute("aria-pressed", i === data.selected);
+      button.style.setProperty(
+        "--tint",
+        chip.shade == null
+          ? `var(--turn-${i % 5})`
+          : `var(--shade-${Math.round(Math.max(0, Math.min(1, chip.shade)) * 9)})`,
+      );
+      item.append(button);
+      return item;
+    }),
+  );
   const buttons = [...row.querySelectorAll("button")];
   rove(row, [buttons], { start: buttons[data.selected] });
 
   // the theme's colours as CSS variables of their own, one by one
   const host = parentElement.host || parentElement;
   const colour = () => {
-    const listed = (kind) => variable(host, `--st-chart-${kind}-colors`).split(",").map((c) => c.trim()).filter(Boolean);
+    const listed = (kind) =>
+      variable(host, `--st-chart-${kind}-colors`).split(",").map((c) => c.trim()).filter(Boolean);
     listed("categorical").slice(0, 5).forEach((c, i) => row.style.setProperty(`--turn-${i}`, c));
     listed("sequential").forEach((c, i) => row.style.setProperty(`--shade-${i}`, c));
   };
@@ -37,7 +44,13 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const end = tellEach(row, tip, (i) => describe(data.chips[i], data.first + i));
   row.onclick = (event) => {
     const chip = event.target.closest(".chip");
-    if (chip && data.clickable) { tip.hide(); setTriggerValue("pick", +chip.dataset.i); }
+    if (chip && data.clickable) {
+      tip.hide();
+      setTriggerValue("pick", +chip.dataset.i);
+    }
   };
-  return () => { unwatch(); end(); };
+  return () => {
+    unwatch();
+    end();
+  };
 }

@@ -9,7 +9,10 @@ export default function ({ data, parentElement, setTriggerValue }) {
     const y1 = (query + 0.5) * height, y2 = (key + 0.5) * height;
     const look = { "stroke-opacity": strength(weight, alone), "stroke-width": thickness(weight) };
     // in percent: on paper the picture is as wide as the paper, and no script is asked
-    return { points: [0, y1, svg.clientWidth, y2], element: svgElement("line", { x1: 0, y1, x2: "100%", y2, ...look }) };
+    return {
+      points: [0, y1, svg.clientWidth, y2],
+      element: svgElement("line", { x1: 0, y1, x2: "100%", y2, ...look }),
+    };
   };
   const beside = (button) => [left.getBoundingClientRect().right, button.getBoundingClientRect().top];
   const end = joinSides({ data, graph, setTriggerValue, shape, beside });

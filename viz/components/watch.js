@@ -10,5 +10,8 @@ function watchVariable(element, name, changed) {
   };
   const timer = setInterval(look, 100), paper = matchMedia("print");
   paper.addEventListener("change", look);
-  return () => { clearInterval(timer); paper.removeEventListener("change", look); };
+  return () => {
+    clearInterval(timer);
+    paper.removeEventListener("change", look);
+  };
 }
