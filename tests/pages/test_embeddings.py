@@ -53,11 +53,26 @@ def test_map_draws_each_token_once_and_joins_neighbours(n_axis):
     assert title == "component 0 · 25 % of variance"
 
 
-def test_a_crowded_map_names_tokens_on_hover_only():
+def test_a_crowded_map_names_the_chosen_token_first():
     points = [figures.MapPoint(i, str(i), (i,), (), ()) for i in range(62)]
-    fig = figures.neighbour_map(points, np.zeros((62, 2)), np.zeros(2), chosen=0, mode="dark")
-    assert fig.data[2].mode == "markers" and len(fig.data[2].hovertext) == 61
-    assert fig.data[3].mode == "markers+text" and fig.data[3].text == ("<b>0</b>",)
+    fig = figures.neighbour_map(points, np.zeros((62, 2)), np.zeros(2), chosen=5, mode="dark")
+    assert len(fig.data[2].hovertext) == 61  # all are told on hover
+    assert fig.data[3].text == ("<b>5</b>",) and fig.data[3].textposition == ("top center",)
+    # there is room for four around one place
+    assert [name for name in fig.data[2].text if name] == ["<b>0</b>", "<b>1</b>", "<b>2</b>"]
+
+
+@pytest.mark.parametrize("n_axis", [2, 3])
+def test_a_narrow_window_has_fewer_names(n_axis):
+    points = [figures.MapPoint(i, f"name {i}", (i,), (), ()) for i in range(60)]
+    coordinates = np.random.default_rng(0).normal(size=(60, n_axis))
+    fig = figures.neighbour_map(points, coordinates, np.zeros(n_axis), chosen=3, mode="light")
+    text, chosen = fig.data[2], fig.data[3]
+    written = [family for name, family in zip(text.text, text.textfont.family, strict=True) if name]
+    narrow = [family for family in written if "only-wide" not in family]
+    assert 0 < len(narrow) <= len(written) < 59
+    assert (len(narrow) < len(written)) == (n_axis == 2)  # the names of a scene that turns are not a page's elements
+    assert chosen.text == ("<b>name 3</b>",)
 
 
 def test_similarity_keeps_both_rows_of_a_repeated_word():

@@ -45,8 +45,11 @@ def row_axis(ticks: Sequence[str]) -> dict:
 
 def shorten(label: str) -> str:
     """For a tick: long labels are cut, and what plotly would read as markup is not."""
-    cut = label if len(label) <= _LONGEST_LABEL else label[: _LONGEST_LABEL - 1] + "…"
-    return escape(cut)
+    return escape(cut(label))
+
+
+def cut(label: str) -> str:
+    return label if len(label) <= _LONGEST_LABEL else label[: _LONGEST_LABEL - 1] + "…"
 
 
 def escape(label: str) -> str:

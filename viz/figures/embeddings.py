@@ -1,14 +1,21 @@
 """Pictures of vectors: as strips of colour, on a map of neighbours, compared with one another, and layer by layer."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import plotly.graph_objects as go
 
 from viz.figures import axes, theme
+from viz.figures.labels import name_size, place_names
 
-_MOST_NAMES = 60  # of each kind on a map; the others are named on hover
+_MOST_TRIED = 300  # names that may find a place on a map; the others are told on hover
+# px that the points of a map have at least, across and up: in a window of 1,100 px, and on a telephone; viz/frame.css
+# hides in narrower windows the names that have room in wider ones only, which it knows by this name of a font
+_WIDE, _NARROW, _ONLY_WIDE = (500, 400), (200, 400), "only-wide"
+_OWN_FONT, _NEAR_FONT = 14, 11  # px, of the text's tokens and of their neighbours
+# where a map of three dimensions is looked at from, the height that is in its middle, and its own height in px
+_EYE, _LOOKED_AT, _SCENE = np.array([1.6, 1.6, 0.9]), -0.15, 500
 _MARGIN = {"l": 0, "r": 0, "t": 8, "b": 0}
 _COLOURBAR = {"thickness": 12, "outlinewidth": 0}
 _COSINES = {"title": "cosine", "lenmode": "pixels", "len": 240, "y": 1, "yanchor": "top", **_COLOURBAR}
@@ -59,6 +66,7 @@ def neighbour_map(
     """
     n_axis = coordinates.shape[1]
     scatter = go.Scatter if n_axis == 2 else go.Scatter3d
+    names = _names(points, coordinates, chosen)
     around = [i for i, point in enumerate(points) if not point.positions]
     of_text = [i for i, point in enumerate(points) if point.positions and point.id != chosen]
     amber = [i for i, point in enumerate(points) if point.id == chosen]
@@ -79,16 +87,18 @@ def neighbour_map(
         ("in this text", of_text, blue, 11, 1),
         ("chosen", amber, theme.ACCENT, 13, 1),
     ):
-        named = "markers+text" if len(chain) <= _MOST_NAMES else "markers"
-        labels = [axes.shorten(points[i].label) for i in chain]
+        labels = [axes.shorten(points[i].label) if names[i][0] else "" for i in chain]
         fig.add_trace(
             scatter(
                 **place(chain),
-                mode=named,
+                mode="markers+text",
                 name=name,
-                text=labels if chain is around else [f"<b>{label}</b>" for label in labels],
-                textposition="top center",
-                textfont={"family": theme.MONOSPACE, "size": 11 if chain is around else 14},
+                text=labels if chain is around else [label and f"<b>{label}</b>" for label in labels],
+                textposition=[names[i][0] or "top center" for i in chain],
+                textfont={
+                    "family": [theme.MONOSPACE if names[i][1] else f"{theme.MONOSPACE}, {_ONLY_WIDE}" for i in chain],
+                    "size": _NEAR_FONT if chain is around else _OWN_FONT,
+                },
                 marker={"size": size if n_axis == 2 else size / 2, "color": colour},
                 opacity=opacity,
                 hovertext=[_about(points, i) for i in chain],
@@ -109,9 +119,52 @@ def neighbour_map(
         names = ("xaxis", "yaxis", "zaxis")
         fig.update_layout(
             scene={name: {"title": {"text": title}} for name, title in zip(names, titles, strict=True)}
-            | {"aspectmode": "data", "camera": {"eye": {"x": 1.6, "y": 1.6, "z": 0.9}, "center": {"z": -0.15}}},
+            | {
+                "aspectmode": "data",
+                "camera": {"eye": dict(zip("xyz", _EYE.tolist(), strict=True)), "center": {"z": _LOOKED_AT}},
+            },
         )
     return fig
+
+
+def _names(points: Sequence[MapPoint], coordinates: np.ndarray, chosen: int) -> list[tuple[str, bool]]:
+    """Where each point's name stands, "" for nowhere, and whether there is room for it on a narrow screen too.
+
+    First comes the chosen one, then the text's, then the nearest ones. Of three dimensions, as they are seen before
+    anybody turns them; there a narrow window shows a part of the same picture.
+    """
+    order = sorted(
+        range(len(points)),
+        key=lambda i: (points[i].id != chosen, not points[i].positions, -max(points[i].cosine, default=0.0)),
+    )[:_MOST_TRIED]
+
+    def place(order: Sequence[int], size: tuple[int, int] | None, wanted: Mapping[int, str]) -> dict[int, str]:
+        own = [bool(points[i].positions) for i in order]
+        fonts = [_OWN_FONT if mine else _NEAR_FONT for mine in own]
+        sizes = [name_size(axes.cut(points[i].label), font) for i, font in zip(order, fonts, strict=True)]
+        radii = [7.0 if mine else 4.0 for mine in own]
+        px = _seen(coordinates)[order] if size is None else coordinates[order] * (np.array(size) / extent).min()
+        return dict(zip(order, place_names(px, sizes, radii, own, [wanted.get(i, "") for i in order]), strict=True))
+
+    if coordinates.shape[1] == 3:
+        found = place(order, None, {})
+        return [(found.get(i, ""), True) for i in range(len(points))]
+    extent = np.maximum(np.ptp(coordinates, axis=0), 1e-9)  # one unit is as long across as up
+    narrow = place(order, _NARROW, {})
+    wide = place(sorted(order, key=lambda i: points[i].id != chosen and not narrow[i]), _WIDE, narrow)
+    return [(wide.get(i, ""), wide.get(i) == narrow.get(i)) for i in range(len(points))]
+
+
+def _seen(coordinates: np.ndarray) -> np.ndarray:
+    """Points (N, 3) as plotly's camera sees them first: (N, 2), in pixels, y upwards."""
+    extent = np.maximum(np.ptp(coordinates, axis=0), 1e-9)
+    scene = (coordinates - coordinates.min(axis=0) - extent / 2) / np.exp(np.log(extent).mean()) - [0, 0, _LOOKED_AT]
+    eye = _EYE - [0, 0, _LOOKED_AT]
+    right = np.cross([0, 0, 1], eye)
+    up = np.cross(eye, right)
+    right, up, towards = (axis / np.linalg.norm(axis) for axis in (right, up, eye))
+    depth = np.maximum(np.linalg.norm(eye) - scene @ towards, 0.1)
+    return np.stack([scene @ right, scene @ up], axis=1) / depth[:, None] * (_SCENE / 2 / np.tan(np.pi / 8))
 
 
 def _about(points: Sequence[MapPoint], i: int) -> str:
