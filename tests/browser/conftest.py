@@ -148,13 +148,18 @@ def visit(page: Page, app_url: str):
 
 @pytest.fixture
 def look(kept, context, app_url: str):
-    """The same for tests that only point and read, or type first: those of a file share one page for each address."""
+    """The same for tests that only point and read, or type first: those of a file share one page for each address.
+
+    What its scripts could not do is in `page.complaints`.
+    """
 
     def go(path: str) -> Page:
         if path not in kept:
-            kept[path] = context.new_page()
-            kept[path].goto(f"{app_url}/{path}")
-            settle(kept[path])
+            kept[path] = page = context.new_page()
+            page.complaints = []
+            page.on("pageerror", lambda error: page.complaints.append(str(error)))
+            page.goto(f"{app_url}/{path}")
+            settle(page)
         return at_rest(kept[path])
 
     return go

@@ -11,15 +11,15 @@ PAGES = ["", "tokenization", "embeddings", "attention", "head", "mechanism", "mo
 
 
 @pytest.mark.parametrize("path", PAGES)
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_page_opens_without_an_error(visit, page, path, scheme):
-    complaints = []
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.emulate_media(color_scheme=scheme)
-    visit(path)
-    expect(page.get_by_test_id("stSidebar")).to_contain_text(f"{N} tokens × 6 layers × 6 heads")
-    expect(page.get_by_test_id("stException")).to_have_count(0)
-    assert complaints == []
+def test_every_page_opens_without_an_error(look, path):
+    page = look(path)
+    for scheme in ("dark", "light"):
+        page.emulate_media(color_scheme=scheme)
+        until(page.get_by_test_id("stApp"), f"(app) => getComputedStyle(app).colorScheme === '{scheme}'")
+        settle(page)
+        expect(page.get_by_test_id("stSidebar")).to_contain_text(f"{N} tokens × 6 layers × 6 heads")
+        expect(page.get_by_test_id("stException")).to_have_count(0)
+        assert page.complaints == []
 
 
 def test_nothing_is_asked_of_any_other_machine(visit, page, app_url):
