@@ -12,7 +12,7 @@ from model.analysis.attention import layer_weights
 from model.huggingface.language_model import HuggingFaceModel
 from model.intervention import KINDS, NOTHING, UNCHANGED, Ablation, Intervention
 from model.language_model import LanguageModel
-from model.run import ModelRun
+from model.run import ModelRun, VisitorError
 from tests.conftest import REPEATED
 from tests.zoo import N_SOURCE, N_TOKEN, builder, tokens
 
@@ -126,6 +126,14 @@ def test_a_head_of_ours_that_is_off_is_its_columns_set_to_zero(tiny_translator, 
 def test_what_is_not_there_cannot_be_taken_out(bart, kind, places, said):
     with pytest.raises(ValueError, match=said):
         bart.run(tokens(N_TOKEN), taken_out(kind, **places), tokens(N_SOURCE))
+
+
+@pytest.mark.parametrize("kind", ["encoder", "cross"])
+def test_a_class_that_does_its_attention_itself_says_so(kind):
+    lm = HuggingFaceModel(builder("LongT5ForConditionalGeneration"), None, name="long", title="Long", fingerprint="")
+    assert lm.captured == "weights"
+    with pytest.raises(VisitorError, match="Long does its attention in code of its own"):
+        lm.run(tokens(N_TOKEN), taken_out(kind, heads_off={(0, 0)}), tokens(N_SOURCE))
 
 
 @pytest.mark.parametrize("kind", ["encoder", "cross"])

@@ -50,7 +50,7 @@ class HuggingFaceClassifier(HuggingFaceModel):
 
     def _logits(self, tokens: Sequence[Token], intervention: Intervention = UNCHANGED) -> Tensor:
         """(1, C) in double precision. Raises as `run` does."""
-        self._check(tokens, intervention, ())
+        self._check(tokens, (), intervention)
         _, output = self._forward(tokens, (), intervention)
         return output.logits.double()
 

@@ -148,7 +148,7 @@ class HuggingFaceModel:
 
         Raises `PromptError` if there are no tokens or too many, `VisitorError` if an intervention cannot be done here.
         """
-        self._check(tokens, intervention, source)
+        self._check(tokens, source, intervention)
         recorder, output = self._forward(tokens, source, intervention)
         try:
             kept = self.opened.attention(recorder, output)
@@ -177,8 +177,7 @@ class HuggingFaceModel:
     ) -> Iterator[np.ndarray]:
         """Several texts at once are read only where the first of them comes out as it does alone."""
         self._check_head()
-        for intervention in interventions:
-            self._check(tokens, intervention, source)
+        self._check(tokens, source, *interventions)
         places = np.arange(len(tokens))[slice(None) if positions is None else list(positions)].tolist()
         read = partial(self._read, self.opened.logits_alone, tokens, source, places=places)
         return _one_by_one(read, batches(self.info, interventions, len(tokens), len(places), len(source)))
@@ -332,7 +331,16 @@ class HuggingFaceModel:
         """Of the whole text, where there is a head for them."""
         return ()
 
-    def _check(self, tokens: Sequence[Token], intervention: Intervention, source: Sequence[Token]) -> None:
+    def _check(self, tokens: Sequence[Token], source: Sequence[Token], *interventions: Intervention) -> None:
+        """Raises as `run` does."""
+        self._check_texts(tokens, source)
+        n_encoder = self.opened.roles.count("encoder") or self.info.n_layer  # not known of a class without roles
+        sizes = sizes_of(self.info.n_layer, self.info.n_head, len(tokens), len(source), n_encoder)
+        for intervention in interventions:
+            intervention.check(sizes, self.info.causal)
+            self._check_possible(intervention)
+
+    def _check_texts(self, tokens: Sequence[Token], source: Sequence[Token]) -> None:
         if self.opened.pair and not source:
             raise PromptError(f"{self._title} reads one text and writes another: give it a text to read.")
         if source and not self.opened.pair:
@@ -348,10 +356,8 @@ class HuggingFaceModel:
                     f"The tokenizer of {self._title} says that a part of the {what} is of type {type}, and the model "
                     f"knows types below {self.opened.n_type} only: it cannot be read as the two mean it."
                 )
-        sizes = sizes_of(
-            self.info.n_layer, self.info.n_head, len(tokens), len(source), self.opened.roles.count("encoder")
-        )
-        intervention.check(sizes, self.info.causal)
+
+    def _check_possible(self, intervention: Intervention) -> None:
         if self.captured == "weights" and replace(intervention, heads_off=frozenset()) != UNCHANGED:
             raise VisitorError(
                 f"{self._title} does its attention in code of its own, so only whole heads can be switched off in it."
