@@ -46,7 +46,7 @@ def open_with(open_page, folders, monkeypatch):
     return open
 
 
-@pytest.mark.parametrize(("kind", "name"), product(models.KINDS, PAGES))
+@pytest.mark.parametrize(("kind", "name"), list(product(models.KINDS, PAGES)))
 def test_nothing_of_a_hostile_model_is_markup(open_with, folders, kind, name):
     for choices in EVERYTHING.get(name, [{}]):
         app = open_with(kind, name, **choices)
