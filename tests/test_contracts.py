@@ -10,6 +10,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.readme import README
+from viz.ui import links, navigation
 
 SCRIPTS = [ROOT / "app.py", *sorted((ROOT / "viz").rglob("*.py"))]
 
@@ -72,11 +73,14 @@ def calls(path: Path, name: str) -> list[ast.Call]:
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_traps_of_streamlit(path):
-    """Both lose what is bound to the URL: the link drops it, or the switch resets it."""
-    for call in calls(path, "switch_page"):
-        assert "query_params" in [keyword.arg for keyword in call.keywords], f"line {call.lineno}: query_params={{}}"
-    for call in calls(path, "page_link"):
-        assert "query_params" not in [keyword.arg for keyword in call.keywords], f"line {call.lineno}"
+    """What writes the address besides viz.ui.links adds entries to the browser's history, or forgets what is chosen."""
+    if path.name != "links.py":
+        for call in (*calls(path, "switch_page"), *calls(path, "page_link")):
+            raise AssertionError(f"line {call.lineno}: links.go and links.link keep what is chosen")
+        assert "query_params" not in path.read_text(encoding="utf-8")
+    for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        named = {keyword.arg for keyword in call.keywords} if isinstance(call, ast.Call) else set()
+        assert "bind" not in named, f"line {call.lineno}: key=links.key(name) instead"
     for call in calls(path, "image"):
         raise AssertionError(f"line {call.lineno}: st.image blurs, shrinks and sends JPEG")
 
@@ -87,10 +91,11 @@ def test_no_module_for_leftovers():
 
 
 def test_every_page_is_in_the_menu():
-    frame = (ROOT / "viz/frame.py").read_text(encoding="utf-8")
-    pages = [path.name for path in (ROOT / "viz/pages").glob("*.py") if path.stem != "__init__"]
-    assert pages
-    assert [name for name in pages if f'"viz/pages/{name}"' not in frame] == []
+    pages = {path.relative_to(ROOT).as_posix() for path in (ROOT / "viz/pages").glob("*.py")} - {
+        "viz/pages/__init__.py"
+    }
+    assert {links.path(entry.page) for entry in navigation.ENTRIES} == pages
+    assert set(links.PAGES) == {entry.page for entry in navigation.ENTRIES}
 
 
 def test_the_readme_tells_where_every_file_is():

@@ -8,7 +8,7 @@ anything is drawn. A test holds all of the app's code to that.
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import wraps
 
 import streamlit as st
@@ -16,6 +16,7 @@ import streamlit as st
 from model.run import VisitorError
 from viz.plain import plain
 
+_AROUND: list[Callable[[str], AbstractContextManager]] = []  # each section, by its key
 _UNTOLD = "untold"  # in the session's state: what callbacks raised, until something is drawn
 _LOG = logging.getLogger("regard")
 
@@ -36,12 +37,20 @@ def section(key: str, **options) -> Callable[[Callable], Callable]:
         @wraps(show)  # Streamlit tells fragments apart by their names
         def guarded(*args, **kwargs) -> None:
             tell_untold()
-            with part():
-                show(*args, **kwargs)
+            with ExitStack() as around:
+                for each in _AROUND:
+                    around.enter_context(each(key))
+                with part():
+                    show(*args, **kwargs)
 
         return st.fragment(guarded, key=key, **options)
 
     return decorate
+
+
+def around_sections(each: Callable[[str], AbstractContextManager]) -> None:
+    """Have each section drawn within such a context, made with its key."""
+    _AROUND.append(each)
 
 
 def handler(called: Callable) -> Callable:

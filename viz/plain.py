@@ -18,9 +18,12 @@ def plain(text: object) -> str:
     """Anything from outside (a link, a file, a folder's name, a configuration, a token, a typed text) as Markdown that
     shows just these characters; what cannot be seen is shown by its number, U+202E.
     """
-    # a direction mark would turn the sentence around, half a character could not be sent
-    seen = "".join(c if c.isprintable() or c in "\n\t" else f"U+{ord(c):04X}" for c in str(text))
-    return _MARKS.sub(_as_text, seen)
+    return _MARKS.sub(_as_text, visible(str(text)))
+
+
+def visible(text: str) -> str:
+    """A direction mark would turn a sentence around, half a character could not be sent: they stand as numbers."""
+    return "".join(c if c.isprintable() or c in "\n\t" else f"U+{ord(c):04X}" for c in text)
 
 
 def _as_text(mark: re.Match) -> str:

@@ -7,6 +7,7 @@ transformers' ``generate`` does; tokens that tie with the k-th stay, as they do 
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 
@@ -79,6 +80,40 @@ class Step:
     chance: float  # with what chance it was drawn
     rank: int  # how many tokens were more probable
     number: float  # the number in [0, 1) that drew it; see `NextToken.pick`
+
+
+@dataclass(frozen=True)
+class Draw:
+    """How a token was drawn: with the text before it, enough to draw it again."""
+
+    id: int
+    sampling: Sampling
+    seed: int
+
+
+def write_draws(draws: Sequence[Draw]) -> str:
+    """As one line without spaces, for an address: ids with points between, @, temperature, top-k, top-p and seed; with
+    ~ where these change.
+    """
+    parts = []
+    for (sampling, seed), some in groupby(draws, key=lambda draw: (draw.sampling, draw.seed)):
+        ids = ".".join(str(draw.id) for draw in some)
+        parts.append(f"{ids}@{sampling.temperature:g},{sampling.top_k},{sampling.top_p:g},{seed}")
+    return "~".join(parts)
+
+
+def read_draws(said: str) -> list[Draw]:
+    """What `write_draws` wrote. ValueError if that cannot be."""
+    found = []
+    for part in said.split("~"):
+        ids, _, settings = part.partition("@")
+        temperature, top_k, top_p, seed = settings.split(",")
+        sampling = Sampling(float(temperature), int(top_k), float(top_p))
+        usual = 0 <= sampling.temperature <= 100 and sampling.top_k >= 0 and 0 < sampling.top_p <= 1
+        if not usual or not 0 <= int(seed) < 2**31:
+            raise ValueError(part)
+        found += [Draw(int(id), sampling, int(seed)) for id in ids.split(".")]
+    return found
 
 
 def next_token(logits: np.ndarray, sampling: Sampling) -> NextToken:

@@ -4,8 +4,10 @@ An encoder reads a text, not a list of tokens, so each of these is a new text. I
 same tokens but for the one that changed, wherever there is such a text: tokenizers write spaces in different ways.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from urllib.parse import quote, unquote
 
 from model.run import Token
 
@@ -65,6 +67,27 @@ def restore(blanked: Blanked, place: Place) -> Blanked:
 def restore_all(blanked: Blanked) -> Blanked:
     """The text as it was before any change."""
     return Blanked(_undone(blanked.text, blanked.places, 0, len(blanked.text)))
+
+
+def write_places(places: Sequence[Place]) -> str:
+    """As one line without spaces, for an address: start-end-id-what stood there, with ~ between."""
+    said = [(p.start, p.end, p.token.id if p.token else "", quote(p.was, safe="").replace("~", "%7E")) for p in places]
+    return "~".join("-".join(map(str, place)) for place in said)
+
+
+def read_places(said: str, text: str, token: Callable[[int], Token], n_vocab: int) -> tuple[Place, ...]:
+    """The places in a text that `write_places` wrote. ValueError if they cannot be places of this text."""
+    found, behind = [], 0
+    for place in filter(None, said.split("~")):
+        if not (parts := re.fullmatch(r"(\d{1,7})-(\d{1,7})-(\d{0,7})-(.*)", place, re.DOTALL)):
+            raise ValueError(place)
+        start, end = int(parts[1]), int(parts[2])
+        if not behind <= start <= end <= len(text) or (parts[3] and int(parts[3]) >= n_vocab):
+            raise ValueError(place)
+        stood = token(int(parts[3])) if parts[3] else None
+        found.append(Place(start, end, unquote(parts[4]), stood))
+        behind = end
+    return tuple(found)
 
 
 def cut_behind(tokens: Sequence[Token], i: int) -> tuple[Token, ...]:

@@ -44,8 +44,7 @@ def test_a_link_restores_the_experiment(visit, page):
     page.get_by_role("link", name="Generation").click()
     expect(page.get_by_role("heading", name="How is the next token chosen?")).to_be_visible()
     settle(page)
-    page.get_by_test_id("stTopNavSection").filter(has_text="Look deeper").click()
-    page.get_by_role("menuitem", name="Break the mechanism").click()
+    page.get_by_role("link", name="Break the mechanism").click()
     expect(
         page.get_by_role("heading", name=re.compile("Changed: without the scale; without positions"))
     ).to_be_visible()

@@ -19,9 +19,7 @@ def app_url(tmp_path_factory, tiny_gpt2):
     yield from serve("app.py", REGARD_MODEL_ROOTS=str(roots))
 
 
-def follow(page: Page, name: str, menu: str = "") -> None:
-    if menu:
-        page.get_by_text(menu, exact=True).first.click()
+def follow(page: Page, name: str) -> None:
     page.locator(f"a[href*='/{name}']:visible").first.click()
     expect(page).to_have_url(re.compile(rf"/{name}(\?|$)"))
     settle(page)
@@ -47,7 +45,7 @@ def choose(page: Page, name: str, n_layer: int) -> None:
 def test_a_visit_to_pages_of_other_models(visit, page):
     visit(f"attention?text={TEXT}&layer=5&head=4&key=2&heads=5.4")
     for name in ("translation", "understanding"):
-        follow(page, name, "More families")
+        follow(page, name)
         expect(page).not_to_have_url(re.compile("[?&](layer|head|heads|key)="))
         follow(page, "tokenization")  # shows none of them but the token
         follow(page, "attention")
@@ -65,7 +63,7 @@ def test_a_link_to_a_page_of_another_model_is_about_that_model(visit, page):
     follow(page, "tokenization")  # shows none of them but the token
     follow(page, "attention")
     check(page, layer=0, head=0)
-    follow(page, "translation", "More families")
+    follow(page, "translation")
     check(page, layer=2, head=3)
     follow(page, "attention")
     check(page, layer=0, head=0)

@@ -18,6 +18,7 @@ TEXT = {
     *("Selectbox.options", "Selectbox.raw_value", "MultiSelect.options", "MultiSelect.raw_values"),
     *("TextArea.value", "TextArea.default", "TextArea.placeholder"),
     *("TextInput.value", "TextInput.default", "TextInput.placeholder", "PlotlyChart.alt"),
+    "PageLink.query_string",  # percent-encoded, of a link to a page of ours
 }
 OURS = {f"BidiComponent.{kind}_content" for kind in ("js", "css", "html")}  # our own scripts
 # what would be alive in Markdown, whoever wrote it: our own sentences link nowhere

@@ -12,9 +12,9 @@ from tests.hostile.conftest import INPUTS
 from tests.hostile.pages import PAGES, faults
 from tests.hostile.strings import ELSEWHERE, as_sent, texts
 from tests.hostile.watch import opens
-from viz.ui import session
+from viz.ui import choices
 
-CHOICES = [name for name in session.LINKED if name != "text"]
+CHOICES = [name for name in choices.CHOICES if name != "text"]
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,9 @@ from model.text.prompt import Prompt, RunKey
 from tests.hostile import models
 from tests.hostile.pages import PAGES, faults
 from tests.hostile.strings import ATOMS, ELSEWHERE
+from tests.pages.reading import open_card
 from viz.plain import plain
-from viz.ui.provenance import Cell
+from viz.ui.cells import Cell
 
 # whatever a page shows only when asked
 EVERYTHING = {
@@ -63,8 +64,8 @@ def test_what_is_shown_after_clicks(open_with):
     for heads, queries in ((((0, 0),), (3,)), (((0, 0), (1, 1)), (2, 3))):  # one weight; a sum with its parts
         app = open_with("decoder", "attention")
         key = RunKey(app.session_state.model, Prompt(models.TEXT))
-        app.session_state["cell"] = Cell(key, MapSpec(heads), queries, (1,))
-        assert faults(app.run()) == [] and "weight-card" in "".join(element.proto.body for element in app.get("html"))
+        open_card(app, Cell(key, MapSpec(heads), queries, (1,)))
+        assert faults(app) == [] and "weight-card" in "".join(element.proto.body for element in app.get("html"))
     app = open_with("decoder", "attention", panel="sums of tokens")
     app.multiselect(key="summed").select(0).select(1).run()
     assert faults(app) == []

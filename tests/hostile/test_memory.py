@@ -45,6 +45,7 @@ def test_what_is_kept_stays_within_its_bound(open_page, tmp_path, monkeypatch, c
     monkeypatch.setenv("REGARD_MEMORY", MUCH if INPUTS else LITTLE)  # a few fill less
     cache.MODELS.shrink(0)
     cache.RESULTS.shrink(0)
+    cache.MODELS.shrink(0)  # those of other tests
     most, sizes, slowest, series, n = 0, set(), (0.0, ""), [], INPUTS or 30
     for i, (page, link) in enumerate(itertools.islice(inputs(tmp_path), n)):
         start = time.monotonic()

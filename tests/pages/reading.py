@@ -2,15 +2,31 @@
 
 import base64
 import json
+from urllib.parse import parse_qsl
 
 import numpy as np
 from streamlit.testing.v1 import AppTest
+
+from viz.ui.cells import Cell
 
 
 def said(app: AppTest) -> str:
     """All words of a page, or of its sidebar."""
     kinds = ("title", "header", "subheader", "markdown", "caption", "info", "warning")
     return "\n".join(element.value for kind in kinds for element in app.get(kind))
+
+
+def address(app: AppTest) -> dict[str, str]:
+    """What the page puts into the address, besides its path: as the browser is told when all is drawn."""
+    told = [json.loads(part.proto.json) for part in app.get("bidi_component") if "others" in part.proto.json]
+    return dict(parse_qsl(told[-1]["query"], keep_blank_values=True))
+
+
+def open_card(app: AppTest, cell: Cell) -> AppTest:
+    """The page with its card open on a value, as after a click."""
+    app.session_state.cell = cell
+    app.session_state.card = app.session_state.cell_as = "opened by a test"
+    return app.run()
 
 
 def charts(app: AppTest) -> list[dict]:

@@ -79,7 +79,7 @@ def test_short_and_strange_texts_are_read(open_page, text, story):
 
 def test_the_numbers_are_there_as_tables(open_page, story):
     app = open_page("head", text=REPEATED, token=4)
-    app.get_by_key("head_numbers").set_value(True).run()
+    app.get_by_key("head_twin").set_value(True).run()
     assert not app.exception
     run = story.run(story.encode(REPEATED))
     steps = head_steps(run, story.layer_parameters(0), 0, 0, 4)

@@ -259,7 +259,7 @@ def test_an_edge_that_is_not_there_cannot_go(broken, link):
 
 
 @pytest.mark.parametrize(
-    ("name", "wanted", "shown"), [("softmax_temperature", "3", "1"), ("mask_off", "maybe", "False")]
+    ("name", "wanted", "shown"), [("softmax_temperature", "3", "1"), ("mask_off", "maybe", "false")]
 )
 def test_a_link_that_asks_for_what_is_not_there(broken, name, wanted, shown):
     app = broken(**{name: wanted})

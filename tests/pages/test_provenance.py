@@ -13,8 +13,9 @@ from model.analysis.attention_map import MapSpec
 from model.analysis.explanation import explain
 from model.intervention import Intervention
 from model.text.prompt import Prompt, RunKey
+from tests.pages.reading import open_card
 from viz.figures.provenance import Check, given_card, sum_card, weight_card
-from viz.ui.provenance import Cell
+from viz.ui.cells import Cell
 
 TEXT = "the dog and the cat"
 
@@ -30,8 +31,7 @@ def opened(open_page):
 
     def open(cell: Cell, page: str = "attention", **link: object) -> AppTest:
         at = open_page(page, text=TEXT, **link)
-        at.session_state["cell"] = cell
-        at.run()
+        open_card(at, cell)
         assert not at.exception
         return at
 

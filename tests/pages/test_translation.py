@@ -11,7 +11,7 @@ from model.analysis.attention_map import MapSpec
 from model.builtin.beam import Beam, Candidate
 from model.text.prompt import Prompt, RunKey, text_of
 from model.text.units import units_of
-from tests.pages.reading import component, said, traces
+from tests.pages.reading import address, component, open_card, said, traces
 from tests.tiny_tokenizers import of_family
 from viz.figures import theme
 from viz.figures.translation import beam_tree, crossing_heatmap, path, ranked
@@ -203,10 +203,10 @@ def test_the_tokens_of_a_target_are_read_not_its_text_cut_anew(translate):
     ids = spelled("chat")
     app = translate(target="chat", target_ids="".join(f"{id}." for id in ids))
     assert read_ids(app) == ids and app.text_area(key="target").value == "chat"
-    assert "".join(f"{id}." for id in ids) in app.query_params["target_ids"]
+    assert "".join(f"{id}." for id in ids) in address(app)["target_ids"]
     app.text_area(key="target").set_value("chats").run()  # another text: its own tokens
     assert read_ids(app) == read_ids(translate(target="chats"))
-    assert "target_ids" not in app.query_params and not app.exception
+    assert "target_ids" not in address(app) and not app.exception
 
 
 def test_a_candidate_of_no_tokens_is_read_too(translate):
@@ -255,8 +255,7 @@ def test_a_pair_opens_the_card_on_the_rows_that_predict_it(translate):
     unit = next(i for i in range(len(written)) if written.labels[i] == "chat")
     spec = MapSpec(tuple((layer, head) for layer in range(3) for head in range(8)), of="cross")
     cell = provenance.Cell(key, spec, tuple(written.tokens(unit)), (1,))
-    app.session_state.cell, app.session_state.card_page = cell, "translation"
-    app.run()
+    open_card(app, cell)
     assert not app.exception
     weights = np.mean([layer_weights(layer) for layer in run.cross], axis=(0, 1))
     expected = weights[list(written.tokens(unit)), 1].mean()
@@ -269,8 +268,7 @@ def test_a_card_of_cross_attention_closes_with_its_source(translate):
     app = translate(target="Le chat noir a vu le chat blanc.", across="head")
     key, run = run_on(app)
     cell = provenance.Cell(key, MapSpec(((0, 0),), of="cross"), (1,), (len(run.source) - 2,))
-    app.session_state.cell, app.session_state.card_page = cell, "translation"
-    app.run()
+    open_card(app, cell)
     assert not app.exception and app.session_state.cell == cell
     app.text_area(key="text").set_value("Yes.").run()  # shorter than the place that was looked at
     assert not app.exception and app.session_state.cell is None

@@ -12,7 +12,7 @@ from transformers import BertModel
 from model.analysis.attention import layer_weights, visible
 from model.analysis.masked_tokens import expectation, pseudo_log_likelihood
 from model.run import Token
-from model.text.masking import Blanked, cut_behind, masked, put
+from model.text.masking import Blanked, cut_behind, masked, put, write_places
 from model.text.prompt import Prompt, RunKey
 from tests.any_models import TEXT
 from tests.conftest import REPEATED
@@ -82,12 +82,10 @@ def test_what_comes_after_a_blank_is_left_out_by_a_shorter_run(understand):
 
 def test_the_word_that_was_hidden_has_its_probability_and_rank(understand):
     app = understand("blank")
-    lm, name = lm_of(app), app.session_state.model
+    lm = lm_of(app)
     tokens = lm.encode(TEXT)
     hidden = put(Blanked(TEXT), tokens, 2, lm.mask_token(), lm.encode)
-    app.session_state.blanked, app.session_state.blanked_by = hidden, name
-    app.session_state.next_text = hidden.text
-    app.run()
+    app = understand("blank", text=hidden.text, hidden=write_places(hidden.places))
     log_prob = expectation(lm, lm.run(lm.encode(hidden.text)), 2)
     p, rank = np.exp(log_prob[tokens[2].id]), int((log_prob > log_prob[tokens[2].id]).sum())
     assert f"**{100 * p:.{1 if p >= 0.01 else 2}f} %**, its guess number **{rank + 1:,}**" in said(app)

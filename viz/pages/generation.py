@@ -8,7 +8,7 @@ from viz.figures.generation import growing_text
 from viz.guard import handler, section
 from viz.plain import plain
 from viz.sections.generation import behind_choice, continuation, sampling
-from viz.ui import session
+from viz.ui import links, session
 from viz.ui.prose import quoted
 
 PACE = 0.12  # seconds between two tokens, so that the eye can follow; the model itself is faster
@@ -31,7 +31,7 @@ def main() -> None:
             f"{reads.info.title} does not write on: it reads a whole text at once, or has no head that predicts "
             "tokens. Choose a decoder in the sidebar, such as “story”."
         )
-    continuation.forget_what_was_written_elsewhere()
+    continuation.find()
     st.session_state.clock_runs = st.session_state.to_go > 0
     section("generation", run_every=PACE if st.session_state.clock_runs else None)(generation)()
 
@@ -71,7 +71,7 @@ def offer_to_write(steps: list[Step], writing: bool, end: str | None) -> None:
             on_click=handler(write_next),
             disabled=blocked,
         )
-        n = st.number_input("Tokens", 1, 200, 20, key="n_generate", persist_state="session", width=110)
+        n = st.number_input("Tokens", 1, 200, key=links.key("n_generate"), width=110)
         if writing:
             st.button(
                 f"Stop ({st.session_state.to_go} to go)",
@@ -119,10 +119,9 @@ def finished(info: ModelInfo, steps: list[Step]) -> str | None:
 
 def write_next() -> None:
     """Add one token; called from callbacks and by the clock."""
-    steps = st.session_state.generated
-    tokens = continuation.run_after(steps).tokens
-    steps.extend(generate(session.current_model(), tokens, 1, sampling.chosen(), st.session_state.seed))
-    st.session_state.opened = None
+    tokens, seed = continuation.run_after(st.session_state.generated).tokens, st.session_state.seed
+    for step in generate(session.current_model(), tokens, 1, sampling.chosen(), seed):
+        continuation.add(step, seed)
 
 
 def write_many() -> None:

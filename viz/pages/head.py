@@ -12,7 +12,7 @@ from viz.figures.numbers import how_far
 from viz.guard import section
 from viz.plain import plain
 from viz.ui import controls, provenance, session
-from viz.ui.pictures import caption
+from viz.ui.pictures import caption, shows_numbers
 from viz.ui.prose import check
 
 # the formula stays in sight beside the steps, where the window is high enough for both
@@ -99,7 +99,7 @@ def open_weight(key: int) -> None:
 
 def show_numbers(steps: HeadSteps, labels: list[str]) -> None:
     """Every number of the pictures, also of the keys that a long text leaves undrawn."""
-    if not st.toggle("Show the numbers", key="head_numbers", persist_state="session"):
+    if not shows_numbers("head"):
         return
     caption("Every key, from q·k to its weight.")
     st.dataframe(

@@ -8,7 +8,17 @@ from viz.components.head_grid import Pick, head_grid
 from viz.figures import home as figures
 from viz.guard import handler
 from viz.plain import plain
-from viz.ui import provenance, session
+from viz.ui import links, provenance, session
+from viz.ui.choices import (
+    ATTENTION,
+    EMBEDDINGS,
+    GENERATION,
+    HEAD,
+    MECHANISM,
+    TOKENIZATION,
+    TRANSLATION,
+    UNDERSTANDING,
+)
 
 
 def another_example() -> None:
@@ -61,7 +71,7 @@ def predicted() -> tuple[str, str, str, str | None]:
         best = np.argsort(-found.log_prob, kind="stable")[:5]
         picture = figures.next_tokens_picture([found.labels[i] for i in best], np.exp(found.log_prob[best]), mode)
         said = "It judges the text as a whole: its labels and their probabilities."
-        return picture, said, "What moved it", "viz/pages/understanding.py"
+        return picture, said, "What moved it", UNDERSTANDING
     if run.predictions is None:
         return figures.no_picture(), "This model has no head that predicts tokens: it ends here.", "", None
     # an encoder says what stands in each place: of the last one that is not a special token's
@@ -71,7 +81,7 @@ def predicted() -> tuple[str, str, str, str | None]:
     picture = figures.next_tokens_picture([lm.token(int(id)).label for id in best], np.exp(log_prob), mode)
     if run.predictions.of_next:
         said = "Every token of the vocabulary gets a probability to come next; these are the highest."
-        return picture, said, "Let it write", "viz/pages/generation.py"
+        return picture, said, "Let it write", GENERATION
     return picture, f"It says what may stand in each place; these are its best for token {place}.", "", None
 
 
@@ -99,21 +109,21 @@ steps = [
         f"It becomes {n_token:,} token{'s' if n_token != 1 else ''}, each out of a vocabulary of {info.n_vocab:,}"
         + (f"; {n_special} of them special." if n_special else "."),
         "How it is cut",
-        "viz/pages/tokenization.py",
+        TOKENIZATION,
     ),
     (
         "Embeddings",
         figures.vectors_picture(vectors),
         becomes_vectors(),
         "The vectors",
-        "viz/pages/embeddings.py",
+        EMBEDDINGS,
     ),
     (
         "Attention",
         None,
         f"In {info.n_layer} blocks of {info.n_head} heads, tokens look at each other: a row looks, a column is seen.",
         "The heads",
-        "viz/pages/attention.py",
+        ATTENTION,
     ),
     (
         "Label" if info.labels else "Next token" if info.family != "encoder" else "What fits",
@@ -141,14 +151,13 @@ for number, (column, (title, picture, sentence, label, page)) in enumerate(
         if page is None:
             st.button(label, key=f"go_{number}", width="stretch", on_click=handler(another_example))
         elif st.button(label, key=f"go_{number}", width="stretch", icon=":material/arrow_forward:"):
-            # without query_params={} it refuses as soon as the URL holds a bound widget's value
-            st.switch_page(page, query_params={})
+            links.go(page)
 
 with st.container(horizontal=True, gap="medium", key="elsewhere"):
-    st.page_link("viz/pages/translation.py", label="Translate it", icon=":material/translate:", width="content")
-    st.page_link("viz/pages/understanding.py", label="Hide a word", icon=":material/select_check_box:", width="content")
-    st.page_link("viz/pages/head.py", label="Inside a head", icon=":material/zoom_in:", width="content")
-    st.page_link("viz/pages/mechanism.py", label="Break the mechanism", icon=":material/construction:", width="content")
+    links.link(TRANSLATION, "Translate it", "translate", width="content")
+    links.link(UNDERSTANDING, "Hide a word", "select_check_box", width="content")
+    links.link(HEAD, "Inside a head", "zoom_in", width="content")
+    links.link(MECHANISM, "Break the mechanism", "construction", width="content")
 
 st.markdown(
     f"**{plain(info.title)}** · {info.n_layer} layers × {info.n_head} heads · vectors of {info.d_model:,} numbers · "

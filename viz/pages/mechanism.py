@@ -25,7 +25,7 @@ def main() -> None:
 @section("mechanism")
 def experiment() -> None:
     trained = session.current_run()
-    change = switches.choose(trained)
+    change = st.session_state.changed_now = switches.choose(trained)
     try:
         changed = session.current_run(intervention=change)
     except VisitorError as error:

@@ -17,7 +17,8 @@ from viz.figures.attention import is_clickable
 from viz.figures.translation import crossing_heatmap
 from viz.guard import handler, section
 from viz.sections.translation import beam, comparison, crossing, decoding
-from viz.ui import session
+from viz.ui import links, session
+from viz.ui.choices import ARGMAX, ATTENTION, GROW
 from viz.ui.pictures import caption, clicked, picture
 from viz.ui.prose import quoted
 
@@ -63,7 +64,7 @@ def main() -> None:
 def type_both() -> None:
     """The source and the target, side by side; the sidebar holds the same two texts."""
     state = st.session_state
-    state.own_source, state.own_target = state.text, state.get("target", "")
+    state.own_source, state.own_target = state.text, state.target
     left, right = st.columns(2, gap="medium")
     with left:
         st.text_area(
@@ -161,8 +162,8 @@ def show_alignment(read: Crossing, alignment: Alignment, marks: np.ndarray | Non
     directions = (alignment.both, alignment.row_best, alignment.column_best)
     n_agreed, n_rows, n_columns = (int(part.sum()) for part in directions)
     how = {
-        crossing.ARGMAX: "For each written word, the source word of its largest weight (argmax).",
-        crossing.GROW: "The pairs on which both directions agree, each row's largest weight and each column's; then "
+        ARGMAX: "For each written word, the source word of its largest weight (argmax).",
+        GROW: "The pairs on which both directions agree, each row's largest weight and each column's; then "
         "those of either that touch such a pair and fill an empty row or column (grow-diag, Koehn et al. 2003).",
     }
     caption(
@@ -202,15 +203,13 @@ def show_other_kinds() -> None:
     with st.container(horizontal=True):
         for kind, label in kinds.items():
             if st.button(label, key=f"open_{kind}", icon=":material/visibility:"):
-                # in the state, or the choice of an earlier visit stays; in the address, or a reload would forget it
-                st.session_state.kind, st.session_state.next_model = kind, session.model_name()
-                st.switch_page("viz/pages/attention.py", query_params={"kind": kind})
+                links.go(ATTENTION, kind=kind, model=session.model_name())
 
 
 def follow(row: int) -> None:
     """Keep a word's lines, and go to the step that wrote it; -1: let it go."""
     read = crossing.current(session.current_run())
-    st.session_state.followed_word = (session.current_key(), read.written.kind, row)
+    st.session_state.followed_word = row if row >= 0 else None
     if row >= 0:
         st.session_state.step = read.queries(row)[0]
     crossing.read_again()
@@ -218,10 +217,8 @@ def follow(row: int) -> None:
 
 def followed(read: Crossing) -> int | None:
     """The word whose lines are kept: a place in this translation, gone with it."""
-    match st.session_state.get("followed_word"):
-        case (key, kind, int(row)) if (key, kind) == (session.current_key(), read.written.kind) and row >= 0:
-            return row
-    return None
+    row = links.about("followed_word", (session.current_key(), read.written.kind))
+    return row if row is not None and row < len(read.written) else None
 
 
 def open_cell() -> None:

@@ -4,9 +4,9 @@ import streamlit as st
 
 from viz.guard import handler
 from viz.sections.understanding import both_ways, masking, sentiment, similarity
-from viz.ui import session
+from viz.ui import controls, session
+from viz.ui.choices import BLANK, BOTH, SENTIMENT, SIMILARITY
 
-BLANK, BOTH, SENTIMENT, SIMILARITY = SECTIONS = ("blank", "both", "sentiment", "similarity")
 QUESTIONS = {
     BLANK: "What could stand here?",
     BOTH: "What may a token see?",
@@ -34,13 +34,9 @@ def main() -> None:
         "An **encoder** writes nothing. It reads the whole text at once, what comes before a word and what comes after "
         "it, and makes of every token a vector that knows its surroundings."
     )
-    section = st.segmented_control(
+    section = controls.choose(
         "Ask it",
-        SECTIONS,
-        default=BLANK,
-        required=True,
-        key="section",
-        bind="query-params",
+        "section",
         help=" · ".join(f"{name}: {question}" for name, question in QUESTIONS.items()),
     )
     question, explained = sentiment.explained() if section == SENTIMENT else (QUESTIONS[section], EXPLAINED[section])

@@ -1,27 +1,34 @@
-"""Controls that stand on several pages."""
+"""Controls that stand on several pages, and hold what the address does."""
 
 import streamlit as st
 
-from viz.ui import own_choices
+from viz.ui import links
+from viz.ui.choices import CHOICES
 
 
 def position(label: str, name: str, n: int, **options) -> int:
-    """Choose one of `n` things, counted from 0 and kept in the URL under `name`.
+    """Choose one of `n` things, counted from 0.
 
     A choice that no longer exists (the text got shorter, the model smaller) is dropped with a word.
     """
-    current, default = st.session_state.get(name), start(name, n)
-    if isinstance(current, int) and current >= n:
+    default = start(name, n)
+    key = links.key(name, default, n=n)
+    current = st.session_state[name]
+    if current >= n:
         st.session_state[name] = default
-        st.toast(f"There is no {name} {current} any more: showing {name} {default}.")
-    elif name in st.session_state:
-        # said again: after a callback that ends in st.rerun, Streamlit would take the value of the first link instead
-        st.session_state[name] = default if current is None else current
-    standard = {"key": name, "bind": "query-params"} | options
+        if not links.is_asked(name):  # else it is said of the link
+            st.toast(f"There is no {name} {current} any more: showing {name} {default}.")
     # a slider needs two ends
-    value = st.slider(label, 0, n - 1, default, **standard) if n > 1 else st.number_input(label, 0, 0, **standard)
-    own_choices.put_in_address(name, value, default)
-    return value
+    return (st.slider if n > 1 else st.number_input)(label, 0, n - 1, key=key, **options)
+
+
+def choose(label: str, name: str, options: tuple[str, ...] | None = None, **more) -> str:
+    """Choose one of a few: `options`, or all that there are."""
+    options = options or CHOICES[name].options
+    key = links.key(name)
+    if st.session_state[name] not in options:
+        st.session_state[name] = options[0]
+    return st.segmented_control(label, options, key=key, required=True, **more)
 
 
 def start(name: str, n: int) -> int:

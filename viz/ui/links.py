@@ -1,66 +1,352 @@
-"""What an address asks for: taken down before any widget drops a value, put back where no widget does, and said where
-it could not be had.
+"""The address of what is seen: a link, a reload, Back and Forward set the choices; else the choices set the address.
+
+Each choice of `viz.ui.choices` is a value in st.session_state under its name, whether its widget is drawn or not. The
+address counts in a session's first run, and where the visitor went Back or Forward; in every other run the session
+counts, and the address is replaced, so that one visit to a page is one entry of the browser's history.
+
+Streamlit's own `bind="query-params"` cannot do that: it adds an entry for each widget, on the path of the page before.
 """
 
+import hashlib
 import re
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Hashable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+from urllib.parse import urlencode
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from viz import guard
+from viz.components.address import address
 from viz.plain import plain
+from viz.ui import session
+from viz.ui.choices import ATTENTION, CHOICES, HOME, Choice, owned_by
+from viz.ui.choices import of as choices_of
 from viz.ui.prose import quoted
-from viz.ui.session import LINKED
 
 # of a link, in characters and choices: Streamlit ignores all of a longer one, and says nothing
 LONGEST_LINK, MOST_CHOICES = 512 * 1024, 1000
+LONGEST_TEXT = 4000  # bytes of a text that stands in an address
+KEPT_TEXTS = 16 * 10**6  # bytes of longer texts that a server keeps for their links
 
 
-def remember_link() -> None:
-    """Keep what the URL asked for when the session began, before any widget drops a value."""
-    if "asked" not in st.session_state:
-        st.session_state.asked = {name: st.query_params[name] for name in LINKED if name in st.query_params}
-        st.session_state.pinned = "token" in st.session_state.asked  # in the token graph
-        query = get_script_run_ctx().query_string
-        st.session_state.link_size = (len(query), query.count("&") + 1)
-        ids = st.session_state.asked.get("target_ids", "")
-        st.session_state.target_ids = ids if re.fullmatch(r"(\d{1,7}\.){1,1000}|\.", ids) else ""
+@dataclass
+class Memory:
+    """What a session knows of its choices besides their values."""
+
+    chosen: dict[str, Any] = field(default_factory=dict)  # the values, while no widget holds them
+    own: dict[str, dict[str, Any]] = field(default_factory=dict)  # those of each model that is not read now
+    reader: dict[str, str | None] = field(default_factory=dict)  # whose the present ones are; None: whoever reads
+    default: dict[str, Any] = field(default_factory=dict)  # where the page makes it of its text and model
+    range: dict[str, int | None] = field(default_factory=dict)  # of sliders, as they were last drawn
+    about: dict[str, Hashable] = field(default_factory=dict)  # what some choices were made about
+    asked: dict[str, str] = field(default_factory=dict)  # what an address says, until it was told what was dropped
+    got: dict[str, str] | None = None  # with what query the session began, until the browser has confirmed it
+    too_long: tuple[int, int] | None = None  # characters and choices of a link that was not read
+    lost_text: bool = False
 
 
-def keep_link() -> None:
-    """Put what no widget holds into the address."""
-    ids = st.session_state.target_ids
-    if ids and st.query_params.get("target_ids") != ids:
-        st.query_params["target_ids"] = ids
-    elif not ids and "target_ids" in st.query_params:
-        del st.query_params["target_ids"]
+def arrive(page: str) -> None:
+    """At the start of a run, before any widget is drawn; `page` by its path."""
+    state, context = st.session_state, get_script_run_ctx()
+    first = "memory" not in state
+    if first:
+        state.memory, state.page = Memory(), None
+        _measure(context.query_string)
+    # of another page's widgets the browser tells nothing any more, and older values would show up beneath them
+    _remember(CHOICES if page == state.page else EVERYWHERE)
+    if first:
+        _take(CHOICES)
+    elif context.is_history_navigation:
+        _take(choices_of(page))
+    elif page != state.page:
+        state.memory.chosen |= {name: choice.default for name, choice in CHOICES.items() if choice.here}
+    for name, choice in CHOICES.items():
+        if page != state.page or name not in state:  # a widget of another page is another one, and begins anew
+            state[name] = state.memory.chosen.get(name, choice.default)
+    state.page = page
+    state.update(state.pop("next", {}))
+
+
+def key(name: str, default: Any = None, *, n: int | None = None) -> str:
+    """For a widget's `key`: its name, and its value is there; `default` where the page makes it of its text and model.
+
+    Such a widget has no `value` or `index` of its own. `n`: of a slider whose range may change, its length.
+    """
+    state = st.session_state
+    if name not in state:  # Streamlit forgets what a part of the page did not draw
+        state[name] = state.memory.chosen.get(name, CHOICES[name].default)
+    elif state.memory.range.get(name) != n:  # of another range it is another widget, and begins anew
+        state[name] = state[name]
+    state.memory.range[name] = n
+    if default is not None:
+        state.memory.default[name] = default
+        if state[name] is None:
+            state[name] = default
+    return name
+
+
+def is_asked(name: str) -> bool:
+    """Whether a link said something of it, and it was not told yet what of the link could not be had."""
+    return name in st.session_state.memory.asked
+
+
+def about(name: str, subject: Hashable) -> Any:
+    """The value of a choice that was made about something, and is given up where that is another now.
+
+    What a link brings is about what is there at first.
+    """
+    state = st.session_state
+    if state.memory.about.setdefault(name, subject) != subject:
+        state[name], state.memory.about[name] = CHOICES[name].default, subject
+    return state[name]
+
+
+def say(name: str, value: Any, subject: Hashable) -> None:
+    """Make such a choice, about something that may only come with the next run."""
+    st.session_state[name], st.session_state.memory.about[name] = value, subject
+
+
+def is_about_other(name: str, subject: Hashable) -> bool:
+    """Whether it was made about something else, and `about` will give it up."""
+    return st.session_state.memory.about.get(name, subject) != subject
+
+
+def belong_to(model: str, owner: str) -> None:
+    """Let the choices of this owner be a model's; to be said in each run, before their widgets are drawn.
+
+    A page may be read by another model than the chosen one (see `session.READ_BY`). A model that was chosen in the
+    sidebar for the first time begins with those of the model before it, so that two can be compared; one that only
+    reads a page begins anew.
+    """
+    state, memory = st.session_state, st.session_state.memory
+    before, chosen_before = memory.reader.get(owner), memory.reader.get(f"{owner}, chosen")
+    memory.reader[owner] = model
+    if model == state.model:
+        memory.reader[f"{owner}, chosen"] = model
+    if before in (None, model):
+        return
+    _put_away(owner, before)
+    begins_with = memory.own.get(_own(owner, model))
+    if begins_with is None:
+        begins_with = memory.own.get(_own(owner, chosen_before), {}) if model == state.model else {}
+    for name in owned_by(owner):
+        state[name] = memory.chosen[name] = begins_with.get(name, CHOICES[name].default)
+
+
+def query(page: str) -> dict[str, str]:
+    """What the address of a page says besides its path, for the choices as they are now."""
+    state, memory = st.session_state, st.session_state.memory
+    found = {}
+    for name, choice in choices_of(page).items():
+        if choice.here and page != state.page:
+            continue
+        value = _value(name, page)
+        if value is None or value == choice.default:
+            continue
+        found[name] = choice.write(value)
+    if len(state.text.encode()) > LONGEST_TEXT:
+        found["text_id"] = _LONG_TEXTS.keep(state.text)
+        del found["text"]
+    if page == ATTENTION and state.pinned and state.token is not None:
+        found["token"] = str(state.token)
+    elif page == ATTENTION and "token" in found and memory.reader:
+        found["pinned"] = "false"  # an old link's token is kept in the graph
+    return found
+
+
+def write(place: str = "page") -> None:
+    """Put the choices into the address; at the end of a run, and of what else is drawn alone, each with a place."""
+    state, memory = st.session_state, st.session_state.memory
+    _remember()
+    pages = {page: query(page) for page in PAGES if page != state.page}
+    here = query(state.page)
+    common = [name for name in ("model", "text", "text_id", "chat", "target", "target_ids") if name in here]
+    data = {
+        "base": st.get_option("server.baseUrlPath").strip("/"),
+        "page": state.page,
+        "query": urlencode(here),
+        "common": urlencode({name: here[name] for name in common}),
+        "others": {page: urlencode({k: v for k, v in said.items() if k not in common}) for page, said in pages.items()},
+        "got": memory.got,
+        "time": time.time(),
+    }
+    memory.got = None
+    address(data, key=f"address_{place}")
+
+
+def go(page: str, **choices: Any) -> NoReturn:
+    """Open another page; in place of st.switch_page, which would add two entries to the browser's history."""
+    _remember()
+    there = query(st.session_state.page)
+    st.session_state.next = {**st.session_state.get("next", {}), **choices}
+    # what the address says already: nothing is added for it
+    st.switch_page(path(page), query_params=there)
+
+
+def link(page: str, label: str, icon: str, **more) -> None:
+    """A link to a page, with all that is chosen: a click on it, with Ctrl or without, shows the same."""
+    st.page_link(path(page), label=label, icon=f":material/{icon}:", query_params=query(page), **more)
+
+
+def path(page: str) -> str:
+    """Where the file of a page lies."""
+    return f"viz/pages/{page or 'home'}.py"
+
+
+def is_long(text: str) -> bool:
+    """Whether it is too long for an address."""
+    return len(text.encode()) > LONGEST_TEXT
 
 
 def dropped_from_link() -> list[str]:
-    """One sentence, as Markdown, for each value of the link that the first page's widgets refused; told once."""
-    state = st.session_state
-    asked, state.asked = state.asked, {}
-    (length, n_choice), state.link_size = state.link_size, (0, 0)
+    """One sentence, as Markdown, for each value of the link that could not be had; told once."""
+    state, memory = st.session_state, st.session_state.memory
+    asked, memory.asked = memory.asked, {}
     said = []
-    if (length > LONGEST_LINK or n_choice > MOST_CHOICES) and not st.query_params:
+    if memory.too_long:
+        (length, n_choice), memory.too_long = memory.too_long, None
         said.append(
             f"The link was not read: it has {length:,} characters (choices: {n_choice:,}), and at most "
             f"{LONGEST_LINK:,} characters and {MOST_CHOICES:,} choices can be. Paste a long text into the sidebar "
             "instead."
         )
+    if memory.lost_text:
+        memory.lost_text = False
+        said.append(
+            f"The link's text is longer than the {LONGEST_TEXT:,} bytes that an address takes, and this server does "
+            "not keep it, or not any more. Paste it into the sidebar."
+        )
     for name, wanted in asked.items():
-        if name not in state or _same(state[name], wanted):
+        if CHOICES[name].own_words or name not in choices_of(state.page) or _same(name, wanted):
             continue
         why = "does not exist here" if name != "model" or "refused" not in state else "cannot be shown here"
         because = f" {plain(state.refused)}" if why == "cannot be shown here" else ""
         short = wanted if len(wanted) <= 80 else f"{wanted[:80]}…"
-        shown = plain(state[name]) or "nothing"
+        shown = state[name] if state[name] is not None else memory.default.get(name)
+        shown = plain(CHOICES[name].write(shown)) if shown not in (None, "", ()) else "nothing"
         said.append(f"The link asked for {name} {quoted(short)}, which {why}: showing {shown}.{because}")
     return said
 
 
-def _same(value: object, wanted: str) -> bool:
-    """Whether a widget took what a link says: a switch is true in a link, and 0.10 is 0.1."""
-    try:
-        return float(wanted) == float(value)
-    except (TypeError, ValueError):
-        return str(value).lower() == wanted.lower()
+def _same(name: str, wanted: str) -> bool:
+    """Whether a choice is what a link says: a switch is true in a link, and 0.10 is 0.1."""
+    value = st.session_state[name]
+    with suppress(ValueError):
+        if CHOICES[name].parse(wanted) == value:
+            return True
+    return value is not None and CHOICES[name].write(value).lower() == wanted.lower()
+
+
+def _measure(query_string: str) -> None:
+    n_choice = query_string.count("&") + 1
+    if len(query_string) > LONGEST_LINK or n_choice > MOST_CHOICES:
+        st.session_state.memory.too_long = len(query_string), n_choice
+    else:
+        st.session_state.memory.got = st.query_params.to_dict()
+
+
+def _take(choices: dict[str, Choice]) -> None:
+    """Let the address say what is chosen: on its page, or in a session's first run everywhere."""
+    state, memory, told = st.session_state, st.session_state.memory, st.query_params.to_dict()
+    for owner, model in list(memory.reader.items()):
+        if model and owner in OWNERS:
+            _put_away(owner, model)
+            memory.reader[owner] = None
+    memory.about.clear()
+    memory.asked = {}
+    for name, choice in choices.items():
+        memory.chosen[name] = choice.default
+        if name in told:
+            memory.asked[name] = told[name]
+            with suppress(ValueError):
+                memory.chosen[name] = choice.parse(told[name])
+    if "text_id" in told and "text" not in told:
+        text = _LONG_TEXTS.find(told["text_id"])
+        memory.lost_text = text is None
+        memory.chosen["text"] = CHOICES["text"].default if text is None else text
+    if "pinned" in choices and memory.chosen["token"] is not None and "pinned" not in told:
+        memory.chosen["pinned"] = True
+    state.update(memory.chosen)
+    for widget in [name for name in state if isinstance(name, str) and name.endswith(NUMBERS)]:
+        state[widget] = widget.removesuffix(NUMBERS) in state.numbers
+
+
+def _remember(names: Iterable[str] = CHOICES) -> None:
+    state = st.session_state
+    state.memory.chosen |= {name: state[name] for name in names if name in state}
+
+
+def _put_away(owner: str, model: str) -> None:
+    """Keep what is chosen for a model that is not read now; what the page made of its text is made again."""
+    memory = st.session_state.memory
+    names = owned_by(owner)
+    memory.own[_own(owner, model)] = {
+        name: memory.chosen[name]
+        for name in names
+        if memory.chosen.get(name) is not None and memory.chosen[name] != memory.default.get(name)
+    }
+    for name in names:
+        memory.default.pop(name, None)
+
+
+def _own(owner: str, model: str | None) -> str:
+    return f"{owner} {model}"
+
+
+def _value(name: str, page: str) -> Any:
+    """Of a choice on a page, which may be read by another model; None where the page makes it of its text."""
+    state, memory, owner = st.session_state, st.session_state.memory, CHOICES[name].owner
+    if owner and page != state.page and (reader := memory.reader.get(owner)):
+        there = session.reader_of(page) if owner == "reader" else reader
+        if there != reader:
+            return memory.own.get(_own(owner, there), {}).get(name)
+    value = state.get(name, memory.chosen.get(name))
+    return None if value == memory.default.get(name) else value
+
+
+class LongTexts:
+    """Texts that are too long for an address, by their hash: for whoever has the link, while there is room."""
+
+    def __init__(self, most: int):
+        self._most, self._lock, self._texts = most, threading.Lock(), OrderedDict[str, str]()
+
+    def keep(self, text: str) -> str:
+        """Returns its hash, 32 hexadecimal digits of SHA-256: nobody finds a text by guessing."""
+        id = hashlib.sha256(text.encode()).hexdigest()[:32]
+        with self._lock:
+            self._texts[id] = text
+            self._texts.move_to_end(id)
+            while sum(map(len, self._texts.values())) > self._most:
+                self._texts.popitem(last=False)
+        return id
+
+    def find(self, id: str) -> str | None:
+        with self._lock:
+            return self._texts.get(id)
+
+
+_LONG_TEXTS = LongTexts(KEPT_TEXTS)
+OWNERS = tuple({choice.owner for choice in CHOICES.values() if choice.owner})
+EVERYWHERE = tuple(name for name, choice in CHOICES.items() if not choice.pages)
+NUMBERS = "_twin"  # ends the keys of switches that show numbers
+PAGES = tuple(dict.fromkeys([HOME, *(page for choice in CHOICES.values() for page in choice.pages), "model"]))
+
+
+@contextmanager
+def _drawn_alone(place: str) -> Iterator[None]:
+    """A part that is drawn again alone has changed choices, and nothing else would write them."""
+    alone = get_script_run_ctx().fragment_ids_this_run
+    if alone:
+        _remember()
+    yield
+    if alone:
+        write(re.sub(r"\W", "_", place))
+
+
+guard.around_sections(_drawn_alone)

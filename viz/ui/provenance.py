@@ -5,7 +5,7 @@ calls `open_value`. The card is not modal: the picture stays in reach, and the n
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NoReturn
 
 import numpy as np
@@ -16,30 +16,14 @@ from model.analysis.attention_map import MapSpec
 from model.analysis.explanation import Explained, explain
 from model.analysis.logits import rank
 from model.intervention import UNCHANGED, Intervention
-from model.run import Attention, DenseAttention, ModelRun
-from model.text.prompt import RunKey
+from model.run import Attention, DenseAttention, ModelRun, VisitorError
 from viz.figures.provenance import Changes, Check, given_card, sum_card, weight_card
 from viz.guard import handler, section
-from viz.ui import controls, session
+from viz.ui import controls, links, session
+from viz.ui.cells import Cell, keep_cell, present_cell
+from viz.ui.choices import HEAD
 
 MOST_PARTS = 5  # weights of a sum that can be opened from its card
-
-
-@dataclass(frozen=True)
-class Cell:
-    """Which value of which run the card explains."""
-
-    run_key: RunKey
-    spec: MapSpec
-    queries: tuple[int, ...]  # units of the spec's kind
-    keys: tuple[int, ...]
-    over: str = "mean"  # several queries
-    beside: bool = False  # the run is not the current model's, but of one that the page shows beside it
-
-    @property
-    def plain(self) -> bool:
-        """Whether it is one weight of one head."""
-        return self.spec.plain and len(self.queries) == len(self.keys) == 1
 
 
 def open_card(
@@ -77,7 +61,7 @@ def open_cell(cell: Cell, also: Sequence[str] = ()) -> NoReturn:
     if cell.plain and cell.run_key == session.current_key():
         # chosen for all pages too, so that the card's link opens the inside of that head
         (layer, head), state = cell.spec.heads[0], st.session_state
-        elsewhere = (layer, head) != (state.get("layer"), state.get("head"))
+        elsewhere = (layer, head) != (state.layer, state.head)
         for name, value in (("layer", layer), ("head", head), ("token", cell.queries[0]), ("key", cell.keys[0])):
             controls.select(name, value)
         if elsewhere:
@@ -87,20 +71,21 @@ def open_cell(cell: Cell, also: Sequence[str] = ()) -> NoReturn:
 
 def point_at(cell: Cell | None) -> None:
     """What the card shows when it is next drawn; None closes it."""
-    st.session_state.cell = cell
+    keep_cell(cell)
 
 
 def pointed_at() -> Cell | None:
-    return st.session_state.get("cell")
+    try:
+        return present_cell()
+    except VisitorError:  # what a link asked for and is not there is said where the card is drawn
+        return None
 
 
 @section("card")
-def card(page: str) -> None:
+def card() -> None:
     """Draw the card, if one is open; a change of page closes it."""
-    if st.session_state.get("card_page") != page:
-        st.session_state.card_page = page
-        point_at(None)
-    cell = pointed_at() and _still_there(pointed_at())
+    cell = present_cell()
+    cell = cell and _still_there(cell)
     if cell is None:
         return
     st.html(f"<style>{_CSS}</style>")
@@ -129,8 +114,7 @@ def _one_weight(cell: Cell, run: ModelRun) -> None:
     st.html(weight_card(arithmetic, check, *labels, place, mask_said(attention), changes))
     there = cell.run_key == session.current_key() and cell.run_key.model == st.session_state.model
     if there and cell.spec.of == "self":
-        # a link, not st.switch_page, which would empty the address; what it opens was chosen with the card
-        st.page_link("viz/pages/head.py", label="How this head works, step by step", icon=":material/zoom_in:")
+        links.link(HEAD, "How this head works, step by step", "zoom_in")
 
 
 def mask_said(attention: Attention) -> str:

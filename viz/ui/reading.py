@@ -1,6 +1,6 @@
 """The tools for reading attention: which heads, in which units, with or without the sink, in which colours.
 
-Each control is bound to the address, so that a link restores the reading. `spec` makes of them what
+Each control is a choice of the address, so that a link restores the reading. `spec` makes of them what
 `model.analysis.attention_map` follows; `read_again` redraws what depends on them: the fragment "read", and the card if
 one is open.
 """
@@ -11,16 +11,12 @@ from typing import NoReturn
 import numpy as np
 import streamlit as st
 
-from model.analysis.attention_map import COMBINE, SEGMENTS, SINK, AttentionMap, MapSpec, parse_heads, write_heads
+from model.analysis.attention_map import SEGMENTS, AttentionMap, MapSpec, parse_heads, write_heads
 from model.run import ModelRun, VisitorError
-from model.text.units import KINDS
 from viz.figures.scale import ColourScale, colour_scale
 from viz.guard import handler
-from viz.ui import controls, provenance, session
-
-ONE, LAYER, ALL, CHOSEN = SHOW = ("head", "layer", "all", "chosen")
-SCALES, RANGES = ("linear", "log"), ("0 to 1", "fitted")
-
+from viz.ui import controls, links, provenance, session
+from viz.ui.choices import CHOSEN, LAYER, ONE
 
 KINDS_SAID = {
     "self": "the text looks at itself",
@@ -31,7 +27,7 @@ KINDS_SAID = {
 
 def kind(run: ModelRun) -> str:
     """Which attention is read: an encoder-decoder has three kinds."""
-    chosen = st.session_state.get("kind", "self")
+    chosen = st.session_state.kind
     return chosen if chosen in run.kinds else "self"
 
 
@@ -39,25 +35,23 @@ def choose_heads(run: ModelRun) -> None:
     """One head, the heads of its layer, all of them, or any that are written or clicked together."""
     if len(run.kinds) > 1:
         said = " · ".join(f"{name}: {KINDS_SAID[name]}" for name in run.kinds)
-        _choice("Attention", run.kinds, "kind", on_change=handler(follow), help=said)
+        controls.choose("Attention", "kind", run.kinds, on_change=handler(follow), help=said)
     n_layer, n_head = _shape(run)
     # the controls below it change too: not only the map is drawn again
-    show = _choice(
-        "Read", SHOW, "show", on_change=handler(follow), help="one head · all of a layer · all · those you choose"
+    show = controls.choose(
+        "Read", "show", on_change=handler(follow), help="one head · all of a layer · all · those you choose"
     )
     controls.position("Layer", "layer", n_layer, on_change=handler(read_again))
     controls.position("Head", "head", n_head, on_change=handler(read_again))
-    # always there, so that what a click on the grid chose reaches the address at once
     st.text_input(
         "Heads read together",
-        key="heads",
-        bind="query-params",
+        key=links.key("heads"),
         placeholder="2.3, 4.*, *.1",
         disabled=show != CHOSEN,
         help="layer.head, with * for every one: 4.* is all of layer 4, *.1 is head 1 of every layer.",
         on_change=handler(read_again),
     )
-    _choice("Combine them by", COMBINE, "combine", disabled=show == ONE, help="cell by cell")
+    _choice("Combine them by", "combine", disabled=show == ONE, help="cell by cell")
 
 
 def choose_how(two_texts: bool) -> None:
@@ -66,14 +60,12 @@ def choose_how(two_texts: bool) -> None:
     with columns[0]:
         _choice(
             "Rows and columns are",
-            KINDS,
             "units",
             help="A unit's weight is the sum over its keys, and the mean over its queries: rows still add up to 1.",
         )
     with columns[1]:
         _choice(
             "The sink",
-            SINK,
             "sink",
             help="Heads that have nothing to look for often look at the first token. as is: shown · hide: left out · "
             "renormalise: left out, and each row divided by what remains. Special tokens count as sink too.",
@@ -82,7 +74,6 @@ def choose_how(two_texts: bool) -> None:
         with columns[2]:
             _choice(
                 "Between the two texts",
-                SEGMENTS,
                 "segment",
                 help="A is your text up to the first blank line (or line end), B the rest. A → B: what the tokens of A "
                 "look at in B.",
@@ -93,15 +84,14 @@ def choose_colours(weights: np.ndarray) -> ColourScale:
     """The colour scale of a map."""
     left, right = st.columns(2, gap="medium")
     with left:
-        scale = _choice("Colours", SCALES, "scale", help="A logarithmic scale tells small weights apart.")
+        scale = _choice("Colours", "scale", help="A logarithmic scale tells small weights apart.")
     with right:
-        span = _choice("from", RANGES, "range", help="fitted: from the smallest to the largest weight of this map.")
+        span = _choice("from", "range", help="fitted: from the smallest to the largest weight of this map.")
     return colour_scale(weights, log=scale == "log", fitted=span == "fitted")
 
 
-def _choice(label: str, options: tuple[str, ...], key: str, **more) -> str:
-    standard = {"default": options[0], "required": True, "bind": "query-params", "on_change": handler(read_again)}
-    return st.segmented_control(label, options, key=key, **(standard | more))
+def _choice(label: str, name: str, **more) -> str:
+    return controls.choose(label, name, **({"on_change": handler(read_again)} | more))
 
 
 def _shape(run: ModelRun) -> tuple[int, int]:
@@ -113,10 +103,10 @@ def spec(run: ModelRun) -> MapSpec:
     state = st.session_state
     return MapSpec(
         heads_shown(run),
-        state.get("combine", COMBINE[0]),
-        state.get("sink", SINK[0]),
-        state.get("units", KINDS[0]),
-        state.get("segment", SEGMENTS[0]) if len(run.kinds) == 1 else SEGMENTS[0],
+        state.combine,
+        state.sink,
+        state.units,
+        state.segment if len(run.kinds) == 1 else SEGMENTS[0],
         kind(run),
     )
 
@@ -131,7 +121,7 @@ def heads_shown(run: ModelRun) -> tuple[tuple[int, int], ...]:
     if state.show == ONE:
         return ((state.layer, state.head),)
     if state.show == CHOSEN:
-        return parse_heads(state.get("heads", ""), n_layer, n_head)
+        return parse_heads(state.heads, n_layer, n_head)
     layers = [state.layer] if state.show == LAYER else range(n_layer)
     return tuple((layer, head) for layer in layers for head in range(n_head))
 

@@ -1,10 +1,11 @@
 """What a visitor's session holds: the model, the text, the run.
 
 Runs are shared by all visitors, read-only, and found again by a `model.text.prompt.RunKey`; `viz.ui.cache` keeps them.
-The visitor's own choices live in st.session_state under the names in `LINKED`, each bound to the URL by its widget.
+The visitor's own choices live in st.session_state under the names of `viz.ui.choices`, and `viz.ui.links` puts them
+into the address.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -37,32 +38,6 @@ READ_BY = {
     "translation": ("encoder-decoder", "translator"),
     "understanding": ("encoder", "encoder"),
 }
-READING = (
-    "kind",
-    "show",
-    "heads",
-    "combine",
-    "units",
-    "sink",
-    "segment",
-    "scale",
-    "range",
-    "graph",
-    "least",
-    "top",
-    "panel",
-)
-CHANGED = (
-    *("mask_off", "scale_off", "softmax_temperature", "positions_off"),
-    *("head_uniform", "head_off", "row_off", "edge_off"),
-)
-TRANSLATION = ("across", "between", "aligned", "step", "width", "penalty", "reference")
-UNDERSTANDING = ("section", "second", "compared", "maps", "decoder_layer", "decoder_head")
-# what a link restores, besides the page
-LINKED = (
-    *("model", "text", "target", "target_ids", "chat", "layer", "head", "token", "key"),
-    *(*READING, *CHANGED, *TRANSLATION, *UNDERSTANDING),
-)
 
 
 @cache.kept(cache.MODELS, spinner="Loading the model …", size=cache.model_size)
@@ -90,7 +65,7 @@ def models_here() -> tuple[Entry, ...]:
 def models_offered() -> list[Entry]:
     """The models that this visitor can choose: those here, and those that they, or their link, asked for."""
     own: list[Entry] = st.session_state.setdefault("own_models", [])
-    asked = st.session_state.asked.get("model")
+    asked = st.session_state.memory.asked.get("model")
     if asked and asked not in {entry.name for entry in (*models_here(), *own)}:
         try:
             entry = catalog.find(asked, allowed())
@@ -126,7 +101,7 @@ def use_model(entry: Entry) -> None:
     language_model(entry.name)
     if entry not in models_offered():
         st.session_state.own_models.append(entry)
-    st.session_state.next_model = entry.name
+    choose_next(model=entry.name, own_model="")
 
 
 @cache.kept()
@@ -185,16 +160,17 @@ def units_in(run_key: RunKey, kind: str, side: str = "text") -> Units:
     return units_of(run.tokens, text_of(run_key.prompt, run), kind)
 
 
-def enter(page: str) -> None:
-    """Say which page is open, by its path, before anything of it is drawn."""
-    st.session_state.page = page
-
-
 def model_name() -> str:
     """The model that reads on the page that is open. Raises `ModelNotAvailable` where only loading tells."""
+    return reader_of(st.session_state.page, family_of)
+
+
+def reader_of(page: str, family_of: Callable[[str], str | None] | None = None) -> str:
+    """The model that reads on a page. Without `family_of` none is loaded to tell: the chosen one is taken to suit."""
     chosen = st.session_state.model
-    family, ours = READ_BY.get(st.session_state.page, (None, chosen))
-    return chosen if family in (None, family_of(chosen)) else ours
+    suits, ours = READ_BY.get(page, (None, chosen))
+    family = suits and (family_of or known_family)(chosen)
+    return chosen if family in (None, suits) else ours
 
 
 def judge_name(ours: str) -> str:
@@ -209,9 +185,15 @@ def family_of(name: str) -> str:
 
     Raises `ModelNotAvailable`.
     """
+    families = st.session_state.setdefault("families", {})
+    families[name] = known_family(name) or language_model(name).info.family
+    return families[name]
+
+
+def known_family(name: str) -> str | None:
+    """The same, or None where only loading tells."""
     entry = next((entry for entry in models_here() if entry.name == name), None)
-    built_in = entry and catalog.architecture_of(entry)
-    return built_in or language_model(name).info.family
+    return (entry and catalog.architecture_of(entry)) or st.session_state.get("families", {}).get(name)
 
 
 def current_model() -> LanguageModel:
@@ -257,22 +239,27 @@ def current_overview(kind: str = "self") -> Overview:
     return overview_of(current_key(), kind)
 
 
-def read_next(text: str) -> None:
-    """Let the sidebar hold another text from the next full rerun on.
+def choose_next(**choices: object) -> None:
+    """Let choices be these from the next full run on.
 
     For fragments: what their callbacks write to the sidebar's widgets never reaches the browser, which then takes it
-    back.
+    back. So too for widgets that are drawn already.
     """
-    st.session_state.next_text = text
+    st.session_state.next = {**st.session_state.get("next", {}), **choices}
+
+
+def read_next(text: str) -> None:
+    """Let the sidebar hold another text."""
+    choose_next(text=text)
 
 
 def read_target(text: str) -> None:
-    """The same for the target of an encoder-decoder; nothing: the model writes it."""
-    st.session_state.next_target, st.session_state.next_target_ids = text, ""
+    """Another target of an encoder-decoder; nothing: the model writes it."""
+    choose_next(target=text, target_ids="")
 
 
 def read_tokens(ids: Sequence[int]) -> None:
-    """The same for a target of these tokens, of the present model, whatever its text would be cut into."""
+    """A target of these tokens, of the present model, whatever its text would be cut into."""
     text = written_text(map(current_model().token, ids))
     # a point also behind the last: no tokens are something else than nothing said
-    st.session_state.next_target, st.session_state.next_target_ids = text, "".join(f"{id}." for id in ids) or "."
+    choose_next(target=text, target_ids="".join(f"{id}." for id in ids) or ".")

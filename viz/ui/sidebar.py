@@ -11,27 +11,21 @@ from model.sources.cost import size
 from model.sources.places import Entry, HuggingFaceHub
 from viz.guard import handler, section
 from viz.plain import plain
-from viz.ui import own_choices, session
+from viz.ui import links, session
+from viz.ui.choices import READER
 
 
 def choose() -> None:
     """Model and text, both restored from the URL."""
-    if "next_text" in st.session_state:  # see session.read_next: a widget can only be set before it is drawn
-        st.session_state.text = st.session_state.pop("next_text")
-    if "next_target" in st.session_state:
-        st.session_state.target = st.session_state.pop("next_target")
-        st.session_state.target_ids = st.session_state.pop("next_target_ids")
-    if "next_model" in st.session_state:
-        st.session_state.model = st.session_state.pop("next_model")
-        st.session_state.own_model = ""
     models = {entry.name: entry for entry in session.models_offered()}
+    if st.session_state.model not in models:
+        st.session_state.model = catalog.DEFAULT
     with st.sidebar:
         st.markdown("## :material/visibility: Regard")
         st.selectbox(
             "Model",
             list(models),
-            key="model",
-            bind="query-params",
+            key=links.key("model"),
             help="Those that are built in need no download: we trained them ourselves. Then come those that are "
             "installed, and those that you load below.",
         )
@@ -39,19 +33,22 @@ def choose() -> None:
             _describe(entry)
         with contextlib.suppress(VisitorError):  # the page says what is wrong
             reader = session.model_name()
-            own_choices.belong_to(reader, own_choices.READER)
+            links.belong_to(reader, READER)
             if reader != st.session_state.model:
                 _other_reader(models.get(reader))
         with st.expander("Use a model of your own", icon=":material/folder_open:"):
             _own_model()
         st.text_area(
             "Text",
-            session.EXAMPLES[0],
-            key="text",
-            bind="query-params",
+            key=links.key("text"),
             height=110,
             help="Anything you like. Ctrl + Enter (⌘ + Enter on a Mac) reads it.",
         )
+        if links.is_long(st.session_state.text):
+            st.caption(
+                f"Longer than the {links.LONGEST_TEXT:,} bytes that an address takes: a link to this page finds the "
+                "text on this server only, as long as it keeps it."
+            )
         with contextlib.suppress(VisitorError):  # the page says what is wrong
             _how_it_is_read(models)
         st.selectbox(
@@ -81,12 +78,14 @@ def _other_reader(entry: Entry | None) -> None:
     if entry is None:
         return
 
-    def use() -> None:
-        st.session_state.next_model = entry.name
-
     st.markdown(f":small[:material/swap_horiz: This page is read by **{plain(entry.title)}**.]")
     st.button(
-        "Use it on every page", key="use_reader", on_click=handler(use), type="tertiary", icon=":material/done_all:"
+        "Use it on every page",
+        key="use_reader",
+        on_click=handler(session.choose_next),
+        kwargs={"model": entry.name},
+        type="tertiary",
+        icon=":material/done_all:",
     )
 
 
@@ -98,15 +97,13 @@ def _how_it_is_read(models: dict[str, Entry]) -> None:
     if not ours and session.current_model().chat_text("") is not None:
         st.toggle(
             "As a message of a chat",
-            key="chat",
-            bind="query-params",
+            key=links.key("chat"),
             help="Puts the text into the template this model was tuned on: its tokens are shown like all others.",
         )
     if session.family_of(name) == "encoder-decoder":
         st.text_area(
             "Target",
-            key="target",
-            bind="query-params",
+            key=links.key("target"),
             height=80,
             placeholder="nothing: the model writes it",
             on_change=handler(lambda: st.session_state.update(target_ids="")),

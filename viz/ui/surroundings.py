@@ -9,7 +9,9 @@ import streamlit as st
 from model.run import VisitorError
 from viz.components.paper import paper
 from viz.components.skip import skip
+from viz.plain import visible
 from viz.ui import session
+from viz.ui.pictures import PRESENTED
 
 _MOST = 600  # characters of the text on paper
 _SHEETS = Path(__file__).parents[1]
@@ -26,7 +28,10 @@ _NAMES = {  # of a component's variables, and of Streamlit's options
 
 def draw() -> None:
     """Before all else that is drawn: the first stop of the keyboard is here."""
-    st.html(f"<style>{_styles(st.context.theme.type == 'dark')}</style>")
+    mode = st.context.theme.type or "light"
+    said = f"--regard-background:{st.get_option(f'theme.{mode}.backgroundColor')};--regard-larger:{PRESENTED};"
+    presented = (_SHEETS / "presented.css").read_text(encoding="utf-8") if st.session_state.present else ""
+    st.html(f"<style>:root{{{said}}}{_styles(mode == 'dark')}{presented}</style>")
     skip()
     paper()
 
@@ -37,7 +42,7 @@ def on_paper(place) -> None:
         title, text = session.current_model().info.title, session.current_text()
     except VisitorError:
         return
-    cut = text[:_MOST] + (" …" if len(text) > _MOST else "")
+    cut = visible(text[:_MOST]) + (" …" if len(text) > _MOST else "")
     place.html(f'<p class="on-paper"><b>{html.escape(title)}</b> reads: <span dir="auto">{html.escape(cut)}</span></p>')
 
 

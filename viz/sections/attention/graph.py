@@ -7,39 +7,33 @@ from model.run import ModelRun
 from viz.components.layer_graph import layer_graph
 from viz.components.token_graph import token_graph
 from viz.sections.attention.cell import first_token, open_cell
-from viz.ui import controls, provenance, reading, session
+from viz.ui import controls, links, provenance, reading, session
+from viz.ui.choices import ARCS, FORMS, LAYERS
 from viz.ui.pictures import caption
-
-COLUMNS, ARCS, LAYERS = FORMS = ("columns", "arcs", "layers")
 
 
 def show(run: ModelRun, read_now: AttentionMap, spec: MapSpec, token: int) -> None:
     crossing = spec.of == "cross"
-    form = st.segmented_control(
+    form = controls.choose(
         "Draw the lines as",
+        "graph",
         FORMS[:1] if crossing else FORMS,
-        default=COLUMNS,
-        required=True,
-        key="graph",
-        bind="query-params",
         help="columns: queries left, keys right · arcs: over one line · layers: through all of them, to follow a path",
     )
     left, right = st.columns(2, gap="medium")
     with left:
-        threshold = st.slider("Hide lines below", 0.0, 0.5, 0.02, 0.01, key="least", bind="query-params")
+        threshold = st.slider("Hide lines below", 0.0, 0.5, step=0.01, key=links.key("least"))
     with right:
         top = st.slider(
             "Lines for each query",
             0,
             8,
-            0,
-            key="top",
-            bind="query-params",
+            key=links.key("top"),
             help="The largest ones; 0: no limit (3 in the graph of layers).",
         )
     shared = {"threshold": threshold, "on_open": open_cross_line if crossing else open_cell}
     if form == LAYERS:
-        followed = st.session_state.get("followed")
+        followed = links.about("followed", session.current_key())
         maps = [
             session.current_map(reading.layer_spec(spec, layer, run.info.n_head)).weights
             for layer in range(len(run.layers(spec.of)))
@@ -72,7 +66,7 @@ def show(run: ModelRun, read_now: AttentionMap, spec: MapSpec, token: int) -> No
         key="token_arcs" if form == ARCS else "token_graph",
         form=form,
         top=top,
-        pinned=pinned if st.session_state.get("pinned") and pinned in read_now.queries else None,
+        pinned=pinned if st.session_state.pinned and pinned in read_now.queries else None,
         on_pick=pick_query,
         **shared,
     )

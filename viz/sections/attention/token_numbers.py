@@ -9,11 +9,9 @@ from model.analysis.measures import attention_entropy, attention_received
 from model.run import Attention
 from viz.figures.attention import Bars, token_bars
 from viz.guard import handler
-from viz.ui import provenance, reading, session
+from viz.ui import controls, links, provenance, reading, session
+from viz.ui.choices import GIVE, PANELS, RECEIVED, SUMS
 from viz.ui.pictures import clicked, picture
-
-PANELS = ("received and given", "sums of tokens")
-GIVE, RECEIVE = WAYS = ("as queries", "as keys")
 
 
 def show(read_now: AttentionMap, spec: MapSpec) -> None:
@@ -21,13 +19,12 @@ def show(read_now: AttentionMap, spec: MapSpec) -> None:
     panel = st.segmented_control(
         f"{spec.kind.capitalize()} one by one",
         PANELS,
-        key="panel",
-        bind="query-params",
+        key=links.key("panel"),
         help="received and given: numbers of each one · sums of tokens: what several give or get, added up",
     )
-    if panel == PANELS[0]:
+    if panel == RECEIVED:
         show_received_and_given(read_now, spec)
-    elif panel == PANELS[1]:
+    elif panel == SUMS:
         show_sums(read_now, spec)
 
 
@@ -89,7 +86,7 @@ def early_tokens(spec: MapSpec) -> str:
 def show_sums(read_now: AttentionMap, spec: MapSpec) -> None:
     left, right = st.columns([2, 1], gap="medium", vertical_alignment="bottom")
     with right:
-        way = st.segmented_control("taken", WAYS, default=GIVE, required=True, key="taken", persist_state="session")
+        way = controls.choose("taken", "taken")
     names, key_names = read_now.units.labels, read_now.key_units.labels
     options, labels = (read_now.queries, names) if way == GIVE else (read_now.keys, key_names)
     drop_lost(len(labels))
@@ -98,8 +95,7 @@ def show_sums(read_now: AttentionMap, spec: MapSpec) -> None:
             f"Some {spec.kind}",
             range(len(labels)),
             format_func=lambda i: f"{i} {labels[i]}",
-            key="summed",
-            persist_state="session",
+            key=links.key("summed"),
             placeholder="choose one or more …",
         )
     chosen = sorted(set(chosen) & set(options.tolist()))
@@ -140,10 +136,12 @@ def show_sums(read_now: AttentionMap, spec: MapSpec) -> None:
 
 def drop_lost(n: int) -> None:
     """Chosen tokens that the present text does not have are dropped with a word."""
-    chosen = st.session_state.get("summed", [])
+    chosen = list(st.session_state[links.key("summed")] or ())
     if lost := [i for i in chosen if i >= n]:
-        st.session_state.summed = [i for i in chosen if i < n]
+        chosen = [i for i in chosen if i < n]
         st.toast(f"{len(lost)} of the chosen tokens {'are' if len(lost) > 1 else 'is'} not in this text any more.")
+    if st.session_state.summed != chosen:
+        st.session_state.summed = chosen
 
 
 def open_received() -> None:

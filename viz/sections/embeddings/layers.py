@@ -8,6 +8,7 @@ from model.analysis import measures
 from model.language_model import LanguageModel
 from model.run import ModelRun
 from viz.figures.embeddings import layer_lengths, layer_strips, layer_turns
+from viz.ui import links
 from viz.ui.pictures import picture
 from viz.ui.prose import quoted
 
@@ -21,7 +22,7 @@ def show(lm: LanguageModel, run: ModelRun, token: int) -> None:
         f"Layer 0 is what enters block 0, layer {n_layer} what leaves the last block."
     )
     hidden = run.stream[:, token]  # (L + 1, D)
-    each = st.toggle("Colour each layer by its own numbers", True, key="layers_apart", persist_state="session")
+    each = st.toggle("Colour each layer by its own numbers", key=links.key("layers_apart"))
     if each:
         largest = np.abs(hidden).max(axis=1)  # (L + 1,)
         colours = "In each row, the number farthest from 0 has the full colour: compare patterns, not rows"

@@ -10,10 +10,10 @@ from model.language_model import LanguageModel
 from model.run import ModelRun
 from viz.figures.embeddings import similarity_heatmap
 from viz.guard import section
+from viz.ui import links
+from viz.ui.choices import TOKEN_VECTORS
 from viz.ui.pictures import picture, square_table
 from viz.ui.prose import quoted
-
-TOKEN_VECTORS = "token vectors"
 
 
 @section("similarity")
@@ -25,14 +25,13 @@ def show(lm: LanguageModel, run: ModelRun) -> None:
         "vector may take up what stands around it."
     )
     labels, sources = run.labels, [TOKEN_VECTORS, *range(run.info.n_layer + 1)]
-    if st.session_state.get("similarity_of") not in sources:  # a model of fewer layers was chosen
+    if st.session_state[links.key("similarity_of")] not in sources:  # a model of fewer layers was chosen
         st.session_state.similarity_of = TOKEN_VECTORS
     source = st.select_slider(
         "Vectors",
         sources,
         key="similarity_of",
         format_func=layer_name,
-        persist_state="session",
         help="Layer 0 is what enters block 0; the last layer is what leaves the last block.",
     )
     token_vectors, _ = lm.embeddings()

@@ -11,7 +11,7 @@ from viz.components.token_chips import token_chips
 from viz.figures.attention import Bars, token_bars
 from viz.guard import handler, section
 from viz.sections.generation import continuation, sampling
-from viz.ui import controls, provenance, session
+from viz.ui import controls, links, provenance, session
 from viz.ui.pictures import clicked, picture
 from viz.ui.prose import quoted
 
@@ -67,7 +67,7 @@ def what_it_looked_at(written: tuple[int, ...]) -> None:
     with columns[0]:
         layer = controls.position("Layer", "layer", run.info.n_layer)
     with columns[2]:
-        mean = st.toggle("Mean of the layer's heads", key="mean_of_heads", persist_state="session")
+        mean = st.toggle("Mean of the layer's heads", key=links.key("mean_of_heads"))
     with columns[1]:
         head = controls.position("Head", "head", run.info.n_head, disabled=mean)
     spec = MapSpec(tuple((layer, each) for each in (range(run.info.n_head) if mean else [head])))

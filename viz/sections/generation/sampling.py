@@ -12,7 +12,7 @@ from viz.figures.numbers import percent
 from viz.guard import section
 from viz.plain import plain
 from viz.sections.generation import continuation
-from viz.ui import session
+from viz.ui import links, session
 from viz.ui.pictures import picture
 
 
@@ -62,10 +62,8 @@ def choose() -> None:
         "Temperature",
         0.0,
         2.0,
-        1.0,
-        0.05,
-        key="temperature",
-        persist_state="session",
+        step=0.05,
+        key=links.key("temperature"),
         help="The logits are divided by it. Below 1 favours the likely tokens, above 1 gives the unlikely ones more of "
         "a chance, 0 always takes the most probable token.",
     )
@@ -74,9 +72,7 @@ def choose() -> None:
         "Top-k",
         0,
         100,
-        0,
-        key="top_k",
-        persist_state="session",
+        key=links.key("top_k"),
         disabled=greedy,
         help="Only the k most probable tokens may be drawn. 0: no limit.",
     )
@@ -84,10 +80,8 @@ def choose() -> None:
         "Top-p",
         0.05,
         1.0,
-        1.0,
-        0.05,
-        key="top_p",
-        persist_state="session",
+        step=0.05,
+        key=links.key("top_p"),
         disabled=greedy,
         help="Only the most probable tokens that together hold this much of the chance may be drawn. 1: no limit.",
     )
@@ -95,13 +89,11 @@ def choose() -> None:
         "Seed",
         0,
         2**31 - 1,
-        0,
-        key="seed",
-        persist_state="session",
+        key=links.key("seed"),
         disabled=greedy,
         help="Where the random numbers come from: the same text, settings and seed give the same continuation.",
     )
-    st.slider("Tokens shown", 3, 30, 10, key="n_shown", persist_state="session")
+    st.slider("Tokens shown", 3, 30, key=links.key("n_shown"))
 
 
 def chosen() -> Sampling:

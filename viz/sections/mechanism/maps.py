@@ -15,7 +15,8 @@ from viz.figures.scale import ColourScale, colour_scale
 from viz.guard import handler
 from viz.plain import plain
 from viz.sections.mechanism.switches import chosen_change
-from viz.ui import controls, provenance, reading, session
+from viz.ui import controls, provenance, session
+from viz.ui.choices import RANGES, SCALES
 from viz.ui.pictures import caption, clicked, picture, square_table
 from viz.ui.prose import check, quoted
 
@@ -67,17 +68,8 @@ def show(trained: ModelRun, changed: ModelRun) -> None:
 def choose_colours() -> list[bool]:
     """Whether the colours are logarithmic, and whether they are fitted: the same choice as on the attention page."""
     return [
-        st.segmented_control(
-            label,
-            options,
-            default=options[0],
-            required=True,
-            key=name,
-            bind="query-params",
-            label_visibility="collapsed",
-        )
-        == options[1]
-        for label, options, name in (("Colours", reading.SCALES, "scale"), ("Range", reading.RANGES, "range"))
+        controls.choose(label, name, label_visibility="collapsed") == options[1]
+        for label, options, name in (("Colours", SCALES, "scale"), ("Range", RANGES, "range"))
     ]
 
 

@@ -10,12 +10,11 @@ from model.intervention import UNCHANGED, Intervention
 from model.run import ModelRun
 from viz.figures import score_scale
 from viz.guard import handler
-from viz.ui import controls, provenance, session
+from viz.ui import controls, links, provenance, session
+from viz.ui.choices import TEMPERATURES
 from viz.ui.pictures import caption
 from viz.ui.prose import quoted
 
-# 1 is as trained; between neighbours lies the same factor, but for rounding
-TEMPERATURES = [0.1, 0.125, 0.16, 0.2, 0.25, 0.32, 0.4, 0.5, 0.63, 0.8, 1, 1.25, 1.6, 2, 2.5, 3.2, 4, 5, 6.3, 8, 10]
 TOGGLES = ("mask_off", "scale_off", "positions_off", "head_uniform", "head_off", "row_off", "edge_off")
 
 
@@ -54,9 +53,7 @@ def choose(run: ModelRun) -> Intervention:
         st.select_slider(
             "**Softmax temperature**",
             TEMPERATURES,
-            1,
-            key="softmax_temperature",
-            bind="query-params",
+            key=links.key("softmax_temperature"),
             on_change=handler(change_again),
         )
         caption("The scores are divided by it: below 1, each row sharpens; above 1, it flattens; 1 is as trained.")
@@ -96,7 +93,7 @@ def choose(run: ModelRun) -> Intervention:
 
 
 def switch(label: str, key: str, **options) -> None:
-    st.toggle(f"**{label}**", key=key, bind="query-params", on_change=handler(change_again), **options)
+    st.toggle(f"**{label}**", key=links.key(key), on_change=handler(change_again), **options)
 
 
 def edge_can_go(run: ModelRun, query: int, key: int) -> bool:

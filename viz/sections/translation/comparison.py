@@ -8,7 +8,8 @@ from model.analysis.comparison import Comparison, Matches, compare
 from model.text.prompt import text_of
 from viz.figures.numbers import how_far
 from viz.guard import section
-from viz.ui import session
+from viz.ui import links, session
+from viz.ui.choices import MOST_REFERENCE
 from viz.ui.pictures import caption
 from viz.ui.prose import check
 
@@ -18,9 +19,8 @@ def show() -> None:
     text = text_of(session.current_key().prompt, session.current_run())
     reference = st.text_input(
         "Reference",
-        key="reference",
-        bind="query-params",
-        max_chars=2000,
+        key=links.key("reference"),
+        max_chars=MOST_REFERENCE,
         placeholder="a translation that you hold to be right",
         help="The translation above is compared with it.",
     )

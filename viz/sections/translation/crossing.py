@@ -13,33 +13,27 @@ from model.text.units import units_of
 from viz.components.head_grid import Pick
 from viz.guard import handler
 from viz.ui import controls, provenance, session
-
-ALL, LAYER, HEAD = ACROSS = ("all", "layer", "head")
-WORDS, TOKENS = BETWEEN = ("words", "tokens")
-NONE, ARGMAX, GROW = ALIGNED = ("none", "argmax", "grow-diag")
+from viz.ui.choices import ALL, ARGMAX, GROW, LAYER, ONE, TOKENS, UNMARKED
 
 
 def choose(run: ModelRun) -> None:
     """All controls, in one line where there is room."""
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom", key="choose_crossing"):
-        chosen = _choice("Read", ACROSS, "across", help="the mean of all heads · of one layer's heads · one head")
+        chosen = _choice("Read", "across", help="the mean of all heads · of one layer's heads · one head")
         controls.position(
             "Layer", "layer", len(run.cross), disabled=chosen == ALL, on_change=handler(read_again), width=115
         )
         controls.position(
-            "Head", "head", run.info.n_head, disabled=chosen != HEAD, on_change=handler(read_again), width=115
+            "Head", "head", run.info.n_head, disabled=chosen != ONE, on_change=handler(read_again), width=115
         )
         _choice(
             "between",
-            BETWEEN,
             "between",
             help="A word's weight is the sum over the tokens of the word looked at, and the mean over those written.",
         )
         _choice(
             "Mark as aligned",
-            ALIGNED,
             "aligned",
-            default=ARGMAX,
             help="argmax: what each word looked at most · grow-diag: the pairs on which both directions agree, and "
             "some of their neighbours",
         )
@@ -50,8 +44,8 @@ def choose_on_grid(pick: Pick) -> None:
     state = st.session_state
     if pick.layer is not None:
         controls.select("layer", pick.layer)
-        controls.select("head", pick.head if pick.head is not None else state.get("head", 0))
-        state.across = LAYER if pick.head is None else HEAD
+        controls.select("head", pick.head if pick.head is not None else state.head)
+        state.across = LAYER if pick.head is None else ONE
     read_again()
 
 
@@ -59,7 +53,7 @@ def spec(run: ModelRun) -> MapSpec:
     """The heads that are read, token by token."""
     state, n_layer, n_head = st.session_state, len(run.cross), run.info.n_head
     layers = range(n_layer) if state.across == ALL else [state.layer]
-    heads = [state.head] if state.across == HEAD else range(n_head)
+    heads = [state.head] if state.across == ONE else range(n_head)
     return MapSpec(tuple((layer, head) for layer in layers for head in heads), of="cross")
 
 
@@ -69,7 +63,7 @@ def said(run: ModelRun) -> str:
     return {
         ALL: f"the mean of all {len(run.cross) * run.info.n_head} heads",
         LAYER: f"the mean of the {run.info.n_head} heads of layer {state.layer}",
-        HEAD: f"layer {state.layer}, head {state.head}",
+        ONE: f"layer {state.layer}, head {state.head}",
     }[state.across]
 
 
@@ -89,7 +83,7 @@ def read_alignment(read: Crossing, run: ModelRun) -> Alignment:
 
 def marked(alignment: Alignment) -> np.ndarray | None:
     """The pairs to mark."""
-    return {NONE: None, ARGMAX: alignment.row_best, GROW: alignment.grown}[st.session_state.aligned]
+    return {UNMARKED: None, ARGMAX: alignment.row_best, GROW: alignment.grown}[st.session_state.aligned]
 
 
 def open_pair(row: int, column: int) -> None:
@@ -104,8 +98,5 @@ def read_again() -> NoReturn:
     st.rerun(["crossing", "decoding"])
 
 
-def _choice(label: str, options: tuple[str, ...], key: str, **more) -> str:
-    standard = {"default": options[0], "required": True, "bind": "query-params", "on_change": handler(read_again)}
-    if key in st.session_state:  # said again, as in `controls.position`: what a click on the grid chose
-        st.session_state[key] = st.session_state[key]
-    return st.segmented_control(label, options, key=key, **(standard | more))
+def _choice(label: str, name: str, **more) -> str:
+    return controls.choose(label, name, on_change=handler(read_again), **more)

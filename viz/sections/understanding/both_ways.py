@@ -20,7 +20,8 @@ from viz.figures.scale import ColourScale, colour_scale
 from viz.figures.understanding import seen_heatmap
 from viz.guard import handler, section
 from viz.plain import plain
-from viz.ui import controls, own_choices, provenance, reading, session
+from viz.ui import controls, links, provenance, reading, session
+from viz.ui.choices import DECODER, MEAN
 from viz.ui.pictures import clicked, picture, square_table
 from viz.ui.prose import check, quoted
 
@@ -29,7 +30,6 @@ EXAMPLES = (
     "The bank lent him the money.",
     "She did not see the dog that barked.",
 )
-MEAN, ONE = MAPS = ("mean", "head")
 
 
 @dataclass(frozen=True)
@@ -57,27 +57,19 @@ class Side:
 def show() -> None:
     square_key = session.current_key()
     triangle_key = RunKey(decoder(), Prompt(session.current_text()))
-    own_choices.belong_to(triangle_key.model, own_choices.DECODER)
+    links.belong_to(triangle_key.model, DECODER)
     square_run, triangle_run = session.run_of(square_key), session.run_of(triangle_key)
     left, middle, right = st.columns([1, 1, 3], gap="medium")
     with left:
-        maps = st.segmented_control(
+        maps = controls.choose(
             "Each map shows",
-            MAPS,
-            default=MEAN,
-            required=True,
-            key="maps",
-            bind="query-params",
+            "maps",
             help="mean: of all heads of all layers · head: one head of each model",
         )
     with middle:
-        colours = st.segmented_control(
+        colours = controls.choose(
             "Colours",
-            reading.SCALES,
-            default=reading.SCALES[0],
-            required=True,
-            key="scale",
-            bind="query-params",
+            "scale",
             help="A logarithmic scale tells small weights apart. One scale for both maps.",
         )
     with right:
@@ -109,8 +101,9 @@ def decoder() -> str:
 def choose_token(run: ModelRun) -> int:
     """A token of the text, by its position for the encoder; at first the middle one."""
     there = [i for i, token in enumerate(run.tokens) if not token.special] or list(range(len(run.tokens)))
-    if st.session_state.get("asked_token") not in there:
-        st.session_state.asked_token = there[len(there) // 2]
+    middle = there[len(there) // 2]
+    if st.session_state[links.key("asked_token", middle)] not in there:
+        st.session_state.asked_token = middle
     if len(there) == 1:
         st.markdown(f"The text has one token: {quoted(run.labels[there[0]])}.")
         return there[0]
@@ -118,7 +111,6 @@ def choose_token(run: ModelRun) -> int:
         "What does this token see?",
         there,
         key="asked_token",
-        persist_state="session",
         format_func=lambda i: f"{i} {plain(run.labels[i])}",
     )
 

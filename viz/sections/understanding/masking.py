@@ -8,7 +8,7 @@ from model.analysis import checks
 from model.analysis.logits import rank
 from model.analysis.masked_tokens import PseudoLogLikelihood, expectation, pseudo_log_likelihood
 from model.run import ModelRun, Token, VisitorError
-from model.text.masking import Blanked, Place, cut_behind, put, restore, restore_all
+from model.text.masking import Blanked, Place, cut_behind, put, read_places, restore, restore_all, write_places
 from model.text.prompt import RunKey, encode
 from model.text.units import text_gap
 from viz.components.bar_list import Row, bar_list
@@ -17,7 +17,7 @@ from viz.figures import theme
 from viz.figures.numbers import how_far, percent
 from viz.guard import handler
 from viz.plain import plain
-from viz.ui import cache, session
+from viz.ui import cache, links, session
 from viz.ui.pictures import caption, twin
 from viz.ui.prose import check, quoted
 
@@ -78,15 +78,16 @@ def mask_of(run: ModelRun) -> Token:
 
 
 def present() -> Blanked:
-    text, model = session.current_text(), session.model_name()
-    kept: Blanked | None = st.session_state.get("blanked")
-    if kept and kept.text == text and st.session_state.blanked_by == model:
-        return kept
-    return Blanked(text)
+    text, model, lm = session.current_text(), session.model_name(), session.current_model()
+    try:
+        places = read_places(links.about("hidden", (text, model)), text, lm.token, lm.info.n_vocab)
+    except ValueError:  # a link that was written by hand
+        st.session_state.hidden, places = "", ()
+    return Blanked(text, places)
 
 
 def keep(changed: Blanked) -> None:
-    st.session_state.blanked, st.session_state.blanked_by = changed, session.model_name()
+    links.say("hidden", write_places(changed.places), (changed.text, session.model_name()))
     session.read_next(changed.text)
 
 
@@ -159,9 +160,7 @@ def ask_in_turn(run: ModelRun, blanks: list[int]) -> PseudoLogLikelihood | None:
     short = n <= MOST_IN_TURN
     wanted = st.toggle(
         "How well could each token be guessed?",
-        short and not blanks and n * run.info.n_parameter < QUICK,
-        key="in_turn",
-        persist_state="session",
+        key=links.key("in_turn", short and not blanks and n * run.info.n_parameter < QUICK),
         disabled=not short,
         help=f"Hides each token alone, one after the other: one run of the model for each, in texts of up to "
         f"{MOST_IN_TURN} tokens.",

@@ -229,7 +229,7 @@ def show_tokens(found: Judgement) -> None:
 
 
 def chosen_token(found: Judgement) -> int:
-    chosen = st.session_state.get("carrier")
+    chosen = st.session_state.carrier
     if chosen is not None and chosen < len(found.tokens):
         return chosen
     measure = next(name for name in (OCCLUSION, GRADIENT, ATTENTION) if name in found.carried)

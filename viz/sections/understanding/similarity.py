@@ -17,7 +17,7 @@ from viz.figures.attention import is_clickable
 from viz.figures.numbers import how_far
 from viz.figures.understanding import cosine_strip, token_cosines
 from viz.guard import handler, section
-from viz.ui import cache, controls, session
+from viz.ui import cache, controls, links, session
 from viz.ui.pictures import caption, clicked, picture
 from viz.ui.prose import check, quoted
 
@@ -26,7 +26,6 @@ EXAMPLES = (
     "The boy was afraid of the dark.",
     "The man bit the dog.",
 )
-SECOND = "A kitten lay on the rug."
 # for comparison: each pair says the same, and no two pairs do
 PAIRS = (
     ("A cat sat on the mat.", "A kitten lay on the rug."),
@@ -48,9 +47,7 @@ def show() -> None:
     with left:
         second = st.text_area(
             "The second text",
-            SECOND,
-            key="second",
-            bind="query-params",
+            key=links.key("second"),
             height=80,
             help="Compared with the text in the sidebar. Ctrl + Enter (⌘ + Enter on a Mac) reads it.",
         )
@@ -156,7 +153,7 @@ def show_tokens(run: ModelRun, other: ModelRun, found: Comparison) -> None:
 
 
 def chosen_pair(shape: tuple[int, int], standard: tuple[int, int]) -> tuple[int, int]:
-    pair = st.session_state.get("token_pair")
+    pair = st.session_state.token_pair
     return pair if pair and pair[0] < shape[0] and pair[1] < shape[1] else standard
 
 

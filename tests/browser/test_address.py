@@ -1,0 +1,151 @@
+"""The address in a real browser: Back and Forward, new tabs, a reload, a text typed and a link pressed at once."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import settle
+
+TEXT = "the+cat+saw+the+dog"
+
+
+def link(page: Page, name: str):
+    return page.locator(".st-key-pages").get_by_role("link", name=name, exact=True)
+
+
+def follow(page: Page, name: str, path: str) -> None:
+    link(page, name).click()
+    expect(page).to_have_url(re.compile(rf"/{path}(\?|$)"))
+    expect(link(page, name)).to_have_attribute("aria-current", "page")
+    settle(page)
+
+
+def right(page: Page, key: str, times: int) -> None:
+    for _ in range(times):
+        page.locator(f".st-key-{key} input[type=range]").first.press("ArrowRight")
+
+
+def at(page: Page, query: str) -> None:
+    """The address ends so, when all is drawn."""
+    settle(page)
+    expect(page).to_have_url(re.compile(re.escape(query) + "$"))
+
+
+def value(page: Page, key: str, number: int) -> None:
+    expect(page.locator(f".st-key-{key} input[type=range]").first).to_have_value(str(number))
+
+
+def test_back_and_forward_lead_through_pages_with_their_choices(visit, page):
+    visit(f"?text={TEXT}")
+    n = page.evaluate("history.length")
+    follow(page, "Attention", "attention")
+    right(page, "layer", 2)
+    at(page, f"attention?text={TEXT}&layer=2")
+    follow(page, "Inside a head", "head")
+    right(page, "head", 3)
+    at(page, f"head?text={TEXT}&layer=2&head=3")
+    follow(page, "Generation", "generation")
+    page.locator(".st-key-next_one button").click()
+    expect(page).to_have_url(re.compile("written="))
+    settle(page)
+    written = page.url
+    follow(page, "Embeddings", "embeddings")
+    right(page, "map_neighbours", 1)
+    at(page, f"embeddings?text={TEXT}&map_neighbours=4")
+    follow(page, "The model", "model")
+    assert page.evaluate("history.length") == n + 5  # one a page, whatever was chosen there
+    visited = (
+        ("embeddings", f"embeddings?text={TEXT}&map_neighbours=4", ("map_neighbours", 4)),
+        ("generation", written.split("/")[-1], None),
+        ("head", f"head?text={TEXT}&layer=2&head=3", ("head", 3)),
+        ("attention", f"attention?text={TEXT}&layer=2", ("layer", 2)),
+        ("home", f"?text={TEXT}", None),
+    )
+    for _, address, slider in visited:
+        page.go_back()
+        at(page, address)
+        if slider:
+            value(page, *slider)
+    for _, address, slider in reversed(visited[:-1]):
+        page.go_forward()
+        at(page, address)
+        if slider:
+            value(page, *slider)
+    for _ in visited[:-1]:  # quickly: runs of the pages between are still on their way
+        page.go_back()
+    at(page, f"?text={TEXT}")
+    for _ in visited:
+        page.go_forward()
+    at(page, f"model?text={TEXT}")
+    expect(page.get_by_role("heading", level=1)).to_have_text("The model")
+    page.go_back()
+    at(page, f"embeddings?text={TEXT}&map_neighbours=4")
+    page.go_back()
+    at(page, written.split("/")[-1])
+    chips = page.locator(".st-key-generated_chips")
+    before = chips.inner_text()
+    page.reload()
+    at(page, written.split("/")[-1])
+    expect(chips).to_have_text(before, use_inner_text=True)
+
+
+@pytest.mark.parametrize("click", [{"modifiers": ["Control"]}, {"button": "middle"}], ids=["Control", "middle"])
+def test_a_link_in_a_new_tab_shows_what_is_chosen(visit, page, click):
+    visit(f"attention?text={TEXT}&model=translator")
+    right(page, "layer", 1)  # draws a part of the page: the links know it all the same
+    at(page, f"attention?model=translator&text={TEXT}&layer=1")
+    with page.context.expect_page() as opened:
+        link(page, "Inside a head").click(**click)
+    tab = opened.value
+    at(tab, f"head?model=translator&text={TEXT}&layer=1")
+    expect(tab.locator(".st-key-text textarea")).to_have_value(TEXT.replace("+", " "))
+    value(tab, "layer", 1)
+    tab.close()
+    assert "/attention?" in page.url
+
+
+def test_a_text_typed_and_a_link_pressed_at_once_lose_nothing(visit, page):
+    visit("attention?layer=3")
+    for i, (name, path) in enumerate([("Inside a head", "head"), ("Attention", "attention")] * 3):
+        page.locator(".st-key-text textarea").fill(f"typed {i}")
+        # the press takes the focus away: the text is sent, and then the click
+        link(page, name).hover()
+        page.mouse.down()
+        expect(link(page, name)).to_have_attribute("href", re.compile(rf"text=typed\+{i}\b"))
+        page.mouse.up()
+        at(page, f"{path}?text=typed+{i}&layer=3")
+
+
+def test_the_link_that_is_copied_is_the_address(visit, page):
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    visit(f"attention?text={TEXT}")
+    right(page, "head", 2)
+    at(page, f"attention?text={TEXT}&head=2")
+    page.get_by_role("button", name="Copy link").click()
+    expect(page.get_by_text("Copied.")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()") == page.url
+
+
+def test_presenting(visit, page):
+    visit(f"attention?text={TEXT}")
+    page.get_by_role("button", name="Present").click()
+    at(page, f"attention?text={TEXT}&present=true")
+    expect(page.get_by_test_id("stSidebar")).to_be_hidden()
+    main = page.get_by_test_id("stMain")
+    places = [main.evaluate("main => main.scrollTop")]
+    for _ in range(2):
+        page.locator("h1").click()  # nothing that takes keys of its own
+        page.keyboard.press("ArrowRight")
+        main.evaluate("""(main) => new Promise((done) => main.addEventListener("scrollend", done, { once: true }))""")
+        places.append(main.evaluate("main => main.scrollTop"))
+    assert places[0] < places[1] < places[2]
+    page.keyboard.press("Escape")
+    at(page, f"attention?text={TEXT}")
+    expect(page.get_by_test_id("stSidebar")).to_be_visible()
+
+
+def test_what_an_embedding_page_says_stays(visit, page):
+    visit(f"attention?embed=true&text={TEXT}")
+    right(page, "layer", 1)
+    at(page, f"attention?text={TEXT}&layer=1&embed=true")

@@ -1,0 +1,219 @@
+"""Every choice that an address holds: its name there, what it means, what it is at first, and where it counts.
+
+Links are an API: a name stays, and what it says keeps its meaning. README's table is made of this one (see
+tests/test_links.py). How addresses are read and written is `viz.ui.links`.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from model import catalog
+from model.analysis.attention_map import COMBINE, SEGMENTS, SINK
+from model.builtin.beam import PENALTY, WIDTH
+from model.text.units import KINDS
+from viz.ui.session import EXAMPLES
+
+ONE, LAYER, ALL, CHOSEN = SHOW = ("head", "layer", "all", "chosen")
+SCALES, RANGES = ("linear", "log"), ("0 to 1", "fitted")
+COLUMNS, ARCS, LAYERS = FORMS = ("columns", "arcs", "layers")
+RECEIVED, SUMS = PANELS = ("received and given", "sums of tokens")
+GIVE, RECEIVE = WAYS = ("as queries", "as keys")
+ACROSS = (ALL, LAYER, ONE)
+WORDS, TOKENS = BETWEEN = ("words", "tokens")
+UNMARKED, ARGMAX, GROW = ALIGNED = ("none", "argmax", "grow-diag")
+BLANK, BOTH, SENTIMENT, SIMILARITY = SECTIONS = ("blank", "both", "sentiment", "similarity")
+MEAN = "mean"
+MAPS = (MEAN, ONE)
+TOKEN_VECTORS = "token vectors"
+# of the softmax; 1 is as trained; between neighbours lies the same factor, but for rounding
+TEMPERATURES = (0.1, 0.125, 0.16, 0.2, 0.25, 0.32, 0.4, 0.5, 0.63, 0.8, 1, 1.25, 1.6, 2, 2.5, 3.2, 4, 5, 6.3, 8, 10)
+SECOND = "A kitten lay on the rug."  # the other text of the similarity of two
+MOST_REFERENCE = 2000  # characters
+
+HOME, TOKENIZATION, EMBEDDINGS, ATTENTION, GENERATION = "", "tokenization", "embeddings", "attention", "generation"
+TRANSLATION, UNDERSTANDING, HEAD, MECHANISM = "translation", "understanding", "head", "mechanism"
+MODEL = "model"
+READER, DECODER = "reader", "decoder"  # whose a choice is: of the model that reads the page, of one shown beside it
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One name of an address."""
+
+    meaning: str
+    default: Any  # None: nothing, or what the page makes of its text and model
+    parse: Callable[[str], Any]  # what an address says; ValueError if that can never be
+    pages: tuple[str, ...] = ()  # their paths; none: every page
+    options: tuple = ()  # where it is one of a few
+    owner: str | None = None  # READER or DECODER: each model has its own
+    here: bool = False  # gone with the next page
+    own_words: bool = False  # whoever draws it says itself what of a link could not be had
+
+    def write(self, value: Any) -> str:
+        """As `parse` reads it."""
+        if isinstance(value, bool):
+            return str(value).lower()
+        if isinstance(value, float):
+            return f"{value:g}"
+        return ".".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def _one_of(options: tuple, default: Any, meaning: str, *pages: str) -> Choice:
+    said = {str(option): option for option in options}
+
+    def parse(text: str) -> Any:
+        if text not in said and float(text) not in options:  # 1.0 is 1
+            raise ValueError(text)
+        return said[text] if text in said else options[options.index(float(text))]
+
+    return Choice(meaning, default, parse, pages, options)
+
+
+def _switch(meaning: str, *pages: str, default: bool | None = False) -> Choice:
+    said = {"true": True, "false": False}
+
+    def parse(text: str) -> bool:
+        if text.lower() not in said:
+            raise ValueError(text)
+        return said[text.lower()]
+
+    return Choice(meaning, default, parse, pages)
+
+
+def _number(low: float, high: float, default: float | None, meaning: str, *pages: str, **more) -> Choice:
+    kind = float if isinstance(default, float) else int
+
+    def parse(text: str) -> float:
+        if not (value := kind(text)) >= low or value > high:  # also what is no number
+            raise ValueError(text)
+        return value
+
+    return Choice(meaning, default, parse, pages, **more)
+
+
+def _position(meaning: str, *pages: str, **more) -> Choice:
+    return _number(0, 10**7, None, meaning, *pages, **more)
+
+
+def _positions(n: int, meaning: str, *pages: str, **more) -> Choice:
+    """`n` of them with a point between each; 0: any number, at most a thousand."""
+
+    def parse(text: str) -> tuple[int, ...]:
+        if not re.fullmatch(r"\d{1,7}(\.\d{1,7}){0,999}", text) or (n and text.count(".") != n - 1):
+            raise ValueError(text)
+        return tuple(map(int, text.split(".")))
+
+    return Choice(meaning, None, parse, pages, **more)
+
+
+def _matching(pattern: str, default: str, meaning: str, *pages: str, **more) -> Choice:
+    def parse(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(text)
+        return text
+
+    return Choice(meaning, default, parse, pages, **more)
+
+
+def _text(default: str, meaning: str, *pages: str, **more) -> Choice:
+    return Choice(meaning, default, str, pages, **more)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    if not re.fullmatch(r"\w{1,40}(\.\w{1,40}){0,49}", text):
+        raise ValueError(text)
+    return tuple(text.split("."))
+
+
+def _layer_or_tokens(text: str) -> str | int:
+    return text if text == TOKEN_VECTORS else _position("").parse(text)
+
+
+_OF_A_HEAD = (ATTENTION, HEAD, MECHANISM, TRANSLATION, GENERATION, UNDERSTANDING)
+_OF_A_TOKEN = (TOKENIZATION, EMBEDDINGS, ATTENTION, HEAD, MECHANISM)
+
+CHOICES: dict[str, Choice] = {
+    "model": _text(catalog.DEFAULT, "which model"),
+    "text": _text(EXAMPLES[0], "what is read; one of more than 4,000 bytes has `text_id` instead"),
+    "chat": _switch("whether the text is a message of a chat"),
+    "target": _text("", "what the decoder of an encoder-decoder is read with; empty: the model writes it"),
+    "target_ids": _matching(r"(\d{1,7}\.){1,1000}|\.?", "", "its tokens, where another cut would be another target"),
+    "numbers": Choice("the pictures whose numbers are shown as a table", (), _names),
+    "card": _matching(r"[\w.*~,-]{0,2000}", "", "the weight whose card is open", here=True, own_words=True),
+    "present": _switch("for a projector: no sidebar, larger type"),
+    "layer": _position("which layer, from 0", *_OF_A_HEAD, owner=READER),
+    "head": _position("which head of the layer, from 0", *_OF_A_HEAD, owner=READER),
+    "token": _position("the token that looks, or that is looked into", *_OF_A_TOKEN, owner=READER),
+    "key": _position("the token looked at", ATTENTION, HEAD, MECHANISM, owner=READER),
+    "kind": _one_of(("self", "encoder", "cross"), "self", "which attention of an encoder-decoder", ATTENTION),
+    "show": _one_of(SHOW, ONE, "whose weights: one head's, or of several together", ATTENTION),
+    "heads": _text("", "the heads read together where they are `chosen`: `2.3, 4.*, *.1`", ATTENTION, owner=READER),
+    "combine": _one_of(COMBINE, COMBINE[0], "how several heads make one map", ATTENTION),
+    "units": _one_of(KINDS, KINDS[0], "what rows and columns are", ATTENTION),
+    "sink": _one_of(SINK, SINK[0], "what becomes of the weight on the first and on special tokens", ATTENTION),
+    "segment": _one_of(SEGMENTS, SEGMENTS[0], "of two texts, which looks at which", ATTENTION),
+    "scale": _one_of(SCALES, SCALES[0], "the colours of a map", ATTENTION, MECHANISM, UNDERSTANDING),
+    "range": _one_of(RANGES, RANGES[0], "from where to where the colours go", ATTENTION, MECHANISM),
+    "graph": _one_of(FORMS, COLUMNS, "how the lines are drawn", ATTENTION),
+    "least": _number(0, 0.5, 0.02, "lines of less are hidden", ATTENTION),
+    "top": _number(0, 8, 0, "lines of each query; 0: all", ATTENTION),
+    "pinned": _switch("whether the lines of `token` alone are kept", ATTENTION),
+    "followed": _positions(2, "the kept path through the layers: layer, token", ATTENTION, own_words=True),
+    "panel": _one_of(PANELS, None, "what is shown below the map", ATTENTION),
+    "taken": _one_of(WAYS, GIVE, "what of the `summed` tokens is added up", ATTENTION),
+    "summed": _positions(0, "tokens whose weights are added up", ATTENTION, own_words=True),
+    "mask_off": _switch("without the causal mask", MECHANISM),
+    "scale_off": _switch("without the scale", MECHANISM),
+    "softmax_temperature": _one_of(TEMPERATURES, 1, "what the scores are divided by", MECHANISM),
+    "positions_off": _switch("without positions", MECHANISM),
+    "head_uniform": _switch("the head looks alike at all", MECHANISM),
+    "head_off": _switch("the head writes nothing", MECHANISM),
+    "row_off": _switch("it writes nothing at `token`", MECHANISM),
+    "edge_off": _switch("`token` does not see `key`", MECHANISM),
+    "temperature": _number(0, 2, 1.0, "of sampling; 0: always the most probable token", GENERATION),
+    "top_k": _number(0, 100, 0, "how many tokens may be drawn; 0: all", GENERATION),
+    "top_p": _number(0.05, 1, 1.0, "the probability that those hold which may be drawn", GENERATION),
+    "seed": _number(0, 2**31 - 1, 0, "where the random numbers come from", GENERATION),
+    "n_shown": _number(3, 30, 10, "tokens in the picture of what may come next", GENERATION),
+    "n_generate": _number(1, 200, 20, "how many tokens are written at once", GENERATION),
+    "mean_of_heads": _switch("behind a choice: the mean of the layer's heads", GENERATION),
+    "written": _text("", "what was generated: ids, and how each was drawn", GENERATION, own_words=True),
+    "opened": _position("the generated token behind which one looks", GENERATION, own_words=True),
+    "across": _one_of(ACROSS, ALL, "which heads of cross-attention", TRANSLATION),
+    "between": _one_of(BETWEEN, WORDS, "between what", TRANSLATION),
+    "aligned": _one_of(ALIGNED, ARGMAX, "which pairs are marked as aligned", TRANSLATION),
+    "followed_word": _position("the written word whose lines are kept", TRANSLATION, own_words=True),
+    "step": _position("the decoding step", TRANSLATION, owner=READER),
+    "width": _number(1, 8, WIDTH, "of the beam", TRANSLATION),
+    "penalty": _number(0, 2, PENALTY, "of length, in the beam", TRANSLATION),
+    "reference": _text("", "a translation held to be right", TRANSLATION),
+    "section": _one_of(SECTIONS, BLANK, "what the encoder is asked", UNDERSTANDING),
+    "in_turn": _switch("whether each token is hidden in its turn", UNDERSTANDING, default=None),
+    "hidden": _text("", "what stood where a word was hidden or put in by click", UNDERSTANDING, own_words=True),
+    "maps": _one_of(MAPS, MEAN, "what each of the two maps shows", UNDERSTANDING),
+    "asked_token": _position("the token of which is asked what it sees", UNDERSTANDING, own_words=True),
+    "decoder_layer": _position("the layer of the decoder beside it", UNDERSTANDING, owner=DECODER),
+    "decoder_head": _position("the head of the decoder beside it", UNDERSTANDING, owner=DECODER),
+    "carrier": _position("the token whose part in the judgement is spelled out", UNDERSTANDING, own_words=True),
+    "second": _text(SECOND, "the other of two texts that are compared", UNDERSTANDING),
+    "compared": _position("the layer whose vectors are compared", UNDERSTANDING, owner=READER),
+    "token_pair": _positions(2, "two tokens, one of each text, that are compared", UNDERSTANDING, own_words=True),
+    "map_neighbours": _number(1, 8, 3, "neighbours of each token", EMBEDDINGS),
+    "map_axes": _one_of((2, 3), 2, "dimensions of the map", EMBEDDINGS),
+    "similarity_of": Choice(
+        "the layer whose vectors are compared, or the token vectors", TOKEN_VECTORS, _layer_or_tokens, (EMBEDDINGS,)
+    ),
+    "layers_apart": _switch("whether each layer has colours of its own", EMBEDDINGS, default=True),
+}
+
+
+def of(page: str) -> dict[str, Choice]:
+    """Those that count on a page, by name."""
+    return {name: choice for name, choice in CHOICES.items() if not choice.pages or page in choice.pages}
+
+
+def owned_by(owner: str) -> tuple[str, ...]:
+    """The names of those that each model has for itself."""
+    return tuple(name for name, choice in CHOICES.items() if choice.owner == owner)
