@@ -45,7 +45,9 @@ def enter_content(visit, page: Page, path: str) -> Page:
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
-    expect(page.get_by_role("toolbar", name="Skip to")).to_be_visible()
+    toolbar = page.get_by_role("toolbar", name="Skip to")
+    expect(toolbar).to_be_visible()
+    expect(toolbar.get_by_role("button").first).to_have_attribute("tabindex", "0")  # its script has begun
     return page
 
 

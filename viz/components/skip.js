@@ -40,5 +40,6 @@ export default function ({ parentElement }) {
     target.focus();
     target.scrollIntoView({ block: "center" });
   };
+  look();
   return () => stop.abort();
 }
