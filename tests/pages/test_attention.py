@@ -270,12 +270,12 @@ def test_the_table_twin_holds_the_same_numbers(attend, run):
 
 
 def test_a_choice_that_no_longer_exists_is_dropped_with_a_word(attend, story):
-    app = attend(text=REPEATED, token="4", key="3")
+    app = attend(text=REPEATED, token="3", key="3")
     app.text_area(key="text").set_value("hello").run()
     assert not app.exception
     n_token = len(story.encode("hello"))
     assert app.session_state.token == n_token - 1
-    assert any("There is no token 4 any more" in toast.value for toast in app.toast)
+    assert any("There is no token 3 any more" in toast.value for toast in app.toast)
 
 
 @pytest.mark.parametrize("text", ["a", "🙂", "今天", "<script>alert(1)</script>", "\x00\x07", " ", "\n"])

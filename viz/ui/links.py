@@ -85,8 +85,9 @@ def key(name: str, default: Any = None, *, n: int | None = None) -> str:
         state[name] = state[name]
     state.memory.range[name] = n
     if default is not None:
-        state.memory.default[name] = default
-        if state[name] is None:
+        before, state.memory.default[name] = state.memory.default.get(name), default
+        # what nobody has chosen goes with the text: its last token is another one when it grows
+        if state[name] is None or (n is not None and state[name] == before):
             state[name] = default
     return name
 
