@@ -61,6 +61,7 @@ def test_heads_are_chosen_on_the_grid(visit, page):
     heading(page, "Layer 3: the mean of its 6 heads")
     choose(page, "combine", "max")
     heading(page, "Layer 3: the maximum of its 6 heads")
+    expect(page).to_have_url(re.compile("combine=max"))
     page.reload()
     heading(page, "Layer 3: the maximum of its 6 heads")
 
@@ -117,6 +118,7 @@ def test_units_sink_and_colours_are_in_the_link(visit, page):
         choose(page, name, option)
     heading(page, "Layer 1, head 0, between words, renormalised without the sink")
     expect(page.locator(".st-key-token_graph .q button")).to_have_count(6)
+    expect(page).to_have_url(re.compile("range=fitted"))
     page.reload()
     heading(page, "Layer 1, head 0, between words, renormalised without the sink")
     for name, option in [("scale", "log"), ("range", "fitted")]:
