@@ -18,7 +18,10 @@ ALIVE = """elsewhere => {
   const look = (root) => {
     for (const node of root.querySelectorAll("*")) {
       if (node.shadowRoot) look(node.shadowRoot);
-      const address = places.map((name) => node.getAttribute(name) || "").join(" ");
+      // what a link to a page of ours says behind its path is text, percent-encoded
+      const ours = node.origin === location.origin;
+      const said = ours ? [node.pathname, node.hash] : places.map((name) => node.getAttribute(name) || "");
+      const address = said.join(" ");
       const turned = node.matches(".katex, sup, sub, del, [aria-label='home icon'], img[alt='Streamlit logo']");
       if (address.includes(elsewhere) || address.includes("javascript:") ||
           (turned && !node.closest(".st-key-head_formula"))) found.push(node.outerHTML.slice(0, 200));

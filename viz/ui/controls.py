@@ -12,7 +12,7 @@ def position(label: str, name: str, n: int, **options) -> int:
     A choice that no longer exists (the text got shorter, the model smaller) is dropped with a word.
     """
     default = start(name, n)
-    key = links.key(name, default, n=n)
+    key = links.key(name, default, again=True)
     current = st.session_state[name]
     if current >= n:
         st.session_state[name] = default
@@ -22,10 +22,10 @@ def position(label: str, name: str, n: int, **options) -> int:
     return (st.slider if n > 1 else st.number_input)(label, 0, n - 1, key=key, **options)
 
 
-def choose(label: str, name: str, options: tuple[str, ...] | None = None, **more) -> str:
-    """Choose one of a few: `options`, or all that there are."""
+def choose(label: str, name: str, options: tuple[str, ...] | None = None, *, again: bool = False, **more) -> str:
+    """Choose one of a few: `options`, or all that there are. `again`: see `links.key`."""
     options = options or CHOICES[name].options
-    key = links.key(name)
+    key = links.key(name, again=again)
     if st.session_state[name] not in options:
         st.session_state[name] = options[0]
     return st.segmented_control(label, options, key=key, required=True, **more)

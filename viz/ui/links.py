@@ -43,7 +43,6 @@ class Memory:
     own: dict[str, dict[str, Any]] = field(default_factory=dict)  # those of each model that is not read now
     reader: dict[str, str | None] = field(default_factory=dict)  # whose the present ones are; None: whoever reads
     default: dict[str, Any] = field(default_factory=dict)  # where the page makes it of its text and model
-    range: dict[str, int | None] = field(default_factory=dict)  # of sliders, as they were last drawn
     about: dict[str, Hashable] = field(default_factory=dict)  # what some choices were made about
     asked: dict[str, str] = field(default_factory=dict)  # what an address says, until it was told what was dropped
     got: dict[str, str] | None = None  # with what query the session began, until the browser has confirmed it
@@ -73,21 +72,22 @@ def arrive(page: str) -> None:
     state.update(state.pop("next", {}))
 
 
-def key(name: str, default: Any = None, *, n: int | None = None) -> str:
+def key(name: str, default: Any = None, *, again: bool = False) -> str:
     """For a widget's `key`: its name, and its value is there; `default` where the page makes it of its text and model.
 
-    Such a widget has no `value` or `index` of its own. `n`: of a slider whose range may change, its length.
+    Such a widget has no `value` or `index` of its own. `again`: say the value again whenever it is drawn, because its
+    range may change, and it is another widget then; or because a callback sets it that ends in st.rerun, after which
+    Streamlit would not tell the browser.
     """
     state = st.session_state
     if name not in state:  # Streamlit forgets what a part of the page did not draw
         state[name] = state.memory.chosen.get(name, CHOICES[name].default)
-    elif state.memory.range.get(name) != n:  # of another range it is another widget, and begins anew
+    elif again:
         state[name] = state[name]
-    state.memory.range[name] = n
     if default is not None:
         before, state.memory.default[name] = state.memory.default.get(name), default
         # what nobody has chosen goes with the text: its last token is another one when it grows
-        if state[name] is None or (n is not None and state[name] == before):
+        if state[name] is None or (again and state[name] == before):
             state[name] = default
     return name
 

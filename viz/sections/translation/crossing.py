@@ -99,4 +99,4 @@ def read_again() -> NoReturn:
 
 
 def _choice(label: str, name: str, **more) -> str:
-    return controls.choose(label, name, on_change=handler(read_again), **more)
+    return controls.choose(label, name, again=True, on_change=handler(read_again), **more)
