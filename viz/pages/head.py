@@ -6,6 +6,7 @@ import streamlit as st
 from model.analysis import checks
 from model.analysis.head import HeadSteps, head_steps
 from model.run import ModelRun
+from viz.components.contents import contents
 from viz.components.head_steps import head_pictures
 from viz.figures.head import head_formula, head_sentences
 from viz.figures.numbers import how_far
@@ -22,6 +23,7 @@ _STICKY = """
 .st-key-head_formula p { line-height: 3; margin: 0; }
 @media (min-width: 900px) and (min-height: 600px) {
   :has(> .st-key-head_formula) { position: sticky; top: 3.75rem; z-index: 3; }
+  .stApp .stMain { scroll-padding-top: 10.5rem; }
   .st-key-head_formula { border-bottom: 1px solid rgb(128 128 128 / 0.3); }
 }
 """
@@ -33,6 +35,7 @@ def main() -> None:
         "One head, one token, and every number on the way: from the vector that stands for the token, to what the "
         "head adds to it. Point at any result to see what it was made from."
     )
+    contents()
     read(session.current_run())
 
 

@@ -14,6 +14,7 @@ from model.analysis.parameters import parameters_by_part
 from model.architecture import Architecture, record_bytes, weights_bytes
 from model.language_model import Captured, LanguageModel
 from model.run import PromptError
+from viz.components.contents import contents
 from viz.components.drawing import drawing
 from viz.figures.architecture import facts, facts_table
 from viz.figures.block import LEGEND, block_drawing
@@ -53,6 +54,7 @@ def main() -> None:
         "What reads your text: how one of its blocks is built, drawn from this model's own configuration, and where "
         "its parameters and its memory go."
     )
+    contents()
     lm = session.current_model()
     architecture = lm.architecture()
     show_block(lm, architecture)

@@ -11,6 +11,7 @@ from model.builtin.beam import WIDTH
 from model.language_model import BeamSearcher
 from model.run import ModelRun, VisitorError
 from model.text.prompt import text_of
+from viz.components.contents import contents
 from viz.components.cross_lines import cross_lines
 from viz.components.head_grid import head_grid, outline_head
 from viz.figures.attention import is_clickable
@@ -38,6 +39,7 @@ def main() -> None:
         "other, and at each step looks at two things: at what it has written, and, by **cross-attention**, at the "
         "source. Here you see where it looked to write each word."
     )
+    contents()
     type_both()
     run = session.current_run()
     if not run.cross:

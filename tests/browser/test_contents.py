@@ -1,0 +1,30 @@
+"""The line of what a long page holds."""
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import until
+
+IN_SIGHT = """(heading) => {
+  const box = heading.getBoundingClientRect(), at = (x, y) => {
+    let found = document.elementFromPoint(x, y);
+    while (found?.shadowRoot?.elementFromPoint(x, y)) found = found.shadowRoot.elementFromPoint(x, y);
+    return found;
+  };
+  const seen = at(box.left + 2, box.top + box.height / 2);
+  return seen === heading || heading.contains(seen);
+}"""
+
+
+@pytest.mark.parametrize("view", ["head", "embeddings"])  # headings inside a component, and Streamlit's own
+def test_the_contents_line_leads_to_each_part(visit, page, view):
+    visit(view)
+    names = page.locator(".st-key-contents button")
+    headings = page.get_by_test_id("stMain").get_by_role("heading", level=2)
+    expect(names).not_to_have_count(0)
+    expect(names).to_have_text(headings.all_text_contents())
+    for place in (-1, 1):
+        names.nth(place).focus()
+        page.keyboard.press("Enter")
+        expect(headings.nth(place)).to_be_focused()
+        until(headings.nth(place), IN_SIGHT)  # and not beneath what stays at the top
