@@ -58,6 +58,14 @@ class MapSpec:
         return len(self.heads) == 1 and self.sink != "renormalise" and self.kind == "tokens"
 
 
+def heads_at(
+    n_layer: int, n_head: int, layer: int | None = None, head: int | None = None
+) -> tuple[tuple[int, int], ...]:
+    """(layer, head) pairs: of one layer or of every one (None), one head or every one; sorted."""
+    layers = range(n_layer) if layer is None else [layer]
+    return tuple((one, other) for one in layers for other in (range(n_head) if head is None else [head]))
+
+
 def parse_heads(text: str, n_layer: int, n_head: int) -> tuple[tuple[int, int], ...]:
     """Heads written as "2.3, 4.*": layer.head, with * for every one. Sorted, each once.
 
@@ -71,15 +79,12 @@ def parse_heads(text: str, n_layer: int, n_head: int) -> tuple[tuple[int, int], 
                 f"“{word[:20]}” is not a head. Write layer.head, such as 2.3; 2.* is all of layer 2, *.3 is head 3 of "
                 "every layer."
             )
-        layers, heads = (
-            range(n) if part == "*" else range(int(part), int(part) + 1)
-            for part, n in zip(match.groups(), (n_layer, n_head), strict=True)
-        )
-        if layers.stop > n_layer or heads.stop > n_head:
+        layer, head = (None if part == "*" else int(part) for part in match.groups())
+        if (layer or 0) >= n_layer or (head or 0) >= n_head:
             raise HeadsError(
                 f"There is no head {word}: layers go from 0 to {n_layer - 1}, heads from 0 to {n_head - 1}."
             )
-        chosen |= {(layer, head) for layer in layers for head in heads}
+        chosen |= {*heads_at(n_layer, n_head, layer, head)}
     if not chosen:
         raise HeadsError("No head is chosen. Hold shift and click tiles, or write some, such as 2.3, 4.*")
     return tuple(sorted(chosen))

@@ -56,14 +56,14 @@ def test_heads_are_chosen_on_the_grid(visit, page):
     grid.click(position=grid_place(page, 3, -1), modifiers=["Shift"])
     heading(page, "The mean of 7 heads: 3.*, 4.1")
     grid.click(position=grid_place(page, -1, 5))
-    heading(page, "Head 5 of every layer: the mean of 6 heads")
+    heading(page, "The mean of head 5 of all 6 layers")
     grid.click(position=grid_place(page, 3, -1))
-    heading(page, "Layer 3: the mean of its 6 heads")
+    heading(page, "The mean of the 6 heads of layer 3")
     choose(page, "combine", "max")
-    heading(page, "Layer 3: the maximum of its 6 heads")
+    heading(page, "The maximum of the 6 heads of layer 3")
     expect(page).to_have_url(re.compile("combine=max"))
     page.reload()
-    heading(page, "Layer 3: the maximum of its 6 heads")
+    heading(page, "The maximum of the 6 heads of layer 3")
 
 
 def test_a_click_on_a_tile_opens_the_card_of_its_cell(visit, page):

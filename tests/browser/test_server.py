@@ -176,7 +176,7 @@ def test_in_a_frame_of_the_page_that_was_named(page: Page, courses):
     frame = page.frame_locator("iframe")
     expect(frame.get_by_role("heading", name="All heads at a glance")).to_be_visible()
     frame.get_by_role("radio", name="layer", exact=True).first.click()  # and it can be used
-    expect(frame.get_by_role("heading", name="Layer 0: the mean of its 6 heads")).to_be_visible()
+    expect(frame.get_by_role("heading", name="The mean of the 6 heads of layer 0")).to_be_visible()
     said = []
     page.on("console", lambda message: said.append(message.text))
     page.goto(other)

@@ -146,18 +146,18 @@ def test_the_page_shows_the_weights_of_the_run(attend, run):
 @pytest.mark.parametrize(
     ("link", "heads", "combine", "title"),
     [
-        ({"show": "layer", "layer": 3}, [(3, h) for h in range(6)], "mean", "Layer 3: the mean of its 6 heads"),
+        ({"show": "layer", "layer": 3}, [(3, h) for h in range(6)], "mean", "The mean of the 6 heads of layer 3"),
         (
             {"show": "all", "combine": "max"},
             [(layer, h) for layer in range(6) for h in range(6)],
             "max",
-            "All layers: the maximum of all 36 heads",
+            "The maximum of all 36 heads",
         ),
         (
             {"show": "chosen", "heads": "*.4"},
             [(n, 4) for n in range(6)],
             "mean",
-            "Head 4 of every layer: the mean of 6 heads",
+            "The mean of head 4 of all 6 layers",
         ),
         ({"show": "chosen", "heads": "1.2, 4.0"}, [(1, 2), (4, 0)], "mean", "The mean of 2 heads: 1.2, 4.0"),
     ],

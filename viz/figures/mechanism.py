@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from model.intervention import Intervention
 from model.run import DenseAttention, ModelRun
 from viz.figures import axes, theme
+from viz.figures.heads import head_name
 
 # a change of a loss by less, in nats, does not count: the same model run by another path differs by about 1e-6, and
 # 0.001 is a probability that is 1.001 times another
@@ -20,19 +21,19 @@ _MOST_PAIRS = 64  # of bars: more are too thin to see
 def without_effect(run: ModelRun, change: Intervention) -> list[str]:
     """Which parts of a change of this run, as trained, do nothing to what the model computes; each with the reason."""
     said, off = [], change.heads_off
-    for layer, head in change.heads_uniform & off:
-        said.append(f"Layer {layer}, head {head} uniform: it is off and writes nothing, wherever it looks.")
-    for layer, head, query in change.rows_off:
-        if (layer, head) in off:
-            said.append(f"Layer {layer}, head {head} off for query {query}: it is off for every query.")
-    for layer, head, query, key in change.edges_off:
-        edge = f"Layer {layer}, head {head}, query {query} does not see key {key}"
-        if (layer, head) in off:
+    for head in change.heads_uniform & off:
+        said.append(f"{head_name(*head).capitalize()} uniform: it is off and writes nothing, wherever it looks.")
+    for *head, query in change.rows_off:
+        if tuple(head) in off:
+            said.append(f"{head_name(*head).capitalize()} off for query {query}: it is off for every query.")
+    for *head, query, key in change.edges_off:
+        edge = f"{head_name(*head).capitalize()}, query {query} does not see key {key}"
+        if tuple(head) in off:
             said.append(f"{edge}: the head is off and writes nothing, whatever it sees.")
-        elif (layer, head, query) in change.rows_off:
+        elif (*head, query) in change.rows_off:
             said.append(f"{edge}: the head is off for this query and writes nothing there.")
     if len(run.tokens) == 1 and not run.source:
-        parts = [f"Layer {layer}, head {head} uniform" for layer, head in change.heads_uniform - off]
+        parts = [f"{head_name(*head).capitalize()} uniform" for head in change.heads_uniform - off]
         parts += ["Without the causal mask"] * (not change.causal_mask) + ["Without the scale"] * (not change.scale)
         parts += [f"Softmax temperature {change.temperature:g}"] * (change.temperature != 1)
         return said + [f"{part}: a token alone gives all its weight to itself, whatever the score." for part in parts]

@@ -12,7 +12,7 @@ from viz.figures.head import head_formula, head_sentences
 from viz.figures.numbers import how_far
 from viz.guard import section
 from viz.plain import plain
-from viz.ui import controls, provenance, session
+from viz.ui import controls, heads, provenance, session
 from viz.ui.pictures import caption, shows_numbers
 from viz.ui.prose import check
 
@@ -73,14 +73,9 @@ def read(run: ModelRun) -> None:
 def choose(run: ModelRun) -> tuple[int, int, int, int]:
     n = len(run.tokens)
     columns = st.columns(4, gap="medium")
-    with columns[0]:
-        layer = controls.position("Layer", "layer", run.info.n_layer)
-    with columns[1]:
-        head = controls.position("Head", "head", run.info.n_head)
-    with columns[2]:
-        token = controls.position("Query", "token", n, help="The token that looks: the path is its own.")
-    with columns[3]:
-        key = controls.position("Key", "key", n, help="The token looked at whose numbers are spelled out.")
+    layer, head = heads.choose_one(run, places=columns[:2])
+    token = controls.position("Query", "token", n, columns[2], help="The token that looks: the path is its own.")
+    key = controls.position("Key", "key", n, columns[3], help="The token looked at whose numbers are spelled out.")
     return layer, head, token, key
 
 

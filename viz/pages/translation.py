@@ -18,7 +18,7 @@ from viz.figures.attention import is_clickable
 from viz.figures.translation import crossing_heatmap
 from viz.guard import handler, section
 from viz.sections.translation import beam, comparison, crossing, decoding
-from viz.ui import links, session
+from viz.ui import heads, links, session
 from viz.ui.choices import ARGMAX, ATTENTION, GROW
 from viz.ui.pictures import caption, clicked, picture
 from viz.ui.prose import quoted
@@ -120,7 +120,7 @@ def show_crossing(run: ModelRun) -> None:
     if len(run.tokens) < 2:
         st.info("Nothing was written: the target is empty.")
         return
-    read = crossing.current(run)
+    spec, read = crossing.spec(run), crossing.current(run)
     alignment = crossing.read_alignment(read, run)
     marks = crossing.marked(alignment)
     cross_lines(
@@ -135,9 +135,9 @@ def show_crossing(run: ModelRun) -> None:
         on_open=crossing.open_pair,
     )
     caption(
-        f"Above the source, below what was written, by {crossing.said(run)}. Point at a word to see its lines alone; "
-        "click a written one to keep them, click a line to see how its number was made. To write a word, the decoder "
-        "looks from the token before it: a word's lines come from the rows that predict it."
+        f"Above the source, below what was written, by {heads.in_words(spec, run)}. Point at a word to see its lines "
+        "alone; click a written one to keep them, click a line to see how its number was made. To write a word, the "
+        "decoder looks from the token before it: a word's lines come from the rows that predict it."
     )
     show_alignment(read, alignment, marks)
     left, right = st.columns([1.1, 1], gap="large")
@@ -145,8 +145,7 @@ def show_crossing(run: ModelRun) -> None:
         show_map(read, alignment, marks)
     with right:
         head_grid(session.current_overview("cross"), key="cross_grid", on_pick=crossing.choose_on_grid)
-        heads = crossing.spec(run).heads
-        outline_head("cross_grid", *heads[0], heads if len(heads) > 1 else ())
+        outline_head("cross_grid", *spec.heads[0], spec.heads if len(spec.heads) > 1 else ())
         caption(
             "The cross-attention of every head, token by token: rows are the tokens that look, columns the source. "
             "Click a tile to read that head above, the name of a layer for the mean of its heads."

@@ -1,13 +1,15 @@
 """Controls that stand on several pages, and hold what the address does."""
 
+from typing import Any
+
 import streamlit as st
 
 from viz.ui import links
 from viz.ui.choices import CHOICES
 
 
-def position(label: str, name: str, n: int, **options) -> int:
-    """Choose one of `n` things, counted from 0.
+def position(label: str, name: str, n: int, place: Any = st, **options) -> int:
+    """Choose one of `n` things, counted from 0, in this place of the page.
 
     A choice that no longer exists (the text got shorter, the model smaller) is dropped with a word.
     """
@@ -19,7 +21,7 @@ def position(label: str, name: str, n: int, **options) -> int:
         if not links.is_asked(name):  # else it is said of the link
             st.toast(f"There is no {name} {current} any more: showing {name} {default}.")
     # a slider needs two ends
-    return (st.slider if n > 1 else st.number_input)(label, 0, n - 1, key=key, **options)
+    return (place.slider if n > 1 else place.number_input)(label, 0, n - 1, key=key, **options)
 
 
 def choose(label: str, name: str, options: tuple[str, ...] | None = None, *, again: bool = False, **more) -> str:

@@ -17,6 +17,7 @@ from model.analysis.explanation import Explained, explain
 from model.analysis.logits import rank
 from model.intervention import UNCHANGED, Intervention
 from model.run import Attention, DenseAttention, ModelRun, VisitorError
+from viz.figures.heads import head_name
 from viz.figures.provenance import Changes, Check, given_card, sum_card, weight_card
 from viz.guard import handler, section
 from viz.ui import controls, links, session
@@ -103,7 +104,7 @@ def _one_weight(cell: Cell, run: ModelRun) -> None:
     attention, check = run.layers(cell.spec.of)[layer], _check(cell, run, _explained(cell, run))
     queries, keys = run.sides(cell.spec.of)
     labels = queries[query].label, keys[key].label
-    place = f"query {query}, key {key} · layer {layer}, head {head}{_changed(cell)}"
+    place = f"query {query}, key {key} · {head_name(layer, head)}{_changed(cell)}"
     if isinstance(attention, DenseAttention):
         row = attention.weights[head, query]
         st.html(given_card(row[key], rank(row, key), len(row), check, *labels, place))
@@ -128,14 +129,14 @@ def _several_weights(cell: Cell, run: ModelRun) -> None:
     query = _named([read_now.units.labels[unit] for unit in cell.queries])
     key = _named([read_now.key_units.labels[unit] for unit in cell.keys])
     heads = cell.spec.heads
-    place = f"layer {heads[0][0]}, head {heads[0][1]}" if len(heads) == 1 else f"{len(heads)} heads"
+    place = head_name(*heads[0]) if len(heads) == 1 else f"{len(heads)} heads"
     place += f" · {cell.spec.kind}{_changed(cell)}"
     check = _check(cell, run, told)
     st.html(sum_card(told, check, f"{query} looks", key, place, cell.spec, cell.over, len(cell.queries)))
     largest = np.argsort(-told.weight, kind="stable")[:MOST_PARTS].tolist()
     queries, keys = run.sides(cell.spec.of)
     names = {
-        i: f"{told.weight[i]:.4f} · layer {told.layer[i]}, head {told.head[i]} · "
+        i: f"{told.weight[i]:.4f} · {head_name(told.layer[i], told.head[i])} · "
         f"{queries[told.query[i]].label} → {keys[told.key[i]].label}"
         for i in largest
     }

@@ -4,14 +4,14 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from model.analysis.attention_map import MapSpec
 from model.analysis.generation import Step
 from model.run import ModelRun
 from viz.components.token_chips import token_chips
 from viz.figures.attention import Bars, token_bars
 from viz.guard import handler, section
 from viz.sections.generation import continuation, sampling
-from viz.ui import controls, links, provenance, session
+from viz.ui import heads, links, provenance, session
+from viz.ui.choices import LAYER, ONE
 from viz.ui.pictures import clicked, picture
 from viz.ui.prose import quoted
 
@@ -64,15 +64,11 @@ def what_it_looked_at(written: tuple[int, ...]) -> None:
     run = session.current_run(written)
     last = len(run.tokens) - 1
     columns = st.columns(3, vertical_alignment="bottom")
-    with columns[0]:
-        layer = controls.position("Layer", "layer", run.info.n_layer)
-    with columns[2]:
-        mean = st.toggle("Mean of the layer's heads", key=links.key("mean_of_heads"))
-    with columns[1]:
-        head = controls.position("Head", "head", run.info.n_head, disabled=mean)
-    spec = MapSpec(tuple((layer, each) for each in (range(run.info.n_head) if mean else [head])))
+    mean = columns[2].toggle("Mean of the layer's heads", key=links.key("mean_of_heads"))
+    heads.choose_one(run, places=columns[:2], disabled=(False, mean))
+    spec = heads.spec(LAYER if mean else ONE, run)
     weights = session.map_of(session.current_key(written), spec).weights[last]
-    where = f"layer {layer}, mean of all heads" if mean else f"layer {layer}, head {head}"
+    where = heads.in_words(spec, run)
     most = int(weights.argmax())
     strongest = f"position {most}, with weight {weights[most]:.3f}"
 

@@ -10,6 +10,7 @@ from model.analysis.attention import attention_weights
 from model.intervention import UNCHANGED, Intervention
 from model.run import ModelRun, VisitorError
 from viz.figures.attention import attention_heatmap, cells_pooled, is_clickable
+from viz.figures.heads import head_name
 from viz.figures.numbers import how_far, percent
 from viz.figures.scale import ColourScale, colour_scale
 from viz.guard import handler
@@ -27,7 +28,7 @@ ROUNDING, HALF_PRECISION = 1e-6, 5e-3
 def show(trained: ModelRun, changed: ModelRun) -> None:
     layer, head, token, key = (st.session_state[name] for name in ("layer", "head", "token", "key"))
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.subheader(f"Where layer {layer}, head {head} looks", anchor=False, width="stretch")
+        st.subheader(f"Where {head_name(layer, head)} looks", anchor=False, width="stretch")
         log, fitted = choose_colours()
     places = st.columns(2, gap="medium")
     if changed.intervention != UNCHANGED:

@@ -9,8 +9,9 @@ from model.analysis.attention import visible
 from model.intervention import UNCHANGED, Intervention
 from model.run import ModelRun
 from viz.figures import score_scale
+from viz.figures.heads import head_name
 from viz.guard import handler
-from viz.ui import controls, links, provenance, session
+from viz.ui import controls, heads, links, provenance, session
 from viz.ui.choices import TEMPERATURES
 from viz.ui.pictures import caption
 from viz.ui.prose import quoted
@@ -27,15 +28,10 @@ def choose(run: ModelRun) -> Intervention:
     rows = [st.columns(4, gap="small"), st.columns(4, gap="small")]
     cards = [column.container(border=True, height="stretch", gap="xsmall") for row in rows for column in row]
     columns = st.columns(4, gap="medium")
-    with columns[0]:
-        layer = controls.position("Layer", "layer", info.n_layer, on_change=handler(change_again))
-    with columns[1]:
-        head = controls.position("Head", "head", info.n_head, on_change=handler(change_again))
-    n = len(run.tokens)
-    with columns[2]:
-        token = controls.position("Query", "token", n, help="The token that looks.", on_change=handler(change_again))
-    with columns[3]:
-        key = controls.position("Key", "key", n, help="The token looked at.", on_change=handler(change_again))
+    again, n = handler(change_again), len(run.tokens)
+    layer, head = heads.choose_one(run, places=columns[:2], on_change=again)
+    token = controls.position("Query", "token", n, columns[2], help="The token that looks.", on_change=again)
+    key = controls.position("Key", "key", n, columns[3], help="The token looked at.", on_change=again)
     with cards[0]:
         switch("Without the causal mask", "mask_off", disabled=not info.causal)
         caption(
@@ -63,14 +59,15 @@ def choose(run: ModelRun) -> Intervention:
             "Position vectors say where a token stands; without them, "
             + ("only the mask still tells what came before what." if info.causal else "nothing tells the order.")
         )
+    this_head = head_name(layer, head)
     with cards[4]:
-        switch(f"Layer {layer}, head {head} uniform", "head_uniform")
+        switch(f"{this_head.capitalize()} uniform", "head_uniform")
         caption(
             "Queries choose where a head looks; with queries of zero, it looks alike at all that it may see, and takes "
             "their plain average."
         )
     with cards[5]:
-        switch(f"Layer {layer}, head {head} off", "head_off")
+        switch(f"{this_head.capitalize()} off", "head_off")
         caption(
             "A head writes what it finds for the later layers to use; switched off, it writes nothing, and the less "
             "that changes, the less it matters here."
@@ -78,14 +75,12 @@ def choose(run: ModelRun) -> Intervention:
     looks, seen = quoted(run.labels[token]), quoted(run.labels[key])
     with cards[6]:
         switch(f"Off for query {token} only", "row_off")
-        caption(
-            f"Layer {layer}, head {head} writes nothing at {looks}: does the model need there what this head finds?"
-        )
+        caption(f"{this_head.capitalize()} writes nothing at {looks}: does the model need there what this head finds?")
     with cards[7]:
         there = edge_can_go(run, token, key)
         switch(f"Query {token} does not see key {key}", "edge_off", disabled=not there)
         caption(
-            f"In layer {layer}, head {head}, {looks} cannot look at {seen}: its other weights share what that one had."
+            f"In {this_head}, {looks} cannot look at {seen}: its other weights share what that one had."
             if there
             else f"{looks} at {token} does not see {seen} at {key}, or sees nothing else: choose another key."
         )
@@ -146,11 +141,8 @@ def name_of(change: Intervention) -> str:
         parts.append("without positions")
     if change.temperature != 1:
         parts.append(f"softmax temperature {change.temperature:g}")
-    parts += [f"layer {layer}, head {head} uniform" for layer, head in change.heads_uniform]
-    parts += [f"layer {layer}, head {head} off" for layer, head in change.heads_off]
-    parts += [f"layer {layer}, head {head} off for query {query}" for layer, head, query in change.rows_off]
-    parts += [
-        f"in layer {layer}, head {head}, query {query} does not see key {key}"
-        for layer, head, query, key in change.edges_off
-    ]
+    parts += [f"{head_name(*head)} uniform" for head in change.heads_uniform]
+    parts += [f"{head_name(*head)} off" for head in change.heads_off]
+    parts += [f"{head_name(*head)} off for query {query}" for *head, query in change.rows_off]
+    parts += [f"in {head_name(*head)}, query {query} does not see key {key}" for *head, query, key in change.edges_off]
     return "Changed: " + "; ".join(parts) if parts else "Nothing is changed yet"

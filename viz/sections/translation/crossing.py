@@ -12,20 +12,14 @@ from model.text.prompt import text_of
 from model.text.units import units_of
 from viz.components.head_grid import Pick
 from viz.guard import handler
-from viz.ui import controls, provenance, session
-from viz.ui.choices import ALL, ARGMAX, GROW, LAYER, ONE, TOKENS, UNMARKED
+from viz.ui import controls, heads, provenance, session
+from viz.ui.choices import ARGMAX, GROW, TOKENS, UNMARKED
 
 
 def choose(run: ModelRun) -> None:
     """All controls, in one line where there is room."""
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom", key="choose_crossing"):
-        chosen = _choice("Read", "across", help="the mean of all heads · of one layer's heads · one head")
-        controls.position(
-            "Layer", "layer", len(run.cross), disabled=chosen == ALL, on_change=handler(read_again), width=115
-        )
-        controls.position(
-            "Head", "head", run.info.n_head, disabled=chosen != ONE, on_change=handler(read_again), width=115
-        )
+        heads.choose("across", run, "cross", again=True, on_change=handler(read_again), width=115)
         _choice(
             "between",
             "between",
@@ -41,30 +35,13 @@ def choose(run: ModelRun) -> None:
 
 def choose_on_grid(pick: Pick) -> None:
     """What a click on the grid of heads chose."""
-    state = st.session_state
-    if pick.layer is not None:
-        controls.select("layer", pick.layer)
-        controls.select("head", pick.head if pick.head is not None else state.head)
-        state.across = LAYER if pick.head is None else ONE
+    heads.choose_on_grid("across", session.current_run(), "cross", pick.layer, pick.head)
     read_again()
 
 
 def spec(run: ModelRun) -> MapSpec:
     """The heads that are read, token by token."""
-    state, n_layer, n_head = st.session_state, len(run.cross), run.info.n_head
-    layers = range(n_layer) if state.across == ALL else [state.layer]
-    heads = [state.head] if state.across == ONE else range(n_head)
-    return MapSpec(tuple((layer, head) for layer in layers for head in heads), of="cross")
-
-
-def said(run: ModelRun) -> str:
-    """Which heads, in words."""
-    state = st.session_state
-    return {
-        ALL: f"the mean of all {len(run.cross) * run.info.n_head} heads",
-        LAYER: f"the mean of the {run.info.n_head} heads of layer {state.layer}",
-        ONE: f"layer {state.layer}, head {state.head}",
-    }[state.across]
+    return heads.spec(st.session_state.across, run, "cross")
 
 
 def current(run: ModelRun) -> Crossing:

@@ -14,7 +14,7 @@ from viz.figures.numbers import percent
 from viz.guard import handler, section
 from viz.plain import plain
 from viz.sections.translation import crossing
-from viz.ui import controls, provenance, session
+from viz.ui import controls, heads, provenance, session
 from viz.ui.pictures import caption, clicked, picture, twin
 from viz.ui.prose import quoted
 
@@ -160,7 +160,7 @@ def looked_at(run: ModelRun, step: int) -> None:
             provenance.open_value(spec, (step,), (key,))
 
     bars = Bars(
-        f"weight on the source, {crossing.said(run)}",
+        f"weight on the source, {heads.in_words(spec, run)}",
         weights,
         np.arange(len(weights)),
         labels,

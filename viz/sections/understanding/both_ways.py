@@ -20,8 +20,8 @@ from viz.figures.scale import ColourScale, colour_scale
 from viz.figures.understanding import seen_heatmap
 from viz.guard import handler, section
 from viz.plain import plain
-from viz.ui import controls, links, provenance, reading, session
-from viz.ui.choices import DECODER, MEAN
+from viz.ui import controls, heads, links, provenance, session
+from viz.ui.choices import DECODER, ONE
 from viz.ui.pictures import clicked, picture, square_table
 from viz.ui.prose import check, quoted
 
@@ -82,7 +82,11 @@ def show() -> None:
     ):
         with column:
             st.subheader(f"{'A square' if name == 'square' else 'A triangle'}: {plain(run.info.title)}", anchor=False)
-            spec = choose_spec(run, name, maps)
+            # the encoder's are those of all pages; the decoder's have names of their own
+            before = "" if name == "square" else "decoder_"
+            if maps == ONE:
+                heads.choose_one(run, places=st.columns(2, gap="medium"), before=before)
+            spec = heads.spec(maps, run, before=before)
             sees = np.logical_or.reduce([visible(run.attention[layer], head) for layer, head in spec.heads])
             sides.append(Side(name, key, spec, session.map_of(key, spec).weights, sees, position))
     scale = colour_scale(np.concatenate([side.weights.ravel() for side in sides]), log=colours == "log", fitted=True)
@@ -123,19 +127,6 @@ def same_place(run: ModelRun, i: int, other: ModelRun) -> int:
     return next((j for j, found in enumerate(other.tokens) if found.end > first), len(other.tokens) - 1)
 
 
-def choose_spec(run: ModelRun, name: str, maps: str) -> MapSpec:
-    if maps == MEAN:
-        return MapSpec(tuple((layer, head) for layer in range(run.info.n_layer) for head in range(run.info.n_head)))
-    # the encoder's are those of all pages; the decoder's have names of their own
-    before = "" if name == "square" else "decoder_"
-    left, right = st.columns(2, gap="medium")
-    with left:
-        layer = controls.position("Layer", f"{before}layer", run.info.n_layer)
-    with right:
-        head = controls.position("Head", f"{before}head", run.info.n_head)
-    return MapSpec(((layer, head),))
-
-
 def show_side(side: Side, scale: ColourScale) -> None:
     run, row, i = side.run, side.weights[side.position], side.position
     n, sees = len(row), side.sees
@@ -166,7 +157,8 @@ def show_side(side: Side, scale: ColourScale) -> None:
     picture(
         seen_heatmap(side.weights, run.labels, i, scale=scale),
         key=f"{side.name}_map",
-        how=f"{reading.title(side.spec, run)}: {n_seen:,} of {n * n:,} cells have weight; the others are blank. "
+        how=f"{heads.in_words(side.spec, run).capitalize()}: {n_seen:,} of {n * n:,} cells have weight; the others are "
+        "blank. "
         + ("Click a cell to see how it was made." if clicks else "Click a token above to see how its weight was made."),
         alt=f"Heatmap of {n} by {n} tokens; {n_seen} cells have weight. Token {i} sees {len(sees)} tokens, {after} of "
         "them after it.",

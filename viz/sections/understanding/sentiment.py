@@ -13,7 +13,6 @@ import streamlit as st
 
 from model import catalog
 from model.analysis import checks
-from model.analysis.attention_map import MapSpec
 from model.analysis.measures import attention_received
 from model.run import Token, VisitorError
 from model.text.masking import masked
@@ -24,7 +23,8 @@ from viz.figures import theme
 from viz.figures.numbers import percent
 from viz.guard import section
 from viz.plain import plain
-from viz.ui import cache, provenance, session
+from viz.ui import cache, heads, provenance, session
+from viz.ui.choices import ALL
 from viz.ui.pictures import caption, twin
 from viz.ui.prose import check, quoted
 
@@ -87,7 +87,7 @@ def judgement(model: str, text: str) -> Judgement:
     found = lm.classify(run.tokens)
     # of two labels, one scale says both: for the last, against the first
     label = 1 if len(found.labels) == 2 else found.best
-    weights = session.map_of(RunKey(model, Prompt(text)), all_heads(run.info.n_layer, run.info.n_head)).weights
+    weights = session.map_of(RunKey(model, Prompt(text)), heads.spec(ALL, run)).weights
     carried, untold = {}, []
     for name, measure in ((GRADIENT, lm.gradient_x_input), (OCCLUSION, lm.occlusion)):
         try:
@@ -104,10 +104,6 @@ def judgement(model: str, text: str) -> Judgement:
 def margin(log_prob: np.ndarray, label: int) -> float:
     """How far a label is ahead of the mean of the others, in logits (their differences are those of log-probs)."""
     return float(log_prob[label] - np.delete(log_prob, label).mean())
-
-
-def all_heads(n_layer: int, n_head: int) -> MapSpec:
-    return MapSpec(tuple((layer, head) for layer in range(n_layer) for head in range(n_head)))
 
 
 def explained() -> tuple[str, str]:
@@ -239,8 +235,8 @@ def chosen_token(found: Judgement) -> int:
 def pick(model: str, name: str, n: int, i: int) -> None:
     st.session_state.carrier = i
     if name == ATTENTION:
-        key, info = RunKey(model, Prompt(session.current_text())), session.language_model(model).info
-        spec = all_heads(info.n_layer, info.n_head)
+        key = RunKey(model, Prompt(session.current_text()))
+        spec = heads.spec(ALL, session.run_of(key))
         provenance.open_cell(provenance.Cell(key, spec, tuple(range(n)), (i,), beside=True), also=["sentiment"])
 
 

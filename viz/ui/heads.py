@@ -1,0 +1,121 @@
+"""One chooser of heads, for every page: one, a layer's, all, or some; of which attention; and how they make one map.
+
+How many are read is said by a choice of the address that each page has for itself (`show`, `across`, `maps`); which, by
+`layer`, `head` and `heads`, which belong to a model. `spec` makes of them what `model.analysis.attention_map` follows.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import streamlit as st
+
+from model.analysis.attention_map import MapSpec, heads_at, parse_heads, write_heads
+from model.run import ModelRun, VisitorError
+from viz.figures.heads import heads_name
+from viz.ui import controls, links
+from viz.ui.choices import ALL, CHOICES, CHOSEN, LAYER, MEAN, ONE
+
+KINDS = {
+    "self": "the text looks at itself",
+    "encoder": "the source looks at itself",
+    "cross": "the text looks at the source",
+}
+MEANINGS = {
+    ONE: "head: one head",
+    LAYER: "layer: all heads of one layer",
+    ALL: "all: all heads of all layers",
+    CHOSEN: "chosen: those you write or click together",
+}
+
+
+def attention_read(run: ModelRun) -> str:
+    """Which attention: an encoder-decoder has three kinds."""
+    chosen = st.session_state.kind
+    return chosen if chosen in run.kinds else "self"
+
+
+def shape(run: ModelRun, of: str = "self") -> tuple[int, int]:
+    """How many layers have this attention, and how many heads each."""
+    return len(run.layers(of)), run.info.n_head
+
+
+def choose_attention(run: ModelRun, **more: Any) -> str:
+    if len(run.kinds) > 1:
+        described = " · ".join(f"{kind}: {KINDS[kind]}" for kind in run.kinds)
+        controls.choose("Attention", "kind", run.kinds, help=described, **more)
+    return attention_read(run)
+
+
+def choose(
+    name: str, run: ModelRun, of: str = "self", *, on_show: Callable | None = None, again: bool = False, **more: Any
+) -> None:
+    """Whose weights, by the choice called `name`; then which layer and head; and, where some can be, which and how.
+
+    `on_show`: called in place of `on_change` where other controls may be drawn. `again`: see `viz.ui.links.key`. `more`
+    is for each control.
+    """
+    options, on_change = CHOICES[name].options, more.get("on_change")
+    described = " · ".join(MEANINGS[option] for option in options)
+    show = controls.choose("Read", name, again=again, on_change=on_show or on_change, help=described)
+    choose_one(run, of, disabled=(show in (ALL, CHOSEN), show != ONE), **more)
+    if CHOSEN in options:
+        st.text_input(
+            "Heads read together",
+            key=links.key("heads"),
+            placeholder="2.3, 4.*, *.1",
+            disabled=show != CHOSEN,
+            help="layer.head, with * for every one: 4.* is all of layer 4, *.1 is head 1 of every layer.",
+            **more,
+        )
+        controls.choose("Combine them by", "combine", disabled=show == ONE, help="cell by cell", **more)
+
+
+def choose_one(
+    run: ModelRun,
+    of: str = "self",
+    *,
+    places: tuple[Any, Any] = (st, st),
+    before: str = "",
+    disabled: tuple[bool, bool] = (False, False),
+    **more: Any,
+) -> tuple[int, int]:
+    """Layer and head, each in its place; the names of both begin with `before`."""
+    n_layer, n_head = shape(run, of)
+    layer = controls.position("Layer", f"{before}layer", n_layer, places[0], disabled=disabled[0], **more)
+    return layer, controls.position("Head", f"{before}head", n_head, places[1], disabled=disabled[1], **more)
+
+
+def spec(show: str, run: ModelRun, of: str = "self", *, before: str = "", **rules: str) -> MapSpec:
+    """What is chosen, read by these rules. Raises `HeadsError` if the heads as written do not exist."""
+    state, there = st.session_state, shape(run, of)
+    if show == CHOSEN:
+        return MapSpec(parse_heads(state.heads, *there), of=of, **rules)
+    layer = None if show in (ALL, MEAN) else state[f"{before}layer"]
+    return MapSpec(heads_at(*there, layer, state[f"{before}head"] if show == ONE else None), of=of, **rules)
+
+
+def in_words(spec: MapSpec, run: ModelRun) -> str:
+    """Which heads are read, and how they make one map."""
+    return heads_name(spec.heads, *shape(run, spec.of), spec.combine)
+
+
+def choose_on_grid(
+    name: str, run: ModelRun, of: str, layer: int | None, head: int | None, *, add: bool = False
+) -> None:
+    """What a click on the grid chose (no layer: a column, no head: a row); `add`: to or from what is read already.
+
+    A choice `name` that has no `chosen` knows neither columns nor additions.
+    """
+    state, there = st.session_state, shape(run, of)
+    if CHOSEN in CHOICES[name].options and (add or layer is None):
+        clicked = set(heads_at(*there, layer, head))
+        if add:
+            try:
+                before = set(spec(state[name], run, of).heads)
+            except VisitorError:
+                before = set()
+            clicked = before - clicked if clicked <= before and before != clicked else before | clicked
+        state[name], state.heads = CHOSEN, write_heads(clicked, *there)
+    elif layer is not None:
+        state[name], state.layer = LAYER if head is None else ONE, layer
+        state.head = state.head if head is None else head
