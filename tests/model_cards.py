@@ -51,8 +51,8 @@ def model(folder: Path) -> Iterator[str]:
 def table(title: str, table: Table) -> Iterator[str]:
     lines = [(title, *table.heads), ("---",) * (1 + len(table.heads)), *((name, *cells) for name, cells in table.rows)]
     yield "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    if table.said:
-        yield table.said
+    if table.note:
+        yield table.note
 
 
 def against_five_gram(card: Card) -> Iterator[str]:

@@ -80,8 +80,8 @@ def main(argv: list[str] | None = None) -> None:
         socket.create_server((args.host, args.port), family=family).close()
     except (OSError, OverflowError) as error:  # in use, not allowed, no such host, no such port
         reason = str(error).partition(" (while")[0].removesuffix(".")
-        said = f"regard: nothing can listen on {args.host}, port {args.port}: {reason}. See --host and --port."
-        parser.exit(1, f"{said}\n")
+        message = f"regard: nothing can listen on {args.host}, port {args.port}: {reason}. See --host and --port."
+        parser.exit(1, f"{message}\n")
 
     sys.argv = [importlib.util.find_spec("app").origin]  # Streamlit looks for .streamlit/config.toml beside it
     from app import app

@@ -56,7 +56,7 @@ def headers(embed_from: tuple[str, ...] = ()) -> dict[str, str]:
         "form-action": "'none'",
         "frame-ancestors": " ".join(embed_from) or "'none'",
     }
-    said = {
+    always = {
         "content-security-policy": "; ".join(f"{name} {sources}" for name, sources in policy.items()),
         "x-content-type-options": "nosniff",
         "referrer-policy": "no-referrer",
@@ -64,7 +64,7 @@ def headers(embed_from: tuple[str, ...] = ()) -> dict[str, str]:
         "cross-origin-resource-policy": "same-origin",
         "permissions-policy": "camera=(), microphone=(), geolocation=()",
     }
-    return said if embed_from else said | {"x-frame-options": "DENY"}  # which knows no list
+    return always if embed_from else always | {"x-frame-options": "DENY"}  # which knows no list
 
 
 class Door:
@@ -89,8 +89,8 @@ class Door:
                 MutableHeaders(scope=message).update(self.headers)
             await send(message)
 
-        if said := refusal(scope):
-            status, words = said
+        if refused := refusal(scope):
+            status, words = refused
             return await PlainTextResponse(words, status)(scope, receive, with_headers)
         try:
             await self.app(scope, receive, with_headers)

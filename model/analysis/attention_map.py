@@ -116,7 +116,7 @@ class AttentionMap:
     units: Units  # of the queries
     key_units: Units  # the same, but for cross-attention
     removed: np.ndarray  # (Q,) the part of each row's weight that the sink had, whether or not it was taken out
-    given: dict[str, float]  # segment -> mean over its rows of the weight on its columns; empty for one text
+    shares: dict[str, float]  # segment -> mean over its rows of the weight on its columns; empty for one text
 
 
 def combined_weights(layers: Sequence[Layer], heads: Iterable[tuple[int, int]], by: str) -> np.ndarray:
@@ -187,12 +187,12 @@ def attention_map(
         return AttentionMap(weights, rows, columns, units, key_units, removed, {})
     split = units.of(second)
     parts = {"A": rows[:split], "B": rows[split:]}
-    given = {segment: _given(weights, *(parts[part] for part in segment.split(" → "))) for segment in SEGMENTS[1:]}
+    shares = {segment: _share(weights, *(parts[part] for part in segment.split(" → "))) for segment in SEGMENTS[1:]}
     if spec.segment != "all":
         rows, columns = (parts[part] for part in spec.segment.split(" → "))
-    return AttentionMap(weights[np.ix_(rows, columns)], rows, columns, units, key_units, removed[rows], given)
+    return AttentionMap(weights[np.ix_(rows, columns)], rows, columns, units, key_units, removed[rows], shares)
 
 
-def _given(weights: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> float:
+def _share(weights: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> float:
     there = ~np.isnan(weights[rows]).all(axis=1)
     return float(np.nansum(weights[np.ix_(rows, columns)]) / max(1, there.sum()))

@@ -102,10 +102,10 @@ def write_draws(draws: Sequence[Draw]) -> str:
     return "~".join(parts)
 
 
-def read_draws(said: str) -> list[Draw]:
+def read_draws(written: str) -> list[Draw]:
     """What `write_draws` wrote. ValueError if that cannot be."""
     found = []
-    for part in said.split("~"):
+    for part in written.split("~"):
         ids, _, settings = part.partition("@")
         temperature, top_k, top_p, seed = settings.split(",")
         sampling = Sampling(float(temperature), int(top_k), float(top_p))

@@ -235,11 +235,11 @@ def _shapes(held: Snapshot) -> tuple[dict[str, tuple[int, ...]], int]:
     folder, names = held.folder, weight_files(held)
     if missing := [name for name in names if not held.has(name)]:
         shown = ", ".join(missing[:3]) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
-        said = f"“{folder}” holds no {shown}. Download the model again, or choose another folder."
+        message = f"“{folder}” holds no {shown}. Download the model again, or choose another folder."
         if len(names) == 1:
             stated = held.json("config.json") | held.json("adapter_config.json")
-            said = foreign.sentence(f"“{folder}”", foreign.names_in(folder), stated)
-        raise ModelNotAvailable(said)
+            message = foreign.sentence(f"“{folder}”", foreign.names_in(folder), stated)
+        raise ModelNotAvailable(message)
     shapes, on_disk = _headers(folder, [held.path / name for name in names])
     # packed: whole numbers, or eight bits and a scale elsewhere, in the place of a matrix
     for name, (_, dtype) in shapes.items():

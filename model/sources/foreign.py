@@ -84,8 +84,8 @@ def sentence(where: str, names: Collection[str], stated: Mapping[str, Any]) -> s
     """
     files = [name for name in names if not name.endswith("/")]
     for recognise in (_unfinished, _adapter, _cache, _gguf, _below, _of_torch, _other, _misnamed, _pickled):
-        if said := recognise(files, stated):
-            return f"{where} holds {said}"
+        if description := recognise(files, stated):
+            return f"{where} holds {description}"
     if not names:
         return f"{where} is empty. Choose another folder, or download the model into it."
     top = [name for name in files if "/" not in name] or list(names)

@@ -297,16 +297,16 @@ def _sentence(id: str, error: Exception) -> ModelNotAvailable:
 
     reason = " ".join(str(error).split())[:120] or type(error).__name__
     if isinstance(error, errors.GatedRepoError):
-        said = f"“{id}” asks you to accept its terms: do so on huggingface.co, then log in here with: hf auth login"
+        message = f"“{id}” asks you to accept its terms: do so on huggingface.co, then log in here with: hf auth login"
     elif isinstance(error, errors.RepositoryNotFoundError):
-        said = f"There is no model “{id}” on the hub, or it is private. Check the id: one looks like this: org/name"
+        message = f"There is no model “{id}” on the hub, or it is private. Check the id: one looks like this: org/name"
     elif isinstance(error, errors.HFValidationError):
-        said = f"“{id}” is not a hub id. One looks like this: openai-community/gpt2"
+        message = f"“{id}” is not a hub id. One looks like this: openai-community/gpt2"
     elif isinstance(error, errors.HfHubHTTPError):
-        said = f"The hub did not give “{id}” ({reason}). Try again later."
+        message = f"The hub did not give “{id}” ({reason}). Try again later."
     else:  # no network, no name server, told to stay offline: each library has its own exception
-        said = (
+        message = (
             f"The hub cannot be reached, so “{id}” cannot be fetched ({reason}). Connect to the internet, or give the "
             "folder of a model that is on this machine."
         )
-    return ModelNotAvailable(said)
+    return ModelNotAvailable(message)

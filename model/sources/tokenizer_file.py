@@ -157,7 +157,7 @@ def as_an_exception() -> Iterator[None]:
 
 def short(error: BaseException) -> str:
     """What an error says, in one line; of one that points to where a visitor does not see, what it is."""
-    said = " ".join(str(error).split())
-    if not said or re.search(r"\b(above|below|log|logs|logged|warning)\b", said):
+    message = " ".join(str(error).split())
+    if not message or re.search(r"\b(above|below|log|logs|logged|warning)\b", message):
         return type(error).__name__
-    return said[:160].rstrip(".")
+    return message[:160].rstrip(".")

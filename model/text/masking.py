@@ -71,14 +71,14 @@ def restore_all(blanked: Blanked) -> Blanked:
 
 def write_places(places: Sequence[Place]) -> str:
     """As one line without spaces, for an address: start-end-id-what stood there, with ~ between."""
-    said = [(p.start, p.end, p.token.id if p.token else "", quote(p.was, safe="").replace("~", "%7E")) for p in places]
-    return "~".join("-".join(map(str, place)) for place in said)
+    parts = [(p.start, p.end, p.token.id if p.token else "", quote(p.was, safe="").replace("~", "%7E")) for p in places]
+    return "~".join("-".join(map(str, part)) for part in parts)
 
 
-def read_places(said: str, text: str, token: Callable[[int], Token], n_vocab: int) -> tuple[Place, ...]:
+def read_places(written: str, text: str, token: Callable[[int], Token], n_vocab: int) -> tuple[Place, ...]:
     """The places in a text that `write_places` wrote. ValueError if they cannot be places of this text."""
     found, behind = [], 0
-    for place in filter(None, said.split("~")):
+    for place in filter(None, written.split("~")):
         if not (parts := re.fullmatch(r"(\d{1,7})-(\d{1,7})-(\d{0,7})-(.*)", place, re.DOTALL)):
             raise ValueError(place)
         start, end = int(parts[1]), int(parts[2])
@@ -101,14 +101,14 @@ def masked(tokens: Sequence[Token], i: int, mask: Token) -> tuple[Token, ...]:
     return (*tokens[:i], hidden, *tokens[i + 1 :])
 
 
-def _fitting(text: str, old: Token, said: str, wanted: Sequence[int], encode: Encode) -> tuple[int, int, str, bool]:
+def _fitting(text: str, old: Token, word: str, wanted: Sequence[int], encode: Encode) -> tuple[int, int, str, bool]:
     """What to cut out and what to write there, and whether the text is then cut into the tokens `wanted`."""
-    bare, stripped = said.lstrip(" "), len(text[: old.start].rstrip(" "))
+    bare, stripped = word.lstrip(" "), len(text[: old.start].rstrip(" "))
     # as a person would write it, then in any other way
-    natural = f" {bare}" if text[old.start : old.end].startswith(" ") else bare if stripped < old.start else said
+    natural = f" {bare}" if text[old.start : old.end].startswith(" ") else bare if stripped < old.start else word
     ways = [
         (old.start, natural),
-        *((start, way) for start in (old.start, stripped) for way in (said, f" {bare}", bare)),
+        *((start, way) for start in (old.start, stripped) for way in (word, f" {bare}", bare)),
     ]
     for start, written in ways:
         if [token.id for token in encode(text[:start] + written + text[old.end :])] == wanted:

@@ -229,11 +229,11 @@ class Trainer(loop.Trainer):
             x, y = self.read(shown, visible), self.read(single_shown, there)  # (B, T, D)
             logits = self.transformer.unembed(torch.cat([x[chosen], y[single_chosen]]))  # (hidden tokens, V)
             means = self.means(y, there)  # (B, D)
-            like, said = self.transformer.to_sentence(means), self.transformer.to_label(means)
+            like, label_logits = self.transformer.to_sentence(means), self.transformer.to_label(means)
         total = F.cross_entropy(logits.float(), torch.cat([rows[chosen], single[single_chosen]]))
         total = total + self.args.sentence_weight * (1 - F.cosine_similarity(like.float(), vectors).mean())
         if (known := ~labels[:, 0].isnan()).any():
-            total = total + self.args.label_weight * F.cross_entropy(said.float()[known], labels[known])
+            total = total + self.args.label_weight * F.cross_entropy(label_logits.float()[known], labels[known])
         return total
 
     def read(self, ids: Tensor, visible: Tensor) -> Tensor:

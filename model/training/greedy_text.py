@@ -24,8 +24,8 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m model.training.greedy_text", description=__doc__)
     parser.add_argument("--weights", type=Path, required=True, help="folder of the model, as --export writes it")
     lm = BuiltinModel.load(parser.parse_args(argv).weights)
-    said = {"lessons": lessons.whole(lm.tokenizer), "greedy": greedy_texts(lm.transformer, lm.tokenizer)}
-    print(json.dumps(said, indent=2, ensure_ascii=False))
+    texts = {"lessons": lessons.whole(lm.tokenizer), "greedy": greedy_texts(lm.transformer, lm.tokenizer)}
+    print(json.dumps(texts, indent=2, ensure_ascii=False))
 
 
 @torch.inference_mode()

@@ -137,12 +137,12 @@ def soft_labels(sentences: Sentences) -> np.ndarray:
     is_of = {name: (sentences.source == name) & ~sentences.held_out for name in SHARES}
     vectors = {name: sentences.vectors[here].astype(np.float32) for name, here in is_of.items()}
     for name in ("films", "remarks"):
-        said = sentences.said[is_of[name]]
+        rating = sentences.rating[is_of[name]]
         guess = LogisticRegression(C=10, max_iter=1000)
-        positive = cross_val_predict(guess, vectors[name], said, cv=_PARTS, method="predict_proba")[:, 1]
-        positive = (said + positive) / 2
+        positive = cross_val_predict(guess, vectors[name], rating, cv=_PARTS, method="predict_proba")[:, 1]
+        positive = (rating + positive) / 2
         found[is_of[name]] = np.stack([1 - positive, np.zeros_like(positive), positive], axis=1)
-    ratings = sentences.said[is_of["rated"]]
+    ratings = sentences.rating[is_of["rated"]]
     found[is_of["rated"]] = from_ratings(ratings)
     like = Ridge(alpha=2).fit(vectors["rated"], ratings)
     found[is_of[EVERYDAY]] = from_ratings(like.predict(vectors[EVERYDAY]), EVERYDAY_BAND)

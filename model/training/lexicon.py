@@ -91,10 +91,10 @@ def _together(sources: list[list[int]], targets: list[list[int]]) -> tuple[np.nd
     """Every source word, the empty one too, with every target word of the same pair, and which of all those it is."""
     source, target, place = [], [], []
     seen = 0
-    for given, wanted in zip(sources, targets, strict=True):
-        given = [0, *given]
-        source.append(np.tile(given, len(wanted)))
-        target.append(np.repeat(wanted, len(given)))
-        place.append(np.repeat(np.arange(seen, seen + len(wanted)), len(given)))
+    for words, wanted in zip(sources, targets, strict=True):
+        words = [0, *words]
+        source.append(np.tile(words, len(wanted)))
+        target.append(np.repeat(wanted, len(words)))
+        place.append(np.repeat(np.arange(seen, seen + len(wanted)), len(words)))
         seen += len(wanted)
     return tuple(np.concatenate(each).astype(np.int64) for each in (source, target, place))

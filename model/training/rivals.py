@@ -54,18 +54,18 @@ def five_gram(trained: Sequence[np.ndarray], read: Sequence[np.ndarray], n_vocab
     starts = np.cumsum([past, *(len(stream) + past for stream in (*trained, *read))])
     where = [np.arange(start, start + len(s)) for start, s in zip(starts, (*trained, *read), strict=False)]
     met = np.concatenate(where[: len(trained)])  # places of an n-gram, as often as it counts
-    asked = np.concatenate([places[1:] for places in where[len(trained) :]])
+    scored = np.concatenate([places[1:] for places in where[len(trained) :]])
 
     # grams[n][t] numbers the n tokens that end at place t: equal numbers, equal tokens
     grams = [np.zeros(len(ids), np.int32)]
     for _ in range(ORDER):
-        history = np.roll(grams[-1], 1).astype(np.int64)  # around the end: into a past, which is not asked for
+        history = np.roll(grams[-1], 1).astype(np.int64)  # around the end: into a past, which is not scored
         grams.append(_numbered(history << _BITS | ids))
-    own, passed_on = np.empty((2, ORDER, len(asked)))
+    own, passed_on = np.empty((2, ORDER, len(scored)))
     for order in range(ORDER, 0, -1):
         gram, history = grams[order], grams[order - 1]
-        own[order - 1], passed_on[order - 1], met = _one_order(gram, history, met, asked)
-    probability = np.full(len(asked), 1 / n_vocab)
+        own[order - 1], passed_on[order - 1], met = _one_order(gram, history, met, scored)
+    probability = np.full(len(scored), 1 / n_vocab)
     for order in range(ORDER):
         probability = own[order] + passed_on[order] * probability
     return np.split(probability, np.cumsum([len(stream) - 1 for stream in read])[:-1])
@@ -81,12 +81,12 @@ def _numbered(keys: np.ndarray) -> np.ndarray:
 
 
 def _one_order(
-    gram: np.ndarray, history: np.ndarray, met: np.ndarray, asked: np.ndarray
+    gram: np.ndarray, history: np.ndarray, met: np.ndarray, scored: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """For each n-gram asked: its discounted share of its history, and the mass that the history hands to lower orders;
+    """For each n-gram scored: its discounted share of its history, and the mass that the history hands to lower orders;
     and one place of each n-gram that was met: there, the n-gram without its first token has one context more.
 
-    `gram` and `history` number, at each place, the n-gram and the (n-1)-gram that end there; `met` and `asked` are
+    `gram` and `history` number, at each place, the n-gram and the (n-1)-gram that end there; `met` and `scored` are
     places. After a history that was never met, all mass is handed down.
     """
     counts = np.bincount(gram[met], minlength=gram.max() + 1)
@@ -102,7 +102,7 @@ def _one_order(
     n_history = history.max() + 1
     total = np.bincount(histories, counts[counts > 0], n_history)
     handed_down = np.bincount(histories, taken[counts > 0], n_history)
-    this, after = gram[asked], history[asked - 1]
+    this, after = gram[scored], history[scored - 1]
     known = total[after] > 0
-    share = np.divide(counts[this] - taken[this], total[after], out=np.zeros(len(asked)), where=known)
-    return share, np.divide(handed_down[after], total[after], out=np.ones(len(asked)), where=known), place
+    share = np.divide(counts[this] - taken[this], total[after], out=np.zeros(len(scored)), where=known)
+    return share, np.divide(handed_down[after], total[after], out=np.ones(len(scored)), where=known), place

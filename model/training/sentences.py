@@ -44,7 +44,7 @@ class Sentences:
 
     texts: list[str]
     source: np.ndarray  # (N,) name of a file of stories, or one of JUDGED
-    said: np.ndarray  # (N,) what people said of it: 0 negative, 1 positive; of "rated" a number from -4 to 4; else NaN
+    rating: np.ndarray  # (N,) people's judgement: 0 negative, 1 positive; of "rated" a number from -4 to 4; else NaN
     held_out: np.ndarray  # (N,) bool: never trained on
     vectors: np.ndarray  # (N, D_TEACHER) float16
 
@@ -103,8 +103,8 @@ def prepare(data: Path, work: Path, mix: tuple[Source, ...], n: int, teacher: "T
         print("choosing sentences …")
         new = table.with_suffix(".new")
         with lzma.open(new, "wt", encoding="utf-8", preset=1) as file:
-            for held_out, source, said, text in chosen(data, mix, n):
-                file.write(f"{int(held_out)}\t{source}\t{said}\t{' '.join(text.split())}\n")
+            for held_out, source, rating, text in chosen(data, mix, n):
+                file.write(f"{int(held_out)}\t{source}\t{rating}\t{' '.join(text.split())}\n")
         new.replace(table)
     with lzma.open(table, "rt", encoding="utf-8") as file:
         rows = [line.rstrip("\n").split("\t") for line in file]
@@ -115,9 +115,9 @@ def prepare(data: Path, work: Path, mix: tuple[Source, ...], n: int, teacher: "T
     vectors = np.load(path, mmap_mode="r+")
     if len(missing := np.flatnonzero(np.isnan(vectors[:, 0]))):
         _fill(vectors, [row[-1] for row in rows], missing, teacher or Reader())
-    held_out, source, said, texts = zip(*rows, strict=True)
+    held_out, source, rating, texts = zip(*rows, strict=True)
     apart = np.array([each == "1" for each in held_out])
-    return Sentences(list(texts), np.array(source), np.array(said, dtype=float), apart, vectors)
+    return Sentences(list(texts), np.array(source), np.array(rating, dtype=float), apart, vectors)
 
 
 def _fill(vectors: np.ndarray, texts: list[str], missing: np.ndarray, teacher: "Teacher") -> None:

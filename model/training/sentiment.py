@@ -71,8 +71,8 @@ def main(argv: list[str] | None = None) -> None:
     began = time.perf_counter()
     lm = BuiltinModel.load(args.export.parent / args.encoder)
     texts = Texts.known(sentences.prepare(args.data, args.work, encoder.STORIES, 0), args.seed)
-    asked = judged_texts(args.data / "sentiment")
-    valid = asked["films"]["valid"]
+    judged = judged_texts(args.data / "sentiment")
+    valid = judged["films"]["valid"]
 
     print("mean vectors …")
     more = texts.twice()
@@ -101,7 +101,7 @@ def main(argv: list[str] | None = None) -> None:
     }
     export(args.export, args.encoder, layer, card)
     judge = Classifier.load(args.export)  # what is measured is what is shipped
-    card |= compared(judge, texts, asked)
+    card |= compared(judge, texts, judged)
     export(args.export, args.encoder, layer, card)
     print(json.dumps({name: card[name] for name in ("test", "typed")}, indent=2))
 
@@ -189,42 +189,42 @@ def export(folder: Path, name: str, layer: torch.nn.Linear, card: dict) -> None:
 # how often it is right
 
 
-def compared(judge: Classifier, texts: Texts, asked: dict[str, dict[str, list[Judged]]]) -> dict:
+def compared(judge: Classifier, texts: Texts, by_source: dict[str, dict[str, list[Judged]]]) -> dict:
     """The tables of the card: how often the layer and its rivals are right, and what the layer says of typed texts."""
-    films = asked["films"]
+    films = by_source["films"]
     valid = films["valid"]
     same_texts = bag_of_words(texts.texts, texts.labels.argmax(1), texts.weights, valid)
     own, labels = zip(*films["train"], strict=True)
     films_alone = bag_of_words(own, np.array(labels), None, valid)
 
-    def said(judged: list[Judged]) -> dict[str, Logits]:
+    def logits_of(judged: list[Judged]) -> dict[str, Logits]:
         read = [text for text, _ in judged]
         ours = np.array([judge.classify(judge.encode(text)[: judge.info.n_context]).log_prob for text in read])
         bag = same_texts(read)
         return {OURS: ours, BAG: bag, FILMS_BAG: films_alone(read), BOTH: ours + bag}
 
     def row(judged: list[Judged], *, three: bool) -> dict[str, float]:
-        found = said(judged)
+        found = logits_of(judged)
         if three:
             found.pop(FILMS_BAG)  # it knows no neutral texts
         margin = round(1.96 * math.sqrt(0.25 / len(judged)), 3)
         shares = {name: round(right(logits, judged, three=three), 4) for name, logits in found.items()}
         return {"texts": len(judged), "margin": margin, **shares}
 
-    clear = [each for each in asked["rated"]["test"] if each.label != NEUTRAL]
+    clear = [each for each in by_source["rated"]["test"] if each.label != NEUTRAL]
     two = {
         "films, valid": valid,
         "films": films["test"],
         "films, valid and test": valid + films["test"],
-        "remarks": asked["remarks"]["test"],
+        "remarks": by_source["remarks"]["test"],
         "rated": clear,
     }
     three = {
         "films, three labels": valid + films["test"],
-        "rated, three labels": asked["rated"]["test"],
+        "rated, three labels": by_source["rated"]["test"],
         "typed, three labels": list(TYPED),
     }
-    found = np.exp(said(list(TYPED))[OURS])  # (N, 3)
+    found = np.exp(logits_of(list(TYPED))[OURS])  # (N, 3)
     typed = [
         {"text": text, "wanted": LABELS[label], "found": LABELS[p.argmax()], "probability": round(float(p.max()), 3)}
         for (text, label), p in zip(TYPED, found, strict=True)

@@ -130,15 +130,15 @@ class Trainer(loop.Trainer):
     def _tensors(self, batch: Encoded) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Source (B, S), which of it is real (B, S), target before (B, T) and the tokens to predict (B, T)."""
         source, visible = padded([source for source, _ in batch], self.end)
-        given, _ = padded([[self.end, *target[:-1]] for _, target in batch], self.end)
+        inputs, _ = padded([[self.end, *target[:-1]] for _, target in batch], self.end)
         wanted, real = padded([target for _, target in batch], self.end)
         wanted = wanted.masked_fill(~real, IGNORED)
-        return tuple(each.to(self.args.device) for each in (source, visible, given, wanted))
+        return tuple(each.to(self.args.device) for each in (source, visible, inputs, wanted))
 
     def loss(self, batch: tuple[Tensor, Tensor, Tensor, Tensor]) -> Tensor:
-        source, visible, given, wanted = batch
+        source, visible, inputs, wanted = batch
         with self.autocast():
-            logits, _ = self.transformer(source, given, visible)  # (B, T, V)
+            logits, _ = self.transformer(source, inputs, visible)  # (B, T, V)
         smoothing = self.args.label_smoothing if self.transformer.training else 0.0
         return F.cross_entropy(
             logits.float().flatten(0, 1), wanted.flatten(), ignore_index=IGNORED, label_smoothing=smoothing

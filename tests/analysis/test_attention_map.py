@@ -104,10 +104,10 @@ def test_segments_are_the_four_blocks_and_what_each_gives(tiny_run):
         reading = attention_map(tiny_run.attention, tokens, units, MapSpec(((0, 2),), segment=segment), second=4)
         assert np.array_equal(reading.weights, whole[q0:q1, k0:k1])
         assert reading.queries.tolist() == list(range(q0, q1)) and reading.keys.tolist() == list(range(k0, k1))
-        assert reading.given[segment] == pytest.approx(whole[q0:q1, k0:k1].sum() / (q1 - q0), abs=1e-6)
-    assert reading.given["A → A"] + reading.given["A → B"] == pytest.approx(1, abs=1e-6)
-    assert reading.given["A → B"] == 0  # a decoder never looks ahead
-    assert reading.given["B → A"] + reading.given["B → B"] == pytest.approx(1, abs=1e-6)
+        assert reading.shares[segment] == pytest.approx(whole[q0:q1, k0:k1].sum() / (q1 - q0), abs=1e-6)
+    assert reading.shares["A → A"] + reading.shares["A → B"] == pytest.approx(1, abs=1e-6)
+    assert reading.shares["A → B"] == 0  # a decoder never looks ahead
+    assert reading.shares["B → A"] + reading.shares["B → B"] == pytest.approx(1, abs=1e-6)
 
 
 def test_one_text_has_no_segments(tiny_run):
@@ -115,7 +115,7 @@ def test_one_text_has_no_segments(tiny_run):
     reading = attention_map(
         tiny_run.attention, tiny_run.tokens, units, MapSpec(((0, 0),), segment="A → B"), second=None
     )
-    assert reading.given == {} and len(reading.queries) == len(tiny_run.tokens)
+    assert reading.shares == {} and len(reading.queries) == len(tiny_run.tokens)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from model.analysis.explanation import exact_rows, explain
 from model.run import Attention, DenseAttention, Token
 from model.text.units import units_of
 from tests.conftest import ROOT
-from viz.figures.provenance import Check, given_card
+from viz.figures.provenance import Check, dense_card
 
 N = 7
 TOKENS = [Token(i, b"x", i, i + 1) for i in range(N)]
@@ -117,5 +117,5 @@ def test_weights_that_were_given_are_not_said_to_be_made_again():
     """There is nothing to make them from: the check can only say that what is drawn is what was given."""
     weights = np.full((1, 2, 2), 0.5, np.float32)
     value = explain([DenseAttention(weights)], TOKENS[:2], MapSpec(((0, 0),)), [range(1)], [range(1)]).value
-    card = given_card(0.5, 0, 2, Check(0.5, value, given=True), "a", "b", "")
+    card = dense_card(0.5, 0, 2, Check(0.5, value, dense=True), "a", "b", "")
     assert "read again from the weights that the model gave" in card and "queries and keys in double" not in card

@@ -93,7 +93,7 @@ def test_what_the_story_model_was_made_to_know_and_what_it_writes():
     card = CARDS["decoder"]
     assert "a list of 137 words in lessons" in how_trained(card) and "136 of them are one token" in how_trained(card)
     assert "in 30 of 31 sentences" in how_trained(card)
-    assert how_well(card).said.startswith("All together: without Simple fiction from Project Gutenberg; ")
+    assert how_well(card).note.startswith("All together: without Simple fiction from Project Gutenberg; ")
     written = written_by_itself(card)
     assert "<b>A &lt;b&gt;</b> and a<" in written and "60 tokens; no eight in a row come twice" in written
     assert "<b>O</b> a a a<" in written and "59 tokens; 51 times, eight tokens come that have come before" in written

@@ -14,7 +14,7 @@ from model.analysis.explanation import explain
 from model.intervention import Intervention
 from model.text.prompt import Prompt, RunKey
 from tests.pages.reading import open_card
-from viz.figures.provenance import Check, given_card, sum_card, weight_card
+from viz.figures.provenance import Check, dense_card, sum_card, weight_card
 from viz.ui.cells import Cell
 
 TEXT = "the dog and the cat"
@@ -82,7 +82,7 @@ def test_a_bias_and_a_soft_cap_have_their_lines(run):
 
 
 def test_a_model_that_gives_only_weights_says_so():
-    card = given_card(0.25, 1, 4, Check(0.25, 0.25), "a", "<b>", "place")
+    card = dense_card(0.25, 1, 4, Check(0.25, 0.25), "a", "<b>", "place")
     assert "<b>0.2500</b>, number 2 of 4 in its row" in card and "does not give its queries and keys" in card
 
 

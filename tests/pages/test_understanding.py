@@ -238,7 +238,7 @@ def test_the_pairs_to_compare_with(understand):
     lm, n_layer = lm_of(app), 2
     known = similarity.reference(app.session_state.model, n_layer)
     assert len(known.alike) == len(similarity.PAIRS)
-    assert len(known.unrelated) == len(known.said[1]) == 2 * len(similarity.PAIRS) * (len(similarity.PAIRS) - 1)
+    assert len(known.unrelated) == len(known.pairs[1]) == 2 * len(similarity.PAIRS) * (len(similarity.PAIRS) - 1)
     a, b = (lm.run(lm.encode(text)).hidden[-1].mean(0) for text in similarity.PAIRS[2])
     assert known.alike[2] == pytest.approx(a @ b / np.linalg.norm(a) / np.linalg.norm(b), abs=1e-5)
     above = np.mean([high > low for high, low in product(known.alike, known.unrelated)])

@@ -58,10 +58,10 @@ def test_soft_labels_are_half_what_people_said(data, trained):
     known = sentences.prepare(data, trained, encoder.STORIES, 0)
     labels = judged.soft_labels(known)
     films = known.source == "films"
-    assert (labels[films & (known.said == 1), judged.POSITIVE] >= 0.5).all()
-    assert (labels[films & (known.said == 0), judged.NEGATIVE] >= 0.5).all()
+    assert (labels[films & (known.rating == 1), judged.POSITIVE] >= 0.5).all()
+    assert (labels[films & (known.rating == 0), judged.NEGATIVE] >= 0.5).all()
     assert (labels[films, judged.NEUTRAL] == 0).all()
-    neither = (known.source == "rated") & (known.said == 0.1)
+    neither = (known.source == "rated") & (known.rating == 0.1)
     assert neither.any() and (labels[neither].argmax(1) == judged.NEUTRAL).all()
     everyday = (known.source == judged.EVERYDAY) & ~known.held_out
     assert np.allclose(labels[everyday].sum(1), 1)

@@ -20,10 +20,10 @@ export default function ({ data, parentElement, setTriggerValue }) {
       if (row.colour) fill.style.background = row.colour;
       fill.style.width = `${100 * row.share}%`;
       part("track").append(fill);
-      part("said", row.said);
+      part("number", row.number);
       if (row.note) bar.title = row.note;
       if (row.picks) {
-        bar.setAttribute("aria-label", [row.label, row.said, row.note].filter(Boolean).join(", "));
+        bar.setAttribute("aria-label", [row.label, row.number, row.note].filter(Boolean).join(", "));
         bar.dataset.i = i;
       }
       item.append(bar);

@@ -15,7 +15,7 @@ class Row:
 
     label: str
     value: float  # how long the bar is, from 0 to the list's `full`
-    said: str  # the number as people read it
+    number: str  # the number as people read it
     note: str = ""  # on hover and focus
     marked: bool = False  # drawn in the accent colour
     picks: bool = True  # whether a click on it means anything
@@ -38,7 +38,7 @@ def bar_list(
                 {
                     "label": row.label,
                     "share": min(row.value / full, 1.0) if full > 0 else 0.0,
-                    "said": row.said,
+                    "number": row.number,
                     "note": row.note,
                     "marked": row.marked,
                     "picks": bool(on_pick) and row.picks,

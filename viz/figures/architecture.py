@@ -39,7 +39,7 @@ _NORMS = {
 }
 
 
-def said(value: object) -> str:
+def shown(value: object) -> str:
     """A value in words; None is what the configuration does not tell."""
     if value is None or value == UNKNOWN:
         return UNKNOWN
@@ -47,7 +47,7 @@ def said(value: object) -> str:
 
 
 def activation_name(architecture: Architecture) -> str:
-    return _ACTIVATION.get(architecture.activation or "", said(architecture.activation))
+    return _ACTIVATION.get(architecture.activation or "", shown(architecture.activation))
 
 
 @dataclass(frozen=True)
@@ -79,31 +79,33 @@ def facts(architecture: Architecture) -> list[Fact]:
     }
     lines = [
         Fact("Family", a.family, reads.get(a.family, "the configuration does not say which tokens see which")),
-        Fact("Layers", each(lambda s: said(s.n_layer)), "blocks, one above the other"),
-        Fact("Heads", each(lambda s: said(s.n_head)), "in each layer; each looks in its own way"),
+        Fact("Layers", each(lambda s: shown(s.n_layer)), "blocks, one above the other"),
+        Fact("Heads", each(lambda s: shown(s.n_head)), "in each layer; each looks in its own way"),
     ]
     if any(s.n_key_head != s.n_head for s in stacks):
-        lines.append(Fact("Key heads", each(lambda s: said(s.n_key_head)), "several heads share their keys and values"))
+        lines.append(
+            Fact("Key heads", each(lambda s: shown(s.n_key_head)), "several heads share their keys and values")
+        )
     if a.n_distinct_layer and a.n_distinct_layer < sum(s.n_layer or 0 for s in stacks):
-        lines.append(Fact("Different layers", said(a.n_distinct_layer), "layers share their parameters"))
+        lines.append(Fact("Different layers", shown(a.n_distinct_layer), "layers share their parameters"))
     lines += [
-        Fact("Width", said(a.d_model), "numbers in a token's vector, the residual stream"),
-        Fact("Width of a head", each(lambda s: said(s.d_head)), "numbers in a query, a key, a value"),
-        Fact("Width of the MLP", each(lambda s: said(s.d_mlp)), "numbers inside" + " each expert" * bool(a.n_expert)),
+        Fact("Width", shown(a.d_model), "numbers in a token's vector, the residual stream"),
+        Fact("Width of a head", each(lambda s: shown(s.d_head)), "numbers in a query, a key, a value"),
+        Fact("Width of the MLP", each(lambda s: shown(s.d_mlp)), "numbers inside" + " each expert" * bool(a.n_expert)),
     ]
     if a.n_expert:
         lines.append(Fact("Experts", f"{a.n_expert_used} of {a.n_expert}", "MLPs that a router picks for each token"))
     if stacks[0].reads != "patches":
-        lines.append(Fact("Vocabulary", said(a.n_vocab), "different tokens"))
+        lines.append(Fact("Vocabulary", shown(a.n_vocab), "different tokens"))
     if a.d_embedding != a.d_model:
         lines.append(
-            Fact("Width of token vectors", said(a.d_embedding), "projected to the width before the first block")
+            Fact("Width of token vectors", shown(a.d_embedding), "projected to the width before the first block")
         )
     unlimited = a.known and all(s.n_context is None for s in stacks)
     lines += [
         Fact(
             "Longest text",
-            "no fixed limit" if unlimited else each(lambda s: said(s.n_context)),
+            "no fixed limit" if unlimited else each(lambda s: shown(s.n_context)),
             "tokens" if stacks[0].reads == "tokens" else "positions",
         ),
         Fact(

@@ -116,7 +116,7 @@ def _click_overlay(
     row, column = (index.ravel() for index in np.indices(weights.shape))
     query, key = row + first[0], column + first[1]
     rows, columns = ([escape(label) for label in names] for names in (labels, key_labels))
-    said = ["taken out" if np.isnan(w) else f"{title} {w:.4f}" for w in weights.ravel().tolist()]
+    words = ["taken out" if np.isnan(w) else f"{title} {w:.4f}" for w in weights.ravel().tolist()]
     return go.Scatter(
         x=key,
         y=query,
@@ -125,7 +125,7 @@ def _click_overlay(
         customdata=np.stack([query, key], axis=1),
         text=[
             f"“{rows[r]}” (query {r + first[0]}) looks at “{columns[c]}” (key {c + first[1]})<br>{value}"
-            for r, c, value in zip(row, column, said, strict=True)
+            for r, c, value in zip(row, column, words, strict=True)
         ],
         hovertemplate="%{text}<extra></extra>",
     )

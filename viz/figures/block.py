@@ -11,7 +11,7 @@ import numpy as np
 
 from model.architecture import UNKNOWN, Architecture, Stack
 from viz.figures import theme
-from viz.figures.architecture import PART_COLOUR, drawing_words, said
+from viz.figures.architecture import PART_COLOUR, drawing_words, shown
 from viz.figures.sheet import RADIUS, Sheet
 from viz.figures.sublayers import KEYS, attention, mlp
 
@@ -109,14 +109,16 @@ def _vectors(sheet: Sheet, a: Architecture, stack: Stack, column: _Column) -> fl
     x, width = column.span(-58, 126) if a.norm != "parallel" else column.span(-110, 110)
     kind = {"tokens": "Token vectors", "patches": "Patch vectors", "audio": "Sound vectors"}[stack.reads]
     size = (
-        f"{said(a.n_vocab)} × {said(a.d_embedding)}" if stack.reads == "tokens" else f"{said(a.d_model)} numbers each"
+        f"{shown(a.n_vocab)} × {shown(a.d_embedding)}"
+        if stack.reads == "tokens"
+        else f"{shown(a.d_model)} numbers each"
     )
     if stack.reads == "tokens" and a.d_embedding != a.d_model:
-        size += f" → {said(a.d_model)}"
+        size += f" → {shown(a.d_model)}"
     _labelled(sheet, x, y, width, kind, size, sheet.colours[PART_COLOUR["embeddings"]])
     px, pwidth = column.span(150, _EDGE[1])
     if added := [p for p in stack.positions if p in _ADDED]:
-        table = "" if stack.n_context is None else f", {said(stack.n_context)} × {said(a.d_embedding or a.d_model)}"
+        table = "" if stack.n_context is None else f", {shown(stack.n_context)} × {shown(a.d_embedding or a.d_model)}"
         _labelled(sheet, px, y, pwidth, "Position vectors", added[0] + table, theme.ACCENT, fill=0.2)
         y -= _GAP + RADIUS
         sheet.line(
@@ -215,7 +217,7 @@ def _head_words(a: Architecture) -> tuple[str, str]:
     if a.head == "other":
         return "Head", f"of {a.name}"
     shared = {True: "the token vectors again (tied)", False: "a table of its own", None: "tied or not: unknown"}[a.tied]
-    return f"Head: a logit for each of {said(a.n_vocab)} tokens", shared
+    return f"Head: a logit for each of {shown(a.n_vocab)} tokens", shared
 
 
 def _norm(sheet: Sheet, a: Architecture, centre: float, y: float) -> float:

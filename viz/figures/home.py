@@ -80,8 +80,8 @@ def next_tokens_picture(labels: Sequence[str], probability: np.ndarray, mode: st
         for label, p in zip(labels, probability.tolist(), strict=True)
     )
     grid = "display:grid;grid-template-columns:minmax(2.5rem,auto) 1fr auto;gap:6px 8px;align-items:center;width:100%"
-    said = ", ".join(f"“{label}” {percent(p)}" for label, p in zip(labels, probability.tolist(), strict=True))
-    return _frame(f'<div style="{grid}">{rows}</div>', alt=f"Most probable next tokens: {said}")
+    best = ", ".join(f"“{label}” {percent(p)}" for label, p in zip(labels, probability.tolist(), strict=True))
+    return _frame(f'<div style="{grid}">{rows}</div>', alt=f"Most probable next tokens: {best}")
 
 
 def no_picture() -> str:

@@ -20,35 +20,35 @@ _MOST_PAIRS = 64  # of bars: more are too thin to see
 
 def without_effect(run: ModelRun, change: Intervention) -> list[str]:
     """Which parts of a change of this run, as trained, do nothing to what the model computes; each with the reason."""
-    said, off = [], change.heads_off
+    idle, off = [], change.heads_off
     for head in change.heads_uniform & off:
-        said.append(f"{head_name(*head).capitalize()} uniform: it is off and writes nothing, wherever it looks.")
+        idle.append(f"{head_name(*head).capitalize()} uniform: it is off and writes nothing, wherever it looks.")
     for *head, query in change.rows_off:
         if tuple(head) in off:
-            said.append(f"{head_name(*head).capitalize()} off for query {query}: it is off for every query.")
+            idle.append(f"{head_name(*head).capitalize()} off for query {query}: it is off for every query.")
     for *head, query, key in change.edges_off:
         edge = f"{head_name(*head).capitalize()}, query {query} does not see key {key}"
         if tuple(head) in off:
-            said.append(f"{edge}: the head is off and writes nothing, whatever it sees.")
+            idle.append(f"{edge}: the head is off and writes nothing, whatever it sees.")
         elif (*head, query) in change.rows_off:
-            said.append(f"{edge}: the head is off for this query and writes nothing there.")
+            idle.append(f"{edge}: the head is off for this query and writes nothing there.")
     if len(run.tokens) == 1 and not run.source:
         parts = [f"{head_name(*head).capitalize()} uniform" for head in change.heads_uniform - off]
         parts += ["Without the causal mask"] * (not change.causal_mask) + ["Without the scale"] * (not change.scale)
         parts += [f"Softmax temperature {change.temperature:g}"] * (change.temperature != 1)
-        return said + [f"{part}: a token alone gives all its weight to itself, whatever the score." for part in parts]
+        return idle + [f"{part}: a token alone gives all its weight to itself, whatever the score." for part in parts]
     layers = [layer for kind in run.kinds for layer in run.layers(kind)]
     if change.scale or any(isinstance(layer, DenseAttention) or layer.whole_scale is None for layer in layers):
-        return said
+        return idle
     if all(abs(layer.whole_scale * change.temperature - 1) < 1e-6 for layer in layers):
         if change.temperature == 1:
-            said.append("Without the scale: in this model it is 1.")
+            idle.append("Without the scale: in this model it is 1.")
         elif not any(layer.soft_cap or layer.bias is not None for layer in layers):  # those are divided too
             one = f"1/{change.temperature:g}"
-            said.append(
+            idle.append(
                 f"Without the scale, at temperature {change.temperature:g}: the scale was {one}, so both cancel."
             )
-    return said
+    return idle
 
 
 def token_losses(labels: Sequence[str], losses: Mapping[str, np.ndarray]) -> go.Figure:
@@ -83,7 +83,7 @@ def has_room_for_pairs(n_token: int) -> bool:
     return n_token <= _MOST_PAIRS
 
 
-def _over_tokens(labels: Sequence[str], series: Mapping[str, np.ndarray], said: str) -> go.Figure:
+def _over_tokens(labels: Sequence[str], series: Mapping[str, np.ndarray], value: str) -> go.Figure:
     fig = go.Figure()
     for name, values in series.items():
         fig.add_bar(
@@ -92,7 +92,7 @@ def _over_tokens(labels: Sequence[str], series: Mapping[str, np.ndarray], said: 
             name=name,
             marker={"line": {"width": 0}},
             customdata=[axes.escape(label) for label in labels[1:]],
-            hovertemplate=f"%{{customdata}}, position %{{x}}<br>%{{fullData.name}}: {said}<extra></extra>",
+            hovertemplate=f"%{{customdata}}, position %{{x}}<br>%{{fullData.name}}: {value}<extra></extra>",
         )
     fig.update_layout(
         bargap=0.25,

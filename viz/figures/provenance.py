@@ -19,7 +19,7 @@ class Check:
 
     shown: float  # as the pictures draw it; NaN where there is nothing
     again: float  # in double precision, by another way: from queries and keys
-    given: bool = False  # or only from weights that the model gave: what they were made of is not known
+    dense: bool = False  # or only from weights that the model gave: what they were made of is not known
 
     @property
     def difference(self) -> float:
@@ -76,7 +76,7 @@ def _masked(cell: CellArithmetic, mask: str, changes: Changes) -> str:
     return f"{mask}: lets it through" if mask else "none: every token may see every token"
 
 
-def given_card(weight: float, rank: int, n: int, check: Check, query: str, key: str, place: str) -> str:
+def dense_card(weight: float, rank: int, n: int, check: Check, query: str, key: str, place: str) -> str:
     """One weight of a model that gives its weights and nothing they are made of."""
     steps = [
         ("weight", f"<b>{weight:.4f}</b>, number {rank + 1} of {n} in its row"),
@@ -86,11 +86,11 @@ def given_card(weight: float, rank: int, n: int, check: Check, query: str, key: 
 
 
 def sum_card(
-    told: Explained, check: Check, query: str, key: str, place: str, spec: MapSpec, over: str, n_unit: int
+    made: Explained, check: Check, query: str, key: str, place: str, spec: MapSpec, over: str, n_unit: int
 ) -> str:
     """A value made of several weights. `n_unit`: over how many rows the map's own values were taken."""
-    n_query, n_key, n_head = (len(np.unique(index)) for index in (told.query, told.key, told.head * 4096 + told.layer))
-    steps = [("made of", f"{len(told.weight):,} weight{'s' if len(told.weight) != 1 else ''} of this run")]
+    n_query, n_key, n_head = (len(np.unique(index)) for index in (made.query, made.key, made.head * 4096 + made.layer))
+    steps = [("made of", f"{len(made.weight):,} weight{'s' if len(made.weight) != 1 else ''} of this run")]
     if n_head > 1:
         steps.append(("heads", f"{'mean' if spec.combine == 'mean' else 'maximum'} of {n_head}"))
     if spec.sink != "as is":
@@ -111,7 +111,7 @@ def _card(title: str, place: str, check: Check, steps: list[tuple[str, str]]) ->
     rows = "".join(f"<span>{html.escape(name)}</span><code>{value}</code>" for name, value in steps)
     # "passed" and "failed" are also read by those who cannot see the colour
     verdict = "✓ Check:" if check.passed else "✗ Check failed, please report it:"
-    way = "read again from the weights that the model gave" if check.given else "made again from queries and keys"
+    way = "read again from the weights that the model gave" if check.dense else "made again from queries and keys"
     again = "nothing" if np.isnan(check.again) else f"{check.again:.8f}"
     same = "equal to 1e-6" if check.passed else "NOT equal to 1e-6"
     return (

@@ -2,7 +2,7 @@
 
 from model.architecture import UNKNOWN, Architecture, Stack
 from viz.figures import theme
-from viz.figures.architecture import PART_COLOUR, activation_name, said
+from viz.figures.architecture import PART_COLOUR, activation_name, shown
 from viz.figures.sheet import Sheet
 
 _ON_SCORES = {
@@ -34,7 +34,7 @@ def attention(
     top = y - height
     sheet.box(x, top, width, height, colour)
     sheet.text(x + 14, top + 23, "Cross-attention" if cross else "Attention", size=15, weight=700, anchor="start")
-    heads = f"{said(stack.n_head)} heads of {said(stack.d_head)}"
+    heads = f"{shown(stack.n_head)} heads of {shown(stack.d_head)}"
     if stack.n_head is None:
         heads = "heads: unknown"
     sheet.text(x + width - 14, top + 23, heads, size=12.5, anchor="end", opacity=0.85)
@@ -111,7 +111,7 @@ def mlp(sheet: Sheet, a: Architecture, stack: Stack, x: float, y: float, width: 
     top, centre = y - height, x + width / 2
     sheet.box(x, top, width, height, colour)
     sheet.text(x + 14, top + 23, "MLP", size=15, weight=700, anchor="start")
-    sizes = f"{said(a.d_model)} → {said(stack.d_mlp)} → {said(a.d_model)}"
+    sizes = f"{shown(a.d_model)} → {shown(stack.d_mlp)} → {shown(a.d_model)}"
     if narrow:
         sheet.text(x + 14, top + 41, sizes, size=12, anchor="start", opacity=0.85)
     else:
@@ -151,10 +151,10 @@ def mlp(sheet: Sheet, a: Architecture, stack: Stack, x: float, y: float, width: 
 
 
 def _experts(sheet: Sheet, a: Architecture, x: float, y: float, width: float, colour: str) -> None:
-    shown = min(a.n_expert, 64)
-    pitch = min(width / shown, 34)
-    start = x + (width - pitch * shown) / 2
-    for i in range(shown):
+    n_drawn = min(a.n_expert, 64)
+    pitch = min(width / n_drawn, 34)
+    start = x + (width - pitch * n_drawn) / 2
+    for i in range(n_drawn):
         chosen = i < a.n_expert_used
         sheet.shapes.append(
             f'<rect x="{start + i * pitch:.2f}" y="{y:g}" width="{pitch * 0.8:.2f}" height="34" rx="4" fill="{colour}" '

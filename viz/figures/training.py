@@ -41,7 +41,7 @@ class _Measure:
     form: str  # of str.format, or percent
     meaning: str = ""
 
-    def said(self, value: float) -> str:
+    def text(self, value: float) -> str:
         return percent(value) if self.form == "percent" else self.form.format(value)
 
 
@@ -74,11 +74,11 @@ _SHARE = _Measure("", "percent")  # the judges of a classifier, each under its o
 
 @dataclass(frozen=True)
 class Table:
-    """Rows with a name and a cell for each head; `said` tells what the columns mean."""
+    """Rows with a name and a cell for each head; `note` tells what the columns mean."""
 
     heads: tuple[str, ...]
     rows: tuple[tuple[str, tuple[str, ...]], ...]
-    said: str
+    note: str
 
 
 @dataclass(frozen=True)
@@ -171,14 +171,14 @@ def _table(rows: Mapping[str, Mapping[str, Any]], first: str = "") -> Table:
     cells = (
         (
             TEXTS.get(row_name, row_name),
-            tuple(m.said(row[name]) if name in row else "" for name, m in measures.items()),
+            tuple(m.text(row[name]) if name in row else "" for name, m in measures.items()),
         )
         for row_name, row in rows.items()
     )
     meanings = [first, *(measure.meaning for measure in measures.values())]
-    said = "; ".join(meaning for meaning in meanings if meaning)
+    note = "; ".join(meaning for meaning in meanings if meaning)
     heads = tuple(measure.head or name for name, measure in measures.items())
-    return Table(heads, tuple(cells), f"{said[:1].upper()}{said[1:]}." if said else "")
+    return Table(heads, tuple(cells), f"{note[:1].upper()}{note[1:]}." if note else "")
 
 
 def learning_curves(card: Card) -> Curves | None:

@@ -85,11 +85,11 @@ def beam_tree(beam: Beam, label: Callable[[int], str], end: str) -> tuple[list[N
             parent = alive[each.parent]
             fate = "dropped" if row >= len(kept) else "finished" if each.finished else "kept"
             own = each.log_prob - nodes[parent].log_prob
-            said = end if each.finished else label(each.ids[-1])
+            word = end if each.finished else label(each.ids[-1])
             place[id(each)] = len(nodes)
             if fate == "kept":
                 here.append(len(nodes))
-            nodes.append(Node(column, row, said, own, each.log_prob, parent, fate, False))
+            nodes.append(Node(column, row, word, own, each.log_prob, parent, fate, False))
         alive = here
     ends = [place[id(each)] for each in beam.finished]
     living = {node for last in [*ends, *alive] for node in path(nodes, last)}

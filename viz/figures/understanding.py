@@ -90,7 +90,7 @@ def token_cosines(
 
 
 def cosine_strip(
-    alike: np.ndarray, unrelated: np.ndarray, yours: float, *, said: Sequence[Sequence[str]], mode: str
+    alike: np.ndarray, unrelated: np.ndarray, yours: float, *, pairs: Sequence[Sequence[str]], mode: str
 ) -> go.Figure:
     """Where the cosine of two texts lies among those of known pairs, which are alike (N,) or unrelated (M,).
 
@@ -98,7 +98,7 @@ def cosine_strip(
     """
     fig = go.Figure()
     names, colours = ("say the same", "unrelated"), (theme.CATEGORICAL[mode][0], theme.CATEGORICAL[mode][4])
-    for row, (name, values, texts, colour) in enumerate(zip(names, (alike, unrelated), said, colours, strict=True)):
+    for row, (name, values, texts, colour) in enumerate(zip(names, (alike, unrelated), pairs, colours, strict=True)):
         # spread over the row's height in a fixed order, so that equal values do not hide each other
         spread = 0.28 * np.sin(2.4 * np.arange(len(values)))
         fig.add_scatter(

@@ -70,8 +70,8 @@ def predicted() -> tuple[str, str, str, str | None]:
         found = lm.classify(run.tokens)
         best = np.argsort(-found.log_prob, kind="stable")[:5]
         picture = figures.next_tokens_picture([found.labels[i] for i in best], np.exp(found.log_prob[best]), mode)
-        said = "It judges the text as a whole: its labels and their probabilities."
-        return picture, said, "What moved it", UNDERSTANDING
+        sentence = "It judges the text as a whole: its labels and their probabilities."
+        return picture, sentence, "What moved it", UNDERSTANDING
     if run.predictions is None:
         return figures.no_picture(), "This model has no head that predicts tokens: it ends here.", "", None
     # an encoder says what stands in each place: of the last one that is not a special token's
@@ -80,8 +80,8 @@ def predicted() -> tuple[str, str, str, str | None]:
     best, log_prob = run.predictions.top_id[place, :5], run.predictions.top_log_prob[place, :5]
     picture = figures.next_tokens_picture([lm.token(int(id)).label for id in best], np.exp(log_prob), mode)
     if run.predictions.of_next:
-        said = "Every token of the vocabulary gets a probability to come next; these are the highest."
-        return picture, said, "Let it write", GENERATION
+        sentence = "Every token of the vocabulary gets a probability to come next; these are the highest."
+        return picture, sentence, "Let it write", GENERATION
     return picture, f"It says what may stand in each place; these are its best for token {place}.", "", None
 
 

@@ -231,8 +231,8 @@ def show_curves(curves: Curves | None) -> None:
 def show_table(title: str, table: Table) -> None:
     st.markdown(f"**{title}**")
     st.html(training_table(table))
-    if table.said:
-        caption(table.said)
+    if table.note:
+        caption(table.note)
 
 
 main()

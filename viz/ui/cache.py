@@ -206,10 +206,10 @@ def kept(
         signature = inspect.signature(function)
 
         @wraps(function)
-        def asked(*args: Any, **kwargs: Any) -> Any:
-            given = signature.bind(*args, **kwargs)
-            given.apply_defaults()
-            key = (function, *given.arguments.values())
+        def cached(*args: Any, **kwargs: Any) -> Any:
+            bound = signature.bind(*args, **kwargs)
+            bound.apply_defaults()
+            key = (function, *bound.arguments.values())
 
             def compute() -> Any:
                 return function(*args, **kwargs)
@@ -219,8 +219,8 @@ def kept(
             with st.spinner(spinner, _cache=True) if speaks else nullcontext():
                 return store.get(key, compute, size, seconds)
 
-        asked.clear = lambda: store.forget(function)
-        return asked
+        cached.clear = lambda: store.forget(function)
+        return cached
 
     return decorate
 

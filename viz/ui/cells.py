@@ -53,33 +53,33 @@ def write_cell(cell: Cell) -> str:
     return "~".join(parts).replace(" ", "")
 
 
-def read_cell(said: str, continuation: Sequence[int], change: Intervention) -> Cell:
+def read_cell(written: str, continuation: Sequence[int], change: Intervention) -> Cell:
     """What `write_cell` wrote, in the present text; `continuation` and `change` as the page has them now.
 
     Raises `PromptError` if there is no such value.
     """
     try:
-        return _read(said, tuple(continuation), change)
+        return _read(written, tuple(continuation), change)
     except (ValueError, KeyError, VisitorError) as error:
         raise PromptError(
             "The link's open card is on a weight that is not in this text and model: the card stays closed."
         ) from error
 
 
-def _read(said: str, continuation: tuple[int, ...], change: Intervention) -> Cell:
-    of, heads, queries, keys, *more = said.split("~")
+def _read(written: str, continuation: tuple[int, ...], change: Intervention) -> Cell:
+    of, heads, queries, keys, *more = written.split("~")
     named = dict(part.split(":", 1) for part in more)
     n_after = int(named.pop("after", "0"))
     if not 0 <= n_after <= len(continuation):
-        raise ValueError(said)
+        raise ValueError(written)
     run_key = session.current_key(continuation[:n_after], change if named.pop("model", "") == "changed" else UNCHANGED)
     if beside := named.pop("beside", ""):
         if beside not in {entry.name for entry in session.models_here()}:
-            raise ValueError(said)
+            raise ValueError(written)
         run_key = RunKey(beside, Prompt(session.current_text()))
     run = session.run_of(run_key)
     if of not in run.kinds:
-        raise ValueError(said)
+        raise ValueError(written)
     spec = MapSpec(
         parse_heads(heads, len(run.layers(of)), run.info.n_head),
         _among(COMBINE, named.pop("combine", None)),
@@ -98,13 +98,13 @@ def _read(said: str, continuation: tuple[int, ...], change: Intervention) -> Cel
         bool(beside),
     )
     if named:
-        raise ValueError(said)
+        raise ValueError(written)
     return cell
 
 
-def _among(options: tuple[str, ...], said: str | None) -> str:
+def _among(options: tuple[str, ...], word: str | None) -> str:
     """ValueError if it is none of them."""
-    return options[0] if said is None else options[[option.replace(" ", "") for option in options].index(said)]
+    return options[0] if word is None else options[[option.replace(" ", "") for option in options].index(word)]
 
 
 def _write_places(places: Sequence[int]) -> str:
@@ -118,15 +118,15 @@ def _write_places(places: Sequence[int]) -> str:
     return ".".join("-".join(map(str, part)) for part in parts)
 
 
-def _read_places(said: str, n: int) -> tuple[int, ...]:
+def _read_places(written: str, n: int) -> tuple[int, ...]:
     """ValueError unless each of them is one of `n`."""
-    if not re.fullmatch(r"\d{1,7}(-\d{1,7})?(\.\d{1,7}(-\d{1,7})?){0,999}", said):
-        raise ValueError(said)
+    if not re.fullmatch(r"\d{1,7}(-\d{1,7})?(\.\d{1,7}(-\d{1,7})?){0,999}", written):
+        raise ValueError(written)
     found: list[int] = []
-    for part in said.split("."):
+    for part in written.split("."):
         first, _, last = part.partition("-")
         if not int(first) <= int(last or first) < n:
-            raise ValueError(said)
+            raise ValueError(written)
         found += range(int(first), int(last or first) + 1)
     return tuple(found)
 
@@ -135,10 +135,10 @@ def present_cell() -> Cell | None:
     """The one whose card is open. A link's is looked up when it is first asked for; raises `PromptError` then."""
     state = st.session_state
     if state.card != state.get("cell_as", ""):  # by a link, or gone with a change of page
-        said, state.cell, state.card, state.cell_as = state.card, None, "", ""
-        if said:
+        written, state.cell, state.card, state.cell_as = state.card, None, "", ""
+        if written:
             steps, change = state.get("generated", ()), state.get("changed_now", UNCHANGED)
-            keep_cell(read_cell(said, [step.token.id for step in steps], change))
+            keep_cell(read_cell(written, [step.token.id for step in steps], change))
     return state.get("cell")
 
 

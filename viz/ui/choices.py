@@ -61,23 +61,23 @@ class Choice:
 
 
 def _one_of(options: tuple, default: Any, meaning: str, *pages: str) -> Choice:
-    said = {str(option): option for option in options}
+    by_word = {str(option): option for option in options}
 
     def parse(text: str) -> Any:
-        if text not in said and float(text) not in options:  # 1.0 is 1
+        if text not in by_word and float(text) not in options:  # 1.0 is 1
             raise ValueError(text)
-        return said[text] if text in said else options[options.index(float(text))]
+        return by_word[text] if text in by_word else options[options.index(float(text))]
 
     return Choice(meaning, default, parse, pages, options)
 
 
 def _switch(meaning: str, *pages: str, default: bool | None = False) -> Choice:
-    said = {"true": True, "false": False}
+    by_word = {"true": True, "false": False}
 
     def parse(text: str) -> bool:
-        if text.lower() not in said:
+        if text.lower() not in by_word:
             raise ValueError(text)
-        return said[text.lower()]
+        return by_word[text.lower()]
 
     return Choice(meaning, default, parse, pages)
 

@@ -173,7 +173,7 @@ def write(place: str = "page") -> None:
         "page": state.page,
         "query": urlencode(here),
         "common": urlencode({name: here[name] for name in common}),
-        "others": {page: urlencode({k: v for k, v in said.items() if k not in common}) for page, said in pages.items()},
+        "others": {page: urlencode({k: v for k, v in full.items() if k not in common}) for page, full in pages.items()},
         "got": memory.got,
         "time": time.time(),
     }
@@ -209,17 +209,17 @@ def dropped_from_link() -> list[str]:
     """One sentence, as Markdown, for each value of the link that could not be had; told once."""
     state, memory = st.session_state, st.session_state.memory
     asked, memory.asked = memory.asked, {}
-    said = []
+    sentences = []
     if memory.too_long:
         (length, n_choice), memory.too_long = memory.too_long, None
-        said.append(
+        sentences.append(
             f"The link was not read: it has {length:,} characters (choices: {n_choice:,}), and at most "
             f"{LONGEST_LINK:,} characters and {MOST_CHOICES:,} choices can be. Paste a long text into the sidebar "
             "instead."
         )
     if memory.lost_text:
         memory.lost_text = False
-        said.append(
+        sentences.append(
             f"The link's text is longer than the {LONGEST_TEXT:,} bytes that an address takes, and this server does "
             "not keep it, or not any more. Paste it into the sidebar."
         )
@@ -231,8 +231,8 @@ def dropped_from_link() -> list[str]:
         short = wanted if len(wanted) <= 80 else f"{wanted[:80]}…"
         shown = state[name] if state[name] is not None else memory.default.get(name)
         shown = plain(CHOICES[name].write(shown)) if shown not in (None, "", ()) else "nothing"
-        said.append(f"The link asked for {name} {quoted(short)}, which {why}: showing {shown}.{because}")
-    return said
+        sentences.append(f"The link asked for {name} {quoted(short)}, which {why}: showing {shown}.{because}")
+    return sentences
 
 
 def _same(name: str, wanted: str) -> bool:
@@ -254,7 +254,7 @@ def _measure(query_string: str) -> None:
 
 def _take(choices: dict[str, Choice]) -> None:
     """Let the address say what is chosen: on its page, or in a session's first run everywhere."""
-    state, memory, told = st.session_state, st.session_state.memory, st.query_params.to_dict()
+    state, memory, wanted = st.session_state, st.session_state.memory, st.query_params.to_dict()
     for owner, model in list(memory.reader.items()):
         if model and owner in OWNERS:
             _put_away(owner, model)
@@ -263,15 +263,15 @@ def _take(choices: dict[str, Choice]) -> None:
     memory.asked = {}
     for name, choice in choices.items():
         memory.chosen[name] = choice.default
-        if name in told:
-            memory.asked[name] = told[name]
+        if name in wanted:
+            memory.asked[name] = wanted[name]
             with suppress(ValueError):
-                memory.chosen[name] = choice.parse(told[name])
-    if "text_id" in told and "text" not in told:
-        text = _LONG_TEXTS.find(told["text_id"])
+                memory.chosen[name] = choice.parse(wanted[name])
+    if "text_id" in wanted and "text" not in wanted:
+        text = _LONG_TEXTS.find(wanted["text_id"])
         memory.lost_text = text is None
         memory.chosen["text"] = CHOICES["text"].default if text is None else text
-    if "pinned" in choices and memory.chosen["token"] is not None and "pinned" not in told:
+    if "pinned" in choices and memory.chosen["token"] is not None and "pinned" not in wanted:
         memory.chosen["pinned"] = True
     state.update(memory.chosen)
     for widget in [name for name in state if isinstance(name, str) and name.endswith(NUMBERS)]:

@@ -18,7 +18,7 @@ from model.analysis.logits import rank
 from model.intervention import UNCHANGED, Intervention
 from model.run import Attention, DenseAttention, ModelRun, VisitorError
 from viz.figures.heads import head_name
-from viz.figures.provenance import Changes, Check, given_card, sum_card, weight_card
+from viz.figures.provenance import Changes, Check, dense_card, sum_card, weight_card
 from viz.guard import handler, section
 from viz.ui import controls, links, session
 from viz.ui.cells import Cell, keep_cell, present_cell
@@ -107,37 +107,37 @@ def _one_weight(cell: Cell, run: ModelRun) -> None:
     place = f"query {query}, key {key} · {head_name(layer, head)}{_changed(cell)}"
     if isinstance(attention, DenseAttention):
         row = attention.weights[head, query]
-        st.html(given_card(row[key], rank(row, key), len(row), check, *labels, place))
+        st.html(dense_card(row[key], rank(row, key), len(row), check, *labels, place))
         return
     arithmetic = cell_arithmetic(attention, head, query, key)
     change = cell.run_key.intervention if cell.spec.of == "self" else UNCHANGED
     changes = Changes((layer, head, query, key) in change.edges_off, (layer, head) in change.heads_uniform)
-    st.html(weight_card(arithmetic, check, *labels, place, mask_said(attention), changes))
+    st.html(weight_card(arithmetic, check, *labels, place, mask_in_words(attention), changes))
     there = cell.run_key == session.current_key() and cell.run_key.model == st.session_state.model
     if there and cell.spec.of == "self":
         links.link(HEAD, "How this head works, step by step", "zoom_in")
 
 
-def mask_said(attention: Attention) -> str:
+def mask_in_words(attention: Attention) -> str:
     """Which mask a layer has, in words; nothing for none."""
     window = f"a window of {attention.window:,}" if attention.window else ""
     return " and ".join(part for part in ("causal" if attention.causal else "", window) if part)
 
 
 def _several_weights(cell: Cell, run: ModelRun) -> None:
-    told, read_now = _explained(cell, run), session.map_of(cell.run_key, cell.spec)
+    explained, read_now = _explained(cell, run), session.map_of(cell.run_key, cell.spec)
     query = _named([read_now.units.labels[unit] for unit in cell.queries])
     key = _named([read_now.key_units.labels[unit] for unit in cell.keys])
     heads = cell.spec.heads
     place = head_name(*heads[0]) if len(heads) == 1 else f"{len(heads)} heads"
     place += f" · {cell.spec.kind}{_changed(cell)}"
-    check = _check(cell, run, told)
-    st.html(sum_card(told, check, f"{query} looks", key, place, cell.spec, cell.over, len(cell.queries)))
-    largest = np.argsort(-told.weight, kind="stable")[:MOST_PARTS].tolist()
+    check = _check(cell, run, explained)
+    st.html(sum_card(explained, check, f"{query} looks", key, place, cell.spec, cell.over, len(cell.queries)))
+    largest = np.argsort(-explained.weight, kind="stable")[:MOST_PARTS].tolist()
     queries, keys = run.sides(cell.spec.of)
     names = {
-        i: f"{told.weight[i]:.4f} · {head_name(told.layer[i], told.head[i])} · "
-        f"{queries[told.query[i]].label} → {keys[told.key[i]].label}"
+        i: f"{explained.weight[i]:.4f} · {head_name(explained.layer[i], explained.head[i])} · "
+        f"{queries[explained.query[i]].label} → {keys[explained.key[i]].label}"
         for i in largest
     }
     st.selectbox(
@@ -148,16 +148,16 @@ def _several_weights(cell: Cell, run: ModelRun) -> None:
         placeholder="choose …",
         key="card_part",
         on_change=handler(_open_part),
-        args=(cell, told),
+        args=(cell, explained),
     )
 
 
-def _open_part(cell: Cell, told: Explained) -> None:
+def _open_part(cell: Cell, explained: Explained) -> None:
     if (i := st.session_state.card_part) is None:
         return
     st.session_state.card_part = None
-    spec = MapSpec(((int(told.layer[i]), int(told.head[i])),), of=cell.spec.of)
-    open_cell(replace(cell, spec=spec, queries=(int(told.query[i]),), keys=(int(told.key[i]),), over="mean"))
+    spec = MapSpec(((int(explained.layer[i]), int(explained.head[i])),), of=cell.spec.of)
+    open_cell(replace(cell, spec=spec, queries=(int(explained.query[i]),), keys=(int(explained.key[i]),), over="mean"))
 
 
 def _explained(cell: Cell, run: ModelRun) -> Explained:
@@ -167,9 +167,9 @@ def _explained(cell: Cell, run: ModelRun) -> Explained:
     return explain(run.layers(of), run.sides(of)[1], cell.spec, queries, keys, over=cell.over)
 
 
-def _check(cell: Cell, run: ModelRun, told: Explained) -> Check:
-    given = isinstance(run.layers(cell.spec.of)[0], DenseAttention)
-    return Check(_shown(cell), told.value, given)
+def _check(cell: Cell, run: ModelRun, explained: Explained) -> Check:
+    dense = isinstance(run.layers(cell.spec.of)[0], DenseAttention)
+    return Check(_shown(cell), explained.value, dense)
 
 
 def _shown(cell: Cell) -> float:

@@ -118,31 +118,31 @@ def follow() -> None:
 
 def title(spec: MapSpec, run: ModelRun) -> str:
     """Exactly what is read."""
-    said = heads.in_words(spec, run).capitalize()
+    name = heads.in_words(spec, run).capitalize()
     if len(run.kinds) > 1:
-        said += {"self": ", the decoder's own", "encoder": ", the encoder's own", "cross": ", cross-attention"}[spec.of]
+        name += {"self": ", the decoder's own", "encoder": ", the encoder's own", "cross": ", cross-attention"}[spec.of]
     if spec.kind != "tokens":
-        said += f", between {spec.kind}"
+        name += f", between {spec.kind}"
     if spec.sink != "as is":
-        said += ", sink hidden" if spec.sink == "hide" else ", renormalised without the sink"
+        name += ", sink hidden" if spec.sink == "hide" else ", renormalised without the sink"
     if spec.segment != "all":
-        said += f", {spec.segment}"
-    return said
+        name += f", {spec.segment}"
+    return name
 
 
 def statements(reading: AttentionMap, spec: MapSpec) -> list[str]:
     """What must be said under a map that is not simply one head's weights."""
-    said = []
+    sentences = []
     if len(spec.heads) > 1 and spec.combine == "max":
-        said.append("Each cell is the largest of the heads, so rows can add up to more than 1.")
+        sentences.append("Each cell is the largest of the heads, so rows can add up to more than 1.")
     if spec.kind != "tokens":
-        said.append(
+        sentences.append(
             f"Each cell is the sum over the keys of a {spec.kind[:-1]} and the mean over its queries; "
             f"{reading.units.rule}."
         )
     removed = f"{100 * np.mean(reading.removed):.1f} % of the weight on average"
     if spec.sink == "as is":
-        said.append(f"The sink (first token and special tokens) holds {removed}; nothing is taken out.")
+        sentences.append(f"The sink (first token and special tokens) holds {removed}; nothing is taken out.")
     else:
         what = (
             "hidden, and rows add up to what is left"
@@ -155,8 +155,8 @@ def statements(reading: AttentionMap, spec: MapSpec) -> list[str]:
             if gone
             else ""
         )
-        said.append(f"The sink (first token and special tokens) is {what}: {removed}.{alone}")
-    if reading.given:
-        shares = " · ".join(f"{segment} {share:.3f}" for segment, share in reading.given.items())
-        said.append(f"Weight between the two texts, mean over the rows: {shares}.")
-    return said
+        sentences.append(f"The sink (first token and special tokens) is {what}: {removed}.{alone}")
+    if reading.shares:
+        shares = " · ".join(f"{segment} {share:.3f}" for segment, share in reading.shares.items())
+        sentences.append(f"Weight between the two texts, mean over the rows: {shares}.")
+    return sentences

@@ -65,10 +65,10 @@ def models_here() -> tuple[Entry, ...]:
 def models_offered() -> list[Entry]:
     """The models that this visitor can choose: those here, and those that they, or their link, asked for."""
     own: list[Entry] = st.session_state.setdefault("own_models", [])
-    asked = st.session_state.memory.asked.get("model")
-    if asked and asked not in {entry.name for entry in (*models_here(), *own)}:
+    wanted = st.session_state.memory.asked.get("model")
+    if wanted and wanted not in {entry.name for entry in (*models_here(), *own)}:
         try:
-            entry = catalog.find(asked, allowed())
+            entry = catalog.find(wanted, allowed())
             cost_of(entry.name).check(entry.title)
             own.append(entry)
         except VisitorError as error:

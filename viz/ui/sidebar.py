@@ -64,13 +64,13 @@ def choose() -> None:
 
 def _describe(entry: Entry) -> None:
     """What was chosen and, if it is not our own, what it takes: said before it is loaded."""
-    said = f"**{plain(entry.title)}** · {plain(entry.source)}"
+    description = f"**{plain(entry.title)}** · {plain(entry.source)}"
     if entry.source != catalog.BUILT_IN:
         with contextlib.suppress(ModelNotAvailable):  # loading it says why
-            said += f"  \n{session.cost_of(entry.name).memory}"
+            description += f"  \n{session.cost_of(entry.name).memory}"
         if catalog.is_slow_once(entry):
-            said += "  \n:material/hourglass_top: The first time, the GGUF file is unpacked: about a minute."
-    st.caption(said)
+            description += "  \n:material/hourglass_top: The first time, the GGUF file is unpacked: about a minute."
+    st.caption(description)
 
 
 def _other_reader(entry: Entry | None) -> None:

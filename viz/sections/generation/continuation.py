@@ -27,23 +27,23 @@ def find() -> None:
     state = st.session_state
     if state.setdefault("generated", []) and not belongs_here():
         st.info("The text or the model has changed, so its continuation was dropped.", icon=":material/info:")
-    said = links.about("written", subject())
+    written = links.about("written", subject())
     state.setdefault("to_go", 0)
-    if said != state.get("generated_as", ""):
+    if written != state.get("generated_as", ""):
         opened = state.opened
         start_anew()
-        if said:
-            _write_again(said)
+        if written:
+            _write_again(written)
             state.opened = opened
     if state.opened is not None and state.opened >= len(state.generated):
         state.opened = None
 
 
-def _write_again(said: str) -> None:
+def _write_again(written: str) -> None:
     """Draw the tokens of an address again, to have their probabilities; what comes out otherwise is cut off."""
     lm, steps = session.current_model(), st.session_state.generated
     try:
-        wanted = read_draws(said)
+        wanted = read_draws(written)
     except ValueError:
         st.info("The link’s continuation cannot be read: nothing is shown of it.", icon=":material/info:")
         return

@@ -107,13 +107,13 @@ def explain(sampling: Sampling) -> str:
             "**Greedy**: at temperature 0 nothing is left to chance. The most probable token is always taken, so seed, "
             "top-k and top-p change nothing."
         )
-    said = {
+    effects = {
         True: "sharpens the choice: likely tokens become likelier",
         False: "flattens the choice: unlikely tokens get more of a chance",
     }
     parts = []
     if sampling.temperature != 1:
-        parts.append(f"Temperature {sampling.temperature:g} {said[sampling.temperature < 1]}.")
+        parts.append(f"Temperature {sampling.temperature:g} {effects[sampling.temperature < 1]}.")
     if sampling.top_k:
         parts.append(f"Top-k lets only the {sampling.top_k} most probable tokens through.")
     if sampling.top_p < 1:

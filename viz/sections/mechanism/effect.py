@@ -127,15 +127,15 @@ def loss_in_words(before: float, after: float) -> str:
 def losses_in_words(labels: list[str], before: np.ndarray, after: np.ndarray) -> str:
     """How many tokens it makes harder and easier to predict, and which is hit hardest; by `COUNTS` nats or more."""
     rise = after - before
-    said = (
+    how_many = (
         f"By {COUNTS:g} nats or more, {(rise >= COUNTS).sum():,} of {len(rise):,} tokens became harder to predict, "
         f"{(rise <= -COUNTS).sum():,} easier."
     )
     if rise.max() < COUNTS:
-        return said
+        return how_many
     worst = int(rise.argmax())
     return (
-        f"{said} Hit hardest: {quoted(labels[worst + 1])} at position {worst + 1}, from {before[worst]:.2f} to "
+        f"{how_many} Hit hardest: {quoted(labels[worst + 1])} at position {worst + 1}, from {before[worst]:.2f} to "
         f"**{after[worst]:.2f}** nats."
     )
 

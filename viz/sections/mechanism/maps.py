@@ -135,7 +135,7 @@ def map_difference(trained: ModelRun, changed: ModelRun, layer: int, before: np.
         return same
     query, key = np.unravel_index(change.argmax(), change.shape)
     labels = trained.labels
-    said = (
+    words = (
         f"A row's largest weight is {before.max(axis=1).mean():.2f} on average as trained and "
         f"**{after.max(axis=1).mean():.2f}** changed. The weight that changed most: {quoted(labels[query])} (query "
         f"{query}) looked at {quoted(labels[key])} (key {key}) with {before[query, key]:.3f}, and now with "
@@ -143,5 +143,5 @@ def map_difference(trained: ModelRun, changed: ModelRun, layer: int, before: np.
     )
     if not changed.intervention.causal_mask:
         ahead = float(np.triu(after, 1).sum() / len(after))
-        said += f" **{percent(ahead)}** of all weight now lies on tokens that come later."
-    return said
+        words += f" **{percent(ahead)}** of all weight now lies on tokens that come later."
+    return words

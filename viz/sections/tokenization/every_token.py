@@ -40,10 +40,10 @@ def special_tokens(lm: LanguageModel, tokens: Sequence[Token]) -> str:
     if not special:
         return "None of these is a special token."
     typed = [quoted(token.label) for token in special.values() if can_be_typed(lm, token)]
-    said = f"Special here: {', '.join(quoted(token.label) for token in special.values())}. "
+    listed = f"Special here: {', '.join(quoted(token.label) for token in special.values())}. "
     if not typed:
-        return said + "Typed, such a name is cut like any other text."
-    return said + f"Typed in a text, {' and '.join(typed)} {'is' if len(typed) == 1 else 'are'} read as special too."
+        return listed + "Typed, such a name is cut like any other text."
+    return listed + f"Typed in a text, {' and '.join(typed)} {'is' if len(typed) == 1 else 'are'} read as special too."
 
 
 def can_be_typed(lm: LanguageModel, token: Token) -> bool:

@@ -35,7 +35,7 @@ def show() -> None:
     with words:
         st.metric("BLEU of this sentence", f"{found.bleu:.1f}", help=found.signatures[0])
         st.table(words_table(found), border="horizontal")
-        st.markdown(f":small[{bleu_said(found)}]")
+        st.markdown(f":small[{bleu_in_words(found)}]")
     with characters:
         st.metric("chrF of this sentence", f"{found.chrf:.1f}", help=found.signatures[1])
         st.table(characters_table(found), border="horizontal")
@@ -81,13 +81,13 @@ def _share(part: int, whole: int) -> str:
     return f"{100 * part / whole:.1f} %" if whole else "–"
 
 
-def bleu_said(found: Comparison) -> str:
-    said = f"BLEU = brevity {found.brevity:.3f} × the geometric mean of the precisions of the lengths there are. "
+def bleu_in_words(found: Comparison) -> str:
+    words = f"BLEU = brevity {found.brevity:.3f} × the geometric mean of the precisions of the lengths there are. "
     if found.brevity < 1:
-        said += f"It wrote {found.n_found} words, the reference has {found.n_wanted}: e^(1 − {found.n_wanted}/"
-        said += f"{found.n_found}). " if found.n_found else "0). "
+        words += f"It wrote {found.n_found} words, the reference has {found.n_wanted}: e^(1 − {found.n_wanted}/"
+        words += f"{found.n_found}). " if found.n_found else "0). "
     if any(matches.found and not matches.both for matches in found.words):
-        said += "\\* nothing matches: smoothed, so that one length alone does not make it 0" + (
+        words += "\\* nothing matches: smoothed, so that one length alone does not make it 0" + (
             "." if found.words[0].both else "; but no word matches at all, and BLEU is 0."
         )
-    return said
+    return words

@@ -276,8 +276,8 @@ def show_guesses(run: ModelRun, i: int, log_prob: np.ndarray | None) -> None:
 
     bar_list(rows, key=f"guesses_{i}", name=f"Guesses for position {i}", full=max(probability), on_pick=pick)
     caption(f"The {n} tokens it expects most; they hold {100 * held:.1f} % of the probability.")
-    if told := without_the_rest(run, i, own):
-        caption(told)
+    if sentence := without_the_rest(run, i, own):
+        caption(sentence)
 
 
 def without_the_rest(run: ModelRun, i: int, own: int | None) -> str:
@@ -294,9 +294,9 @@ def without_the_rest(run: ModelRun, i: int, own: int | None) -> str:
         return ""
     best = np.argsort(-log_prob, kind="stable")[:N_WITHOUT].tolist()
     ids = best if own is None or own in best else [*best, own]
-    said = ", ".join(f"{quoted(lm.token(id).label)} {percent(float(np.exp(log_prob[id])))}" for id in ids)
-    said = said.replace(" %", "\N{NO-BREAK SPACE}%")
-    return f"**Without what comes after it:** {said}."
+    guesses = ", ".join(f"{quoted(lm.token(id).label)} {percent(float(np.exp(log_prob[id])))}" for id in ids)
+    guesses = guesses.replace(" %", "\N{NO-BREAK SPACE}%")
+    return f"**Without what comes after it:** {guesses}."
 
 
 def writable(token: Token) -> bool:

