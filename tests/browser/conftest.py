@@ -23,7 +23,8 @@ TOKENIZER = Tokenizer.load(catalog.WEIGHTS / catalog.DEFAULT / "tokenizer.json")
 N = len(TOKENIZER.encode("The cat sat on the mat"))  # tokens of the text that they open with
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 
-expect.set_options(timeout=30_000)  # a first picture on a busy machine
+LONGEST = 60_000  # ms: a first picture on a busy machine
+expect.set_options(timeout=LONGEST)
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses
@@ -101,7 +102,7 @@ def wait_until_healthy(server: subprocess.Popen, url: str) -> None:
 def context(browser):
     """One for all tests, so that the app's scripts are fetched and compiled once; each test has its own page."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
-    context.set_default_timeout(30_000)
+    context.set_default_timeout(LONGEST)
     stays = context.new_page()  # and its process with it
     stays.route("http://127.0.0.1/", lambda route: route.fulfill(body=""))
     stays.goto("http://127.0.0.1/")
@@ -165,23 +166,48 @@ def look(kept, context, app_url: str):
     return go
 
 
+# Of the whole page, and of the components within it: Python has finished, and all that it sent has been drawn. Before,
+# what comes late (a chunk of Streamlit's scripts, a font, a component's script) moves what is below it from a pointer.
+AT_REST = """(app) => {
+  const all = (what, root = app) => [...root.querySelectorAll(what)];
+  const parts = all("[data-testid=stBidiComponentIsolated]").map((part) => part.shadowRoot);
+  const blank = "canvas:not([width]), .count:empty, .beam svg:empty, :is(.drawing, [role=list], [role=group]):empty";
+  return app.dataset.testScriptState === "notRunning"
+    && all(".stMain .stElementContainer").length && !all("[data-testid=stSkeleton], [data-stale=true]").length
+    && parts.every((part) => part?.childElementCount && !all(blank, part).length)
+    && all("[data-testid=stPlotlyChart]").every((chart) => chart.querySelector(".main-svg"))
+    && document.fonts.status === "loaded";
+}"""
+
+
 def settle(page: Page) -> None:
-    """Wait until no script is running."""
-    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+    """Wait until no script is running and nothing is about to be drawn: what is there now stays where it is."""
+    until(page.get_by_test_id("stApp"), AT_REST)
+
+
+def wear(page: Page, scheme: str) -> None:
+    """Put on a theme, "light" or "dark", and wait until all is drawn in it: what Python colours comes a run later."""
+    page.emulate_media(color_scheme=scheme)
+    until(
+        page.get_by_test_id("stApp"),
+        f"""(app) => getComputedStyle(app).colorScheme === "{scheme}" && {str(scheme == "dark").lower()}
+          === [...document.querySelectorAll("style")].some((sheet) => sheet.textContent.includes("--paper-text"))""",
+    )
+    settle(page)
 
 
 # Playwright's own wait_for_function compiles its condition anew for each look, which the app's policy refuses
 UNTIL = """(element) => new Promise((done, fail) => {
-  const holds = CONDITION, end = performance.now() + 30000;
+  const holds = CONDITION, end = performance.now() + LONGEST;
   const look = () => holds(element) ? done() : performance.now() < end ? requestAnimationFrame(look)
-    : fail(new Error("not within 30 s"));
+    : fail(new Error(`not within ${LONGEST} ms: ${holds}`));
   look();
 })"""
 
 
 def until(locator: Locator, condition: str) -> None:
     """Wait until a JavaScript function of the element is true."""
-    locator.evaluate(UNTIL.replace("CONDITION", condition))
+    locator.evaluate(UNTIL.replace("CONDITION", condition).replace("LONGEST", str(LONGEST)))
 
 
 def type_text(page: Page, text: str) -> None:

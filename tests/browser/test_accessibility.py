@@ -4,7 +4,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import settle, until
+from tests.browser.conftest import wear
 
 VIEWS = (
     "",
@@ -26,18 +26,11 @@ VIEWS = (
     "understanding?section=similarity",
 )
 GRAVE = ("critical", "serious", "moderate")  # not minor: the corner of a table of numbers has no name
-DRAWN = """(app) => !app.querySelector("[data-testid=stSkeleton], [data-stale=true]")
-  && [...app.querySelectorAll("[data-testid=stBidiComponentIsolated]")]
-    .every((part) => part.shadowRoot?.childElementCount)
-  && [...app.querySelectorAll("[data-testid=stPlotlyChart]")].every((each) => each.querySelector(".main-svg"))"""
 
 
 def findings(page: Page, scheme: str) -> list[str]:
     """What axe finds in a theme: rule, place, reason."""
-    page.emulate_media(color_scheme=scheme)
-    until(page.get_by_test_id("stApp"), f"(app) => getComputedStyle(app).colorScheme === '{scheme}'")
-    settle(page)
-    until(page.get_by_test_id("stApp"), DRAWN)
+    wear(page, scheme)
     return [
         f"{scheme}: {found['id']}, {node['target'][-1]}: {node['failureSummary']}"
         for found in Axe().run(page).response["violations"]
@@ -50,8 +43,6 @@ def findings(page: Page, scheme: str) -> list[str]:
 def test_axe_finds_nothing(visit, page, view):
     visit(view)
     expect(page.locator("h1")).to_be_visible()
-    settle(page)
-    until(page.get_by_test_id("stApp"), DRAWN)
     for summary in reversed(page.locator("details:not([open]) > summary").all()):  # each one leaves the list
         summary.click()
     for twin in page.get_by_test_id("stCheckbox").filter(has_text="Show the numbers").all()[:1]:

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import TOKENIZER, N, settle, type_text, until
+from tests.browser.conftest import TOKENIZER, N, settle, type_text, until, wear
 
 PAGES = ["", "tokenization", "embeddings", "attention", "head", "mechanism", "model", "generation"]
 
@@ -14,9 +14,7 @@ PAGES = ["", "tokenization", "embeddings", "attention", "head", "mechanism", "mo
 def test_every_page_opens_without_an_error(look, path):
     page = look(path)
     for scheme in ("dark", "light"):
-        page.emulate_media(color_scheme=scheme)
-        until(page.get_by_test_id("stApp"), f"(app) => getComputedStyle(app).colorScheme === '{scheme}'")
-        settle(page)
+        wear(page, scheme)
         expect(page.get_by_test_id("stSidebar")).to_contain_text(f"{N} tokens × 6 layers × 6 heads")
         expect(page.get_by_test_id("stException")).to_have_count(0)
         assert page.complaints == []
@@ -133,6 +131,31 @@ def test_the_theme_switch_recolours_everything(visit, page):
     expect(page.locator(".st-key-head_map_dark .nsewdrag").first).to_be_visible()
     assert sum(light[:3]) > 600  # nothing looks like the page: white, then nearly black
     until(first_cell, f"canvas => ({corner})(canvas).slice(0, 3).reduce((a, b) => a + b) < 150")
+
+
+def test_the_bar_of_pages_changes_its_theme_before_the_server_has_heard_of_it(page, app_url):
+    silent = False
+
+    def between(socket):
+        server = socket.connect_to_server()
+        socket.on_message(lambda message: None if silent else server.send(message))
+
+    page.route_web_socket(re.compile("/_stcore/stream"), between)
+    page.goto(app_url)
+    settle(page)
+    bar = page.locator(":has(> .st-key-pages)").last
+    backgrounds = []
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        until(page.get_by_test_id("stApp"), f"(app) => getComputedStyle(app).colorScheme === '{scheme}'")
+        app, over = (
+            each.evaluate("(box) => getComputedStyle(box).backgroundColor")
+            for each in (page.get_by_test_id("stApp"), bar)
+        )
+        assert over == app
+        backgrounds.append(over)
+        silent = True
+    assert backgrounds[0] != backgrounds[1]
 
 
 @pytest.mark.parametrize("path", PAGES)

@@ -6,8 +6,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import N, settle, until
-from tests.browser.test_accessibility import DRAWN, GRAVE
+from tests.browser.conftest import N, settle
+from tests.browser.test_accessibility import GRAVE
 
 # the element that has the focus, through the components
 FOCUSED = """() => {
@@ -40,8 +40,6 @@ def enter_content(visit, page: Page, path: str) -> Page:
     """Open a page and go to its main part as Streamlit's own first link does."""
     visit(path)
     expect(page.locator("h1")).to_be_visible()
-    settle(page)
-    until(page.get_by_test_id("stApp"), DRAWN)
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
@@ -123,7 +121,6 @@ def test_live_regions_say_what_changed_once(visit, page):
     said = page.evaluate("said")
     assert len(said) == 1 and re.fullmatch(r".+ looks most at .+: [01]\.\d{3}", said[0])
     visit("tokenization")
-    until(page.get_by_test_id("stApp"), DRAWN)
     page.evaluate(LISTEN)
     page.locator(".chips button").first.focus()
     page.keyboard.press("ArrowRight")
@@ -142,6 +139,5 @@ def test_a_card_is_opened_by_keys_and_axe_finds_nothing_in_it(visit, page):
     page.keyboard.press("Enter")
     expect(page.get_by_role("region", name="Where this number comes from")).to_be_visible()
     settle(page)
-    until(page.get_by_test_id("stApp"), DRAWN)
     grave = [each for each in Axe().run(page).response["violations"] if each["impact"] in GRAVE]
     assert [(each["id"], [node["target"][-1] for node in each["nodes"]]) for each in grave] == []

@@ -5,9 +5,6 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import settle, until
-from tests.browser.test_accessibility import DRAWN
-
 PAPER = 794  # px that A4 is wide
 PAGES = ("", "tokenization", "embeddings", "attention", "generation", "head", "mechanism", "model", "translation")
 GONE = (
@@ -36,8 +33,6 @@ def on_paper(page: Page, visit, path: str, scheme: str) -> Page:
     page.emulate_media(color_scheme=scheme)
     visit(path)
     expect(page.locator("h1")).to_be_visible()
-    settle(page)
-    until(page.get_by_test_id("stApp"), DRAWN)
     page.evaluate("dispatchEvent(new Event('beforeprint'))")  # which emulation does not send
     page.emulate_media(media="print", color_scheme=scheme)
     page.set_viewport_size({"width": PAPER, "height": 1123})

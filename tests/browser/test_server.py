@@ -52,7 +52,6 @@ def test_a_page_draws_under_the_policy(page: Page, url, path):
     page.on("response", lambda response: missing.append(response.url) if response.status >= 400 else None)
     page.goto(f"{url}/{path}")
     settle(page)
-    expect(page.get_by_test_id("stSkeleton")).to_have_count(0)
     drawn = page.get_by_test_id("stMain").locator(".js-plotly-plot .main-svg, [data-testid^=stBidiComponent]")
     expect(drawn.filter(visible=True).first).to_be_visible()
     expect(page.get_by_test_id("stException")).to_have_count(0)

@@ -29,7 +29,9 @@ _NAMES = {  # of a component's variables, and of Streamlit's options
 def draw() -> None:
     """Before all else that is drawn: the first stop of the keyboard is here."""
     mode = st.context.theme.type or "light"
-    said = f"--regard-background:{st.get_option(f'theme.{mode}.backgroundColor')};--regard-larger:{PRESENTED};"
+    # both at once: the browser changes the theme before Python hears of it
+    light, dark = (st.get_option(f"theme.{theme}.backgroundColor") for theme in ("light", "dark"))
+    said = f"--regard-background:light-dark({light},{dark});--regard-larger:{PRESENTED};"
     presented = (_SHEETS / "presented.css").read_text(encoding="utf-8") if st.session_state.present else ""
     st.html(f"<style>:root{{{said}}}{_styles(mode == 'dark')}{presented}</style>")
     skip()
