@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from model.huggingface import language_model as huggingface
+from model import catalog
+from model.huggingface.language_model import load
 from tests.hostile import models
 from tests.hostile.pages import faults
+from viz.ui import cache, session
 
 
 @pytest.fixture(scope="module")
@@ -19,17 +21,21 @@ def folders(tmp_path_factory):
 def test_a_load_that_hangs_is_its_visitors_alone(open_page, folders, monkeypatch):
     monkeypatch.setenv("REGARD_MODEL_ROOTS", str(folders["decoder"].parent))
     slow, other = (f"folder:{folders[kind]}" for kind in ("encoder", "decoder"))
-    hangs, goes_on, load = threading.Event(), threading.Event(), huggingface.load
+    hangs, goes_on = threading.Event(), threading.Event()
 
-    def sometimes_hanging(folder: Path, **options):
-        if folder == folders["encoder"]:
-            hangs.set()
-            assert goes_on.wait(300)
+    def hanging(folder: Path, **options):
+        hangs.set()
+        assert goes_on.wait(300)
         return load(folder, **options)
 
-    monkeypatch.setattr(huggingface, "load", sometimes_hanging)
+    def visit():
+        """As a page loads it, and then the page."""
+        key = (session.language_model.__wrapped__, slow)
+        cache.MODELS.get(key, lambda: catalog.load(slow, allowed=session.allowed(), loader=hanging))
+        return open_page("attention", model=slow)
+
     with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(open_page, "attention", model=slow)
+        waiting = pool.submit(visit)
         try:
             assert hangs.wait(60)
             for page in ("home", "attention", "translation"):

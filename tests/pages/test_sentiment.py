@@ -4,13 +4,14 @@ import json
 
 import numpy as np
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from model import catalog
 from model.analysis.attention import layer_weights
 from model.text.masking import masked
 from tests.pages.reading import said
 from viz.sections.understanding import sentiment
-from viz.ui import session
+from viz.ui import cache, session
 
 REVIEW = "the plot is dull and the jokes are dull"
 
@@ -113,11 +114,17 @@ LAYER = {  # the cards of an encoder and of a layer over its weights, with what 
 }
 
 
-def test_a_layer_over_the_encoder_is_told_by_its_card(understand, monkeypatch):
-    shipped = sentiment.card
-    monkeypatch.setattr(sentiment, "card", lambda name: shipped(name) | LAYER[name])
-    app = understand("sentiment", text="a")
-    assert "it is right 78.0 % of the time" in said(app) and "Share of 1,500 film reviews" in said(app)
+def test_a_layer_over_the_encoder_is_told_by_its_card():
+    def script(*cards):
+        from viz.sections.understanding import sentiment
+
+        sentiment.show_stages(*cards)
+
+    cards = tuple(sentiment.card(name) | stated for name, stated in LAYER.items())
+    app = AppTest.from_function(script, args=cards).run()
+    assert not app.exception
+    assert "it is right 78.0 % of the time" in sentiment.how_often_right(cards[1])
+    assert "Share of 1,500 film reviews" in said(app)
     assert "**wins by 1.0 points**, which may be chance" in said(app) and "without pre-training" not in said(app)
     assert "one linear layer of 579 numbers" in said(app) and "negative or neutral or positive" in said(app)
     assert "Of 3,000 single sentences" in said(app) and "42 of them came with what people had said" in said(app)
@@ -125,12 +132,23 @@ def test_a_layer_over_the_encoder_is_told_by_its_card(understand, monkeypatch):
     assert "of 390 tweets and product reviews 70.1 % are judged right, by a bag of words 60.0 % (± 5.0 %)" in said(app)
 
 
-def test_every_tool_reads_a_layer_with_three_labels(understand, monkeypatch, tmp_path):
+@pytest.fixture
+def layer(tmp_path):
+    """A judge of three labels that was loaded in the place of ours."""
     from tests.builtin.test_classifier import write_layer
 
+    def forget() -> None:
+        for function in (session.language_model, session.run_of, sentiment.judgement):
+            function.clear()
+
+    forget()
     lm = catalog.load("judge", weights=write_layer(tmp_path / "judge").parent)
-    shipped = session.language_model
-    monkeypatch.setattr(session, "language_model", lambda name: lm if name == "sentiment" else shipped(name))
+    yield cache.MODELS.get((session.language_model.__wrapped__, sentiment.MODEL), lambda: lm)
+    forget()
+
+
+def test_every_tool_reads_a_layer_with_three_labels(understand, layer):
+    lm = layer
     app = understand("sentiment", text="A b c d the cat.")
     tokens = lm.encode("A b c d the cat.")
     found = lm.classify(tokens)

@@ -129,7 +129,7 @@ def show() -> None:
     show_tokens(found)
     show_agreement(found)
     if found.model == MODEL:
-        show_stages()
+        show_stages(card("encoder"), card(MODEL))
 
 
 def show_verdict(found: Judgement) -> None:
@@ -155,13 +155,13 @@ def show_verdict(found: Judgement) -> None:
     right.markdown(
         f"**{plain(label)}**, says {plain(found.title)}. Before the softmax, the logit of "
         f"{quoted(found.labels[found.label])} less that of {plain(found.against)} is **{signed(found.margin, 3)}**: "
-        "what is to be explained." + (how_often_right() if found.model == MODEL else "")
+        "what is to be explained." + (how_often_right(card(MODEL)) if found.model == MODEL else "")
     )
 
 
-def how_often_right() -> str:
+def how_often_right(card: dict) -> str:
     """How far to trust it, in the words of its card."""
-    if not (films := of_films(card(MODEL))):
+    if not (films := of_films(card)):
         return ""
     return f" On film reviews that it had never seen, it is right {percent(films[own_name(films)])} of the time."
 
@@ -283,8 +283,8 @@ def show_agreement(found: Judgement) -> None:
 # where the judge came from, out of the cards that were written by its training
 
 
-def show_stages() -> None:
-    first, second = (card(name) for name in ("encoder", MODEL))
+def show_stages(first: dict, second: dict) -> None:
+    """By the cards of the encoder and of the judge."""
     if "held_out" not in first or "test" not in second:
         return  # not trained by us
     st.subheader("How it learned this, in two stages", anchor=False)
