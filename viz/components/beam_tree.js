@@ -162,23 +162,13 @@ export default function ({ data, parentElement, setTriggerValue }) {
     light(null);
     tip.hide();
   };
-  svg.onclick = (event) => {
-    const node = nodeOf(event);
-    if (node) pick(node);
-  };
+  svg.onclick = (event) => pick(nodeOf(event));
 
-  const buttonOf = (event) => event.target.closest("button");
-  const point = (event) => {
-    const button = buttonOf(event);
-    light(button ? ends[+button.dataset.i] : null);
-  };
+  const point = (event) => light(ends[indexOf(event)] ?? null);
   refill(list, candidates.map((candidate, i) => candidateItem(candidate, i, chosen, picks)), point, () => light(null));
   rove(list, [[...list.querySelectorAll("button:enabled")]], {
     start: list.querySelector("[aria-pressed=true]:enabled"),
   });
-  list.onclick = (event) => {
-    const button = buttonOf(event);
-    if (button) pick(ends[+button.dataset.i]);
-  };
+  list.onclick = (event) => pick(ends[indexOf(event)]);
   return () => tip.hide();
 }

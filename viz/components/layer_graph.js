@@ -208,7 +208,7 @@ function listen(canvas, scroll, now, places, { tip, paint, show, setTriggerValue
     lines: () => places.visible().map(places.placed),
     tell: (line) =>
       `layer ${line.layer}: ${quoted(labels[line.query])} looks at ${quoted(labels[line.key])}: ` +
-      line.weight.toFixed(4) + (opens ? "\nClick to see where this number comes from" : ""),
+      line.weight.toFixed(4) + (opens ? OPENS : ""),
     mark: (line) => {
       now.over = line;
       paint();

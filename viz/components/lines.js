@@ -130,6 +130,24 @@ function pointAtLines(surface, { lines, tip, tell, mark, open }) {
   };
 }
 
+// The same where each line is a weight of `map`: the tip tells it, a click sends Python its query and key.
+const OPENS = "\nClick to see where this number comes from";
+function pointAtWeights(surface, { map, lines, tip, opens, setTriggerValue }) {
+  pointAtLines(surface, {
+    tip,
+    lines,
+    tell: (line) => map.tell(line, opens ? OPENS : ""),
+    mark: (over) => lines().forEach((line) => line.element.classList.toggle("over", line === over)),
+    open: opens ? (line) => setTriggerValue("open", [line.query, line.key]) : null,
+  });
+}
+
+// which button of a list an event is about, or null
+const indexOf = (event) => {
+  const button = event.target.closest("button");
+  return button ? +button.dataset.i : null;
+};
+
 // A picture whose lines are in pixels is printed as wide as it was drawn, and smaller as a whole: no observer of sizes
 // runs while a browser lays out paper. lines.css does it, for what has the class `drawn`.
 const PAPER = 690; // px between the margins of A4

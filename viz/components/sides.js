@@ -49,34 +49,23 @@ function joinSides({ data, graph, setTriggerValue, shape, beside, says, along = 
     tip.hide();
     draw(held() >= 0 ? { query: held() } : {});
   };
-  const action = opens ? "\nClick to see where this number comes from" : "";
-  pointAtLines(svg, {
-    tip,
-    lines: () => lines,
-    tell: (line) => map.tell(line, action),
-    mark: (over) => lines.forEach((line) => line.element.classList.toggle("over", line === over)),
-    open: opens ? (line) => setTriggerValue("open", [line.query, line.key]) : null,
-  });
+  pointAtWeights(svg, { map, lines: () => lines, tip, opens, setTriggerValue });
 
-  const index = (event) => {
-    const button = event.target.closest("button");
-    return button ? +button.dataset.i : null;
-  };
   const pointQuery = (event) => {
-    const query = index(event);
+    const query = indexOf(event);
     if (query == null) return;
     draw({ query });
     graph.querySelector(".spoken").textContent = map.strongest(query);
   };
   const pointKey = (event) => {
-    const key = index(event);
+    const key = indexOf(event);
     if (key == null) return;
     draw({ key });
     graph.querySelector(".spoken").textContent = map.strongestTo(key);
     if (!opens || held() < 0) return;
     const weight = map.weight(held(), key);
     if (weight >= 0) {
-      tip.show(map.tell({ query: held(), key, weight }, action), ...beside(event.target.closest("button")));
+      tip.show(map.tell({ query: held(), key, weight }, OPENS), ...beside(event.target.closest("button")));
     }
   };
   refill(
@@ -90,14 +79,14 @@ function joinSides({ data, graph, setTriggerValue, shape, beside, says, along = 
   rove(graph, sides, { along, start: lists.query.querySelector("[aria-pressed=true]") });
   graph.onpointerdown = (event) => {
     if (event.pointerType !== "touch" || lists.key.contains(event.target)) return;
-    touched = lists.query.contains(event.target) ? index(event) ?? -1 : -1;
+    touched = lists.query.contains(event.target) ? indexOf(event) ?? -1 : -1;
   };
   lists.query.onclick = (event) => {
-    const query = index(event);
+    const query = indexOf(event);
     if (query != null && picks) setTriggerValue("pick", query === pinned ? -1 : query);
   };
   lists.key.onclick = (event) => {
-    const key = index(event);
+    const key = indexOf(event);
     if (key != null && opens && held() >= 0 && map.weight(held(), key) >= 0) setTriggerValue("open", [held(), key]);
   };
   graph.toggleAttribute("data-picks", picks);

@@ -117,25 +117,15 @@ export default function ({ data, parentElement, setTriggerValue }) {
     tip.hide();
     draw(pinned >= 0 ? queries[pinned] : null);
   };
-  pointAtLines(svg, {
-    tip,
-    lines: () => lines,
-    tell: (line) => map.tell(line, opens ? "\nClick to see where this number comes from" : ""),
-    mark: (over) => lines.forEach((line) => line.element.classList.toggle("over", line === over)),
-    open: opens ? (line) => setTriggerValue("open", [line.query, line.key]) : null,
-  });
-  const index = (event) => {
-    const button = event.target.closest("button");
-    return button ? +button.dataset.i : null;
-  };
+  pointAtWeights(svg, { map, lines: () => lines, tip, opens, setTriggerValue });
   const point = (event) => {
-    const position = index(event);
+    const position = indexOf(event);
     if (position == null) return;
     draw(position);
     if (rowOf.has(position)) arcs.querySelector(".spoken").textContent = map.strongest(rowOf.get(position));
   };
   list.onclick = (event) => {
-    const position = index(event), row = rowOf.get(position), column = columnOf.get(position);
+    const position = indexOf(event), row = rowOf.get(position), column = columnOf.get(position);
     if (event.shiftKey) {
       if (opens && pinned >= 0 && column != null && map.weight(pinned, column) >= 0) {
         setTriggerValue("open", [pinned, column]);
