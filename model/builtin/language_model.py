@@ -49,7 +49,7 @@ class BuiltinModel:
         try:
             stated = builtin_files.config(folder)
             config = Config(**{field.name: stated.pop(field.name) for field in fields(Config) if field.name in stated})
-            title = json.loads((folder / "card.json").read_text())["title"]
+            title = json.loads((folder / builtin_files.CARD).read_text(encoding="utf-8"))["title"]
             tokenizer = Tokenizer.load(builtin_files.body(folder) / builtin_files.TOKENIZER)
             files = builtin_files.weight_files(folder)
             transformer = cls._network(config, stated)

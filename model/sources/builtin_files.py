@@ -12,7 +12,7 @@ from pathlib import Path
 from model.run import ModelNotAvailable
 
 FILES = ("config.json", "card.json", "tokenizer.json", "weights.safetensors")
-CONFIG, _, TOKENIZER, WEIGHTS = FILES
+CONFIG, CARD, TOKENIZER, WEIGHTS = FILES
 
 
 def fingerprint(*weights: Path) -> str:

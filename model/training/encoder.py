@@ -15,23 +15,20 @@ and stops. No token is put around a text: what a visitor types stands alone.
 """
 
 import argparse
-import json
 import math
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from model.builtin.beam_search import padded
 from model.builtin.transformer import Config, Transformer
 from model.text.tokenizer import Tokenizer
-from model.text.tokenizer import train as train_tokenizer
 from model.training import judged, lessons, loop, notice, sentences, story
 from model.training.bpe_dropout import Cut
 from model.training.data import Source, Stream, documents, draw_rows, kept_stream, review_documents
@@ -55,28 +52,19 @@ LIKE_LENGTH = 0.02  # share of the sentences, sorted by length, that one batch i
 
 
 def main(argv: list[str] | None = None) -> None:
-    args = parse(argv)
-    loop.keep_large_buffers()
-    args.work.mkdir(parents=True, exist_ok=True)
-    tokenizer = prepare_tokenizer(args)
-    Trainer(args, tokenizer).carry_out()
+    loop.run(parse(argv), prepare_tokenizer, Trainer)
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
-    parser = loop.options("model.training.encoder", __doc__)
-    parser.add_argument("--vocab", type=int, default=8192, help="entries of the tokenizer, if the texts yield so many")
-    parser.add_argument("--layers", type=int, default=6)
-    parser.add_argument("--heads", type=int, default=6)
-    parser.add_argument("--d-model", type=int, default=192)
-    parser.add_argument("--context", type=int, default=128)
-    parser.add_argument("--batch-tokens", type=int, default=2048, help="tokens a step")
+    defaults = {"batch_tokens": 2048, "batch_growth": 2, "check_every": 500}
+    shape = {"vocab": 8192, "layers": 6, "heads": 6, "d_model": 192, "context": 128}
+    parser = loop.options("model.training.encoder", __doc__, **shape, **defaults)
     parser.add_argument("--hidden", type=float, default=0.25, help="share of the tokens that are to be named")
     parser.add_argument("--sentences", type=int, default=400_000, help="about so many are read one by one")
     parser.add_argument("--teacher", type=Path, help="folder of all-MiniLM-L6-v2, if its package is not installed")
     parser.add_argument("--sentence-weight", type=float, default=1.0, help="of the loss of mean vectors")
     parser.add_argument("--label-weight", type=float, default=1.0, help="of the loss of labels")
     parser.add_argument("--judged", type=float, default=0.5, help="share of the late sentences that are judged texts")
-    parser.set_defaults(batch_growth=2, check_every=500)
     return loop.parse(parser, argv)
 
 
@@ -88,13 +76,8 @@ def texts(folder: Path, source: Source, *, held_out: bool) -> Iterator[str]:
 
 def prepare_tokenizer(args: argparse.Namespace) -> Tokenizer:
     """Its vocabulary is learned as the story model's is, the words of lessons included, and from reviews."""
-    path = args.work / "tokenizer.json"
-    if not path.exists():
-        print("training the tokenizer …")
-        reviews = review_documents(args.data / "sentiment", held_out=False)
-        all_texts = chain(story.tokenizer_texts(args.data / "stories"), reviews)
-        train_tokenizer(all_texts, args.vocab, mask=True).save(path)
-    return Tokenizer.load(path)
+    reviews = review_documents(args.data / "sentiment", held_out=False)
+    return loop.kept_tokenizer(args, chain(story.tokenizer_texts(args.data / "stories"), reviews), mask=True)
 
 
 def prepare_streams(args: argparse.Namespace, tokenizer: Tokenizer, *, held_out: bool) -> list[Stream]:
@@ -181,15 +164,14 @@ class Trainer(loop.Trainer):
     """Rows of texts with some tokens hidden, and single sentences; the loss is that of the hidden tokens, plus what
     the two layers lack."""
 
+    architecture, printed = "encoder", ("lessons", "sentences", "held_out")
+
     def __init__(self, args: argparse.Namespace, tokenizer: Tokenizer):
-        torch.manual_seed(args.seed)
-        config = Config(tokenizer.n_vocab, args.context, args.layers, args.heads, args.d_model, causal=False)
-        super().__init__(args, config, Pretraining(config))
-        self.tokenizer = tokenizer
+        super().__init__(args, tokenizer, Pretraining, causal=False)
         self.trained, self.held_out = (prepare_streams(args, tokenizer, held_out=part) for part in (False, True))
         teacher = sentences.Reader(args.teacher)
         known = sentences.prepare(args.data, args.work, STORIES, args.sentences, teacher)
-        self.pool = Pool(known, tokenizer, config.n_context)
+        self.pool = Pool(known, tokenizer, args.context)
         self.films = judged.judged_texts(args.data / "sentiment")["films"]["valid"]
 
     def start(self) -> None:
@@ -250,18 +232,19 @@ class Trainer(loop.Trainer):
         everywhere = sum(source.share * each for source, each in zip(MIX, nats, strict=True))
         return [everywhere, *nats, self.likeness(most=1000)["cosine"], self.films_right()]
 
+    def half(self) -> dict[str, Tensor]:
+        """Without the layers that are left behind."""
+        return {name: t for name, t in super().half().items() if not name.startswith("to_")}
+
     def export(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        weights = {name: t for name, t in self.half().items() if not name.startswith("to_")}
-        save_file(weights, folder / "weights.safetensors")
-        self.tokenizer.save(folder / "tokenizer.json")
+        super().export(folder)
+        notice.write(folder)
+
+    def facts(self) -> dict:
         columns = ["step", "tokens", "seconds"]
         sizes = {source.name: len(stream.ids) for source, stream in zip(MIX, self.trained, strict=True)}
-        card = {
-            "title": "Encoder",
-            "architecture": "encoder",
-            **self.card(),
-            "parameters": sum(t.numel() for t in weights.values()),
+        return {
+            "parameters": sum(t.numel() for t in self.half().values()),
             "start": "word vectors of the same texts, and sinusoids as positions (model.training.word_vectors)",
             "lessons": lessons.whole(self.tokenizer),
             "data": {
@@ -284,11 +267,6 @@ class Trainer(loop.Trainer):
                 "rows": [[*row[:3], *row[-2:]] for row in self.history],
             },
         }
-        config = asdict(self.config) | {"architecture": "encoder"}
-        (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
-        (folder / "card.json").write_text(json.dumps(card, indent=2) + "\n")
-        notice.write(folder)
-        print(json.dumps({name: card[name] for name in ("lessons", "sentences", "held_out")}, indent=2))
 
     @torch.inference_mode()
     def mean_vectors(self, texts: list[list[int]]) -> Tensor:

@@ -2,18 +2,25 @@
 
 import argparse
 import ctypes
+import json
 import platform
 import time
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
+from model.builtin.transformer import Config
+from model.sources import builtin_files
+from model.text.tokenizer import Tokenizer
+from model.text.tokenizer import train as train_tokenizer
 from model.training.written_out import WrittenOut
 
 CHECKPOINT = "checkpoint.pt"
@@ -22,8 +29,8 @@ BEFORE_DECAY = "before-decay.pt"  # the last checkpoint at the full learning rat
 _OF_THIS_MACHINE = ("data", "work", "export", "teacher", "device", "threads")
 
 
-def options(program: str, description: str | None) -> argparse.ArgumentParser:
-    """The options that every training takes."""
+def options(program: str, description: str | None, **defaults: float) -> argparse.ArgumentParser:
+    """The options that every training takes; those of the transformer's shape have no other defaults than these."""
     parser = argparse.ArgumentParser(prog=f"python -m {program}", description=description)
     parser.add_argument("--data", type=Path, required=True, help="folder with the training texts")
     parser.add_argument("--work", type=Path, required=True, help="folder for the tokenizer, the ids and checkpoints")
@@ -48,6 +55,13 @@ def options(program: str, description: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--float32", action="store_true", help="no bfloat16 autocast")
     parser.add_argument("--check-every", type=int, default=250, help="steps between held-out losses and checkpoints")
+    parser.add_argument("--vocab", type=int, help="entries of the tokenizer, if the texts yield so many")
+    parser.add_argument("--layers", type=int, help="of each stack")
+    parser.add_argument("--heads", type=int)
+    parser.add_argument("--d-model", type=int)
+    parser.add_argument("--context", type=int)
+    parser.add_argument("--batch-tokens", type=int, help="tokens a step; of pairs, the targets' tokens")
+    parser.set_defaults(**defaults)
     return parser
 
 
@@ -72,6 +86,24 @@ def keep_large_buffers() -> None:
         libc.mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD: the heap is not trimmed
 
 
+def run(
+    args: argparse.Namespace, prepare_tokenizer: Callable[[argparse.Namespace], Tokenizer], trainer: type["Trainer"]
+) -> None:
+    """What a training's command does."""
+    keep_large_buffers()
+    args.work.mkdir(parents=True, exist_ok=True)
+    trainer(args, prepare_tokenizer(args)).carry_out()
+
+
+def kept_tokenizer(args: argparse.Namespace, texts: Iterable[str], **more: bool) -> Tokenizer:
+    """That of the work folder; learned from the texts, which are only read then, if there is none."""
+    path = args.work / builtin_files.TOKENIZER
+    if not path.exists():
+        print("training the tokenizer …")
+        train_tokenizer(texts, args.vocab, **more).save(path)
+    return Tokenizer.load(path)
+
+
 class Trainer:
     """A transformer, its optimizers, and how far they are; a training adds what it draws, minimises and checks.
 
@@ -81,12 +113,18 @@ class Trainer:
     or ended by the same command with another budget.
     """
 
-    def __init__(self, args: argparse.Namespace, config, transformer: nn.Module):
+    architecture: str
+    printed: tuple[str, ...]  # what of the card is shown when it is written
+
+    def __init__(self, args: argparse.Namespace, tokenizer: Tokenizer, build: Callable[[Config], nn.Module], **more):
+        """`build` makes the transformer of a configuration, and `more` is in that besides what the options say."""
         torch.set_num_threads(args.threads)
-        self.args, self.command, self.config = args, args.command, config
-        self.transformer = transformer.to(args.device)
-        self.optimizers = optimizers(args, transformer)
-        for name, module in transformer.named_modules():
+        torch.manual_seed(args.seed)
+        self.args, self.command, self.tokenizer = args, args.command, tokenizer
+        self.config = Config(tokenizer.n_vocab, args.context, args.layers, args.heads, args.d_model, **more)
+        self.transformer = build(self.config).to(args.device)
+        self.optimizers = optimizers(args, self.transformer)
+        for name, module in self.transformer.named_modules():
             if args.dropout and (isinstance(module, nn.Embedding) or name.endswith((".output", ".down"))):
                 module.register_forward_hook(self._drop)
         self.step, self.seconds, self.n_token, self.history = 0, 0.0, 0, []
@@ -184,6 +222,21 @@ class Trainer:
 
     def export(self, folder: Path) -> None:
         """Write what the app ships."""
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file(self.half(), folder / builtin_files.WEIGHTS)
+        self.tokenizer.save(folder / builtin_files.TOKENIZER)
+        kind = {"architecture": self.architecture}
+        card = {"title": self.title(), **kind, **self.card(), **self.facts()}
+        (folder / builtin_files.CONFIG).write_text(json.dumps(asdict(self.config) | kind, indent=2) + "\n")
+        write_card(folder, card)
+        print(json.dumps({name: card.get(name) for name in self.printed}, indent=2, ensure_ascii=False))
+
+    def title(self) -> str:
+        """Of the model, for its card."""
+        return self.architecture.capitalize()
+
+    def facts(self) -> dict:
+        """What the card says besides how it was trained: the data, and how well it does on what is held out."""
         raise NotImplementedError
 
     def carry_out(self) -> None:
@@ -262,6 +315,10 @@ class Trainer:
             "seed": self.args.seed,
             "machine": machine(self.args.threads, self.args.device),
         }
+
+
+def write_card(folder: Path, card: dict) -> None:
+    (folder / builtin_files.CARD).write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def machine(n_thread: int, device: str = "cpu") -> str:

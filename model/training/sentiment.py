@@ -180,7 +180,7 @@ def export(folder: Path, name: str, layer: torch.nn.Linear, card: dict) -> None:
         "labels": LABELS,
     }
     (folder / builtin_files.CONFIG).write_text(json.dumps(config, indent=2) + "\n")
-    (folder / "card.json").write_text(json.dumps(card, indent=2) + "\n")
+    loop.write_card(folder, card)
     # of a classifier that was here before, with a body of its own
     (folder / builtin_files.TOKENIZER).unlink(missing_ok=True)
     notice.write(folder)

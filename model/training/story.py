@@ -5,21 +5,17 @@ the app ships (weights in float16, config, tokenizer, model card) from the newes
 """
 
 import argparse
-import json
 import math
 from collections.abc import Iterator
-from dataclasses import asdict
 from itertools import chain, islice, repeat
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 from torch.nn import functional as F
 
-from model.builtin.transformer import Config, Transformer
+from model.builtin.transformer import Transformer
 from model.text.tokenizer import Tokenizer
-from model.text.tokenizer import train as train_tokenizer
 from model.training import lessons, loop, rivals
 from model.training.data import STORY_MIX, Stream, documents, draw_rows, kept_stream
 from model.training.greedy_text import greedy_texts
@@ -29,29 +25,16 @@ ROW_LENGTHS = {64: 0.25, 128: 0.30, 256: 0.30, 512: 0.15}
 
 
 def main(argv: list[str] | None = None) -> None:
-    args = parse(argv)
-    loop.keep_large_buffers()
-    args.work.mkdir(parents=True, exist_ok=True)
-    Trainer(args, prepare_tokenizer(args)).carry_out()
+    loop.run(parse(argv), prepare_tokenizer, Trainer)
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
-    parser = loop.options("model.training.story", __doc__)
-    parser.add_argument("--vocab", type=int, default=8192, help="entries of the tokenizer, if the texts yield so many")
-    parser.add_argument("--layers", type=int, default=6)
-    parser.add_argument("--heads", type=int, default=6)
-    parser.add_argument("--d-model", type=int, default=192)
-    parser.add_argument("--context", type=int, default=512)
-    parser.add_argument("--batch-tokens", type=int, default=4096, help="tokens a step")
-    return loop.parse(parser, argv)
+    shape = {"vocab": 8192, "layers": 6, "heads": 6, "d_model": 192, "context": 512}
+    return loop.parse(loop.options("model.training.story", __doc__, **shape, batch_tokens=4096), argv)
 
 
 def prepare_tokenizer(args: argparse.Namespace) -> Tokenizer:
-    path = args.work / "tokenizer.json"
-    if not path.exists():
-        print("training the tokenizer …")
-        train_tokenizer(tokenizer_texts(args.data), args.vocab).save(path)
-    return Tokenizer.load(path)
+    return loop.kept_tokenizer(args, tokenizer_texts(args.data))
 
 
 def tokenizer_texts(folder: Path) -> Iterator[str]:
@@ -93,11 +76,10 @@ def row_lengths(n_context: int, streams: list[Stream]) -> list[int]:
 class Trainer(loop.Trainer):
     """Rows of several lengths from all sources; the loss is that of the next token."""
 
+    architecture, printed = "decoder", ("lessons", "held_out", "greedy")
+
     def __init__(self, args: argparse.Namespace, tokenizer: Tokenizer):
-        torch.manual_seed(args.seed)
-        config = Config(tokenizer.n_vocab, args.context, args.layers, args.heads, args.d_model)
-        super().__init__(args, config, Transformer(config))
-        self.tokenizer = tokenizer
+        super().__init__(args, tokenizer, Transformer)
         self.trained, self.held_out = prepare_streams(args, tokenizer)
         self.lengths = row_lengths(args.context, self.trained)
 
@@ -121,16 +103,13 @@ class Trainer(loop.Trainer):
         rows = held_out_rows(self.transformer, self.held_out, most=8_192)
         return [rows["all"]["bits_per_byte"], *(rows[source.name]["bits_per_byte"] for source in STORY_MIX)]
 
-    def export(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        save_file(self.half(), folder / "weights.safetensors")
-        self.tokenizer.save(folder / "tokenizer.json")
+    def title(self) -> str:
+        return "Story"
+
+    def facts(self) -> dict:
         ours = held_out_rows(self.transformer, self.held_out)
         theirs = rivals.bits_per_byte(self.args.data, self.trained, self.held_out, self.config.n_vocab)
-        card = {
-            "title": "Story",
-            "architecture": "decoder",
-            **self.card(),
+        return {
             "lessons": lessons.whole(self.tokenizer),
             "data": {
                 source.name: {"share": source.share, "late_share": source.late, "tokens": len(stream.ids)}
@@ -145,9 +124,6 @@ class Trainer(loop.Trainer):
                 "rows": self.history,
             },
         }
-        (folder / "config.json").write_text(json.dumps(asdict(self.config), indent=2) + "\n")
-        (folder / "card.json").write_text(json.dumps(card, indent=2) + "\n")
-        print(json.dumps({name: card[name] for name in ("lessons", "held_out", "greedy")}, indent=2))
 
 
 def held_out_rows(transformer: Transformer, streams: list[Stream], most: int | None = None) -> dict[str, dict]:

@@ -6,21 +6,17 @@ visitors type them (see `model.training.pairs`), and stops.
 """
 
 import argparse
-import json
-from dataclasses import asdict
-from itertools import chain, islice
-from pathlib import Path
+from collections.abc import Iterator
+from itertools import islice
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional as F
 
 from model.builtin.beam_search import padded
-from model.builtin.transformer import Config, EncoderDecoder
+from model.builtin.transformer import EncoderDecoder
 from model.text.tokenizer import Tokenizer
-from model.text.tokenizer import train as train_tokenizer
 from model.training import loop
 from model.training.bpe_dropout import Cut, Cutter
 from model.training.more_pairs import more_pairs
@@ -33,29 +29,20 @@ Encoded = list[tuple[list[int], list[int]]]
 
 
 def main(argv: list[str] | None = None) -> None:
-    args = parse(argv)
-    loop.keep_large_buffers()
-    args.work.mkdir(parents=True, exist_ok=True)
-    tokenizer = prepare_tokenizer(args)
-    Trainer(args, tokenizer).carry_out()
+    loop.run(parse(argv), prepare_tokenizer, Trainer)
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
-    parser = loop.options("model.training.translator", __doc__)
+    defaults = {"batch_tokens": 4096, "dropout": 0.1, "batch_growth": 2, "check_every": 500}
+    shape = {"vocab": 8000, "layers": 3, "heads": 8, "d_model": 256, "context": 128}
+    parser = loop.options("model.training.translator", __doc__, **shape, **defaults)
     parser.add_argument("--to", default="fr", help="the other language, as in the names of the files")
-    parser.add_argument("--vocab", type=int, default=8000, help="entries of the tokenizer that both languages share")
-    parser.add_argument("--layers", type=int, default=3, help="of the encoder, and as many of the decoder")
-    parser.add_argument("--heads", type=int, default=8)
-    parser.add_argument("--d-model", type=int, default=256)
-    parser.add_argument("--context", type=int, default=128)
-    parser.add_argument("--batch-tokens", type=int, default=4096, help="target tokens a step")
     parser.add_argument("--label-smoothing", type=float, default=0.1)
     parser.add_argument(
         "--bpe-dropout", type=float, default=0.1, help="of the merges of a source's words, each time they are read"
     )
     parser.add_argument("--bare", type=float, default=0.15, help="share of the pairs that come again without end mark")
     parser.add_argument("--only-pairs", action="store_true", help="no pairs made from others: see more_pairs")
-    parser.set_defaults(dropout=0.1, batch_growth=2, check_every=500)
     return loop.parse(parser, argv)
 
 
@@ -67,15 +54,14 @@ def training_pairs(args: argparse.Namespace) -> dict[str, list[tuple[str, str]]]
 
 
 def prepare_tokenizer(args: argparse.Namespace) -> Tokenizer:
-    """The vocabulary is learned from everything that is trained on, the single words many times."""
-    path = args.work / "tokenizer.json"
-    if not path.exists():
-        print("training the tokenizer …")
-        read = training_pairs(args)
-        texts = (text for pairs in read.values() for pair in pairs for text in pair)
-        single = (text for pair in read.get("words", ()) for text in pair * 20)
-        train_tokenizer(chain(texts, single), args.vocab).save(path)
-    return Tokenizer.load(path)
+    return loop.kept_tokenizer(args, tokenizer_texts(args))
+
+
+def tokenizer_texts(args: argparse.Namespace) -> Iterator[str]:
+    """The vocabulary, which both languages share, is learned from all that is trained on, single words many times."""
+    read = training_pairs(args)
+    yield from (text for pairs in read.values() for pair in pairs for text in pair)
+    yield from (text for pair in read.get("words", ()) for text in pair * 20)
 
 
 def encode_pairs(tokenizer: Tokenizer, pairs: list[tuple[str, str]], most: int) -> Encoded:
@@ -91,11 +77,11 @@ def encode_pairs(tokenizer: Tokenizer, pairs: list[tuple[str, str]], most: int) 
 class Trainer(loop.Trainer):
     """Batches of sentence pairs of like length; the loss is that of the next target token, with smoothed labels."""
 
+    architecture, printed = "encoder-decoder", ("valid_nats", "test", "typed")
+
     def __init__(self, args: argparse.Namespace, tokenizer: Tokenizer):
-        torch.manual_seed(args.seed)
-        config = Config(tokenizer.n_vocab, args.context, args.layers, args.heads, args.d_model)
-        super().__init__(args, config, EncoderDecoder(config))
-        self.tokenizer, self.end = tokenizer, tokenizer.end_of_text
+        super().__init__(args, tokenizer, EncoderDecoder)
+        self.end = tokenizer.end_of_text
         self.read = training_pairs(args)
         sides = list(zip(*(pair for pairs in self.read.values() for pair in pairs), strict=True))
         # sources alone: else the model would write the same word in several ways, and fill its beam with them
@@ -159,15 +145,12 @@ class Trainer(loop.Trainer):
         self.transformer.train()
         return [total / count, scores(found, list(wanted.values()))["BLEU"]]
 
-    def export(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        save_file(self.half(), folder / "weights.safetensors")
-        self.tokenizer.save(folder / "tokenizer.json")
+    def title(self) -> str:
+        return f"Translator (English → {'French' if self.args.to == 'fr' else self.args.to})"
+
+    def facts(self) -> dict:
         self.transformer.cpu().eval()
-        card = {
-            "title": f"Translator (English → {'French' if self.args.to == 'fr' else self.args.to})",
-            "architecture": "encoder-decoder",
-            **self.card(),
+        return {
             "data": {
                 **{kind: len(pairs) for kind, pairs in self.read.items()},
                 **{split: len(sentence_pairs(self.args.data, self.args.to, split)) for split in ("valid", "test")},
@@ -181,12 +164,6 @@ class Trainer(loop.Trainer):
                 "rows": self.history,
             },
         }
-        config = asdict(self.config) | {"architecture": "encoder-decoder"}
-        (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
-        (folder / "card.json").write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n")
-        print(
-            json.dumps({name: card.get(name) for name in ("valid_nats", "test", "typed")}, indent=2, ensure_ascii=False)
-        )
 
 
 if __name__ == "__main__":
