@@ -4,7 +4,6 @@ How many are read is said by a choice of the address that each page has for itse
 `layer`, `head` and `heads`, which belong to a model. `spec` makes of them what `model.analysis.attention_map` follows.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
@@ -47,21 +46,21 @@ def choose_attention(run: ModelRun, **more: Any) -> str:
 
 
 def choose(
-    name: str, run: ModelRun, of: str = "self", *, on_show: Callable | None = None, again: bool = False, **more: Any
+    name: str, run: ModelRun, of: str = "self", *, again: bool = False, first: dict | None = None, **more: Any
 ) -> None:
     """Whose weights, by the choice called `name`; then which layer and head; and, where some can be, which and how.
 
-    `on_show`: called in place of `on_change` where other controls may be drawn. `again`: see `viz.ui.links.key`. `more`
-    is for each control.
+    `again`: see `viz.ui.links.key`. `more` is for each control, but for the first what is in `first`.
     """
-    options, on_change = CHOICES[name].options, more.get("on_change")
+    options = CHOICES[name].options
     described = " · ".join(MEANINGS[option] for option in options)
-    show = controls.choose("Read", name, again=again, on_change=on_show or on_change, help=described)
+    first = {option: value for option, value in more.items() if option != "width"} | (first or {})
+    show = controls.choose("Read", name, again=again, help=described, **first)
     choose_one(run, of, disabled=(show in (ALL, CHOSEN), show != ONE), **more)
     if CHOSEN in options:
         st.text_input(
             "Heads read together",
-            key=links.key("heads"),
+            key=links.key("heads", again=again),
             placeholder="2.3, 4.*, *.1",
             disabled=show != CHOSEN,
             help="layer.head, with * for every one: 4.* is all of layer 4, *.1 is head 1 of every layer.",

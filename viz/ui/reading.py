@@ -23,7 +23,7 @@ kind = heads.attention_read
 def choose_heads(run: ModelRun) -> None:
     """One head, the heads of its layer, all of them, or any that are written or clicked together."""
     of = heads.choose_attention(run, on_change=handler(follow))
-    heads.choose("show", run, of, on_show=handler(follow), on_change=handler(read_again))
+    heads.choose("show", run, of, first={"on_change": handler(follow)}, on_change=handler(read_again))
 
 
 def choose_how(two_texts: bool) -> None:

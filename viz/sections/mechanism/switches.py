@@ -28,10 +28,10 @@ def choose(run: ModelRun) -> Intervention:
     rows = [st.columns(4, gap="small"), st.columns(4, gap="small")]
     cards = [column.container(border=True, height="stretch", gap="xsmall") for row in rows for column in row]
     columns = st.columns(4, gap="medium")
-    again, n = handler(change_again), len(run.tokens)
-    layer, head = heads.choose_one(run, places=columns[:2], on_change=again)
-    token = controls.position("Query", "token", n, columns[2], help="The token that looks.", on_change=again)
-    key = controls.position("Key", "key", n, columns[3], help="The token looked at.", on_change=again)
+    layer, head = heads.choose_one(run, places=columns[:2], on_change=handler(change_again))
+    n, again = len(run.tokens), {"on_change": handler(change_again)}
+    token = controls.position("Query", "token", n, columns[2], help="The token that looks.", **again)
+    key = controls.position("Key", "key", n, columns[3], help="The token looked at.", **again)
     with cards[0]:
         switch("Without the causal mask", "mask_off", disabled=not info.causal)
         caption(
