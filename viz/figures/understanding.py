@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from viz.figures import axes, theme
-from viz.figures.attention import attention_heatmap
+from viz.figures.attention import attention_heatmap, cells_pooled, is_clickable
 from viz.figures.scale import ColourScale
 
 _MOST_THICK = 40  # rows: of more, a thick outline would hide its row
@@ -22,71 +22,27 @@ def seen_heatmap(weights: np.ndarray, labels: Sequence[str], row: int, *, scale:
 
 
 def token_cosines(
-    cosines: np.ndarray,
-    rows: Sequence[str],
-    columns: Sequence[str],
-    *,
-    selected: tuple[int, int],
-    clickable: bool = True,
+    cosines: np.ndarray, rows: Sequence[str], columns: Sequence[str], *, selected: tuple[int, int]
 ) -> go.Figure:
-    """The cosine (T, S) of each token of one text with each of another; one pair outlined.
-
-    The colours span -1 to 1 whatever the values. `clickable`: a second, invisible trace hears clicks and carries
-    (row, column) as customdata; it costs one SVG node a cell.
+    """The cosine (T, S) of each token of one text with each of another; one pair outlined; clicks as
+    `attention_heatmap` hears them. The colours span -1 to 1 whatever the values.
     """
-    (n, m), (row, column) = cosines.shape, selected
-    longest_row = 8 * max(len(axes.shorten(label)) for label in rows)
-    longest_column = 8 * max(len(axes.shorten(label)) for label in columns)
-    slanted = m > 12 or longest_column * m > 480  # pixels
-    ticks = {"tickfont": {"family": theme.MONOSPACE}, "automargin": False, "ticklabeloverflow": "allow"}
-    heatmap = go.Heatmap(
-        z=cosines,
-        zmin=-1,
-        zmax=1,
-        colorscale=theme.DIVERGING,
-        colorbar={"title": "cosine", "thickness": 12, "outlinewidth": 0},
-        hovertemplate="%{y} and %{x}<br>cosine %{z:.4f}<extra></extra>",
-    )
-    height = min(560, 150 + 30 * max(n, 6))
-    traces = [heatmap]
-    if clickable:
-        index = np.stack(np.indices(cosines.shape), axis=-1).reshape(-1, 2)  # (T * S, 2)
-        traces.append(
-            go.Scatter(
-                x=index[:, 1],
-                y=index[:, 0],
-                mode="markers",
-                marker={"symbol": "square", "size": max(4, 0.7 * height / max(n, m)), "opacity": 0.0},
-                customdata=index,
-                text=[
-                    f"“{axes.escape(rows[i])}” ({i}) and “{axes.escape(columns[j])}” ({j})<br>"
-                    f"cosine {cosines[i, j]:.4f}"
-                    for i, j in index.tolist()
-                ],
-                hovertemplate="%{text}<extra></extra>",
-            )
-        )
-    cell = {"x0": column - 0.5, "x1": column + 0.5, "y0": row - 0.5, "y1": row + 0.5}
-    return go.Figure(
-        traces,
-        {
-            "xaxis": axes.token_axis(columns, "the second text", side="top", tickangle=-60 if slanted else 0, **ticks),
-            "yaxis": axes.token_axis(rows, "your text", range=[n - 0.5, -0.5], tickangle=0, **ticks),
-            "height": height,
-            "margin": {
-                "l": longest_row + 44,
-                "r": 64,
-                "t": (longest_column + 12 if slanted else 16) + 36,
-                "b": 0,
-                "autoexpand": False,
-            },
-            "shapes": [{"type": "rect", **cell, "line": {"color": theme.ACCENT, "width": 3}}],
-            "clickmode": "event+select",
-            "dragmode": False,
-            "hoverdistance": -1,
-            "showlegend": False,
-        },
-    )
+    height = min(560, 150 + 30 * max(len(rows), 6))
+    span = ColourScale(-1.0, 1.0)
+    fig = attention_heatmap(cosines, rows, columns, selected=selected, scale=span, title="cosine", height=height)
+    fig.update_xaxes(title="the second text")
+    fig.update_yaxes(title="your text")
+    fig.data[0].colorscale = theme.DIVERGING
+    step = cells_pooled(max(cosines.shape))
+    around = f"the largest cosine of {step} × {step} around it:" if step > 1 else "cosine"
+    fig.data[0].hovertemplate = f"%{{y}} and %{{x}}<br>{around} %{{z:.4f}}<extra></extra>"
+    if is_clickable(max(cosines.shape)):
+        fig.data[1].text = [
+            f"“{axes.escape(row)}” ({i}) and “{axes.escape(column)}” ({j})<br>cosine {cosines[i, j]:.4f}"
+            for i, row in enumerate(rows)
+            for j, column in enumerate(columns)
+        ]
+    return fig
 
 
 def cosine_strip(
@@ -94,7 +50,7 @@ def cosine_strip(
 ) -> go.Figure:
     """Where the cosine of two texts lies among those of known pairs, which are alike (N,) or unrelated (M,).
 
-    `said`: what the hover says of each of the first and of each of the second. `mode` is light or dark.
+    `pairs`: what the hover says of each of the first and of each of the second. `mode` is light or dark.
     """
     fig = go.Figure()
     names, colours = ("say the same", "unrelated"), (theme.CATEGORICAL[mode][0], theme.CATEGORICAL[mode][4])

@@ -3,7 +3,6 @@
 import contextlib
 
 import numpy as np
-import pandas as pd
 import streamlit as st
 
 from model.analysis.alignment import Alignment, Crossing
@@ -20,7 +19,7 @@ from viz.guard import handler, section
 from viz.sections.translation import beam, comparison, crossing, decoding
 from viz.ui import heads, links, session
 from viz.ui.choices import ARGMAX, ATTENTION, GROW
-from viz.ui.pictures import caption, clicked, picture
+from viz.ui.pictures import caption, picture, token_table
 from viz.ui.prose import quoted
 
 EXAMPLES = (
@@ -185,11 +184,8 @@ def show_map(read: Crossing, alignment: Alignment, marks: np.ndarray | None) -> 
         + ("Click a cell to see how it was made." if is_clickable(max(weights.shape)) else ""),
         alt=f"Heatmap of {len(written)} written by {len(source)} source {read.source.kind}. The largest weight is "
         f"{weights[row, column]:.3f}, writing “{written[row]}” and looking at “{source[column]}”.",
-        table=lambda: pd.DataFrame(
-            weights, [f"{i} {word}" for i, word in enumerate(written)], [f"{i} {word}" for i, word in enumerate(source)]
-        ),
-        on_select=handler(open_cell),
-        selection_mode="points",
+        table=lambda: token_table(weights, written, source),
+        on_pick=crossing.open_pair,
     )
 
 
@@ -220,11 +216,6 @@ def followed(read: Crossing) -> int | None:
     """The word whose lines are kept: a place in this translation, gone with it."""
     row = links.about("followed_word", (session.current_key(), read.written.kind))
     return row if row is not None and row < len(read.written) else None
-
-
-def open_cell() -> None:
-    for row, column in clicked("crossing_map"):
-        crossing.open_pair(row, column)
 
 
 main()

@@ -1,31 +1,82 @@
 """How every picture is put on a page: the figure, one sentence on how to read it, and its numbers as a table."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
+from viz.figures.attention import Bars, token_bars
+from viz.guard import handler
 from viz.ui import links
 
 PRESENTED = 1.5  # how much larger all is for a projector
 
 
-def picture(fig, *, key: str, how: str, alt: str, table: Callable[[], pd.DataFrame] | None = None, **options):
-    """Draw a plotly figure; returns the selection event if `on_select` is among the options.
+def picture(
+    fig,
+    *,
+    key: str,
+    how: str,
+    alt: str,
+    table: Callable[[], pd.DataFrame] | None = None,
+    on_pick: Callable[..., object] | None = None,
+    **options,
+) -> None:
+    """Draw a plotly figure.
 
     `how`: one sentence on how to read it. `alt`: what it shows, for those who cannot see it.
     `table`: the same numbers, made only when the reader opens the twin.
+    `on_pick`: called with the customdata of a point that was clicked, one argument for each number.
     """
+
+    def picked() -> None:
+        for point in clicked(key)[:1]:
+            on_pick(*point)
+
+    if on_pick:
+        options |= {"on_select": handler(picked), "selection_mode": "points"}
     if st.session_state.present:
         _enlarge(fig)
     # the theme is part of the key: plotly keeps an old colour scale unless the chart is mounted anew
     bare = {"displaylogo": False, "displayModeBar": False}
-    event = st.plotly_chart(fig, key=f"{key}_{st.context.theme.type}", alt=alt, config=bare, **options)
+    st.plotly_chart(fig, key=f"{key}_{st.context.theme.type}", alt=alt, config=bare, **options)
     caption(how)
     if table is not None:
         twin(table, key=key)
-    return event
+
+
+def row_picture(
+    weights: np.ndarray,
+    labels: Sequence[str],
+    *,
+    on_pick: Callable[[int], object],
+    title: str = "weight",
+    height: int = 130,
+    narrow: bool = False,
+    **words,
+) -> None:
+    """A row of attention (S,) as bars over what is looked at; a click opens a weight. `words`: `key` and `how`."""
+    bars = Bars(title, weights, np.arange(len(weights)), labels, "“{}” weight {:.4f}".format, clickable=True)
+    fig = token_bars([bars], panel_height=height)
+    if narrow:
+        fig.update_xaxes(tickangle=-60)
+    most = int(weights.argmax())
+    picture(
+        fig,
+        alt=f"Bars over {len(labels)} tokens, {title}; the highest is “{labels[most]}”, {weights[most]:.3f}.",
+        table=lambda: pd.DataFrame({"position": range(len(labels)), "token": labels, "weight": weights}),
+        on_pick=on_pick,
+        **words,
+    )
+
+
+def measures(key: str, rows: Mapping[str, tuple[str, str | None]]) -> None:
+    """Numbers side by side, smaller than Streamlit's own: {name: (the number, what it means)}."""
+    st.html(f"<style>.st-key-{key} [data-testid=stMetricValue] {{ font-size: 1.35rem }}</style>")
+    with st.container(horizontal=True, gap="large", key=key):
+        for name, (number, meaning) in rows.items():
+            st.metric(name, number, width="content", help=meaning)
 
 
 def _enlarge(fig) -> None:
@@ -59,8 +110,12 @@ def shows_numbers(key: str) -> bool:
 
 def square_table(values: np.ndarray, labels: Sequence[str]) -> pd.DataFrame:
     """Values (T, T) between tokens; the names carry positions, so that equal tokens stay different rows."""
-    names = [f"{i} {label}" for i, label in enumerate(labels)]
-    return pd.DataFrame(values, index=names, columns=names)
+    return token_table(values, labels, labels)
+
+
+def token_table(values: np.ndarray, rows: Sequence[str], columns: Sequence[str]) -> pd.DataFrame:
+    """Values (T, S) between tokens of two texts."""
+    return pd.DataFrame(values, *([f"{i} {label}" for i, label in enumerate(labels)] for labels in (rows, columns)))
 
 
 def clicked(key: str) -> list[tuple[int, ...]]:

@@ -1,18 +1,15 @@
 """On the page Generation: behind one choice, what the token was drawn from and what its position looked at."""
 
-import numpy as np
-import pandas as pd
 import streamlit as st
 
 from model.analysis.generation import Step
 from model.run import ModelRun
 from viz.components.token_chips import token_chips
-from viz.figures.attention import Bars, token_bars
-from viz.guard import handler, section
+from viz.guard import section
 from viz.sections.generation import continuation, sampling
 from viz.ui import heads, links, provenance, session
 from viz.ui.choices import LAYER, ONE
-from viz.ui.pictures import clicked, picture
+from viz.ui.pictures import row_picture
 from viz.ui.prose import quoted
 
 
@@ -75,10 +72,6 @@ def what_it_looked_at(written: tuple[int, ...]) -> None:
     def open_weight(key: int) -> None:
         provenance.open_value(spec, (last,), (key,), continuation=written)
 
-    def open_bar() -> None:
-        for data in clicked("looked_at"):
-            open_weight(*data)
-
     token_chips(
         run.tokens,
         key="looked_at_chips",
@@ -86,25 +79,13 @@ def what_it_looked_at(written: tuple[int, ...]) -> None:
         notes=[f"weight {weight:.4f} in {where}" for weight in weights.tolist()],
         shades=weights / weights.max(),
     )
-    picture(
-        token_bars(
-            [
-                Bars(
-                    "weight",
-                    weights,
-                    np.arange(len(weights)),
-                    run.labels,
-                    lambda label, weight: f"“{label}” weight {weight:.4f}",
-                    clickable=True,
-                )
-            ]
-        ),
+    row_picture(
+        weights,
+        run.labels,
         key="looked_at",
         how=f"The attention row of the position that chooses: in {where} it looks most at "
         f"{quoted(run.tokens[most].label)}, {strongest}. Chips and bars show the same {len(weights)} weights, which "
         f"sum to {weights.sum():.4f}; the chips are shaded relative to the largest. Click one to see how it was made.",
-        alt=f"Bars over {len(weights)} tokens, {where}; the highest is “{run.tokens[most].label}”, {strongest}.",
-        table=lambda: pd.DataFrame({"position": range(len(weights)), "token": run.labels, "weight": weights}),
-        on_select=handler(open_bar),
-        selection_mode="points",
+        title=f"weight, {where}",
+        on_pick=open_weight,
     )

@@ -13,7 +13,7 @@ from viz.guard import section
 from viz.plain import plain
 from viz.sections.generation import continuation
 from viz.ui import links, session
-from viz.ui.pictures import picture
+from viz.ui.pictures import measures, picture
 
 
 @section("sampling")  # of its own inside the page's: a slider redraws nothing but this
@@ -124,28 +124,18 @@ def explain(sampling: Sampling) -> str:
 def what_comes_next(run: ModelRun) -> None:
     choice = following(run, chosen())
     candidates(choice, "next", st.session_state.n_shown)
-    st.html("<style>.st-key-measures [data-testid=stMetricValue] { font-size: 1.35rem }</style>")
-    with st.container(horizontal=True, gap="large", key="measures"):
-        st.metric("Tokens kept", f"{choice.kept.sum():,} of {len(choice.kept):,}", width="content")
-        st.metric(
-            "Mass kept",
-            percent(choice.mass_kept),
-            width="content",
-            help="How much of the model's own probability lies on the tokens kept.",
-        )
-        before, after = entropy(choice.probability), entropy(choice.chance)
-        st.metric(
-            "Entropy, model",
-            f"{before:.2f} nats",
-            width="content",
-            help=f"How open the choice is: as open as one among {np.exp(before):,.1f} equally likely tokens.",
-        )
-        st.metric(
-            "Entropy, drawn",
-            f"{after:.2f} nats",
-            width="content",
-            help=f"After sampling: as open as a choice among {np.exp(after):,.1f} equally likely tokens.",
-        )
+    before, after = entropy(choice.probability), entropy(choice.chance)
+    open_before = f"How open the choice is: as open as one among {np.exp(before):,.1f} equally likely tokens."
+    open_after = f"After sampling: as open as a choice among {np.exp(after):,.1f} equally likely tokens."
+    measures(
+        "measures",
+        {
+            "Tokens kept": (f"{choice.kept.sum():,} of {len(choice.kept):,}", None),
+            "Mass kept": (percent(choice.mass_kept), "How much of the model's own probability lies on them."),
+            "Entropy, model": (f"{before:.2f} nats", open_before),
+            "Entropy, drawn": (f"{after:.2f} nats", open_after),
+        },
+    )
 
 
 def following(run: ModelRun, sampling: Sampling) -> NextToken:

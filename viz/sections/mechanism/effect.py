@@ -11,7 +11,7 @@ from viz.figures.generation import next_token_pairs
 from viz.figures.mechanism import COUNTS, has_room_for_pairs, token_loss_changes, token_losses
 from viz.figures.numbers import percent
 from viz.ui import session
-from viz.ui.pictures import picture
+from viz.ui.pictures import measures, picture
 from viz.ui.prose import quoted
 
 N_BEST = 6  # next tokens of each run
@@ -64,7 +64,12 @@ def show_loss(trained: ModelRun, changed: ModelRun) -> None:
         return
     labels = trained.labels
     losses = {name: -run.predictions.next_log_prob[:-1] for name, run in runs_shown(trained, changed).items()}
-    show_metrics({name: run.predictions.loss for name, run in runs_shown(trained, changed).items()})
+    loss = {name: run.predictions.loss for name, run in runs_shown(trained, changed).items()}
+    unsure = "e to the power of the loss: the model is as unsure as if it chose among so many equally likely tokens."
+    numbers = {f"Loss {name}": (f"{nats:.3f} nats", None) for name, nats in loss.items()}
+    measures(
+        "losses", numbers | {f"Perplexity {name}": (f"{np.exp(nats):,.1f}", unsure) for name, nats in loss.items()}
+    )
     if "changed" in losses:
         st.markdown(
             f"{loss_in_words(trained.predictions.loss, changed.predictions.loss)} "
@@ -90,21 +95,6 @@ def show_loss(trained: ModelRun, changed: ModelRun) -> None:
         alt=f"Losses of {len(labels) - 1} tokens in nats: {worst}.",
         table=lambda: pd.DataFrame({"position": range(1, len(labels)), "token": labels[1:], **losses}),
     )
-
-
-def show_metrics(loss: dict[str, float]) -> None:
-    st.html("<style>.st-key-losses [data-testid=stMetricValue] { font-size: 1.35rem }</style>")
-    with st.container(horizontal=True, gap="large", key="losses"):
-        for name, nats in loss.items():
-            st.metric(f"Loss {name}", f"{nats:.3f} nats", width="content")
-        for name, nats in loss.items():
-            st.metric(
-                f"Perplexity {name}",
-                f"{np.exp(nats):,.1f}",
-                width="content",
-                help="e to the power of the loss: the model is as unsure as if it chose among so many equally likely "
-                "tokens.",
-            )
 
 
 def loss_in_words(before: float, after: float) -> str:

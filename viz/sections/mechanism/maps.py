@@ -18,7 +18,7 @@ from viz.plain import plain
 from viz.sections.mechanism.switches import chosen_change
 from viz.ui import controls, provenance, session
 from viz.ui.choices import RANGES, SCALES
-from viz.ui.pictures import caption, clicked, picture, square_table
+from viz.ui.pictures import caption, picture, square_table
 from viz.ui.prose import check, quoted
 
 # a change of a weight by less does not count: rounding, of single and of half precision
@@ -76,7 +76,6 @@ def choose_colours() -> list[bool]:
 
 def show_map(run: ModelRun, weights: np.ndarray, name: str, colours: ColourScale, token: int, key: int) -> None:
     clickable, map_key = is_clickable(len(run.tokens)), f"map_{name}".replace(" ", "_")
-    clicks = {"on_select": handler(partial(pick_cell, map_key, run.intervention)), "selection_mode": "points"}
     step = cells_pooled(len(run.tokens))
     pooled = f"; a cell is the largest of {step} × {step} weights" if step > 1 else ""
     st.markdown(f"**{name.capitalize()}**")
@@ -92,7 +91,7 @@ def show_map(run: ModelRun, weights: np.ndarray, name: str, colours: ColourScale
         alt=f"Heatmap of this head {name}, {len(run.tokens)} by {len(run.tokens)} tokens; a row's largest weight is "
         f"{weights.max(axis=1).mean():.3f} on average.",
         table=lambda: square_table(weights, run.labels),
-        **(clicks if clickable else {}),
+        on_pick=partial(open_cell, run.intervention) if clickable else None,
     )
 
 
@@ -109,16 +108,10 @@ def show_weight(run: ModelRun, weights: np.ndarray, name: str, token: int, key: 
     )
 
 
-def pick_cell(map_key: str, change: Intervention) -> None:
-    """A click on a heatmap."""
-    for query, key in clicked(map_key)[:1]:
-        controls.select("token", query)
-        controls.select("key", key)
-        open_cell(change, query, key)
-
-
 def open_cell(change: Intervention, query: int, key: int) -> None:
     state = st.session_state
+    controls.select("token", query)
+    controls.select("key", key)
     if change != UNCHANGED:  # an edge or a row that is off goes along with a new choice
         change = chosen_change(session.current_run())
     provenance.open_card(state.layer, state.head, query, key, intervention=change, also=["mechanism"])

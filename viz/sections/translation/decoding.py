@@ -8,14 +8,13 @@ from model.analysis.logits import log_probabilities, rank
 from model.run import ModelRun, Token, VisitorError
 from model.text.prompt import written_text
 from viz.components.token_chips import token_chips
-from viz.figures.attention import Bars, token_bars
 from viz.figures.generation import growing_text, next_token_pairs
 from viz.figures.numbers import percent
-from viz.guard import handler, section
+from viz.guard import section
 from viz.plain import plain
 from viz.sections.translation import crossing
 from viz.ui import controls, heads, provenance, session
-from viz.ui.pictures import caption, clicked, picture, twin
+from viz.ui.pictures import caption, measures, picture, row_picture, twin
 from viz.ui.prose import quoted
 
 N_BEST = 8  # candidates of a step
@@ -85,22 +84,17 @@ def show_tokens(run: ModelRun, tokens: list[Token], log_prob: np.ndarray, rank: 
 
 
 def totals(log_prob: np.ndarray, *, ended: bool) -> None:
-    st.html("<style>.st-key-totals [data-testid=stMetricValue] { font-size: 1.35rem }</style>")
-    with st.container(horizontal=True, gap="large", key="totals"):
-        st.metric(
-            "Log-probability",
-            f"{log_prob.sum():.3f}",
-            width="content",
-            help="The sum over all tokens, natural logarithms: how probable the model finds this target as a whole.",
-        )
-        st.metric("Tokens", f"{len(log_prob)}", width="content", help="With the end." if ended else "Without the end.")
-        st.metric("Per token", f"{log_prob.mean():.3f}", width="content")
-        st.metric(
-            "Perplexity",
-            f"{np.exp(-log_prob.mean()):,.2f}",
-            width="content",
-            help="e to the minus mean: as unsure as among so many equally likely tokens.",
-        )
+    whole = "The sum over all tokens, natural logarithms: how probable the model finds this target as a whole."
+    unsure = "e to the minus mean: as unsure as among so many equally likely tokens."
+    measures(
+        "totals",
+        {
+            "Log-probability": (f"{log_prob.sum():.3f}", whole),
+            "Tokens": (f"{len(log_prob)}", "With the end." if ended else "Without the end."),
+            "Per token": (f"{log_prob.mean():.3f}", None),
+            "Perplexity": (f"{np.exp(-log_prob.mean()):,.2f}", unsure),
+        },
+    )
 
 
 def numbers(tokens: list[Token], log_prob: np.ndarray, rank: list[int]) -> pd.DataFrame:
@@ -154,31 +148,17 @@ def looked_at(run: ModelRun, step: int) -> None:
     weights = session.current_map(spec).weights[step]
     labels = [token.label for token in run.source]
     most = int(weights.argmax())
-
-    def open_bar() -> None:
-        for (key,) in clicked("step_row"):
-            provenance.open_value(spec, (step,), (key,))
-
-    bars = Bars(
-        f"weight on the source, {heads.in_words(spec, run)}",
+    row_picture(
         weights,
-        np.arange(len(weights)),
         labels,
-        lambda label, weight: f"“{label}” weight {weight:.4f}",
-        clickable=True,
-    )
-    fig = token_bars([bars], panel_height=250)
-    fig.update_xaxes(tickangle=-60)  # half a page is narrow
-    picture(
-        fig,
         key="step_row",
         how=f"Where step {step} looks, from {quoted(run.tokens[step].label)}, the last token it has: most at "
         f"{quoted(labels[most])}, {weights[most]:.3f}. The row adds up to {weights.sum():.4f}. Click a bar to see how "
         "it was made.",
-        alt=f"Bars over {len(labels)} source tokens; the highest is “{labels[most]}”, {weights[most]:.3f}.",
-        table=lambda: pd.DataFrame({"source token": labels, "weight": weights}),
-        on_select=handler(open_bar),
-        selection_mode="points",
+        title=f"weight on the source, {heads.in_words(spec, run)}",
+        on_pick=lambda key: provenance.open_value(spec, (step,), (key,)),
+        height=250,
+        narrow=True,  # half a page
     )
 
 

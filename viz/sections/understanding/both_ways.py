@@ -18,11 +18,11 @@ from viz.figures.attention import is_clickable
 from viz.figures.numbers import percent
 from viz.figures.scale import ColourScale, colour_scale
 from viz.figures.understanding import seen_heatmap
-from viz.guard import handler, section
+from viz.guard import section
 from viz.plain import plain
 from viz.ui import controls, heads, links, provenance, session
 from viz.ui.choices import DECODER, ONE
-from viz.ui.pictures import clicked, picture, square_table
+from viz.ui.pictures import picture, square_table
 from viz.ui.prose import check, quoted
 
 EXAMPLES = (
@@ -152,29 +152,26 @@ def show_side(side: Side, scale: ColourScale) -> None:
         name=f"What token {i} sees in {run.info.title}",
         on_pick=partial(open_weight, side, i),
     )
-    clicks = {"on_select": handler(partial(pick_cell, side)), "selection_mode": "points"} if is_clickable(n) else {}
+    on_pick = partial(open_weight, side) if is_clickable(n) else None
     n_seen = int((side.weights > 0).sum())
     picture(
         seen_heatmap(side.weights, run.labels, i, scale=scale),
         key=f"{side.name}_map",
         how=f"{heads.in_words(side.spec, run).capitalize()}: {n_seen:,} of {n * n:,} cells have weight; the others are "
         "blank. "
-        + ("Click a cell to see how it was made." if clicks else "Click a token above to see how its weight was made."),
+        + (
+            "Click a cell to see how it was made." if on_pick else "Click a token above to see how its weight was made."
+        ),
         alt=f"Heatmap of {n} by {n} tokens; {n_seen} cells have weight. Token {i} sees {len(sees)} tokens, {after} of "
         "them after it.",
         table=lambda: square_table(side.weights, run.labels),
-        **clicks,
+        on_pick=on_pick,
     )
 
 
 def open_weight(side: Side, query: int, key: int) -> None:
     beside = side.run_key != session.current_key()
     provenance.open_cell(provenance.Cell(side.run_key, side.spec, (query,), (key,), beside=beside))
-
-
-def pick_cell(side: Side) -> None:
-    if points := clicked(f"{side.name}_map"):
-        open_weight(side, *points[0])
 
 
 def say_difference(square: Side, triangle: Side) -> None:

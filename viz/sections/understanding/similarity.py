@@ -16,9 +16,9 @@ from viz.components.bar_list import Row, bar_list
 from viz.figures.attention import is_clickable
 from viz.figures.numbers import how_far
 from viz.figures.understanding import cosine_strip, token_cosines
-from viz.guard import handler, section
+from viz.guard import section
 from viz.ui import cache, controls, links, session
-from viz.ui.pictures import caption, clicked, picture
+from viz.ui.pictures import caption, picture, token_table
 from viz.ui.prose import check, quoted
 
 EXAMPLES = (
@@ -110,21 +110,17 @@ def show_tokens(run: ModelRun, other: ModelRun, found: Comparison) -> None:
     pairs = [tuple(map(int, np.unravel_index(i, ranked.shape))) for i in best if np.isfinite(ranked.flat[i])]
     pair = chosen_pair(cosines.shape, pairs[0] if pairs else (0, 0))
     left, right = st.columns([1.5, 1], gap="large")
-    clicks = {"on_select": handler(pick_cell), "selection_mode": "points"} if is_clickable(max(cosines.shape)) else {}
+    on_pick = choose_pair if is_clickable(max(cosines.shape)) else None
     with left:
         picture(
-            token_cosines(cosines, run.labels, other.labels, selected=pair, clickable=bool(clicks)),
+            token_cosines(cosines, run.labels, other.labels, selected=pair),
             key="token_cosines",
             how="Each cell is the cosine of a token of your text (row) and one of the second (column): blue alike, "
-            "orange opposed." + (" Click one for its arithmetic." if clicks else ""),
+            "orange opposed." + (" Click one for its arithmetic." if on_pick else ""),
             alt=f"Heatmap of {cosines.shape[0]} by {cosines.shape[1]} cosines, from {cosines.min():.2f} to "
             f"{cosines.max():.2f}.",
-            table=lambda: pd.DataFrame(
-                cosines,
-                [f"{i} {label}" for i, label in enumerate(run.labels)],
-                [f"{i} {label}" for i, label in enumerate(other.labels)],
-            ),
-            **clicks,
+            table=lambda: token_table(cosines, run.labels, other.labels),
+            on_pick=on_pick,
         )
     with right:
         st.markdown("**Most alike**")
@@ -159,11 +155,6 @@ def chosen_pair(shape: tuple[int, int], standard: tuple[int, int]) -> tuple[int,
 
 def choose_pair(i: int, j: int) -> None:
     st.session_state.token_pair = (i, j)
-
-
-def pick_cell() -> None:
-    if points := clicked("token_cosines"):
-        choose_pair(*points[0])
 
 
 @dataclass(frozen=True)
