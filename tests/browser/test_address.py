@@ -136,8 +136,12 @@ def test_presenting(visit, page):
     places = [main.evaluate("main => main.scrollTop")]
     for _ in range(2):
         page.locator("h1").click()  # nothing that takes keys of its own
+        main.evaluate(
+            """(main) => { window.scrolled = new Promise((done) =>
+              main.addEventListener("scrollend", done, { once: true })); }"""
+        )
         page.keyboard.press("ArrowRight")
-        main.evaluate("""(main) => new Promise((done) => main.addEventListener("scrollend", done, { once: true }))""")
+        page.evaluate("() => window.scrolled.then(() => {})")
         places.append(main.evaluate("main => main.scrollTop"))
     assert places[0] < places[1] < places[2]
     page.keyboard.press("Escape")

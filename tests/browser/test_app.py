@@ -163,7 +163,10 @@ def test_what_a_visitor_types_is_never_run(look, path):
     page, dialogs, asked = look(path), [], []
     page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
     page.on("request", lambda request: asked.append(request.url))
-    type_text(page, '<script>alert(1)</script><img src=x onerror="alert(2)">**b** $x$ &lt;')
+    text = '<script>alert(1)</script><img src=x onerror="alert(2)">**b** $x$ &lt;'
+    type_text(page, text)
+    expect(page.get_by_test_id("stSidebar")).to_contain_text(f"{len(TOKENIZER.encode(text))} tokens ×")
+    settle(page)
     expect(page.get_by_test_id("stException")).to_have_count(0)
     assert page.locator("img[src=x]").count() == 0
     assert not [url for url in asked if url.endswith("/x")]  # an image that was made, and removed

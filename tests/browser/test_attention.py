@@ -148,6 +148,7 @@ def test_sums_of_chosen_tokens_and_their_card(visit, page):
         settle(page)
     page.keyboard.press("Escape")
     expect(page.locator(".st-key-sums_light, .st-key-sums_dark").first).to_contain_text("␣sat, ␣the")
+    settle(page)
     plot = page.locator(".st-key-sums_light .nsewdrag, .st-key-sums_dark .nsewdrag").first
     expect(plot).to_be_visible()
     plot.scroll_into_view_if_needed()

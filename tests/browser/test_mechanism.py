@@ -54,6 +54,7 @@ def test_a_click_on_either_map_opens_its_card(visit, page):
     visit("mechanism?mask_off=true&head=3")
     card = page.locator(".st-key-card")
     for name, model in (("map_changed", " · in the changed model"), ("map_as_trained", "")):
+        settle(page)  # the card of the first moves nothing any more
         plot = page.locator(f".st-key-{name}_light .nsewdrag, .st-key-{name}_dark .nsewdrag").first
         plot.scroll_into_view_if_needed()
         box = plot.bounding_box()

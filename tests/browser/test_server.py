@@ -176,10 +176,8 @@ def test_in_a_frame_of_the_page_that_was_named(page: Page, courses):
     expect(frame.get_by_role("heading", name="All heads at a glance")).to_be_visible()
     frame.get_by_role("radio", name="layer", exact=True).first.click()  # and it can be used
     expect(frame.get_by_role("heading", name="The mean of the 6 heads of layer 0")).to_be_visible()
-    said = []
-    page.on("console", lambda message: said.append(message.text))
-    page.goto(other)
-    assert any("frame-ancestors" in text for text in said)
+    with page.expect_console_message(lambda message: "frame-ancestors" in message.text):
+        page.goto(other)
     expect(page.frame_locator("iframe").get_by_test_id("stApp")).to_have_count(0)
 
 

@@ -82,6 +82,7 @@ def test_a_hostile_model_is_text_in_the_browser(page, hostile_url, folders, else
     page.goto(f"{hostile_url}/{'' if name == 'home' else name}?{urlencode(link)}")
     done = expect(page.get_by_test_id("stApp"))
     done.to_have_attribute("data-test-script-state", "notRunning", timeout=120_000)  # transformers is imported once
+    settle(page)
     expect(page.locator("h1").first).to_be_visible()
     for chart in page.locator(".js-plotly-plot .nsewdrag").all()[:3]:  # what is said where one points
         chart.hover(force=True)
