@@ -1,31 +1,47 @@
-"""axe-core on every page, in both themes, with what can be unfolded unfolded: nothing stands in anyone's way."""
+"""What every page is held to, in test_every_view.py: nothing stands in anyone's way, and nothing lies sideways.
 
-import pytest
+Not for axe-core, not on a telephone, not at 200 % on a small laptop, not for an eye that wants no motion.
+"""
+
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import wear
+from tests.browser.conftest import until, wear
 
-VIEWS = (
-    "",
-    "tokenization",
-    "embeddings",
-    "attention",
-    "attention?graph=arcs&panel=sums+of+tokens",
-    "attention?graph=layers&show=all&scale=log&units=words",
-    "attention?model=encoder",
-    "generation",
-    "head",
-    "mechanism?mask_off=true",
-    "model",
-    "model?model=translator",
-    "translation",
-    "understanding?section=blank",
-    "understanding?section=both",
-    "understanding?section=sentiment",
-    "understanding?section=similarity",
-)
 GRAVE = ("critical", "serious", "moderate")  # not minor: the corner of a table of numbers has no name
+# of everything seen in the page and in its components: what ends beyond the window, and what is cut within its box
+MISSING = """(main) => {
+  const roots = [main, ...[...main.querySelectorAll("*")].map((each) => each.shadowRoot).filter(Boolean)];
+  const kinds = "p, h1, h2, h3, li, button, label, span, small, canvas, svg, img, div";
+  const all = roots.flatMap((root) => [...root.querySelectorAll(kinds)])
+    .filter((each) => each.clientWidth > 1 && each.checkVisibility({ visibilityProperty: true })
+      && !each.closest(".js-plotly-plot svg *, [data-testid=stDataFrame], .katex"));
+  const up = (each) => each.parentElement ?? each.getRootNode().host;
+  const scrolled = (each) => {
+    for (let box = up(each); box && box !== main; box = up(box))
+      if (/auto|scroll/.test(getComputedStyle(box).overflowX) && box.scrollWidth > box.clientWidth) return true;
+    return false;
+  };
+  const named = (each) => `${each.tagName} ${each.className} ${each.textContent.slice(0, 30)}`;
+  return {
+    sideways: Math.max(document.documentElement.scrollWidth, main.scrollWidth) - innerWidth,
+    beyond: all.filter((each) => each.getBoundingClientRect().right > innerWidth + 1 && !scrolled(each)).map(named),
+    cut: all.filter((each) => ["hidden", "clip"].includes(getComputedStyle(each).overflowX) && each.innerText?.trim()
+      && each.scrollWidth > each.clientWidth + 1).map(named),
+  };
+}"""
+# what observes its size draws anew within a frame; what that moves, in the next
+FRAMES = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+NOTHING = {"sideways": 0, "beyond": [], "cut": []}
+
+
+def whole(page: Page, width: int, height: int) -> dict:
+    page.set_viewport_size({"width": width, "height": height})
+    main = page.get_by_test_id("stMain")
+    # plotly draws anew for a new width
+    until(main, f"(main) => [...main.querySelectorAll('.main-svg')].every((svg) => svg.clientWidth <= {width})")
+    main.evaluate(FRAMES)
+    return main.evaluate(MISSING)
 
 
 def findings(page: Page, scheme: str) -> list[str]:
@@ -39,18 +55,6 @@ def findings(page: Page, scheme: str) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("view", VIEWS)
-def test_axe_finds_nothing(visit, page, view):
-    visit(view)
-    expect(page.locator("h1")).to_be_visible()
-    for summary in reversed(page.locator("details:not([open]) > summary").all()):  # each one leaves the list
-        summary.click()
-    for twin in page.get_by_test_id("stCheckbox").filter(has_text="Show the numbers").all()[:1]:
-        twin.click()
-        expect(page.get_by_test_id("stDataFrame").first).to_be_visible()
-    assert findings(page, "light") + findings(page, "dark") == []
-
-
 def test_axe_finds_what_is_wrong(visit, page):
     """So that a page without findings means something, also within a component."""
     visit("tokenization")
@@ -60,3 +64,30 @@ def test_axe_finds_what_is_wrong(visit, page):
     page.locator("h1").evaluate("title => title.style.opacity = 0.3")
     found = {each.split(",")[0] for each in findings(page, "light")}
     assert {"light: aria-allowed-attr", "light: color-contrast"} <= found
+
+
+def test_what_is_cut_would_be_seen(visit, page):
+    visit("generation")
+    page.get_by_test_id("stMain").get_by_role("button", name="Next token").evaluate(
+        "button => { button.style.cssText = 'width: 40px; min-width: 0; overflow: hidden; white-space: nowrap'; }"
+    )
+    page.locator("h1").evaluate("title => { title.style.width = '4000px'; }")
+    missing = whole(page, 320, 640)
+    assert any("Next token" in each for each in missing["cut"])
+    assert any("H1" in each for each in missing["beyond"])
+
+
+MOVING = """(app) => {
+  const roots = [app, ...[...app.querySelectorAll("*")].map((each) => each.shadowRoot).filter(Boolean)];
+  return roots.flatMap((root) => [...root.querySelectorAll("*")]).filter((each) => {
+    const style = getComputedStyle(each), long = (times) => Math.max(...times.split(",").map(parseFloat)) > 0.01;
+    return long(style.transitionDuration) || (style.animationName !== "none" && long(style.animationDuration));
+  }).map((each) => `${each.tagName} ${each.className}`);
+}"""
+
+
+def test_nothing_moves_where_no_motion_is_wanted(visit, page):
+    visit("head")
+    assert any("CANVAS" in each for each in page.get_by_test_id("stApp").evaluate(MOVING))
+    page.emulate_media(reduced_motion="reduce")
+    assert page.get_by_test_id("stApp").evaluate(MOVING) == []

@@ -5,8 +5,9 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.conftest import wear
+
 PAPER = 794  # px that A4 is wide
-PAGES = ("", "tokenization", "embeddings", "attention", "generation", "head", "mechanism", "model", "translation")
 GONE = (
     "[data-testid=stSidebar], [data-testid=stHeader], .st-key-skip, .st-key-pages, [data-testid=stTooltipIcon],"
     " button:not([role=radio]), input[type=range], input[type=checkbox]"
@@ -29,27 +30,17 @@ LIGHT = "(app) => getComputedStyle(app).backgroundColor.match(/[\\d.]+/g).slice(
 DARK_TEXT = "(title) => getComputedStyle(title).color.match(/[\\d.]+/g).slice(0, 3).every((part) => +part < 90)"
 
 
-def on_paper(page: Page, visit, path: str, scheme: str) -> Page:
-    page.emulate_media(color_scheme=scheme)
-    visit(path)
-    expect(page.locator("h1")).to_be_visible()
+def on_paper(page: Page, scheme: str) -> Page:
+    """A page as it is printed from a theme."""
+    wear(page, scheme)
     page.evaluate("dispatchEvent(new Event('beforeprint'))")  # which emulation does not send
     page.emulate_media(media="print", color_scheme=scheme)
     page.set_viewport_size({"width": PAPER, "height": 1123})
     return page
 
 
-@pytest.mark.parametrize("path", PAGES)
-def test_paper_holds_a_page_and_nothing_that_only_a_screen_can_use(visit, page, path):
-    found = on_paper(page, visit, path, "dark").evaluate(WIDER, [PAPER, GONE])
-    assert found == {"wide": [], "left": []}
-    assert page.get_by_test_id("stApp").evaluate(LIGHT)  # in the dark theme
-    assert page.locator("h1").evaluate(DARK_TEXT)
-    expect(page.locator(".on-paper")).to_contain_text("The cat sat on the mat")
-
-
 def test_values_of_controls_are_said(visit, page):
-    on_paper(page, visit, "attention?layer=2&head=3&token=4", "light")
+    on_paper(visit("attention?layer=2&head=3&token=4"), "light")
     for label, value in {"Layer": "2", "Head": "3", "Query": "4"}.items():
         slider = page.get_by_test_id("stMain").locator(".stSlider").filter(has_text=re.compile(f"^{label}"))
         expect(slider).to_have_text(re.compile(f"^{label}.*{value}"))
@@ -62,7 +53,7 @@ def test_values_of_controls_are_said(visit, page):
 
 def test_lines_end_where_their_tokens_are(visit, page):
     """The graph of lines is not drawn again for paper: it is right at any width."""
-    graph = on_paper(page, visit, "attention?least=0&graph=columns", "light").locator(".st-key-token_graph")
+    graph = on_paper(visit("attention?least=0&graph=columns"), "light").locator(".st-key-token_graph")
     box = graph.locator("svg").bounding_box()
     left, right = (graph.locator(side).bounding_box() for side in (".q", ".k"))
     assert box["x"] == pytest.approx(left["x"] + left["width"], abs=1)
@@ -71,14 +62,14 @@ def test_lines_end_where_their_tokens_are(visit, page):
 
 
 def test_steps_and_pictures_stay_whole(visit, page):
-    on_paper(page, visit, "head", "light")
+    on_paper(visit("head"), "light")
     steps = page.locator(".st-key-head_steps .step, .step")
     assert steps.count() == 9
     assert set(steps.evaluate_all("all => all.map((step) => getComputedStyle(step).breakInside)")) == {"avoid"}
 
 
 def test_a_dark_page_is_dark_again_after_printing(visit, page):
-    on_paper(page, visit, "attention", "dark")
+    on_paper(visit("attention"), "dark")
     page.emulate_media(media="screen", color_scheme="dark")
     assert not page.get_by_test_id("stApp").evaluate(LIGHT)
     expect(page.locator(".on-paper")).to_be_hidden()

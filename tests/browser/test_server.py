@@ -1,4 +1,7 @@
-"""The server that `regard` starts: every page draws under its headers, and nothing else is answered."""
+"""The server that `regard` starts: it answers with pages under its headers, and nothing else.
+
+That every page draws under them is in test_every_view.py.
+"""
 
 import http.client
 import itertools
@@ -17,14 +20,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import ROOT, free_port, serve_regard, settle, until, wait_until_healthy
+from tests.browser.test_every_view import WATCH
 from viz import server
 
-PAGES = ["", *sorted(path.stem for path in (ROOT / "viz/pages").glob("*.py") if path.stem not in ("__init__", "home"))]
-# what was refused by the policy, from the first script of a page on
-WATCH = """window.refused = []; document.addEventListener("securitypolicyviolation", (event) =>
-    refused.push(`${event.effectiveDirective} ${event.blockedURI}`));"""
-# Streamlit's protobuf asks whether it may compile WebAssembly, and does without
-ASKED_BY_PROTOBUF = "script-src wasm-eval"
 UPGRADE = {
     **{"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"},
     **{"Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==", "Sec-WebSocket-Protocol": "streamlit"},
@@ -41,24 +39,6 @@ def answer(url: str, path: str = "/", method: str = "GET", headers=(), body=None
     connection = http.client.HTTPConnection(address.hostname, address.port, timeout=30)
     connection.request(method, path, body, dict(headers))
     return connection.getresponse()
-
-
-@pytest.mark.parametrize("path", PAGES)
-def test_a_page_draws_under_the_policy(page: Page, url, path):
-    complaints, missing = [], []
-    page.add_init_script(WATCH)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
-    page.on("response", lambda response: missing.append(response.url) if response.status >= 400 else None)
-    page.goto(f"{url}/{path}")
-    settle(page)
-    drawn = page.get_by_test_id("stMain").locator(".js-plotly-plot .main-svg, [data-testid^=stBidiComponent]")
-    expect(drawn.filter(visible=True).first).to_be_visible()
-    expect(page.get_by_test_id("stException")).to_have_count(0)
-    assert set(page.evaluate("refused")) <= {ASKED_BY_PROTOBUF}
-    # Streamlit looks for its base path below the page's own first
-    assert [url for url in missing if not re.search(r"/\w+/_stcore/(health|host-config)$", url)] == []
-    assert [said for said in complaints if "status of 404" not in said] == []
 
 
 def test_a_download(page: Page, url):

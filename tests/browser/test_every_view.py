@@ -1,0 +1,107 @@
+"""Every page and its main forms, each visited once and then looked at in every way.
+
+The looks themselves are in test_accessibility.py and test_print.py, with tests that they see what is wrong.
+"""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import ROOT, serve_regard, settle
+from tests.browser.test_accessibility import NOTHING, findings, whole
+from tests.browser.test_print import DARK_TEXT, GONE, LIGHT, PAPER, WIDER, on_paper
+
+VIEWS = (
+    "",
+    "tokenization",
+    "embeddings",
+    "attention",
+    "attention?graph=arcs&panel=sums+of+tokens",
+    "attention?graph=layers&show=all&scale=log&units=words",
+    "attention?model=encoder",
+    "generation",
+    "head",
+    "mechanism?mask_off=true",
+    "model",
+    "model?model=translator",
+    "translation",
+    "understanding?section=blank",
+    "understanding?section=both",
+    "understanding?section=sentiment",
+    "understanding?section=similarity",
+)
+# what was refused by the policy, from the first script of a page on
+WATCH = """window.refused = []; document.addEventListener("securitypolicyviolation", (event) =>
+    refused.push(`${event.effectiveDirective} ${event.blockedURI}`));"""
+# Streamlit's protobuf asks whether it may compile WebAssembly, and does without
+ASKED_BY_PROTOBUF = "script-src wasm-eval"
+
+
+def test_every_page_is_among_the_views():
+    pages = {path.stem for path in (ROOT / "viz/pages").glob("*.py")} - {"__init__", "home"}
+    assert {view.split("?")[0] for view in VIEWS} == {"", *pages}
+
+
+@pytest.fixture(scope="module")
+def url():
+    yield from serve_regard()
+
+
+@pytest.fixture(scope="module", params=VIEWS)
+def view(request, context, url: str):
+    """A view in the dark theme, on the server that `regard` starts; pytest runs all tests of one before the next."""
+    page = context.new_page()
+    page.complaints, page.missing = [], []
+    page.add_init_script(WATCH)
+    page.on("pageerror", lambda error: page.complaints.append(str(error)))
+    page.on("console", lambda said: page.complaints.append(said.text) if said.type == "error" else None)
+    page.on("response", lambda response: page.missing.append(response.url) if response.status >= 400 else None)
+    page.emulate_media(color_scheme="dark")
+    page.goto(f"{url}/{request.param}")
+    settle(page)
+    yield page
+    page.close()
+
+
+@pytest.fixture
+def page(view: Page):
+    """The same for one look, which leaves it as it was; only axe unfolds what is folded, and looks last."""
+    yield view
+    view.evaluate("dispatchEvent(new Event('afterprint'))")
+    view.emulate_media(media="screen")
+    view.set_viewport_size({"width": 1280, "height": 900})
+    settle(view)
+
+
+def test_it_draws_under_the_policy(page):
+    drawn = page.get_by_test_id("stMain").locator(".js-plotly-plot .main-svg, [data-testid^=stBidiComponent]")
+    expect(drawn.filter(visible=True).first).to_be_visible()
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+    assert set(page.evaluate("refused")) <= {ASKED_BY_PROTOBUF}
+    # Streamlit looks for its base path below the page's own first
+    assert [url for url in page.missing if not re.search(r"/\w+/_stcore/(health|host-config)$", url)] == []
+    assert [said for said in page.complaints if "status of 404" not in said] == []
+
+
+def test_nothing_is_cut_and_nothing_lies_sideways(page):
+    expect(page.locator("h1")).to_be_visible()
+    assert whole(page, 320, 640) == NOTHING  # also 1280 px at 400 %
+    assert whole(page, 640, 360) == NOTHING  # 1280 x 720 at 200 %
+
+
+def test_paper_holds_a_page_and_nothing_that_only_a_screen_can_use(page):
+    found = on_paper(page, "dark").evaluate(WIDER, [PAPER, GONE])
+    assert found == {"wide": [], "left": []}
+    assert page.get_by_test_id("stApp").evaluate(LIGHT)
+    assert page.locator("h1").evaluate(DARK_TEXT)
+    expect(page.locator(".on-paper")).to_contain_text("The cat sat on the mat")
+
+
+def test_axe_finds_nothing(page):
+    for summary in reversed(page.locator("details:not([open]) > summary").all()):  # each one leaves the list
+        summary.click()
+    for twin in page.get_by_test_id("stCheckbox").filter(has_text="Show the numbers").all()[:1]:
+        twin.click()
+        expect(page.get_by_test_id("stDataFrame").first).to_be_visible()
+    assert findings(page, "dark") + findings(page, "light") == []
