@@ -164,6 +164,19 @@ def architecture_of(entry: Entry) -> str | None:
     return stated.get("architecture", "decoder" if stated.get("causal", True) else "encoder")
 
 
+def telling_head_of(entry: Entry) -> tuple[int, int] | None:
+    """The layer and the head that a built-in model's card names as the first to look at, if it does.
+
+    `python -m tests.telling_heads` finds them.
+    """
+    if entry.source != BUILT_IN:
+        return None
+    match _stated(Path(entry.where) / "card.json").get("telling_head"):
+        case [int(layer), int(head)]:
+            return layer, head
+    return None
+
+
 def _stated(path: Path) -> dict:
     """A JSON file; empty if it is damaged: loading the model says what is wrong."""
     try:

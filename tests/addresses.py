@@ -8,7 +8,7 @@ def table() -> str:
     """As Markdown."""
     rows = ["| address parameter | what it says | at first | on |", "| --- | --- | --- | --- |"]
     for name, choice in CHOICES.items():
-        pages = "every page" if not choice.pages else ", ".join(choice.pages)
+        pages = "every page" if not choice.pages else ", ".join(page or "home" for page in choice.pages)
         rows.append(f"| `{name}` | {choice.meaning}{options(choice)} | {at_first(choice)} | {pages} |")
     return "\n".join(rows) + "\n"
 

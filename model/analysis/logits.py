@@ -25,6 +25,17 @@ def log_probabilities(logits: np.ndarray) -> np.ndarray:
     return logits - np.log(np.exp(logits).sum())
 
 
+def log_sums(logits: np.ndarray, temperatures: np.ndarray) -> np.ndarray:
+    """ln Σ exp(z / t) of logits z (V,) at each temperature t > 0, in double precision.
+
+    With it the softmax of any entry is exact at each of these temperatures, and no other logit need be known:
+    p = exp(z / t - ln Σ).
+    """
+    z, t = logits.astype(np.float64), np.asarray(temperatures, np.float64)
+    top = z.max()
+    return np.array([top / each + np.log(np.exp((z - top) / each).sum()) for each in t])
+
+
 def entropy(distribution: np.ndarray) -> np.ndarray:
     """How open a choice is, in nats, over the last axis (Shannon 1948): 0 if one is certain, ln V if all are equal."""
     p = distribution.astype(np.float64)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from model.analysis.logits import entropy, log_probabilities, rank, softmax
+from model.analysis.logits import entropy, log_probabilities, log_sums, rank, softmax
 
 LOGITS = np.random.default_rng(0).normal(0, 8, (5, 300)).astype(np.float32)
 
@@ -40,3 +40,13 @@ def test_entropy_in_nats():
 
 def test_a_rank_counts_what_is_better():
     assert [rank(np.array([0.1, 0.4, 0.1, 0.3]), i) for i in range(4)] == [2, 0, 2, 1]
+
+
+def test_sums_over_the_vocabulary_make_a_softmax_exact():
+    logits = np.random.default_rng(0).normal(0, 8, 3000).astype(np.float32)
+    at = np.array([0.05, 0.5, 1, 2])
+    expected = np.stack([softmax(logits.astype(np.float64) / each) for each in at])
+    np.testing.assert_allclose(
+        np.exp(logits / at[:, None] - log_sums(logits, at)[:, None]), expected, rtol=1e-9, atol=1e-300
+    )
+    assert np.isfinite(log_sums(1000 * logits, np.array([0.05]))).all()

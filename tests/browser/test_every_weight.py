@@ -136,13 +136,11 @@ def test_the_card(visit, page, true):
     assert again == pytest.approx(true[LAYER, HEAD, 5, 2], abs=1e-6)
 
 
-@pytest.mark.parametrize("path", ["attention", ""])
-def test_the_grid_of_all_heads_has_the_colours_of_the_weights(visit, page, true, path):
-    visit(path)
-    key = "home_heads" if path == "" else "head_grid"
-    canvas = page.locator(f".st-key-{key} canvas")
+def test_the_grid_of_all_heads_has_the_colours_of_the_weights(visit, page, true):
+    visit("attention")
+    canvas = page.locator(".st-key-head_grid canvas")
     expect(canvas).to_have_attribute("data-drawn", re.compile("."))
-    left, top, gap = (0, 0, 1.5) if path == "" else (58, 24, 4)
+    left, top, gap = 58, 24, 4
     pixels, ratio, width, listed = canvas.evaluate(
         "c => [Array.from(c.getContext('2d').getImageData(0, 0, c.width, c.height).data), c.width / c.clientWidth,"
         " c.width, getComputedStyle(c).getPropertyValue('--st-chart-sequential-colors')]"
@@ -158,6 +156,18 @@ def test_the_grid_of_all_heads_has_the_colours_of_the_weights(visit, page, true,
         place = np.sqrt(true[layer, head, query, k]) * 9
         wanted = [np.interp(place, range(10), channel) for channel in colours.T]
         assert drawn == pytest.approx(wanted, abs=6), (layer, head, query, k)
+
+
+def test_the_lines_of_the_first_page(look, true):
+    page = look(f"?{LINK}")
+    queries = page.locator(".st-key-home_lines .q button")
+    keys = page.locator(".st-key-home_lines .k .number")
+    expect(queries).to_have_count(N)
+    for query in range(N):
+        queries.nth(query).hover()
+        expect(keys.first).to_have_text(f"{true[LAYER, HEAD, query, 0]:.3f}")
+        shown = numbers(keys.all_text_contents()[: query + 1])
+        assert shown == pytest.approx(true[LAYER, HEAD, query, : query + 1], abs=5.1e-4)
 
 
 def test_generation(visit, page, true):

@@ -1,11 +1,4 @@
 const ROOMY = 26; // words: a sentence of no more is set in large type
-// a row is what was looked at while its word was not there yet: the word itself does not look
-const WRITES = {
-  query: (query) => `what was looked at to write ${query}`,
-  key: (key) => `all that was written looking at ${key}`,
-  both: (query, key) => `to write ${query}, looked at ${key}`,
-  most: (query, key) => `to write ${query}, looked most at ${key}`,
-};
 
 // the points of a curve that leaves one word downwards and reaches the other from above
 function curve(x1, y1, x2, y2) {

@@ -13,6 +13,13 @@ const LOOKS = {
   both: (query, key) => `${query} looks at ${key}`,
   most: (query, key) => `${query} looks most at ${key}`,
 };
+// a row is what was looked at while its word was not there yet: the word itself does not look
+const WRITES = {
+  query: (query) => `what was looked at to write ${query}`,
+  key: (key) => `all that was written looking at ${key}`,
+  both: (query, key) => `to write ${query}, looked at ${key}`,
+  most: (query, key) => `to write ${query}, looked most at ${key}`,
+};
 
 // The data of viz/components/lines.py. A focus is one query (a row of the map), one key (a column), or nothing.
 function readMap({ view, weights, edges }, says = LOOKS) {

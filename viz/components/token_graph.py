@@ -14,7 +14,7 @@ _PICTURES = {
         "token_graph",
         shared=["renew", "tip", "rove", "lines", "sides"],
         html=f"""<div class="graph" role="group" aria-label="Attention between tokens">
-<div class="heading"><span>query: looks</span><span>key: is looked at</span></div>
+<div class="heading"><span></span><span></span></div>
 <div class="scroll"><div class="columns"><ol class="q" aria-label="queries"></ol><svg aria-hidden="true"></svg>
 <ol class="k" aria-label="keys"></ol></div></div>
 {_TOLD}</div>""",
@@ -44,6 +44,8 @@ def token_graph(
     pinned: int | None = None,
     on_pick: Callable[[int], None] | None = None,
     on_open: Callable[[int, int], None] | None = None,
+    tall: int = 440,
+    writes: bool = False,
 ) -> None:
     """Draw the lines that `choose_edges` takes from weights (Q, K); NaN: no such weight.
 
@@ -51,7 +53,8 @@ def token_graph(
     unless told. `pinned`: the position of the query whose lines are shown while nothing is pointed at.
     `on_pick(query)` is called when a query is clicked, with -1 for the pinned one. `on_open(query, key)` is called when
     a line is clicked, or, while a query is pinned, a key: in columns also while one was touched with a finger, among
-    arcs with Shift.
+    arcs with Shift. `tall`: pixels that a short text fills in columns; a longer one scrolls.
+    `writes`: the queries are what was written while looking at the keys, for columns only.
     """
     draw_lines(
         _PICTURES[form],
@@ -65,4 +68,6 @@ def token_graph(
         pinned=pinned,
         on_pick=on_pick,
         on_open=on_open,
+        tall=tall,
+        writes=writes,
     )

@@ -131,7 +131,7 @@ def _layer_or_tokens(text: str) -> str | int:
     return text if text == TOKEN_VECTORS else _position("").parse(text)
 
 
-_OF_A_HEAD = (ATTENTION, HEAD, MECHANISM, TRANSLATION, GENERATION, UNDERSTANDING)
+_OF_A_HEAD = (HOME, ATTENTION, HEAD, MECHANISM, TRANSLATION, GENERATION, UNDERSTANDING)
 _OF_A_TOKEN = (TOKENIZATION, EMBEDDINGS, ATTENTION, HEAD, MECHANISM)
 
 CHOICES: dict[str, Choice] = {
@@ -172,7 +172,7 @@ CHOICES: dict[str, Choice] = {
     "head_off": _switch("the head writes nothing", MECHANISM),
     "row_off": _switch("it writes nothing at `token`", MECHANISM),
     "edge_off": _switch("`token` does not see `key`", MECHANISM),
-    "temperature": _number(0, 2, 1.0, "of sampling; 0: always the most probable token", GENERATION),
+    "temperature": _number(0, 2, 1.0, "of sampling; 0: always the most probable token", HOME, GENERATION),
     "top_k": _number(0, 100, 0, "how many tokens may be drawn; 0: all", GENERATION),
     "top_p": _number(0.05, 1, 1.0, "the probability that those hold which may be drawn", GENERATION),
     "seed": _number(0, 2**31 - 1, 0, "where the random numbers come from", GENERATION),

@@ -4,24 +4,31 @@ from typing import Any
 
 import streamlit as st
 
-from viz.ui import links
+from model.run import VisitorError
+from viz.ui import links, session
 from viz.ui.choices import CHOICES
 
 
-def position(label: str, name: str, n: int, place: Any = st, **options) -> int:
-    """Choose one of `n` things, counted from 0, in this place of the page.
+def position(label: str, name: str, n: int, place: Any = st, *, first: int | None = None, **options) -> int:
+    """Choose one of `n` things, counted from 0, in this place of the page; at first `first`, else as `start` says.
 
     A choice that no longer exists (the text got shorter, the model smaller) is dropped with a word.
     """
-    default = start(name, n)
-    key = links.key(name, default, again=True)
+    held(name, n, first)
+    # a slider needs two ends
+    return (place.slider if n > 1 else place.number_input)(label, 0, n - 1, key=name, **options)
+
+
+def held(name: str, n: int, first: int | None = None) -> int:
+    """The same choice where it counts and no widget shows it."""
+    default = start(name, n) if first is None else first
+    links.key(name, default, again=True)
     current = st.session_state[name]
     if current >= n:
         st.session_state[name] = default
         if not links.is_asked(name):  # else it is said of the link
             st.toast(f"There is no {name} {current} any more: showing {name} {default}.")
-    # a slider needs two ends
-    return (place.slider if n > 1 else place.number_input)(label, 0, n - 1, key=key, **options)
+    return st.session_state[name]
 
 
 def choose(label: str, name: str, options: tuple[str, ...] | None = None, *, again: bool = False, **more) -> str:
@@ -34,11 +41,18 @@ def choose(label: str, name: str, options: tuple[str, ...] | None = None, *, aga
 
 
 def start(name: str, n: int) -> int:
-    """What is chosen at first: the last token looks, at the second; the last layer is compared; else the first thing.
+    """What is chosen at first: the telling head and its strongest weight (`session.FirstLook`), the last layer to be
+    compared, else the first thing.
 
     One rule for all pages: with another default on another page, a choice that a link brought would be lost there.
     """
-    return {"token": n - 1, "key": min(1, n - 1), "compared": n - 1}.get(name, 0)
+    if name in ("layer", "head", "token", "key"):
+        try:
+            look = session.first_look()
+        except VisitorError:  # the page says so
+            return 0
+        return min({"layer": look.layer, "head": look.head, "token": look.query, "key": look.key}[name], n - 1)
+    return n - 1 if name == "compared" else 0
 
 
 def select(name: str, value: int) -> None:

@@ -7,13 +7,14 @@ into the address.
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import streamlit as st
 
 from model import catalog, serving
 from model.analysis.attention import Overview, pooled_overview
 from model.analysis.attention_map import AttentionMap, MapSpec, attention_map
+from model.analysis.telling import telling_head, telling_weight
 from model.builtin.beam import PENALTY, WIDTH, Beam
 from model.intervention import UNCHANGED, Intervention
 from model.language_model import BeamSearcher, LanguageModel
@@ -125,6 +126,29 @@ def recomputed(run_key: RunKey, layer: int) -> float:
     return language_model(run_key.model).recompute_layer(run_of(run_key), layer)
 
 
+@dataclass(frozen=True)
+class FirstLook:
+    """What is shown of a run's attention before anyone has chosen."""
+
+    layer: int
+    head: int
+    query: int
+    key: int
+    stated: bool  # by the model's card; else found in this run
+
+
+@cache.kept()
+def first_look_of(run_key: RunKey) -> FirstLook:
+    """The telling head, and its strongest weight between two different tokens. Raises as `run_of` does."""
+    run = run_of(run_key)
+    entry = next((entry for entry in models_here() if entry.name == run_key.model), None)
+    stated = entry and catalog.telling_head_of(entry)
+    if stated and not (0 <= stated[0] < run.info.n_layer and 0 <= stated[1] < run.info.n_head):
+        stated = None  # of other weights
+    layer, head = stated or telling_head(run)
+    return FirstLook(layer, head, *telling_weight(run, layer, head), stated is not None)
+
+
 @cache.kept()
 def overview_of(run_key: RunKey, kind: str = "self") -> Overview:
     """All heads of one kind of attention of a run, pooled to at most 64 x 64 each."""
@@ -233,6 +257,11 @@ def current_run(continuation: tuple[int, ...] = (), intervention: Intervention =
 
 def current_map(spec: MapSpec) -> AttentionMap:
     return map_of(current_key(), spec)
+
+
+def first_look() -> FirstLook:
+    """Of the current model and text. Raises `VisitorError` where they cannot be read."""
+    return first_look_of(current_key())
 
 
 def current_overview(kind: str = "self") -> Overview:

@@ -1,0 +1,69 @@
+"""On the home page: the tokens with the lines of one head, the telling one unless another was chosen."""
+
+from model.analysis.attention import attention_weights
+from model.analysis.attention_map import MapSpec
+from model.analysis.telling import kind_read_first, telling_weight
+from model.run import ModelRun
+from viz.components.token_graph import token_graph
+from viz.ui import controls, provenance, session
+from viz.ui.pictures import caption
+from viz.ui.prose import quoted
+
+MOST = 32  # tokens of a side; of a longer text, the first
+LEAST = 0.02  # lines of less are hidden, as on the attention page at first
+TALL = 300  # px
+
+
+def show(run: ModelRun) -> None:
+    kind = kind_read_first(run)
+    layers, (queries, keys) = run.layers(kind), run.sides(kind)
+    layer, head = controls.held("layer", len(layers)), controls.held("head", run.info.n_head)
+
+    def open_weight(query: int, key: int) -> None:
+        provenance.open_value(MapSpec(((layer, head),), of=kind), (query,), (key,))
+
+    weights = attention_weights(layers[layer], head, slice(0, MOST))[:, :MOST]
+    labels = [token.label for token in queries[:MOST]]
+    if kind == "self":
+        token_graph(weights, labels, key="home_lines", threshold=LEAST, tall=TALL, on_open=open_weight)
+    else:  # row i is what was looked at while token i + 1 was chosen
+        labels = labels[1:]
+        both = [*labels, *(token.label for token in keys[:MOST])]
+        written, source = range(len(labels)), range(len(labels), len(both))
+        token_graph(
+            weights[: len(labels)],
+            both,
+            written,
+            source,
+            key="home_lines",
+            threshold=LEAST,
+            tall=TALL,
+            writes=True,
+            on_open=lambda row, place: open_weight(row, place - len(labels)),
+        )
+    caption(said(run, layer, head))
+
+
+def said(run: ModelRun, layer: int, head: int) -> str:
+    """Which head it is and why, its strongest weight, and how much of the text is shown."""
+    kind, look = kind_read_first(run), session.first_look()
+    queries, keys = run.sides(kind)
+    n_head = len(run.layers(kind)) * run.info.n_head
+    parts = [f"**Layer {layer}, head {head}.**"]
+    if (layer, head) != (look.layer, look.head):
+        parts = [f"**Layer {layer}, head {head}**, as chosen."]
+    elif n_head > 1:
+        where = "on a set of sentences" if look.stated else "in this text"
+        parts.append(f"Of its {n_head} heads, the one where who looks tells most about what is looked at, {where}.")
+    query, key = telling_weight(run, layer, head)
+    weight = attention_weights(run.layers(kind)[layer], head, slice(query, query + 1))[0, key]
+    if kind == "cross" and query + 1 < len(queries):
+        parts.append(
+            f"To write {quoted(queries[query + 1].label)}, it looks at {quoted(keys[key].label)}: {weight:.3f}."
+        )
+    elif kind == "self" and len(keys) > 1:
+        parts.append(f"{quoted(queries[query].label)} looks at {quoted(keys[key].label)}: {weight:.3f}.")
+    n = max(len(queries), len(keys))
+    if n > MOST:
+        parts.append(f"Drawn are the first {MOST} of {n:,} tokens.")
+    return " ".join(parts)
