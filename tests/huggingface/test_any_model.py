@@ -138,9 +138,8 @@ def test_home_shows_the_tokens_that_were_typed(open_with):
     app = open_with("encoder-decoder", "home")
     drawn = html.unescape("".join(element.proto.body for element in app.get("html")))
     source = session.run_of(RunKey(app.session_state.model, Prompt(TEXT))).source
-    assert f"{len(source)} tokens: {', '.join(token.label for token in source)}" in drawn
-    assert f"It becomes {len(source)} tokens" in drawn and "; 1 of them special" in drawn
-    assert "Each token that it has written becomes 32 numbers" in drawn
+    assert f"{len(source)} tokens: {', '.join(token.label for token in source)}. " in drawn
+    assert f"become {len(source)} tokens, and each becomes 32 numbers: its entry of the vocabulary." in said(app)
 
 
 def test_a_pair_without_a_head_writes_nothing_and_reads_what_is_typed(open_with):

@@ -190,7 +190,7 @@ def test_the_sink_is_taken_out_and_the_mass_stated(attend, run, sink):
 
 def test_as_it_is_the_sinks_mass_is_stated_too(attend, run):
     removed = attention_weights(run.attention[0], 0)[:, 0].mean()
-    text = said(attend(text=REPEATED))
+    text = said(attend(text=REPEATED, layer=0))
     assert f"holds {100 * removed:.1f} % of the weight on average; nothing is taken out" in text
 
 

@@ -58,7 +58,7 @@ def test_a_long_text_sends_few_rows_and_says_what_is_left_out(open_page, story):
     text = "Once upon a time there was a little girl. " * 40
     n = len(story.encode(text))
     assert 400 < n <= 512
-    app = open_page("head", text=text, layer=4, head=2, key=77)
+    app = open_page("head", text=text, layer=4, head=2, token=n - 1, key=77)
     assert not app.exception
     view, tables = payload(app)
     assert len(view["tokens"]) == 24 and {76, 77, 78, n - 2, n - 1} <= set(view["tokens"])
@@ -78,7 +78,7 @@ def test_short_and_strange_texts_are_read(open_page, text, story):
 
 
 def test_the_numbers_are_there_as_tables(open_page, story):
-    app = open_page("head", text=REPEATED, token=4)
+    app = open_page("head", text=REPEATED, token=4, layer=0)
     app.get_by_key("head_twin").set_value(True).run()
     assert not app.exception
     run = story.run(story.encode(REPEATED))

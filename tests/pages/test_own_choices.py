@@ -1,9 +1,15 @@
 """Layer, head and tokens are choices of a model: what another model reads neither shows nor changes them."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
+
+from model import catalog
+from model.analysis.telling import telling_head
+from model.sources.places import Allowed
+from tests.pages.reading import address
 
 OWN = {"layer": 5, "head": 4, "token": 3, "key": 2}
 
@@ -39,12 +45,14 @@ def test_a_page_of_another_model_neither_reads_nor_changes_them(open_page):
     at = open_page("attention", **OWN, heads="5.4, 4.*", across="head")
     assert chosen(at) == OWN
     go(at, "translation")
-    assert chosen(at, "layer", "head") == {"layer": 0, "head": 0}
-    at.slider(key="layer").set_value(2).run()
+    layer, head = catalog.telling_head_of(catalog.find("translator"))
+    assert chosen(at, "layer", "head") == {"layer": layer, "head": head}
+    other = (layer + 1) % 3
+    at.slider(key="layer").set_value(other).run()
     go(at, "attention")
     assert chosen(at) == OWN and at.text_input(key="heads").value == "5.4, 4.*"
     go(at, "translation")  # its own are found again, too
-    assert chosen(at, "layer", "head") == {"layer": 2, "head": 0}
+    assert chosen(at, "layer", "head") == {"layer": other, "head": head}
     go(at, "understanding")
     go(at, "generation")
     go(at, "head")
@@ -65,11 +73,14 @@ def test_a_model_chosen_for_the_first_time_begins_where_the_one_before_it_was(op
 
 
 def test_a_smaller_model_says_what_it_does_not_have_and_takes_nothing_from_the_larger(open_page, two_layers):
-    at = load(open_page("attention", layer=5, head=4, text="the cat saw the dog"))
-    assert chosen(at, "layer", "head") == {"layer": 0, "head": 0}
+    text = "the cat saw the dog"
+    at = load(open_page("attention", layer=5, head=4, text=text))
+    lm = catalog.load(two_layers, allowed=Allowed((Path(two_layers.removeprefix("folder:")).parent,), hub=False))
+    layer, head = telling_head(lm.run(lm.encode(text)))
+    assert chosen(at, "layer", "head") == {"layer": layer, "head": head}
     assert [toast.value for toast in at.toast] == [
-        "There is no layer 5 any more: showing layer 0.",
-        "There is no head 4 any more: showing head 0.",
+        f"There is no layer 5 any more: showing layer {layer}.",
+        f"There is no head 4 any more: showing head {head}.",
     ]
     assert chosen(choose(at, "story"), "layer", "head") == {"layer": 5, "head": 4}
 
@@ -91,3 +102,16 @@ def test_the_decoder_beside_the_encoder_has_choices_of_its_own(open_page, two_la
     assert chosen(choose(at, "story"), *names) == {"layer": 3, "decoder_layer": 5, "decoder_head": 4}
     assert chosen(choose(at, two_layers), *names) == {"layer": 3, "decoder_layer": 1, "decoder_head": 0}
     assert not at.exception
+
+
+def test_an_address_that_names_one_of_layer_and_head_means_the_first_of_the_other(open_page):
+    """As it did before there was a telling head; and no address is written that names only one."""
+    at = open_page("attention", layer=4)
+    assert chosen(at, "layer", "head") == {"layer": 4, "head": 0} and address(at)["head"] == "0"
+    assert chosen(open_page("mechanism", head=3), "layer", "head") == {"layer": 0, "head": 3}
+    at = open_page("attention")
+    layer, head = catalog.telling_head_of(catalog.find("story"))
+    assert chosen(at, "layer", "head") == {"layer": layer, "head": head}
+    assert not {"layer", "head", "token", "key"} & address(at).keys()
+    at.slider(key="layer").set_value((layer + 1) % 6).run()
+    assert address(at.run())["head"] == str(head)

@@ -151,6 +151,9 @@ def query(page: str) -> dict[str, str]:
         if value is None or value == choice.default:
             continue
         found[name] = choice.write(value)
+    if len(found.keys() & set(WHICH_HEAD)) == 1:  # one alone means the first: see `_take`
+        both = {name: _chosen(name, page)[0] for name in WHICH_HEAD}
+        found |= {name: str(value) for name, value in both.items() if value is not None}
     if len(state.text.encode()) > LONGEST_TEXT:
         found["text_id"] = _LONG_TEXTS.keep(state.text)
         del found["text"]
@@ -267,6 +270,9 @@ def _take(choices: dict[str, Choice]) -> None:
             memory.asked[name] = wanted[name]
             with suppress(ValueError):
                 memory.chosen[name] = choice.parse(wanted[name])
+    of_head = [name for name in WHICH_HEAD if name in choices and memory.chosen[name] is not None]
+    if len(of_head) == 1:  # a link from when the first head of the first layer was shown at first
+        memory.chosen |= {name: 0 for name in WHICH_HEAD if name not in of_head}
     if "text_id" in wanted and "text" not in wanted:
         text = _LONG_TEXTS.find(wanted["text_id"])
         memory.lost_text = text is None
@@ -287,11 +293,13 @@ def _put_away(owner: str, model: str) -> None:
     """Keep what is chosen for a model that is not read now; what the page made of its text is made again."""
     memory = st.session_state.memory
     names = owned_by(owner)
-    memory.own[_own(owner, model)] = {
+    own = memory.own[_own(owner, model)] = {
         name: memory.chosen[name]
         for name in names
         if memory.chosen.get(name) is not None and memory.chosen[name] != memory.default.get(name)
     }
+    if own.keys() & set(WHICH_HEAD):
+        own |= {name: memory.chosen[name] for name in WHICH_HEAD}
     for name in names:
         memory.default.pop(name, None)
 
@@ -302,13 +310,19 @@ def _own(owner: str, model: str | None) -> str:
 
 def _value(name: str, page: str) -> Any:
     """Of a choice on a page, which may be read by another model; None where the page makes it of its text."""
+    value, made = _chosen(name, page)
+    return None if made else value
+
+
+def _chosen(name: str, page: str) -> tuple[Any, bool]:
+    """The same, and whether the page made it."""
     state, memory, owner = st.session_state, st.session_state.memory, CHOICES[name].owner
     if owner and page != state.page and (reader := memory.reader.get(owner)):
         there = session.reader_of(page) if owner == "reader" else reader
         if there != reader:
-            return memory.own.get(_own(owner, there), {}).get(name)
+            return memory.own.get(_own(owner, there), {}).get(name), False
     value = state.get(name, memory.chosen.get(name))
-    return None if value == memory.default.get(name) else value
+    return value, value == memory.default.get(name)
 
 
 class LongTexts:
@@ -333,6 +347,7 @@ class LongTexts:
 
 
 _LONG_TEXTS = LongTexts(KEPT_TEXTS)
+WHICH_HEAD = ("layer", "head")  # an address says both or neither
 OWNERS = tuple({choice.owner for choice in CHOICES.values() if choice.owner})
 EVERYWHERE = tuple(name for name, choice in CHOICES.items() if not choice.pages)
 NUMBERS = "_twin"  # ends the keys of switches that show numbers
