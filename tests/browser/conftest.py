@@ -21,6 +21,7 @@ from model.text.tokenizer import Tokenizer
 ROOT = Path(__file__).parents[2]
 TOKENIZER = Tokenizer.load(catalog.WEIGHTS / catalog.DEFAULT / "tokenizer.json")  # of the model that pages open with
 N = len(TOKENIZER.encode("The cat sat on the mat"))  # tokens of the text that they open with
+FIRST = catalog.telling_head_of(catalog.find(catalog.DEFAULT))  # layer and head that they open with
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 
 LONGEST = 60_000  # ms: a first picture on a busy machine

@@ -37,11 +37,11 @@ def value(page: Page, key: str, number: int) -> None:
 
 
 def test_back_and_forward_lead_through_pages_with_their_choices(visit, page):
-    visit(f"?text={TEXT}")
+    visit(f"?text={TEXT}&layer=0&head=0")
     n = page.evaluate("history.length")
     follow(page, "Attention", "attention")
     right(page, "layer", 2)
-    at(page, f"attention?text={TEXT}&layer=2")
+    at(page, f"attention?text={TEXT}&layer=2&head=0")
     follow(page, "Inside a head", "head")
     right(page, "head", 3)
     at(page, f"head?text={TEXT}&layer=2&head=3")
@@ -59,8 +59,8 @@ def test_back_and_forward_lead_through_pages_with_their_choices(visit, page):
         ("embeddings", f"embeddings?text={TEXT}&map_neighbours=4", ("map_neighbours", 4)),
         ("generation", written.split("/")[-1], None),
         ("head", f"head?text={TEXT}&layer=2&head=3", ("head", 3)),
-        ("attention", f"attention?text={TEXT}&layer=2", ("layer", 2)),
-        ("home", f"?text={TEXT}", None),
+        ("attention", f"attention?text={TEXT}&layer=2&head=0", ("layer", 2)),
+        ("home", f"?text={TEXT}&layer=0&head=0", None),
     )
     for _, address, slider in visited:
         page.go_back()
@@ -74,7 +74,7 @@ def test_back_and_forward_lead_through_pages_with_their_choices(visit, page):
             value(page, *slider)
     for _ in visited[:-1]:  # quickly: runs of the pages between are still on their way
         page.go_back()
-    at(page, f"?text={TEXT}")
+    at(page, f"?text={TEXT}&layer=0&head=0")
     for _ in visited:
         page.go_forward()
     at(page, f"model?text={TEXT}")
@@ -92,13 +92,13 @@ def test_back_and_forward_lead_through_pages_with_their_choices(visit, page):
 
 @pytest.mark.parametrize("click", [{"modifiers": ["Control"]}, {"button": "middle"}], ids=["Control", "middle"])
 def test_a_link_in_a_new_tab_shows_what_is_chosen(visit, page, click):
-    visit(f"attention?text={TEXT}&model=translator")
+    visit(f"attention?text={TEXT}&model=translator&layer=0&head=0")
     right(page, "layer", 1)  # draws a part of the page: the links know it all the same
-    at(page, f"attention?model=translator&text={TEXT}&layer=1")
+    at(page, f"attention?model=translator&text={TEXT}&layer=1&head=0")
     with page.context.expect_page() as opened:
         link(page, "Inside a head").click(**click)
     tab = opened.value
-    at(tab, f"head?model=translator&text={TEXT}&layer=1")
+    at(tab, f"head?model=translator&text={TEXT}&layer=1&head=0")
     expect(tab.locator(".st-key-text textarea")).to_have_value(TEXT.replace("+", " "))
     value(tab, "layer", 1)
     tab.close()
@@ -114,14 +114,14 @@ def test_a_text_typed_and_a_link_pressed_at_once_lose_nothing(visit, page):
         page.mouse.down()
         expect(link(page, name)).to_have_attribute("href", re.compile(rf"text=typed\+{i}\b"))
         page.mouse.up()
-        at(page, f"{path}?text=typed+{i}&layer=3")
+        at(page, f"{path}?text=typed+{i}&layer=3&head=0")
 
 
 def test_the_link_that_is_copied_is_the_address(visit, page):
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    visit(f"attention?text={TEXT}")
+    visit(f"attention?text={TEXT}&layer=0&head=0")
     right(page, "head", 2)
-    at(page, f"attention?text={TEXT}&head=2")
+    at(page, f"attention?text={TEXT}&layer=0&head=2")
     page.get_by_role("button", name="Copy link").click()
     expect(page.get_by_text("Copied.")).to_be_visible()
     assert page.evaluate("navigator.clipboard.readText()") == page.url
@@ -150,6 +150,6 @@ def test_presenting(visit, page):
 
 
 def test_what_an_embedding_page_says_stays(visit, page):
-    visit(f"attention?embed=true&text={TEXT}")
+    visit(f"attention?embed=true&text={TEXT}&layer=0&head=0")
     right(page, "layer", 1)
-    at(page, f"attention?text={TEXT}&layer=1&embed=true")
+    at(page, f"attention?text={TEXT}&layer=1&head=0&embed=true")

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import TOKENIZER, N, settle, type_text, until, wear
+from tests.browser.conftest import FIRST, TOKENIZER, N, settle, type_text, until, wear
 
 PAGES = ["", "tokenization", "embeddings", "attention", "head", "mechanism", "model", "generation"]
 
@@ -90,7 +90,9 @@ def test_a_link_restores_the_view(visit, page):
 def test_a_wrong_value_in_a_link_is_dropped_with_a_word(visit, page):
     visit("attention?model=nope&layer=99&head=x")
     alert = page.get_by_test_id("stAlert")
-    expect(alert.first).to_contain_text("The link asked for layer “99”, which does not exist here: showing 0.")
+    expect(alert.first).to_contain_text(
+        f"The link asked for layer “99”, which does not exist here: showing {FIRST[0]}."
+    )
     expect(alert.first).to_contain_text("The link asked for model “nope”")
     expect(alert.first).to_contain_text("The link asked for head “x”")
     expect(page).not_to_have_url(re.compile("layer=99"))

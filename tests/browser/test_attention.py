@@ -127,7 +127,7 @@ def test_units_sink_and_colours_are_in_the_link(visit, page):
 
 
 def test_two_texts_are_read_apart(visit, page):
-    visit(f"attention?text={TWO_TEXTS}")
+    visit(f"attention?text={TWO_TEXTS}&layer=0")
     settle(page)
     choose(page, "segment", "B → A")
     heading(page, "Layer 0, head 0, B → A")

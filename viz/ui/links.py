@@ -272,7 +272,7 @@ def _take(choices: dict[str, Choice]) -> None:
                 memory.chosen[name] = choice.parse(wanted[name])
     of_head = [name for name in WHICH_HEAD if name in choices and memory.chosen[name] is not None]
     if len(of_head) == 1:  # a link from when the first head of the first layer was shown at first
-        memory.chosen |= {name: 0 for name in WHICH_HEAD if name not in of_head}
+        memory.chosen |= {name: 0 for name in WHICH_HEAD if name not in wanted}
     if "text_id" in wanted and "text" not in wanted:
         text = _LONG_TEXTS.find(wanted["text_id"])
         memory.lost_text = text is None
