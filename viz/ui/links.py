@@ -88,7 +88,8 @@ def key(name: str, default: Any = None, *, again: bool = False) -> str:
         before, state.memory.default[name] = state.memory.default.get(name), default
         # what nobody has chosen goes with the text: its last token is another one when it grows
         if state[name] is None or (again and state[name] == before):
-            state[name] = default
+            # remembered at once: this run may be broken off by a visitor who goes on, before all is remembered
+            state[name] = state.memory.chosen[name] = default
     return name
 
 
@@ -144,16 +145,15 @@ def query(page: str) -> dict[str, str]:
     """What the address of a page says besides its path, for the choices as they are now."""
     state, memory = st.session_state, st.session_state.memory
     found = {}
+    # both or neither: one alone means the first of the other, see `_take`
+    with_head = any(_value(name, page) is not None for name in WHICH_HEAD)
     for name, choice in choices_of(page).items():
         if choice.here and page != state.page:
             continue
-        value = _value(name, page)
+        value = _chosen(name, page)[0] if with_head and name in WHICH_HEAD else _value(name, page)
         if value is None or value == choice.default:
             continue
         found[name] = choice.write(value)
-    if len(found.keys() & set(WHICH_HEAD)) == 1:  # one alone means the first: see `_take`
-        both = {name: _chosen(name, page)[0] for name in WHICH_HEAD}
-        found |= {name: str(value) for name, value in both.items() if value is not None}
     if len(state.text.encode()) > LONGEST_TEXT:
         found["text_id"] = _LONG_TEXTS.keep(state.text)
         del found["text"]
