@@ -6,6 +6,7 @@ arrays are made read-only then, because all visitors with the same text share on
 d_model, K d_head, V n_vocab.
 """
 
+import re
 import unicodedata
 from dataclasses import dataclass
 
@@ -24,6 +25,14 @@ class PromptError(VisitorError):
 
 class ModelNotAvailable(VisitorError):
     """The model cannot be loaded."""
+
+
+def short(error: BaseException) -> str:
+    """What an error says, in one line; of one that points to where a visitor does not see, what it is."""
+    message = " ".join(str(error).split())
+    if not message or re.search(r"\b(above|below|log|logs|logged|warning)\b", message):
+        return type(error).__name__
+    return message[:160].rstrip(".")
 
 
 @dataclass(frozen=True)

@@ -20,15 +20,7 @@ from model.attention_call import AttentionCall, Changes, batches
 from model.builtin.transformer import Block, Config, Transformer, through
 from model.intervention import UNCHANGED, Intervention, sizes_of
 from model.predictions import predictions
-from model.run import (
-    Attention,
-    LayerParameters,
-    ModelInfo,
-    ModelNotAvailable,
-    ModelRun,
-    PromptError,
-    Token,
-)
+from model.run import Attention, LayerParameters, ModelInfo, ModelNotAvailable, ModelRun, PromptError, Token, short
 from model.sources import builtin_files
 from model.text.lengths import check_characters, check_tokens
 from model.text.tokenizer import PAIR_JOINT, Tokenizer
@@ -60,10 +52,9 @@ class BuiltinModel:
             fingerprint = builtin_files.fingerprint(*files)
         # tokenizers raises a bare Exception for a broken file; whatever is wrong, the visitor gets the sentence
         except Exception as error:
-            reason = " ".join(str(error).split())[:160] or type(error).__name__
             raise ModelNotAvailable(
                 f"The model “{folder.name}” cannot be read: a file in {folder} is damaged or cut short "
-                f"({reason}). Install Regard again, or choose another model."
+                f"({short(error)}). Install Regard again, or choose another model."
             ) from error
         info = ModelInfo(
             name=folder.name,

@@ -27,18 +27,9 @@ from model.huggingface.info import PROBE_TEXTS, info_of
 from model.huggingface.loading import Build, builder, fingerprint_of, quoted, read_tokenizer
 from model.intervention import UNCHANGED, Intervention, sizes_of
 from model.predictions import predictions
-from model.run import (
-    LayerParameters,
-    ModelNotAvailable,
-    ModelRun,
-    Predictions,
-    PromptError,
-    Token,
-    VisitorError,
-)
+from model.run import LayerParameters, ModelNotAvailable, ModelRun, Predictions, PromptError, Token, VisitorError, short
 from model.sources import cost as checkpoint
 from model.sources.snapshot import snapshot
-from model.sources.tokenizer_file import short
 from model.text.chat_template import fill
 from model.text.lengths import check_tokens
 from model.text.tokens import check_fits, token_of, tokens_of

@@ -10,11 +10,11 @@ from typing import Any
 import torch
 
 from model.huggingface.heads import readers
-from model.run import ModelNotAvailable
+from model.run import ModelNotAvailable, short
 from model.sources.claims import BUILDING, Shapes, check_build
 from model.sources.cost import NOT_AS_SAVED
 from model.sources.snapshot import Snapshot
-from model.sources.tokenizer_file import as_an_exception, check_loaded, short
+from model.sources.tokenizer_file import as_an_exception, check_loaded
 
 Build = Callable[[str], Any]  # attn_implementation -> a PreTrainedModel with its weights
 

@@ -15,7 +15,7 @@ from copy import deepcopy
 from math import prod
 from typing import Any
 
-from model.run import ModelNotAvailable
+from model.run import ModelNotAvailable, short
 
 N_CALL = 4_000_000  # of Python, to read a configuration or build a model of it; the largest known take a million
 N_SHARED = 128  # layers that a model may have without tensors of their own (ALBERT has 12)
@@ -107,7 +107,7 @@ def check_build(build: Callable[[Any], Any], config: Any, shapes: Shapes, source
             built = build(deepcopy(config))
     except Exception as error:  # of any architecture that does not like its configuration
         raise ModelNotAvailable(
-            f"The {source} describes no model that can be built ({_reason(error)}). "
+            f"The {source} describes no model that can be built ({short(error)}). "
             "Download it again, or choose another model."
         ) from error
     base = f"{type(built).base_model_prefix}."
@@ -134,7 +134,3 @@ def check_build(build: Callable[[Any], Any], config: Any, shapes: Shapes, source
 def _held(name: str, base: str, shapes: Shapes) -> tuple[int, ...] | None:
     """The shape in the files, where names stand with or without the name of the part that all heads share."""
     return next((shapes[n] for n in (name, base + name, name.removeprefix(base)) if n in shapes), None)
-
-
-def _reason(error: Exception) -> str:
-    return " ".join(str(error).split())[:160] or type(error).__name__

@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 
 from model.architectures.description import is_encoder_alone
 from model.memory import memory_available
-from model.run import ModelNotAvailable
+from model.run import ModelNotAvailable, short
 from model.sources import builtin_files, claims, foreign, gguf, tokenizer_file
 from model.sources.claims import Shapes
 from model.sources.snapshot import INDEX, Snapshot, damaged, snapshot
@@ -161,7 +161,7 @@ def cost_of_built_in(folder: Path) -> Cost:
         n_layer, n_head, n_context = (config[name] for name in ("n_layer", "n_head", "n_context"))
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise ModelNotAvailable(
-            f"The files in “{folder}” are damaged ({_reason(error)}). Install Regard again."
+            f"The files in “{folder}” are damaged ({short(error)}). Install Regard again."
         ) from error
     return Cost(
         sum(prod(shape) for shape, _ in tensors.values()), n_layer, n_head, n_context, on_disk, memory_available()
@@ -204,7 +204,7 @@ def _config(held: Snapshot, shapes: Shapes) -> Any:
     # each architecture checks its values in its own way; whatever is wrong, the visitor gets the sentence
     except Exception as error:
         raise ModelNotAvailable(
-            f"The config.json in “{folder}” does not describe a {family} model ({_reason(error)}). "
+            f"The config.json in “{folder}” does not describe a {family} model ({short(error)}). "
             "Download the model again."
         ) from error
 
@@ -268,7 +268,7 @@ def _headers(folder: Path, files: list[Path]) -> tuple[dict[str, tuple[tuple[int
         except (SafetensorError, OSError) as error:
             raise ModelNotAvailable(
                 f"The file {file.name} in “{folder}” is damaged or cut short: its header does not fit its "
-                f"{n_byte:,} bytes ({_reason(error)}). Download it again."
+                f"{n_byte:,} bytes ({short(error)}). Download it again."
             ) from error
     return tensors, sum(file.stat().st_size for file in files)
 
@@ -307,7 +307,7 @@ def _check_tokenizer(held: Snapshot, config: Any, shapes: Shapes) -> None:
         n_entry = tokenizer_file.n_entry(held.json("tokenizer.json"))
     except (ValueError, TypeError, AttributeError) as error:
         raise ModelNotAvailable(
-            f"The tokenizer.json in “{folder}” cannot be used ({_reason(error)}). Download it again, or choose another "
+            f"The tokenizer.json in “{folder}” cannot be used ({short(error)}). Download it again, or choose another "
             "model."
         ) from error
     if rows and n_entry > max(rows):
@@ -315,7 +315,3 @@ def _check_tokenizer(held: Snapshot, config: Any, shapes: Shapes) -> None:
             f"The tokenizer in “{folder}” disagrees with the weights: it has {n_entry:,} entries, the embedding "
             f"{max(rows):,} rows. The files belong to different models: download them again."
         )
-
-
-def _reason(error: Exception) -> str:
-    return " ".join(str(error).split())[:160] or type(error).__name__

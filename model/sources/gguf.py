@@ -18,10 +18,9 @@ from math import prod
 from pathlib import Path
 from typing import BinaryIO
 
-from model.run import ModelNotAvailable
+from model.run import ModelNotAvailable, short
 from model.sources.claims import BUILDING, N_SHARED, Shapes, check_build
 from model.sources.snapshot import MOST_VALUES, snapshot
-from model.sources.tokenizer_file import short
 
 _FORMATS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _TEXT, _ARRAY = 8, 9

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Protocol
 
 from model.memory import memory_available
-from model.run import ModelNotAvailable
+from model.run import ModelNotAvailable, short
 from model.sources import foreign
 from model.sources.cost import ROOM_TO_RUN, size, weight_files
 from model.sources.snapshot import INDEX, listing, snapshot
@@ -295,7 +295,7 @@ def _sentence(id: str, error: Exception) -> ModelNotAvailable:
     """What went wrong between here and the hub."""
     from huggingface_hub import errors
 
-    reason = " ".join(str(error).split())[:120] or type(error).__name__
+    reason = short(error)
     if isinstance(error, errors.GatedRepoError):
         message = f"“{id}” asks you to accept its terms: do so on huggingface.co, then log in here with: hf auth login"
     elif isinstance(error, errors.RepositoryNotFoundError):

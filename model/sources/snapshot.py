@@ -19,7 +19,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from model.run import ModelNotAvailable
+from model.run import ModelNotAvailable, short
 from model.sources.strict_json import parse
 
 MIB = 2**20
@@ -228,7 +228,7 @@ def _copy(held: Snapshot, name: str, descriptor: int, limit: int) -> int:
         try:
             parsed = held._parsed[name] = parse(content, N_VALUE.get(name, MOST_VALUES))
         except ValueError as error:
-            raise damaged(held.folder, name, " ".join(str(error).split())[:160]) from error
+            raise damaged(held.folder, name, short(error)) from error
         if name in _SETTINGS and (at_home := _without_elsewhere(parsed)) != parsed:
             content = json.dumps(at_home).encode()
     if name not in NOT_SHOWN:

@@ -153,11 +153,3 @@ def as_an_exception() -> Iterator[None]:
         if type(error).__name__ != "PanicException":
             raise
         raise ValueError(" ".join(str(error).split()) or "it panics") from error
-
-
-def short(error: BaseException) -> str:
-    """What an error says, in one line; of one that points to where a visitor does not see, what it is."""
-    message = " ".join(str(error).split())
-    if not message or re.search(r"\b(above|below|log|logs|logged|warning)\b", message):
-        return type(error).__name__
-    return message[:160].rstrip(".")

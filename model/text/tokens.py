@@ -24,8 +24,8 @@ from weakref import WeakKeyDictionary
 
 import tokenizers
 
-from model.run import ModelInfo, PromptError, Token
-from model.sources.tokenizer_file import as_an_exception, short
+from model.run import ModelInfo, PromptError, Token, short
+from model.sources.tokenizer_file import as_an_exception
 from model.text.lengths import check_characters
 from model.text.tokenizer import PAIR_JOINT, byte_alphabet, check_encodable
 

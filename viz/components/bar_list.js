@@ -4,35 +4,21 @@ export default function ({ data, parentElement, setTriggerValue }) {
   renew(
     list,
     data.rows.map((row, i) => {
-      const item = document.createElement("div"), bar = document.createElement(row.picks ? "button" : "div");
-      item.setAttribute("role", "listitem");
-      bar.className = "bar";
-      bar.toggleAttribute("data-marked", row.marked);
-      const part = (name, text = "") => {
-        const span = document.createElement("span");
-        span.className = name;
-        span.textContent = text;
-        bar.append(span);
-        return span;
-      };
-      part("label", row.label);
-      const fill = document.createElement("span");
+      const fill = el("span");
       if (row.colour) fill.style.background = row.colour;
       fill.style.width = `${100 * row.share}%`;
-      part("track").append(fill);
-      part("number", row.number);
+      const parts = [el("span", "label", row.label), el("span", "track", fill), el("span", "number", row.number)];
+      const bar = row.picks ? numbered(i, "bar", ...parts) : el("div", "bar", ...parts);
+      bar.toggleAttribute("data-marked", row.marked);
       if (row.note) bar.title = row.note;
-      if (row.picks) {
-        bar.setAttribute("aria-label", [row.label, row.number, row.note].filter(Boolean).join(", "));
-        bar.dataset.i = i;
-      }
-      item.append(bar);
+      if (row.picks) bar.setAttribute("aria-label", [row.label, row.number, row.note].filter(Boolean).join(", "));
+      const item = el("div", "", bar);
+      item.setAttribute("role", "listitem");
       return item;
     }),
   );
   rove(list, [[...list.querySelectorAll("button")]], { start: list.querySelector("button[data-marked]") });
   list.onclick = (event) => {
-    const bar = event.target.closest("button");
-    if (bar) setTriggerValue("pick", +bar.dataset.i);
+    if (indexOf(event) != null) setTriggerValue("pick", indexOf(event));
   };
 }

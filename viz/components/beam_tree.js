@@ -99,23 +99,15 @@ function tell(nodes, node) {
 }
 
 function candidateItem({ text, score, sum, tokens }, i, chosen, picks) {
-  const item = document.createElement("li"), button = document.createElement("button");
   const cells = { rank: i, text: text || "(nothing)", score: number(score), sum: number(sum), tokens };
-  for (const [name, words] of Object.entries(cells)) {
-    const span = document.createElement("span");
-    span.className = name;
-    span.textContent = words;
-    button.append(span);
-  }
-  button.dataset.i = i;
+  const button = numbered(i, "", ...Object.entries(cells).map(([name, words]) => el("span", name, words)));
   button.disabled = !picks;
   button.setAttribute("aria-pressed", i === chosen);
   button.setAttribute(
     "aria-label",
     `candidate ${i}: ${text}, score ${number(score)}, log-probability ${number(sum)}, ${tokens} tokens`,
   );
-  item.append(button);
-  return item;
+  return el("li", "", button);
 }
 
 export default function ({ data, parentElement, setTriggerValue }) {

@@ -13,19 +13,10 @@ export default function ({ parentElement }) {
   let headings = [];
   const look = () => {
     headings = headingsOf(main, root);
-    renew(
-      list,
-      headings.map((heading, i) => {
-        const item = document.createElement("li"), button = document.createElement("button");
-        button.textContent = heading.textContent;
-        button.dataset.i = i;
-        item.append(button);
-        return item;
-      }),
-    );
+    renew(list, headings.map((heading, i) => el("li", "", numbered(i, "", heading.textContent))));
   };
   list.onclick = (event) => {
-    const heading = headings[event.target.closest("button")?.dataset.i];
+    const heading = headings[indexOf(event)];
     if (!heading) return;
     if (heading.tabIndex < 0) heading.tabIndex = -1; // so that the keyboard goes on from there
     heading.style.outline = "none";

@@ -4,13 +4,6 @@ const fixed = (value) =>
   !Number.isFinite(value) ? "−∞" : (Math.abs(value) < 5e-5 ? 0 : value).toFixed(4).replace("-", "−");
 const signed = (value) => value < 0 ? `(${fixed(value)})` : fixed(value); // after an operator
 
-function el(kind, name, ...content) {
-  const node = document.createElement(kind);
-  if (name) node.className = name;
-  node.append(...content);
-  return node;
-}
-
 // a symbol as mathematicians write it, in its colour: S("k", 3, 12) is k with index 3, its element 12
 function S(symbol, index, element) {
   const node = el("i", "symbol", symbol);

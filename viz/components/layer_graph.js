@@ -153,21 +153,10 @@ function paintOn(canvas, host, scroll, now, places) {
 // the names of tokens and columns, and what the canvas is for those who cannot see it
 function name(graph, { labels, layers, n, height, picks, opens }) {
   graph.style.setProperty("--row", `${height}px`);
-  graph.querySelector("ol").replaceChildren(...labels.map((label) => {
-    const item = document.createElement("li"),
-      text = document.createElement("span"),
-      number = document.createElement("span");
-    text.className = "text";
-    text.textContent = label;
-    number.className = "number";
-    item.append(text, number);
-    return item;
-  }));
-  graph.querySelector(".heading").replaceChildren(...Array.from({ length: layers + 1 }, (_, column) => {
-    const span = document.createElement("span");
-    span.textContent = columnName(column);
-    return span;
-  }));
+  const rows = labels.map((label) => el("li", "", el("span", "text", label), el("span", "number")));
+  graph.querySelector("ol").replaceChildren(...rows);
+  const heads = Array.from({ length: layers + 1 }, (_, column) => el("span", "", columnName(column)));
+  graph.querySelector(".heading").replaceChildren(...heads);
   graph.querySelector("canvas").setAttribute(
     "aria-label",
     `${n} tokens by ${layers + 1} columns, joined by lines. Arrow keys choose a node` +

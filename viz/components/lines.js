@@ -149,12 +149,6 @@ function pointAtWeights(surface, { map, lines, tip, opens, setTriggerValue }) {
   });
 }
 
-// which button of a list an event is about, or null
-const indexOf = (event) => {
-  const button = event.target.closest("button");
-  return button ? +button.dataset.i : null;
-};
-
 // A picture whose lines are in pixels is printed as wide as it was drawn, and smaller as a whole: no observer of sizes
 // runs while a browser lays out paper. lines.css does it, for what has the class `drawn`.
 const PAPER = 690; // px between the margins of A4

@@ -1,15 +1,8 @@
 // a word as a button with room for a number; `pressed`: whether it is pinned, undefined where none can be
 function wordItem(label, i, pressed) {
-  const item = document.createElement("li"), button = document.createElement("button");
-  const text = document.createElement("span"), number = document.createElement("span");
-  text.className = "text";
-  text.textContent = label;
-  number.className = "number";
-  button.append(text, number);
-  button.dataset.i = i;
+  const button = numbered(i, "", el("span", "text", label), el("span", "number"));
   if (pressed !== undefined) button.setAttribute("aria-pressed", pressed);
-  item.append(button);
-  return item;
+  return el("li", "", button);
 }
 
 function showNumbers(list, values) {

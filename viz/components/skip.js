@@ -17,15 +17,7 @@ export default function ({ parentElement }) {
   let targets = [];
   const look = () => {
     targets = targetsOf(main, root);
-    renew(
-      bar,
-      targets.map(([name], i) => {
-        const button = document.createElement("button");
-        button.textContent = name;
-        button.dataset.i = i;
-        return button;
-      }),
-    );
+    renew(bar, targets.map(([name], i) => numbered(i, "", name)));
     rove(bar, [[...bar.children]]);
   };
   const stop = new AbortController();
@@ -34,7 +26,7 @@ export default function ({ parentElement }) {
   }, { signal: stop.signal });
   bar.addEventListener("keydown", look, { signal: stop.signal, capture: true }); // meanwhile more may have been drawn
   bar.onclick = (event) => {
-    const target = targets[event.target.closest("button")?.dataset.i]?.[1];
+    const target = targets[indexOf(event)]?.[1];
     if (!target) return;
     if (target.tabIndex < 0) target.tabIndex = -1; // a title takes the focus only when it is told to
     target.focus();

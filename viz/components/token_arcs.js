@@ -27,18 +27,9 @@ function loopPoints(x, base) {
 
 // a token as a button, with room for the number it sends to the one pointed at and the one it gets from there
 function chipItem(label, i, { pressed, absent }) {
-  const item = document.createElement("li"), button = document.createElement("button");
-  for (const [name, text] of [["text", label], ["number out", ""], ["number in", ""]]) {
-    const span = document.createElement("span");
-    span.className = name;
-    span.textContent = text;
-    button.append(span);
-  }
-  button.dataset.i = i;
+  const button = numbered(i, "", el("span", "text", label), el("span", "number out"), el("span", "number in"));
   if (pressed !== undefined) button.setAttribute("aria-pressed", pressed);
-  item.classList.toggle("absent", absent);
-  item.append(button);
-  return item;
+  return el("li", absent ? "absent" : "", button);
 }
 
 // Where the tokens stand: their middles, and the heights at which arcs begin, above and below them.

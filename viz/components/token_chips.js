@@ -12,10 +12,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   renew(
     row,
     data.chips.map((chip, i) => {
-      const item = document.createElement("li"), button = document.createElement("button");
-      button.className = "chip";
-      button.textContent = chip.label;
-      button.dataset.i = i;
+      const button = numbered(i, "chip", chip.label);
       button.setAttribute("aria-label", describe(chip, data.first + i).replaceAll("\n", ", "));
       if (data.clickable) button.setAttribute("aria-pressed", i === data.selected);
       button.style.setProperty(
@@ -24,8 +21,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
           ? `var(--turn-${i % 5})`
           : `var(--shade-${Math.round(Math.max(0, Math.min(1, chip.shade)) * 9)})`,
       );
-      item.append(button);
-      return item;
+      return el("li", "", button);
     }),
   );
   const buttons = [...row.querySelectorAll("button")];
@@ -43,11 +39,9 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const unwatch = watchVariable(host, "--st-chart-categorical-colors", colour);
   const end = tellEach(row, tip, (i) => describe(data.chips[i], data.first + i));
   row.onclick = (event) => {
-    const chip = event.target.closest(".chip");
-    if (chip && data.clickable) {
-      tip.hide();
-      setTriggerValue("pick", +chip.dataset.i);
-    }
+    if (indexOf(event) == null || !data.clickable) return;
+    tip.hide();
+    setTriggerValue("pick", indexOf(event));
   };
   return () => {
     unwatch();

@@ -5,17 +5,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
   renew(
     line,
     data.pieces.map((piece, i) => {
-      const token = document.createElement("button");
-      token.className = `token ${piece.look}`;
-      const label = document.createElement("span");
-      label.textContent = piece.label;
-      token.append(label);
-      if (piece.under) {
-        const under = document.createElement("small");
-        under.textContent = piece.under;
-        token.append(under);
-      }
-      token.dataset.i = i;
+      const token = numbered(i, `token ${piece.look}`, el("span", "", piece.label));
+      if (piece.under) token.append(el("small", "", piece.under));
       token.setAttribute("aria-disabled", !piece.picks);
       token.setAttribute("aria-label", [piece.label, ...piece.note.split("\n")].filter(Boolean).join(", "));
       token.toggleAttribute("data-picks", piece.picks);
@@ -29,11 +20,9 @@ export default function ({ data, parentElement, setTriggerValue }) {
 
   const end = tellEach(line, tip, (i) => data.pieces[i].note);
   line.onclick = (event) => {
-    const token = event.target.closest(".token");
-    if (token && data.pieces[token.dataset.i].picks) {
-      tip.hide();
-      setTriggerValue("pick", +token.dataset.i);
-    }
+    if (!data.pieces[indexOf(event)]?.picks) return;
+    tip.hide();
+    setTriggerValue("pick", indexOf(event));
   };
   return end;
 }

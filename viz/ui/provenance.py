@@ -6,7 +6,7 @@ calls `open_value`. The card is not modal: the picture stays in reach, and the n
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 import streamlit as st
@@ -27,19 +27,9 @@ from viz.ui.choices import HEAD
 MOST_PARTS = 5  # weights of a sum that can be opened from its card
 
 
-def open_card(
-    layer: int,
-    head: int,
-    query: int,
-    key: int,
-    *,
-    continuation: tuple[int, ...] = (),
-    intervention: Intervention = UNCHANGED,
-    also: Sequence[str] = (),
-) -> NoReturn:
-    """Open the card on one weight and redraw it; `also` names keyed fragments to redraw with it. Only in a callback."""
-    spec = MapSpec(((layer, head),))
-    open_value(spec, (query,), (key,), continuation=continuation, intervention=intervention, also=also)
+def open_card(layer: int, head: int, query: int, key: int, **more: Any) -> NoReturn:
+    """Open the card on one weight and redraw it. Only in a callback; `more` as in `open_value`."""
+    open_value(MapSpec(((layer, head),)), (query,), (key,), **more)
 
 
 def open_value(
@@ -52,7 +42,10 @@ def open_value(
     intervention: Intervention = UNCHANGED,
     also: Sequence[str] = (),
 ) -> NoReturn:
-    """The same for a value that a spec makes, between units: the `over` of several queries, the sum of several keys."""
+    """The same for a value that a spec makes, between units: the `over` of several queries, the sum of several keys.
+
+    `also` names keyed fragments to redraw with the card.
+    """
     open_cell(Cell(session.current_key(continuation, intervention), spec, queries, keys, over), also)
 
 
