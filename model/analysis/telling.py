@@ -33,10 +33,10 @@ def head_information(run: ModelRun) -> np.ndarray:
     nothing = _nothing(run, kind, np.arange(min(len(queries), MOST_QUERIES)))[rows]  # (R, S)
     for layer, attention in enumerate(run.layers(kind)):
         weights = layer_weights(attention, slice(0, MOST_QUERIES))[:, rows]  # (H, R, S)
-        told = np.where(nothing, 0, weights).astype(np.float64)
+        shares = np.where(nothing, 0, weights).astype(np.float64)
         rest = (weights * nothing).sum(axis=-1, keepdims=True, dtype=np.float64)
-        told = np.concatenate([told, rest], axis=-1)  # (H, R, S + 1)
-        found[layer] = entropy(told.mean(axis=1)) - entropy(told).mean(axis=1)
+        shares = np.concatenate([shares, rest], axis=-1)  # (H, R, S + 1)
+        found[layer] = entropy(shares.mean(axis=1)) - entropy(shares).mean(axis=1)
     return found
 
 

@@ -39,7 +39,7 @@ def logits(story) -> np.ndarray:
 
 
 def bars(page: Page) -> list[str]:
-    return page.locator(".st-key-home_next_tokens .row .said").all_text_contents()
+    return page.locator(".st-key-home_next_tokens .row .number").all_text_contents()
 
 
 def expected(logits: np.ndarray, temperature: float) -> list[str]:

@@ -8,7 +8,7 @@ function percent(p) {
   return p >= 0.01 ? `${(100 * p).toFixed(1)} %` : `${(100 * p).toFixed(2)} %`;
 }
 
-const said = (t) =>
+const meaning = (t) =>
   t === 0
     ? "0: always the most probable token."
     : t === 1
@@ -32,16 +32,9 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const names = data.others ? [...data.labels, `${data.others.toLocaleString("en")} others`] : data.labels;
   list.setAttribute("aria-label", data.name);
   list.replaceChildren(...names.map((name, i) => {
-    const row = document.createElement("div");
+    const parts = [el("span", "label", name), el("span", "track", el("span")), el("span", "number")];
+    const row = el("div", i < data.labels.length ? "row" : "row rest", ...parts);
     row.setAttribute("role", "listitem");
-    row.className = i < data.labels.length ? "row" : "row rest";
-    for (const part of ["label", "track", "said"]) {
-      const span = document.createElement("span");
-      span.className = part;
-      row.append(span);
-    }
-    row.children[0].textContent = name;
-    row.children[1].append(document.createElement("span"));
     return row;
   }));
   const draw = (i) => {
@@ -54,7 +47,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     const t = data.temperatures[i];
     label.textContent = t.toFixed(2);
     slider.setAttribute("aria-valuetext", t.toFixed(2));
-    how.textContent = data.moves ? said(t) : "";
+    how.textContent = data.moves ? meaning(t) : "";
   };
   // what Python says counts when it says something else than before; what is moved meanwhile is not taken back
   const told = JSON.stringify([data.temperatures, data.now]);

@@ -38,8 +38,8 @@ _computing: ContextVar[bool] = ContextVar("computing", default=False)  # somethi
 
 def bound() -> int:
     """Bytes that both stores may take together. ValueError if the operator says what is no number."""
-    if said := os.environ.get(MEMORY):
-        return in_bytes(said)
+    if limit := os.environ.get(MEMORY):
+        return in_bytes(limit)
     return int(SHARE * (memory_in_all() or UNKNOWN))
 
 

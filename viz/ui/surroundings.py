@@ -31,9 +31,9 @@ def draw() -> None:
     mode = st.context.theme.type or "light"
     # both at once: the browser changes the theme before Python hears of it
     light, dark = (st.get_option(f"theme.{theme}.backgroundColor") for theme in ("light", "dark"))
-    said = f"--regard-background:light-dark({light},{dark});--regard-larger:{PRESENTED};"
+    variables = f"--regard-background:light-dark({light},{dark});--regard-larger:{PRESENTED};"
     presented = (_SHEETS / "presented.css").read_text(encoding="utf-8") if st.session_state.present else ""
-    st.html(f"<style>:root{{{said}}}{_styles(mode == 'dark')}{presented}</style>")
+    st.html(f"<style>:root{{{variables}}}{_styles(mode == 'dark')}{presented}</style>")
     skip()
     paper()
 

@@ -26,7 +26,7 @@ class Step:
 
     title: str
     page: str | None
-    said: str
+    sentence: str
     candidates: Candidates | None = None
     moves: bool = True  # whether temperature means anything
 
@@ -43,15 +43,15 @@ def expected(run_key: RunKey, temperature: float) -> Step:
     if run.predictions is None:
         return Step("The end", None, f"{plain(run.info.title)} has no head that predicts tokens: it ends here.")
 
-    def of(place: int, page: str, title: str, said: str) -> Step:
+    def of(place: int, page: str, title: str, sentence: str) -> Step:
         try:
             logits = lm.unembed(run.stream[-1, place])
         except VisitorError:  # a head that cannot be repeated: the best that the run itself told
             best, log_prob = run.predictions.top_id[place, :N_BEST], run.predictions.top_log_prob[place, :N_BEST]
             labels = [lm.token(int(id)).label for id in best]
-            told = Candidates(labels, log_prob.astype(float), np.ones(1), np.zeros(1), run.info.n_vocab - len(best))
-            return Step(title, page, said, told, moves=False)
-        return Step(title, page, said, Candidates.of(logits, lambda id: lm.token(id).label, N_BEST, at))
+            alone = Candidates(labels, log_prob.astype(float), np.ones(1), np.zeros(1), run.info.n_vocab - len(best))
+            return Step(title, page, sentence, alone, moves=False)
+        return Step(title, page, sentence, Candidates.of(logits, lambda id: lm.token(id).label, N_BEST, at))
 
     if run.source:
         return of(0, TRANSLATION, "Next token", "With which token its translation may begin.")
@@ -85,7 +85,7 @@ def show() -> None:
         next_tokens(
             last.candidates, now, key="home_next_tokens", name=name, on_set=set_temperature if last.moves else None
         )
-    caption(last.said)
+    caption(last.sentence)
 
 
 def set_temperature(value: float) -> None:

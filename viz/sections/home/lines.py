@@ -5,6 +5,7 @@ from model.analysis.attention_map import MapSpec
 from model.analysis.telling import kind_read_first, telling_weight
 from model.run import ModelRun
 from viz.components.token_graph import token_graph
+from viz.figures.heads import head_name
 from viz.ui import controls, provenance, session
 from viz.ui.pictures import caption
 from viz.ui.prose import quoted
@@ -41,17 +42,18 @@ def show(run: ModelRun) -> None:
             writes=True,
             on_open=lambda row, place: open_weight(row, place - len(labels)),
         )
-    caption(said(run, layer, head))
+    caption(in_words(run, layer, head))
 
 
-def said(run: ModelRun, layer: int, head: int) -> str:
+def in_words(run: ModelRun, layer: int, head: int) -> str:
     """Which head it is and why, its strongest weight, and how much of the text is shown."""
     kind, look = kind_read_first(run), session.first_look()
     queries, keys = run.sides(kind)
     n_head = len(run.layers(kind)) * run.info.n_head
-    parts = [f"**Layer {layer}, head {head}.**"]
+    name = head_name(layer, head).capitalize()
+    parts = [f"**{name}.**"]
     if (layer, head) != (look.layer, look.head):
-        parts = [f"**Layer {layer}, head {head}**, as chosen."]
+        parts = [f"**{name}**, as chosen."]
     elif n_head > 1:
         where = "on a set of sentences" if look.stated else "in this text"
         parts.append(f"Of its {n_head} heads, the one where who looks tells most about what is looked at, {where}.")
