@@ -47,8 +47,6 @@ def test_a_click_on_the_grid_opens_that_head(visit, page):
     expect(page.get_by_role("heading", name="Layer 2, head 4", exact=True)).to_be_visible()
     expect(page).to_have_url(re.compile("layer=2"))
     expect(page).to_have_url(re.compile("head=4"))
-    grid.press("ArrowRight")
-    expect(page.get_by_role("heading", name="Layer 2, head 5", exact=True)).to_be_visible()
 
 
 def test_hovering_a_token_shows_its_lines_without_the_server(visit, page):

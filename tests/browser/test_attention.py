@@ -66,14 +66,14 @@ def test_heads_are_chosen_on_the_grid(visit, page):
     heading(page, "The maximum of the 6 heads of layer 3")
 
 
-def test_a_click_on_a_tile_opens_the_card_of_its_cell(visit, page):
-    visit("attention")
-    grid = page.locator(".st-key-head_grid canvas")
-    expect(grid).to_have_attribute("data-drawn", re.compile("."))
-    corner = grid_place(page, 2, 3)
-    pitch = page.locator(".st-key-head_grid .chosen").bounding_box()["width"]
-    grid.click(position={"x": corner["x"] - 0.42 * pitch, "y": corner["y"] + 0.42 * pitch})
-    expect(card(page)).to_contain_text(f"query {N - 1}, key 0 · layer 2, head 3")
+def test_what_a_mask_hides_has_no_card(visit, page):
+    visit("attention?layer=1&head=2")
+    click_cell(page, 4, 2)
+    expect(card(page)).to_contain_text("query 4, key 2 · layer 1, head 2")
+    settle(page)
+    click_cell(page, 2, 4)
+    expect(card(page)).to_have_count(0)
+    expect(page).to_have_url(re.compile("token=2&key=4"))
 
 
 def test_a_click_on_a_cell_opens_its_card_and_the_next_one_refills_it(visit, page):
@@ -93,9 +93,25 @@ def test_a_click_on_a_cell_opens_its_card_and_the_next_one_refills_it(visit, pag
     expect(card(page)).to_have_count(0)
 
 
+def test_the_card_takes_the_focus_and_gives_it_back(visit, page):
+    """It is a dialog with a name, beside what it speaks of, and Escape closes it."""
+    visit("attention?layer=1&head=2&stage=lines&token=4")
+    key = page.locator(".st-key-token_graph .k button").nth(2)
+    key.focus()
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog", name="How this number was made")
+    expect(dialog).to_be_focused()
+    expect(card(page)).to_contain_text("query 4, key 2 · layer 1, head 2")
+    assert dialog.bounding_box()["x"] + dialog.bounding_box()["width"] < key.bounding_box()["x"]
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    expect(key).to_be_focused()
+
+
 def test_a_line_opens_its_card(visit, page):
     visit("attention?layer=2&head=3&top=1")
     drawing = page.locator(".st-key-token_graph svg")
+    expect(drawing).to_be_visible()
     x, y = (
         drawing.locator("line")
         .nth(3)
@@ -114,6 +130,7 @@ def test_the_other_forms_of_the_graph_are_in_the_link(visit, page, form):
 
 def test_units_sink_and_colours_are_in_the_link(visit, page):
     visit("attention?layer=1")
+    page.locator(".st-key-how_read summary").click()
     for name, option in [("units", "words"), ("sink", "renormalise"), ("scale", "log"), ("range", "fitted")]:
         choose(page, name, option)
     heading(page, "Layer 1, head 0, between words, renormalised without the sink")
@@ -128,7 +145,7 @@ def test_units_sink_and_colours_are_in_the_link(visit, page):
 
 def test_two_texts_are_read_apart(visit, page):
     visit(f"attention?text={TWO_TEXTS}&layer=0")
-    settle(page)
+    page.locator(".st-key-how_read summary").click()
     choose(page, "segment", "B → A")
     heading(page, "Layer 0, head 0, B → A")
     first = page.locator(".st-key-token_graph .q .text").first

@@ -55,6 +55,35 @@ def trace(page: Page, name: str, index: int = 0) -> dict:
     )
 
 
+POINT_AT_ALL = """(canvas, [layers, heads, n]) => {
+  const box = canvas.getBoundingClientRect(), tile = canvas.parentElement.querySelector(".chosen");
+  const pitch = tile.getBoundingClientRect().width, side = pitch - 8;
+  const stage = document.querySelector(".st-key-head_look [data-testid=stBidiComponentIsolated]");
+  const told = stage.shadowRoot.querySelector(".title");
+  const said = [];
+  for (let i = 0; i < layers * heads * n * n; i++) {
+    const [layer, head, row, column] = [i / heads / n / n, i / n / n % heads, i / n % n, i % n].map(Math.floor);
+    canvas.dispatchEvent(new MouseEvent("mousemove", {
+      clientX: box.left + 58 + head * pitch + 4 + (column + 0.5) / n * side,
+      clientY: box.top + 24 + layer * pitch + 4 + (row + 0.5) / n * side,
+    }));
+    said.push(told.textContent);
+  }
+  return said;
+}"""
+
+
+def test_the_stage_while_each_cell_of_each_tile_is_pointed_at(visit, page, true):
+    visit("attention")
+    canvas = page.locator(".st-key-head_grid canvas")
+    expect(canvas).to_have_attribute("data-drawn", re.compile("."))
+    expect(page.locator(".st-key-head_look .title")).to_have_count(1)
+    told = canvas.evaluate(POINT_AT_ALL, [*true.shape[:2], N])
+    places = [f"Layer {layer}, head {head} " for layer, head, *_ in np.ndindex(true.shape)]
+    assert [each.partition("“")[0] for each in told] == places
+    assert numbers(told) == pytest.approx(true.ravel().tolist(), abs=0.0005 + 1e-6)  # three digits
+
+
 def test_the_heatmap(look, true):
     page = look(f"attention?{LINK}")
     assert np.array(trace(page, "head_map")["z"]) == pytest.approx(true[LAYER, HEAD], abs=1e-6)

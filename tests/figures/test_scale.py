@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from viz.figures.scale import LEAST, ColourScale, colour_scale, weights_as_bytes
+from viz.figures.scale import LEAST, NOTHING, ColourScale, colour_scale, weights_as_bytes, weights_in_steps
 
 WEIGHTS = np.array([[1, 0], [0.25, 0.002]], np.float32)
 
@@ -49,3 +49,13 @@ def test_a_scale_must_span_something():
 
 def test_bytes_are_square_roots():
     assert list(weights_as_bytes(np.array([0, 0.01, 0.25, 1], np.float32))) == [0, 26, 128, 255]
+
+
+def test_steps_hold_the_three_digits_that_python_writes():
+    rng = np.random.default_rng(0)
+    weights = np.concatenate([rng.random(5000), rng.random(5000) ** 4, np.arange(1001) / 1000, np.arange(17) / 16])
+    steps = weights_in_steps(weights := weights.astype(np.float32))
+    assert [f"{step // 64 / 1000:.3f}" for step in steps.tolist()] == [f"{weight:.3f}" for weight in weights.tolist()]
+    again = (steps // 64 - 0.5 + (steps % 64 + 0.5) / 64) / 1000
+    assert np.abs(again - weights).max() <= 1 / 128_000 + 1e-9
+    assert weights_in_steps(np.array([np.nan, 0, 1])).tolist() == [NOTHING, 32, 64_032]

@@ -11,11 +11,18 @@ TEXT = "the cat saw the dog and the dog saw the cat"
 # what each choice is set to, where none of its options will do: something else than at first, and there in TEXT
 SET = {
     **{"text": TEXT, "layer": 1, "head": 2, "token": 3, "key": 2, "heads": "1.2, 2.*", "least": 0.1, "top": 2},
-    **{"followed": "1.2", "summed": "1.3", "numbers": "head_map.strips.head.layers", "step": 1, "width": 2},
+    **{
+        "followed": "1.2",
+        "beside": "1.0",
+        "summed": "1.3",
+        "numbers": "head_map.strips.head.layers",
+        "step": 1,
+        "width": 2,
+    },
     **{"penalty": 0.5, "reference": "le chat", "followed_word": 1, "n_shown": 5, "n_generate": 3, "seed": 7},
     **{"temperature": 0.5, "top_k": 5, "top_p": 0.9, "compared": 1, "second": "a dog", "decoder_layer": 1},
     **{"decoder_head": 2, "asked_token": 2, "carrier": 1, "token_pair": "1.1", "map_neighbours": 2},
-    **{"similarity_of": 1, "softmax_temperature": 2},
+    **{"similarity_of": 1, "softmax_temperature": 2, "beside": "1.0"},
 }
 # not set together with the others: what says something of one model or text only, or hides the others
 APART = {"model", "target", "target_ids", "chat", "card", "written", "opened", "hidden", "present"}

@@ -4,25 +4,16 @@ const LARGEST = 84, SMALLEST = 26;
 const TALL = 780, READABLE = 30; // a grid of many layers is at most so high, as long as a tile can be read
 const MARKS = [0, 0.01, 0.1, 0.25, 0.5, 1], FEW_MARKS = [0, 0.1, 0.5, 1]; // of the colour scale, which follows the square root of the weight
 
-// weight byte -> the theme's sequential colours, as RGBA in one 32-bit number
-function palette(host) {
-  const colours = getComputedStyle(host).getPropertyValue("--st-chart-sequential-colors").split(",").map((c) => {
-    const hex = parseInt(c.trim().slice(1), 16);
-    return [hex >> 16, (hex >> 8) & 255, hex & 255];
-  });
-  return Uint32Array.from({ length: 256 }, (_, byte) => {
-    const at = (byte / 255) * (colours.length - 1), i = Math.min(Math.floor(at), colours.length - 2), f = at - i;
-    const [r, g, b] = colours[i].map((c, j) => Math.round(c * (1 - f) + colours[i + 1][j] * f));
-    return (255 << 24) | (b << 16) | (g << 8) | r;
-  });
-}
-
 // How large a tile is in `width` px: square, but for a small picture of many layers, which stays as high as it may be.
-function measure({ layers, heads, compact }, width) {
+function measure({ layers, heads, compact, looks }, width) {
   const left = compact ? 0 : 58, top = compact ? 0 : 24; // px for the names
   let pitch = compact ? width / heads : Math.max(
     SMALLEST,
-    Math.min(LARGEST, Math.floor((width - left) / heads), Math.max(READABLE, Math.floor(TALL / layers))),
+    Math.min(
+      LARGEST,
+      Math.floor((width - left) / heads),
+      looks ? LARGEST : Math.max(READABLE, Math.floor(TALL / layers)), // it scrolls
+    ),
   );
   const tall = compact ? Math.min(pitch, compact / layers) : pitch;
   if (compact && pitch < 1.6 * tall) pitch = tall;
@@ -93,8 +84,9 @@ function drawGrid(grid, host, shape, maps, sizes) {
 function outline(grid) {
   const together = variable(grid, "--together").replaceAll('"', "").trim();
   const pairs = together ? together.split(" ").map((pair) => pair.split(".").map(Number)) : [];
-  grid.querySelectorAll(".also").forEach((frame) => frame.remove());
-  grid.append(...pairs.map(([layer, head]) => {
+  const box = grid.querySelector(".box");
+  box.querySelectorAll(".also").forEach((frame) => frame.remove());
+  box.append(...pairs.map(([layer, head]) => {
     const frame = document.createElement("div");
     frame.className = "also";
     frame.style.setProperty("--layer", layer);
@@ -119,25 +111,66 @@ function placeAt(event, { layers, heads, queries, keys }, { left, top, pitch, ta
 const named = ({ layer, head }) =>
   layer < 0 ? `head ${head} of every layer` : head < 0 ? `all of layer ${layer}` : `layer ${layer}, head ${head}`;
 
-function listen(grid, { layers, heads }, at, pick) {
+// the head that is outlined
+const chosen = (grid) => ({
+  layer: parseInt(variable(grid, "--layer")),
+  head: parseInt(variable(grid, "--head")),
+});
+
+// Tells the stage which head is looked at, and frames its tile. The stage is another component: head_look.js.
+function lookAt(grid, place, spoken = false) {
+  const one = place && place.layer >= 0 && place.head >= 0 ? place : null, frame = grid.querySelector(".looking");
+  frame.hidden = !one;
+  if (one) { for (const name of ["layer", "head"]) frame.style.setProperty(`--${name}`, one[name]); }
+  document.dispatchEvent(new CustomEvent("regard:look", { detail: one && { ...one, spoken } }));
+}
+
+const STEPS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
+
+function listen(grid, { layers, heads, looks }, at, pick, sight) {
   const canvas = grid.querySelector("canvas"), tip = tipOf(grid);
+  let walked = null; // where the arrow keys have come to, until Enter
+  let kept = null; // the tile that was clicked last: what it chose is shown, until the pointer leaves it
+  const rest = () => {
+    tip.hide();
+    walked = null;
+    if (looks) lookAt(grid, null);
+  };
   canvas.onmousemove = (event) => {
     const place = at(event);
-    if (place) tip.show(named(place), event.clientX, event.clientY);
+    const same = kept && place && place.layer === kept.layer && place.head === kept.head;
+    if (!same) kept = null;
+    if (looks) lookAt(grid, same ? null : place);
+    if (place && !(looks && place.layer >= 0 && place.head >= 0)) tip.show(named(place), event.clientX, event.clientY);
     else tip.hide();
   };
-  canvas.onmouseleave = tip.hide;
+  canvas.onmouseleave = canvas.onblur = rest;
   canvas.onclick = (event) => {
     const place = at(event);
-    if (place) pick({ ...place, add: event.shiftKey || event.ctrlKey || event.metaKey });
+    if (!place) return;
+    rest();
+    kept = place;
+    pick({ ...place, add: event.shiftKey || event.ctrlKey || event.metaKey });
   };
   canvas.onkeydown = (event) => {
-    const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
-    if (!step) return;
+    const step = STEPS[event.key], from = walked ?? chosen(grid);
+    const enter = event.key === "Enter" || event.key === " ";
+    if (event.key === "Escape") return rest();
+    if (!step && !(enter && walked)) return;
     event.preventDefault();
-    const layer = parseInt(variable(grid, "--layer")) + step[0], head = parseInt(variable(grid, "--head")) + step[1];
-    if (layer >= 0 && layer < layers && head >= 0 && head < heads) pick({ layer, head, cell: null, add: false });
+    const place = step ? { layer: from.layer + step[0], head: from.head + step[1] } : walked;
+    if (place.layer < 0 || place.layer >= layers || place.head < 0 || place.head >= heads) return;
+    if (enter || !looks) return pick({ ...place, cell: null, add: enter && event.shiftKey });
+    sight(walked = place);
+    lookAt(grid, { ...place, cell: null }, true);
   };
+}
+
+// scroll the box of the grid just so far that a head's tile is seen
+function bringToSight(grid, { layer }, { top, tall }) {
+  const box = grid.querySelector(".box"), start = top + layer * tall;
+  if (start < box.scrollTop + top) box.scrollTop = start - top;
+  if (start + tall > box.scrollTop + box.clientHeight) box.scrollTop = start + tall - box.clientHeight;
 }
 
 export default function ({ data, parentElement, setTriggerValue }) {
@@ -147,6 +180,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     : data.maps.getChild("w").toArray();
   const grid = parentElement.querySelector(".grid");
   grid.classList.toggle("compact", Boolean(compact));
+  grid.classList.toggle("looks", shape.looks);
   grid.querySelector(".marks").replaceChildren(...(compact ? FEW_MARKS : MARKS).map((mark) => {
     const text = document.createElement("span");
     text.textContent = mark;
@@ -155,22 +189,26 @@ export default function ({ data, parentElement, setTriggerValue }) {
   }));
   grid.querySelector("canvas").setAttribute(
     "aria-label",
-    `Attention maps of ${shape.layers} layers by ${shape.heads} heads. Arrow keys choose a head.`,
+    `Attention maps of ${shape.layers} layers by ${shape.heads} heads. ` +
+      (shape.looks ? "Arrow keys look from head to head, Enter keeps one." : "Arrow keys choose a head."),
   );
   let sizes = measure(shape, LARGEST * shape.heads);
   const draw = () => {
     if (!grid.clientWidth) return;
-    sizes = measure(shape, grid.clientWidth);
+    sizes = measure(shape, grid.querySelector(".box").clientWidth);
     drawGrid(grid, host, shape, maps, sizes);
     outline(grid);
+    sight(chosen(grid));
   };
-  listen(grid, shape, (event) => placeAt(event, shape, sizes), (place) => setTriggerValue("pick", place));
+  const sight = (place) => bringToSight(grid, place, sizes);
+  listen(grid, shape, (event) => placeAt(event, shape, sizes), (place) => setTriggerValue("pick", place), sight);
   draw();
   const resized = new ResizeObserver(draw);
   resized.observe(grid);
   const ends = [
     watchVariable(host, "--st-chart-sequential-colors", draw),
     watchVariable(grid, "--together", () => outline(grid)),
+    watchVariable(grid, "--layer", () => sight(chosen(grid))),
   ];
   return () => {
     resized.disconnect();

@@ -13,9 +13,9 @@ from viz.guard import handler
 
 _grid = register(
     "head_grid",
-    shared=["watch", "tip"],
-    html='<div class="grid"><canvas tabindex="0" role="application"></canvas>'
-    '<div class="chosen"></div><div class="tip" hidden></div>'
+    shared=["palette", "watch", "tip"],
+    html='<div class="grid"><div class="box"><canvas tabindex="0" role="application"></canvas>'
+    '<div class="chosen"></div><div class="looking" hidden></div></div><div class="tip" hidden></div>'
     '<div class="legend" role="img" aria-label="Colours from weight 0 to weight 1, on a square-root scale">'
     '<div class="bar"></div><div class="marks"></div></div></div>',
 )
@@ -50,12 +50,18 @@ class Pick:
 
 
 def head_grid(
-    overview: Overview, *, key: str, on_pick: Callable[[Pick], None] | None = None, compact_height: int = 0
+    overview: Overview,
+    *,
+    key: str,
+    on_pick: Callable[[Pick], None] | None = None,
+    compact_height: int = 0,
+    looks: bool = False,
 ) -> None:
     """Draw `overview.maximum` (L, H, n, n). `on_pick` is called when a head, a layer or a column is chosen.
 
     `compact_height`: without names, at most so many pixels high; 0: with names, as large as there is room.
-    `outline_head` says which one is outlined.
+    `looks`: there is a stage, where `head_look` shows what is pointed at; the arrow keys then only look, and Enter
+    chooses; and the grid scrolls in a box of its own. `outline_head` says which one is outlined.
     """
     n_layer, n_head, n_query, n_key = overview.maximum.shape
 
@@ -70,11 +76,11 @@ def head_grid(
         import pandas as pd
 
         packed = pd.DataFrame({"w": maps.ravel()})
-    shape = {"layers": n_layer, "heads": n_head, "queries": n_query, "keys": n_key, "compact": compact_height}
+    shape = {"layers": n_layer, "heads": n_head, "queries": n_query, "keys": n_key}
     _grid(
         key=key,
         on_pick_change=handler(picked),
-        data={"shape": shape, "maps": packed},
+        data={"shape": shape | {"compact": compact_height, "looks": looks}, "maps": packed},
     )
 
 

@@ -23,7 +23,8 @@ export default function ({ setTriggerValue }) {
     const typing = event.composedPath().some((node) =>
       /^(INPUT|TEXTAREA|SELECT|CANVAS|BUTTON|SVG|svg)$/.test(node.tagName)
     );
-    if (event.key === "Escape") return setTriggerValue("leave", true);
+    // an open card is closed first
+    if (event.key === "Escape") return document.querySelector(".st-key-card") || setTriggerValue("leave", true);
     if (typing || !step[event.key] || event.ctrlKey || event.altKey || event.metaKey) return;
     const scroller = document.querySelector('[data-testid="stMain"]');
     const margin = document.querySelector(".st-key-pages")?.getBoundingClientRect().bottom ?? 0;

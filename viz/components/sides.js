@@ -37,6 +37,8 @@ function joinSides({ data, graph, setTriggerValue, shape, beside, says, along = 
     graph.querySelector(".count").textContent = map.count(focus);
   };
 
+  const stop = new AbortController();
+  whileLookedAt(graph, svg, shape, () => rest(), stop.signal);
   const held = () => (pinned >= 0 ? pinned : touched);
   const rest = () => {
     tip.hide();
@@ -87,5 +89,8 @@ function joinSides({ data, graph, setTriggerValue, shape, beside, says, along = 
   rest();
   const resized = new ResizeObserver(() => draw(current));
   resized.observe(graph);
-  return (graph.endSides = () => resized.disconnect());
+  return (graph.endSides = () => {
+    resized.disconnect();
+    stop.abort();
+  });
 }

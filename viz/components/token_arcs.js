@@ -148,5 +148,10 @@ export default function ({ data, parentElement, setTriggerValue }) {
     draw(current);
   });
   resized.observe(scroll);
-  return () => resized.disconnect();
+  const stop = new AbortController();
+  whileLookedAt(arcs, svg, (line) => arcOf(line, view, places, false), resting, stop.signal);
+  return () => {
+    resized.disconnect();
+    stop.abort();
+  };
 }

@@ -30,19 +30,20 @@ def attention_heatmap(
     scale: ColourScale = _UNIT,
     title: str = "weight",
     height: int = 480,
+    width: int = 480,
 ) -> go.Figure:
     """Weights (Q, K) as colours: rows look, columns are looked at; NaN is left blank.
 
     `key_labels` are those of the columns, if they are not those of the rows. `first`: the positions of the first row
-    and the first column in their text. `selected`: the (query, key) to outline. `title`: what the numbers are. Up to
-    64 x 64 cells, a second, invisible trace of points hears clicks (plotly heatmaps do not) and carries (query, key)
-    as customdata.
+    and the first column in their text. `selected`: the (query, key) to outline. `title`: what the numbers are.
+    `width`: pixels that the columns have at least. Up to 64 x 64 cells, a second, invisible trace of points hears
+    clicks (plotly heatmaps do not) and carries (query, key) as customdata.
     """
     key_labels = labels if key_labels is None else key_labels
     (n_query, n_key), (top, left) = weights.shape, first
     bottom_up = [top + n_query - 0.5, top - 0.5]
     longest_query, longest_key = (8 * max(len(shorten(label)) for label in names) for names in (labels, key_labels))
-    slanted = n_key > 12 or longest_key * n_key > 480  # pixels
+    slanted = n_key > 12 or longest_key * n_key > width
     ticks = {"tickfont": {"family": theme.MONOSPACE}, "automargin": False, "ticklabeloverflow": "allow"}
     low, high = scale.ends
     marks, texts = scale.ticks

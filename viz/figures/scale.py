@@ -68,3 +68,19 @@ def colour_scale(weights: np.ndarray, *, log: bool = False, fitted: bool = False
 def weights_as_bytes(weights: np.ndarray) -> np.ndarray:
     """0 … 1 as 0 … 255 on a square-root scale, so that small weights stay visible (1 % is 26); any shape, uint8."""
     return np.sqrt(weights * np.float32(255 * 255)).round().clip(0, 255).astype(np.uint8)
+
+
+NOTHING = 2**16 - 1  # of `weights_in_steps`
+
+
+def weights_in_steps(weights: np.ndarray) -> np.ndarray:
+    """0 … 1 as uint16, any shape: `thousandths * 64 + step`, `NOTHING` for NaN.
+
+    So a script writes the three digits that Python would write, at half the bytes of float32, and is exact to 1/128,000
+    for a colour: the step is the 64th part of the weights that are rounded to the same thousandth.
+    """
+    there = np.isnan(weights)
+    value = np.where(there, 0, weights).astype(np.float64)
+    thousandths = np.rint(1000 * value)
+    step = np.floor((1000 * value - thousandths + 0.5) * 64).clip(0, 63)
+    return np.where(there, NOTHING, thousandths * 64 + step).astype(np.uint16)

@@ -5,17 +5,18 @@ import time
 import streamlit as st
 
 from model.analysis import checks
-from model.analysis.attention import attention_weights, strongest_in_cell
+from model.analysis.attention import attention_weights
 from model.analysis.attention_map import MapSpec
 from model.run import ModelRun, VisitorError
 from model.text.units import second_text
-from viz.components.head_grid import Pick, head_grid, outline_head
+from viz.components.head_grid import Pick, head_grid
 from viz.figures.numbers import how_far
 from viz.figures.score_scale import weights_formula
 from viz.guard import section
 from viz.plain import plain
-from viz.sections.attention import cell, graph, heatmap, token_numbers
-from viz.ui import controls, provenance, reading, session
+from viz.sections.attention import cell, graph, stage, token_numbers
+from viz.ui import heads, reading, session
+from viz.ui.choices import MAP
 from viz.ui.pictures import caption
 from viz.ui.prose import check
 
@@ -23,54 +24,61 @@ from viz.ui.prose import check
 def main() -> None:
     st.title("Attention")
     st.markdown(
-        "To read a token, each **head** looks at the text and decides how much of every token to take: a row of "
-        "**weights** that adds up to 1. Here is every head of this run. Any weight can be opened, to see how it was "
-        "made."
+        "To read a token, each **head** decides how much of every token to take: a row of **weights** that adds up to "
+        "1. Point at a tile to see that head; click it to keep it."
     )
     run = session.current_run()
-    left, right = st.columns([1.15, 1], gap="large")
-    with right:
-        st.header("What to read", anchor=False)
-        reading.choose_heads(run)
-        caption(
-            "On the grid: click a tile for one head, the name of a layer or of a column for all its heads; hold shift "
-            "to add or take away."
-        )
+    left, right = st.columns(
+        [1, 1.5] if st.session_state.beside and st.session_state.stage == MAP else [1, 1.2], gap="medium"
+    )
     with left:
         show_grid(run)
-    read(run)
+    below = st.container()
+    with below:
+        choose(run)
+    with right:
+        stage.show(run)
+    time.sleep(0.01)  # lets the server send the stage now; otherwise it leaves only with all that follows
+    with below:
+        read(run)
 
 
 def show_grid(run: ModelRun) -> None:
-    st.header("All heads at a glance", anchor=False)
-    overview = session.current_overview(reading.kind(run))
-    head_grid(overview, key="head_grid", on_pick=pick_heads)
+    overview = session.current_overview(heads.attention_read(run))
+    head_grid(overview, key="head_grid", on_pick=pick_heads, looks=True)
     cells = "each cell is the largest weight of its neighbourhood" if overview.pooled else "each cell is one weight"
-    caption(f"Each tile is one head: rows are the tokens that look, columns the tokens looked at, {cells}.")
+    caption(
+        f"A tile is a head: rows are the tokens that look, columns the tokens looked at, {cells}. A click on the name "
+        "of a layer or a column reads all its heads; with shift, a click adds or takes away."
+    )
+
+
+@section("choose")
+def choose(run: ModelRun) -> None:
+    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom", key="choose_heads"):
+        reading.choose_heads(run)
+        cell.choose(*map(len, run.sides(heads.attention_read(run))))
 
 
 @section("read")
 def read(run: ModelRun) -> None:
     try:
         spec = reading.spec(run)
-    except VisitorError as error:
-        outline_head("head_grid", st.session_state.layer, st.session_state.head)
-        st.warning(plain(error), icon=":material/info:")
+    except VisitorError:  # the stage says it
         return
-    outline_head("head_grid", st.session_state.layer, st.session_state.head, spec.heads if len(spec.heads) > 1 else ())
-    heading = st.container()
     two_texts = len(run.kinds) == 1 and second_text(run.tokens, session.current_text()) < len(run.tokens)
-    reading.choose_how(two_texts)
-    spec = reading.spec(run)
+    with st.expander("Units, sink, colours and lines", key="how_read", icon=":material/tune:"):
+        reading.choose_how(two_texts)
+        reading.choose_colours()
+        graph.choose()
+    caption(f"In force: {reading.in_force(spec)}.")
     read_now = session.current_map(spec)
-    token, key = cell.choose(*map(len, run.sides(spec.of)))
-    left, right = st.columns([1.15, 1], gap="large")
-    heading.header(reading.title(spec, run), anchor=False)
-    with left:
-        heatmap.show(read_now, spec, token, key)
-    time.sleep(0.01)  # lets the server send the map now; otherwise it leaves only with all that follows
-    with right:
-        graph.show(run, read_now, spec, token)
+    for sentence in reading.statements(read_now, spec):
+        st.markdown(f":small[{sentence}]")
+    if st.session_state.stage == MAP:
+        graph.show(run, read_now, spec)
+    else:
+        stage.show_map(run, read_now, spec)
     token_numbers.show(read_now, spec)
     show_checks(run, spec)
 
@@ -78,16 +86,7 @@ def read(run: ModelRun) -> None:
 def pick_heads(pick: Pick) -> None:
     run = session.current_run()
     reading.choose_on_grid(run, pick.layer, pick.head, add=pick.add)
-    if pick.add or pick.cell is None:
-        reading.follow()
-        return
-    kind = reading.kind(run)
-    overview = session.current_overview(kind)
-    query, key = strongest_in_cell(run.layers(kind)[pick.layer], pick.head, overview, pick.cell)
-    controls.select("token", query)
-    controls.select("key", key)
-    spec = MapSpec(((pick.layer, pick.head),), of=kind)
-    provenance.point_at(provenance.Cell(session.current_key(), spec, (query,), (key,)))
+    reading.read_again()
 
 
 def show_checks(run: ModelRun, spec: MapSpec) -> None:

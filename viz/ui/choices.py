@@ -17,6 +17,7 @@ from viz.ui.session import EXAMPLES
 
 ONE, LAYER, ALL, CHOSEN = SHOW = ("head", "layer", "all", "chosen")
 SCALES, RANGES = ("linear", "log"), ("0 to 1", "fitted")
+MAP, LINES = STAGE = ("map", "lines")
 COLUMNS, ARCS, LAYERS = FORMS = ("columns", "arcs", "layers")
 RECEIVED, SUMS = PANELS = ("received and given", "sums of tokens")
 GIVE, RECEIVE = WAYS = ("as queries", "as keys")
@@ -156,6 +157,8 @@ CHOICES: dict[str, Choice] = {
     "segment": _one_of(SEGMENTS, SEGMENTS[0], "of two texts, which looks at which", ATTENTION),
     "scale": _one_of(SCALES, SCALES[0], "the colours of a map", ATTENTION, MECHANISM, UNDERSTANDING),
     "range": _one_of(RANGES, RANGES[0], "from where to where the colours go", ATTENTION, MECHANISM),
+    "stage": _one_of(STAGE, MAP, "what stands beside the grid of heads; the other stands below", ATTENTION),
+    "beside": _positions(2, "the pinned head: layer, head", ATTENTION, owner=READER),
     "graph": _one_of(FORMS, COLUMNS, "how the lines are drawn", ATTENTION),
     "least": _number(0, 0.5, 0.02, "lines of less are hidden", ATTENTION),
     "top": _number(0, 8, 0, "lines of each query; 0: all", ATTENTION),

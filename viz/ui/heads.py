@@ -45,17 +45,15 @@ def choose_attention(run: ModelRun, **more: Any) -> str:
     return attention_read(run)
 
 
-def choose(
-    name: str, run: ModelRun, of: str = "self", *, again: bool = False, first: dict | None = None, **more: Any
-) -> None:
+def choose(name: str, run: ModelRun, of: str = "self", *, again: bool = False, **more: Any) -> None:
     """Whose weights, by the choice called `name`; then which layer and head; and, where some can be, which and how.
 
-    `again`: see `viz.ui.links.key`. `more` is for each control, but for the first what is in `first`.
+    `again`: see `viz.ui.links.key`. `more` is for each control.
     """
     options = CHOICES[name].options
     described = " · ".join(MEANINGS[option] for option in options)
-    first = {option: value for option, value in more.items() if option != "width"} | (first or {})
-    show = controls.choose("Read", name, again=again, help=described, **first)
+    of_all = {option: value for option, value in more.items() if option != "width"}
+    show = controls.choose("Read", name, again=again, help=described, **of_all)
     choose_one(run, of, disabled=(show in (ALL, CHOSEN), show != ONE), **more)
     if CHOSEN in options:
         st.text_input(

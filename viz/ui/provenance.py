@@ -17,6 +17,7 @@ from model.analysis.explanation import Explained, explain
 from model.analysis.logits import rank
 from model.intervention import UNCHANGED, Intervention
 from model.run import Attention, DenseAttention, ModelRun, VisitorError
+from viz.components.card_frame import card_frame
 from viz.figures.heads import head_name
 from viz.figures.provenance import Changes, Check, dense_card, sum_card, weight_card
 from viz.guard import handler, section
@@ -84,12 +85,17 @@ def card() -> None:
         return
     st.html(f"<style>{_CSS}</style>")
     with st.container(key="card", border=True):
-        st.button("✕", key="card_close", help="Close", on_click=handler(point_at), args=(None,), type="tertiary")
+        card_frame(key="card_frame", of="card", name="How this number was made", on_close=_close)
+        st.button("✕", key="card_close", help="Close (Esc)", on_click=handler(_close), type="tertiary")
         run = session.run_of(cell.run_key)
         if cell.plain:
             _one_weight(cell, run)
         else:
             _several_weights(cell, run)
+
+
+def _close() -> None:
+    point_at(None)
 
 
 def _one_weight(cell: Cell, run: ModelRun) -> None:
@@ -213,6 +219,10 @@ _CSS = """
 .st-key-card { position: fixed; right: 1rem; bottom: 1rem; width: min(370px, calc(100vw - 2rem)); z-index: 999;
   max-height: 82vh; overflow-y: auto; background: Canvas; box-shadow: 0 6px 24px rgb(0 0 0 / .25);
   border-radius: .6rem; gap: .5rem; }
-.st-key-card_close { position: absolute; right: .6rem; top: .4rem; z-index: 1; width: auto; }
+.st-key-card[data-left] { right: auto; left: calc(var(--main-left) + 1rem); }
+.st-key-card:focus { outline: 2px solid color-mix(in srgb, currentcolor 25%, transparent); }
+.st-key-card_frame { position: absolute; width: 0 !important; height: 0; min-width: 0 !important; }
+.st-key-card_close { position: absolute; right: .2rem; top: .1rem; z-index: 1; width: auto; }
+.st-key-card_close button { min-width: 2.75rem; min-height: 2.75rem; }
 @media (max-width: 640px) { .st-key-card { right: .5rem; bottom: .5rem; width: calc(100vw - 1rem); } }
 """

@@ -1,7 +1,7 @@
 """The tools for reading attention: which heads, in which units, with or without the sink, in which colours.
 
 Each control is a choice of the address, so that a link restores the reading. `spec` makes of them what
-`model.analysis.attention_map` follows; `read_again` redraws what depends on them: the fragment "read", and the card if
+`model.analysis.attention_map` follows; `read_again` redraws what depends on them: `PARTS` of the page, and the card if
 one is open.
 """
 
@@ -11,19 +11,20 @@ from typing import NoReturn
 import numpy as np
 import streamlit as st
 
-from model.analysis.attention_map import SEGMENTS, AttentionMap, MapSpec, heads_at
+from model.analysis.attention_map import COMBINE, SEGMENTS, AttentionMap, MapSpec, heads_at
 from model.run import ModelRun, VisitorError
 from viz.figures.scale import ColourScale, colour_scale
 from viz.guard import handler
 from viz.ui import controls, heads, provenance, session
 
 kind = heads.attention_read
+PARTS = ("choose", "stage", "read")  # the page's fragments, in the order in which they are drawn
 
 
 def choose_heads(run: ModelRun) -> None:
     """One head, the heads of its layer, all of them, or any that are written or clicked together."""
     of = heads.choose_attention(run, on_change=handler(follow))
-    heads.choose("show", run, of, first={"on_change": handler(follow)}, on_change=handler(read_again))
+    heads.choose("show", run, of, again=True, on_change=handler(read_again))
 
 
 def choose_how(two_texts: bool) -> None:
@@ -52,18 +53,33 @@ def choose_how(two_texts: bool) -> None:
             )
 
 
-def choose_colours(weights: np.ndarray) -> ColourScale:
-    """The colour scale of a map."""
+def choose_colours() -> None:
     left, right = st.columns(2, gap="medium")
     with left:
-        scale = _choice("Colours", "scale", help="A logarithmic scale tells small weights apart.")
+        _choice("Colours", "scale", help="A logarithmic scale tells small weights apart.")
     with right:
-        span = _choice("from", "range", help="fitted: from the smallest to the largest weight of this map.")
-    return colour_scale(weights, log=scale == "log", fitted=span == "fitted")
+        _choice("from", "range", help="fitted: from the smallest to the largest weight of this map.")
+
+
+def colours_of(weights: np.ndarray) -> ColourScale:
+    """The colour scale of a map."""
+    return colour_scale(weights, log=st.session_state.scale == "log", fitted=st.session_state.range == "fitted")
+
+
+def in_force(spec: MapSpec) -> str:
+    """In a line what `choose_how`, `choose_colours` and the lines' controls say."""
+    state = st.session_state
+    sink = {"as is": "the sink as is", "hide": "without the sink", "renormalise": "renormalised without the sink"}
+    lines = f"lines from {state.least:g}" + (f", {state.top} for each query" if state.top else "")
+    part = [] if spec.segment == "all" else [spec.segment]
+    return " · ".join([spec.kind, sink[spec.sink], *part, f"{state.scale} colours {_RANGES[state.range]}", lines])
+
+
+_RANGES = {"0 to 1": "from 0 to 1", "fitted": "fitted to the map"}
 
 
 def _choice(label: str, name: str, **more) -> str:
-    return controls.choose(label, name, **({"on_change": handler(read_again)} | more))
+    return controls.choose(label, name, on_change=handler(read_again), **more)
 
 
 def spec(run: ModelRun) -> MapSpec:
@@ -85,6 +101,11 @@ def whole_spec() -> MapSpec:
     return replace(spec(session.current_run()), segment="all")
 
 
+def rules(spec: MapSpec, heads: tuple[tuple[int, int], ...] = ((0, 0),)) -> MapSpec:
+    """The same rules for these heads; without any named, for each head alone, whichever it is."""
+    return replace(spec, heads=heads, combine=COMBINE[0])
+
+
 def choose_on_grid(run: ModelRun, layer: int | None, head: int | None, *, add: bool) -> None:
     heads.choose_on_grid("show", run, kind(run), layer, head, add=add)
 
@@ -100,7 +121,7 @@ def layer_spec(spec: MapSpec, layer: int, n_head: int) -> MapSpec:
 def read_again() -> NoReturn:
     """For callbacks: redraw what depends on the reading, and no more."""
     follow()
-    st.rerun(["read", "card"])
+    st.rerun([*PARTS, "card"])
 
 
 def follow() -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
+import numpy as np
 import streamlit as st
 
 from model import catalog, serving
@@ -158,6 +159,18 @@ def overview_of(run_key: RunKey, kind: str = "self") -> Overview:
 @cache.kept()
 def map_of(run_key: RunKey, spec: MapSpec) -> AttentionMap:
     """A run's attention as a spec reads it: see `model.analysis.attention_map`."""
+    return _map(run_key, spec)
+
+
+@cache.kept()
+def every_map_of(run_key: RunKey, spec: MapSpec) -> np.ndarray:
+    """(L, H, Q, K): each head alone, read as a spec reads; which heads and how they are combined does not matter."""
+    layers = run_of(run_key).layers(spec.of)
+    heads = [[((layer, head),) for head in range(layers[0].n_head)] for layer in range(len(layers))]
+    return np.array([[_map(run_key, replace(spec, heads=head)).weights for head in row] for row in heads])
+
+
+def _map(run_key: RunKey, spec: MapSpec) -> AttentionMap:
     run = run_of(run_key)
     units, key_units = (units_in(run_key, spec.kind, side) for side in SIDES[spec.of])
     second = second_text(run.tokens, text_of(run_key.prompt, run)) if not run.source else None
@@ -262,6 +275,10 @@ def current_map(spec: MapSpec) -> AttentionMap:
 def first_look() -> FirstLook:
     """Of the current model and text. Raises `VisitorError` where they cannot be read."""
     return first_look_of(current_key())
+
+
+def current_every_map(spec: MapSpec) -> np.ndarray:
+    return every_map_of(current_key(), spec)
 
 
 def current_overview(kind: str = "self") -> Overview:

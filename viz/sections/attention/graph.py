@@ -6,31 +6,24 @@ from model.analysis.attention_map import AttentionMap, MapSpec
 from model.run import ModelRun
 from viz.components.layer_graph import layer_graph
 from viz.components.token_graph import token_graph
-from viz.sections.attention.cell import first_token, open_cell
+from viz.guard import handler
+from viz.sections.attention.cell import first_token, open_cell, outlined
 from viz.ui import controls, links, provenance, reading, session
 from viz.ui.choices import ARCS, FORMS, LAYERS
 from viz.ui.pictures import caption
 
 
-def show(run: ModelRun, read_now: AttentionMap, spec: MapSpec, token: int) -> None:
+def show(run: ModelRun, read_now: AttentionMap, spec: MapSpec) -> None:
     crossing = spec.of == "cross"
     form = controls.choose(
         "Draw the lines as",
         "graph",
         FORMS[:1] if crossing else FORMS,
+        on_change=handler(reading.read_again),
+        again=True,
         help="columns: queries left, keys right · arcs: over one line · layers: through all of them, to follow a path",
     )
-    left, right = st.columns(2, gap="medium")
-    with left:
-        threshold = st.slider("Hide lines below", 0.0, 0.5, step=0.01, key=links.key("least"))
-    with right:
-        top = st.slider(
-            "Lines for each query",
-            0,
-            8,
-            key=links.key("top"),
-            help="The largest ones; 0: no limit (3 in the graph of layers).",
-        )
+    threshold, top = st.session_state.least, st.session_state.top
     shared = {"threshold": threshold, "on_open": open_cross_line if crossing else open_cell}
     if form == LAYERS:
         followed = links.about("followed", session.current_key())
@@ -53,7 +46,7 @@ def show(run: ModelRun, read_now: AttentionMap, spec: MapSpec, token: int) -> No
             "layer to follow back where it comes from; click it to keep the path, click a line to see how it was made."
         )
         return
-    pinned = read_now.units.of(token)
+    pinned = outlined(read_now)[0]
     # two texts, one after the other, where the keys are another text
     labels, offset = read_now.units.labels, 0
     if crossing:
@@ -74,6 +67,23 @@ def show(run: ModelRun, read_now: AttentionMap, spec: MapSpec, token: int) -> No
         "The same weights as lines, thicker and darker for more. Point at a token to see only its own; click it to "
         "keep them, click a line to see how it was made."
     )
+
+
+def choose() -> None:
+    """Which lines are drawn."""
+    left, right = st.columns(2, gap="medium")
+    again = {"on_change": handler(reading.read_again)}
+    with left:
+        st.slider("Hide lines below", 0.0, 0.5, step=0.01, key=links.key("least"), **again)
+    with right:
+        st.slider(
+            "Lines for each query",
+            0,
+            8,
+            key=links.key("top"),
+            help="The largest ones; 0: no limit (3 in the graph of layers).",
+            **again,
+        )
 
 
 def pick_query(query: int) -> None:

@@ -1,26 +1,31 @@
 """The attention map of the heads that are read, as a heatmap, with what its numbers mean."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 
 from model.analysis.attention_map import AttentionMap, MapSpec
 from viz.figures.attention import attention_heatmap, cells_pooled, is_clickable
+from viz.figures.scale import ColourScale
 from viz.guard import handler
-from viz.sections.attention.cell import open_cell, open_outlined
-from viz.ui import reading
-from viz.ui.pictures import clicked, picture
+from viz.sections.attention.cell import open_cell, open_outlined, outlined
+from viz.ui.pictures import picture
+
+WIDTH, NARROW = 270, 120  # px for the cells at 1280: of one map, and of one of two
+HEIGHT = 400  # px: with its line of words in sight at 1280 x 720, beside the grid of heads
 
 
-def show(read_now: AttentionMap, spec: MapSpec, token: int, key: int) -> None:
+def show(read_now: AttentionMap, spec: MapSpec, scale: ColourScale, *, key: str = "head_map", name: str = "") -> None:
+    """`key`: of the picture, whose cells open the card; `name`: of the heads, where two maps stand side by side."""
     weights, units, key_units = read_now.weights, read_now.units, read_now.key_units
     rows, columns = [units.labels[i] for i in read_now.queries], [key_units.labels[i] for i in read_now.keys]
-    clicks = {"on_select": handler(pick_cell), "selection_mode": "points"} if is_clickable(max(weights.shape)) else {}
-    selected = units.of(token), key_units.of(key)
+    clickable = is_clickable(max(weights.shape))
+    selected = outlined(read_now)
     inside = selected[0] in read_now.queries and selected[1] in read_now.keys
     step = cells_pooled(max(weights.shape))
-    above = st.container()
-    scale = reading.choose_colours(weights)
     fig = attention_heatmap(
         weights,
         rows,
@@ -29,22 +34,35 @@ def show(read_now: AttentionMap, spec: MapSpec, token: int, key: int) -> None:
         selected=selected if inside else None,
         scale=scale,
         title="weight" if spec.plain else "value",
+        height=HEIGHT,
+        width=NARROW if name else WIDTH,
     )
-    with above:
-        picture(
-            fig,
-            key="head_map",
-            how="Read along a row: how what stands on the left shares its attention. "
-            + (f"So that no cell is smaller than a pixel, each is the largest of {step} × {step}. " if step > 1 else "")
-            + ("Click a cell to see how it was made." if clicks else "Choose query and key above to outline a cell."),
-            alt=strongest(read_now),
-            table=lambda: named_table(read_now),
-            **clicks,
+    if name:
+        _make_narrow(fig, bar=key == "head_map")
+    picture(
+        fig,
+        key=key,
+        how=(
+            f"{name.capitalize()}. " if name else "Read along a row: how what stands on the left shares its attention. "
         )
-        if not clicks:
-            st.button("How was the outlined weight made?", on_click=handler(open_outlined), disabled=not inside)
-    for sentence in reading.statements(read_now, spec):
-        st.markdown(f":small[{sentence}]")
+        + (f"So that no cell is smaller than a pixel, each is the largest of {step} × {step}. " if step > 1 else "")
+        + ("Click a cell to see how it was made." if clickable else "Choose query and key below to outline a cell."),
+        alt=strongest(read_now),
+        table=lambda: named_table(read_now),
+        on_pick=partial(open_cell, spec=spec) if clickable else None,
+    )
+    if not clickable:
+        st.button(
+            "How was the outlined weight made?", key=f"open_{key}", on_click=handler(open_outlined), disabled=not inside
+        )
+
+
+def _make_narrow(fig: go.Figure, *, bar: bool) -> None:
+    """One of two side by side: without names of the axes, and one colour bar for both."""
+    fig.update_xaxes(title=None).update_yaxes(title=None)
+    margin = fig.layout.margin
+    fig.update_layout(margin={"l": margin.l - 32, "t": margin.t - 20, "r": margin.r if bar else 8})
+    fig.update_traces(showscale=bar, selector={"type": "heatmap"})
 
 
 def named_table(read_now: AttentionMap) -> pd.DataFrame:
@@ -71,9 +89,3 @@ def strongest(read_now: AttentionMap) -> str:
         value, query, key = largest(apart)
         text += f" Between two different ones it is {value:.3f}, from “{names[query]}” to “{key_names[key]}”."
     return text
-
-
-def pick_cell() -> None:
-    """A click on the heatmap: plotly hands back the customdata of the point under it."""
-    if points := clicked("head_map"):
-        open_cell(*points[0])

@@ -1,0 +1,108 @@
+"""Pointing at the grid of heads: each head stands on the stage at once, and nothing is sent."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import settle
+from tests.browser.test_attention import grid_place
+
+
+@pytest.fixture
+def grid(visit, page):
+    """open("attention"): the grid there, drawn; what is sent from now on is in `page.sent`."""
+    page.sent = []
+    page.on("websocket", lambda socket: socket.on("framesent", lambda frame: page.sent.append(frame)))
+
+    def open(link: str):
+        visit(link)
+        canvas = page.locator(".st-key-head_grid canvas")
+        expect(canvas).to_have_attribute("data-drawn", re.compile("."))
+        expect(page.locator(".st-key-head_look .title")).to_have_count(1)
+        page.sent.clear()
+        return canvas
+
+    return open
+
+
+def on_stage(page: Page):
+    return page.locator(".st-key-head_look .title b")
+
+
+def test_pointing_sends_nothing_and_leaving_goes_back(grid, page):
+    canvas = grid("attention?layer=2&head=3")
+    plot = page.locator("[class*=st-key-head_map] .nsewdrag").first
+    expect(plot).to_be_visible()
+    shown = page.locator(".st-key-head_look canvas")
+    for layer in range(5):
+        for head in range(6):
+            canvas.hover(position=grid_place(page, layer, head))
+            expect(on_stage(page)).to_have_text(f"Layer {layer}, head {head}")
+    expect(shown).to_be_visible()
+    assert shown.bounding_box() == pytest.approx(plot.bounding_box(), abs=1)  # the cells of the picture, and no more
+    page.mouse.move(2, 2)
+    expect(on_stage(page)).to_be_hidden()
+    expect(shown).to_be_hidden()
+    assert page.sent == []
+    assert "layer=2&head=3" in page.url
+
+
+def test_the_arrow_keys_look_and_enter_keeps(grid, page):
+    canvas = grid("attention?layer=2&head=3")
+    canvas.focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowRight")
+    expect(on_stage(page)).to_have_text("Layer 3, head 4")
+    expect(page.locator(".st-key-head_look [role=status]")).to_have_text("layer 3, head 4")
+    page.keyboard.press("Escape")
+    expect(on_stage(page)).to_be_hidden()
+    assert page.sent == []
+    page.keyboard.press("ArrowUp")
+    expect(on_stage(page)).to_have_text("Layer 1, head 3")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Layer 1, head 3", exact=True)).to_be_visible()
+    expect(page).to_have_url(re.compile("layer=1&head=3"))
+    expect(canvas).to_be_focused()
+    expect(page.locator(".st-key-card")).to_have_count(0)
+
+
+def test_a_click_keeps_a_head_and_is_not_covered(grid, page):
+    canvas = grid("attention")
+    canvas.click(position=grid_place(page, 3, 1))
+    expect(page.get_by_role("heading", name="Layer 3, head 1", exact=True)).to_be_visible()
+    settle(page)
+    expect(on_stage(page)).to_be_hidden()  # the pointer is still there
+    canvas.hover(position=grid_place(page, 3, 2))
+    expect(on_stage(page)).to_have_text("Layer 3, head 2")
+    expect(page.locator(".st-key-card")).to_have_count(0)
+
+
+@pytest.mark.parametrize("form", ["columns", "arcs"])
+def test_the_lines_follow(grid, page, form, story):
+    canvas = grid(f"attention?stage=lines&graph={form}&top=1")
+    picture = page.locator(".st-key-token_graph" if form == "columns" else ".st-key-token_arcs")
+    expect(picture.locator(".count")).to_contain_text("showing")
+    before = picture.locator("svg").inner_html()
+    canvas.hover(position=grid_place(page, 4, 0))
+    expect(picture.locator(".count")).to_have_text("layer 4, head 0, while you point at it")
+    expect(picture.locator("svg line, svg path")).to_have_count(len(story.encode("The cat sat on the mat")))
+    assert picture.locator("svg").inner_html() != before
+    page.mouse.move(2, 2)
+    expect(picture.locator(".count")).to_contain_text("showing")
+    assert picture.locator("svg").inner_html() == before
+    assert page.sent == []
+
+
+def test_two_heads_side_by_side(grid, page):
+    grid("attention?layer=2&head=3")
+    page.get_by_role("button", name="Pin").click()
+    expect(page.locator("[class*=st-key-pinned_map] .nsewdrag").first).to_be_visible()
+    expect(page).to_have_url(re.compile(r"beside=2\.3"))
+    settle(page)
+    canvas = page.locator(".st-key-head_grid canvas")
+    canvas.click(position=grid_place(page, 4, 1))
+    expect(page.get_by_role("heading", name="Layer 4, head 1", exact=True)).to_be_visible()
+    expect(page.get_by_text("Layer 2, head 3. Click a cell")).to_be_visible()
+    page.get_by_role("button", name="Let go of 2.3").click()
+    expect(page.locator("[class*=st-key-pinned_map]")).to_have_count(0)
