@@ -8,10 +8,9 @@ from model.analysis.attention_map import AttentionMap, MapSpec
 from model.analysis.measures import attention_entropy, attention_received
 from model.run import Attention
 from viz.figures.attention import Bars, token_bars
-from viz.guard import handler
 from viz.ui import controls, links, provenance, reading, session
 from viz.ui.choices import GIVE, PANELS, RECEIVED, SUMS
-from viz.ui.pictures import clicked, picture
+from viz.ui.pictures import picture
 
 
 def show(read_now: AttentionMap, spec: MapSpec) -> None:
@@ -71,8 +70,7 @@ def show_received_and_given(read_now: AttentionMap, spec: MapSpec) -> None:
                 "sink": pd.Series(read_now.removed, [f"{i} {names[i]}" for i in read_now.queries]),
             }
         ),
-        on_select=handler(open_received),
-        selection_mode="points",
+        on_pick=open_received,
     )
 
 
@@ -129,8 +127,7 @@ def show_sums(read_now: AttentionMap, spec: MapSpec) -> None:
         "Click a bar to see what went into it.",
         alt=f"Bars over {len(names)} {spec.kind}, which sum to {np.nansum(sums):.3f}.",
         table=lambda: pd.DataFrame({"sum": sums}, [f"{i} {others[i]}" for i in over]),
-        on_select=handler(open_sum),
-        selection_mode="points",
+        on_pick=open_sum,
     )
 
 
@@ -144,14 +141,12 @@ def drop_lost(n: int) -> None:
         st.session_state.summed = chosen
 
 
-def open_received() -> None:
-    if points := clicked("received"):
-        queries = session.current_map(reading.spec(session.current_run())).queries
-        provenance.open_value(reading.whole_spec(), tuple(queries.tolist()), points[0])
+def open_received(key: int) -> None:
+    queries = session.current_map(reading.spec(session.current_run())).queries
+    provenance.open_value(reading.whole_spec(), tuple(queries.tolist()), (key,))
 
 
-def open_sum() -> None:
-    if points := clicked("sums"):
-        chosen = tuple(sorted(st.session_state.summed))
-        queries, keys = (chosen, points[0]) if st.session_state.taken == GIVE else (points[0], chosen)
-        provenance.open_value(reading.whole_spec(), queries, keys, over="sum")
+def open_sum(place: int) -> None:
+    chosen = tuple(sorted(st.session_state.summed))
+    queries, keys = (chosen, (place,)) if st.session_state.taken == GIVE else ((place,), chosen)
+    provenance.open_value(reading.whole_spec(), queries, keys, over="sum")
