@@ -129,3 +129,19 @@ def test_the_first_screen_holds_the_lines(context, app_url, width, height):
         slider = page.get_by_role("slider", name="Temperature").bounding_box()
         assert slider["y"] + slider["height"] <= height
     page.close()
+
+
+def test_a_word_of_art_is_explained_on_hover_and_on_focus(home):
+    words = home.locator(".st-key-words")
+    words.get_by_role("button", name=re.compile("^logits")).hover()
+    expect(words.locator(".tip")).to_have_text(re.compile("their softmax is the probability"))
+    home.mouse.move(1, 1)
+    expect(words.locator(".tip")).to_be_hidden()
+    first = words.get_by_role("button").first
+    first.focus()
+    expect(words.locator(".tip")).to_contain_text("a piece of text")
+    first.press("ArrowRight")
+    expect(words.locator(".tip")).to_contain_text("the vector of learned numbers")
+    home.keyboard.press("Escape")
+    expect(words.locator(".tip")).to_be_hidden()
+    assert home.sent == []

@@ -15,7 +15,7 @@ from viz.figures.score_scale import weights_formula
 from viz.guard import section
 from viz.plain import plain
 from viz.sections.attention import cell, graph, stage, token_numbers
-from viz.ui import heads, reading, session
+from viz.ui import glossary, heads, reading, session
 from viz.ui.choices import MAP
 from viz.ui.pictures import caption
 from viz.ui.prose import check
@@ -41,6 +41,7 @@ def main() -> None:
     time.sleep(0.01)  # lets the server send the stage now; otherwise it leaves only with all that follows
     with below:
         read(run)
+        glossary.show()
 
 
 def show_grid(run: ModelRun) -> None:

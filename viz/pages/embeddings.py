@@ -7,7 +7,7 @@ from viz.components.contents import contents
 from viz.components.token_chips import token_chips
 from viz.guard import part
 from viz.sections.embeddings import entering, layers, neighbours, positions, similarity
-from viz.ui import controls, session
+from viz.ui import controls, glossary, session
 from viz.ui.pictures import caption
 
 
@@ -17,6 +17,7 @@ def main() -> None:
         "A transformer calculates with vectors, not with words. Each entry of its vocabulary has a vector of its own, "
         "learned in training. Every layer then changes what these begin."
     )
+    glossary.show()
     contents()
     lm, run = session.current_model(), session.current_run()
     whose = "the target" if run.source else "your text"  # an encoder-decoder writes what is looked at here

@@ -8,7 +8,7 @@ from viz.figures.generation import growing_text
 from viz.guard import handler, section
 from viz.plain import plain
 from viz.sections.generation import behind_choice, continuation, sampling
-from viz.ui import links, session
+from viz.ui import glossary, links, session
 from viz.ui.prose import quoted
 
 PACE = 0.12  # seconds between two tokens, so that the eye can follow; the model itself is faster
@@ -20,6 +20,7 @@ def main() -> None:
         "A language model gives every token of its vocabulary a probability to come next. One of them is drawn, put at "
         "the end of the text, and the model reads everything again: that is all there is to writing."
     )
+    glossary.show()
     reads = session.current_run()  # whatever is wrong with the text is said here, once, before anything else is drawn
     if reads.info.labels:
         raise VisitorError(

@@ -12,7 +12,7 @@ from viz.figures.head import head_formula, head_sentences
 from viz.figures.numbers import how_far
 from viz.guard import section
 from viz.plain import plain
-from viz.ui import controls, heads, provenance, session
+from viz.ui import controls, glossary, heads, provenance, session
 from viz.ui.pictures import caption, shows_numbers
 from viz.ui.prose import check
 
@@ -35,6 +35,7 @@ def main() -> None:
         "One head, one token, and every number on the way: from the vector that stands for the token, to what the "
         "head adds to it. Point at any result to see what it was made from."
     )
+    glossary.show()
     contents()
     read(session.current_run())
 

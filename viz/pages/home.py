@@ -6,7 +6,7 @@ from viz.figures.home import token_vectors_picture
 from viz.guard import handler
 from viz.plain import plain
 from viz.sections.home import following, lines
-from viz.ui import links, session
+from viz.ui import glossary, links, session
 from viz.ui.choices import ATTENTION, EMBEDDINGS, HEAD, MECHANISM, TOKENIZATION, TRANSLATION, UNDERSTANDING
 from viz.ui.pictures import caption
 
@@ -63,6 +63,7 @@ def main() -> None:
         links.link(UNDERSTANDING, "Hide a word", "select_check_box", width="content")
         links.link(HEAD, "Inside a head", "zoom_in", width="content")
         links.link(MECHANISM, "Break the mechanism", "construction", width="content")
+    glossary.show()
     info = run.info
     st.markdown(
         f"**{plain(info.title)}** · {info.n_layer} layers × {info.n_head} heads · "

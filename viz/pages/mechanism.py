@@ -8,7 +8,7 @@ from viz.figures.mechanism import without_effect
 from viz.guard import handler, part, section
 from viz.plain import plain
 from viz.sections.mechanism import effect, maps, switches
-from viz.ui import session
+from viz.ui import glossary, session
 from viz.ui.pictures import caption
 
 
@@ -18,6 +18,7 @@ def main() -> None:
         "What is each part of attention for? Take it away, and see: the same model reads the same text **as trained** "
         "and **changed**."
     )
+    glossary.show()
     session.current_run()  # whatever is wrong with the text is said here, once, before anything else is drawn
     experiment()
 

@@ -31,7 +31,7 @@ from viz.figures.training import (
     written_by_itself,
 )
 from viz.plain import plain
-from viz.ui import session
+from viz.ui import glossary, session
 from viz.ui.pictures import caption, picture
 from viz.ui.prose import check, quoted
 
@@ -54,6 +54,7 @@ def main() -> None:
         "What reads your text: how one of its blocks is built, drawn from this model's own configuration, and where "
         "its parameters and its memory go."
     )
+    glossary.show()
     contents()
     lm = session.current_model()
     architecture = lm.architecture()

@@ -9,7 +9,7 @@ from model.run import Token
 from viz.figures.tokenization import MERGE_LADDER_CSS
 from viz.plain import plain
 from viz.sections.tokenization import cut, every_token, vocabulary
-from viz.ui import session
+from viz.ui import glossary, session
 
 
 def main() -> None:
@@ -19,6 +19,7 @@ def main() -> None:
         "*vocabulary*. Before anything else, a text is cut into such pieces, and each piece becomes a number, its "
         "**id**."
     )
+    glossary.show()
     lm, text, tokens = session.current_model(), session.current_text(), session.current_tokens()
     st.html(f"<style>{MERGE_LADDER_CSS}</style>")
     counts(lm, text, tokens)

@@ -17,7 +17,7 @@ from viz.figures.attention import is_clickable
 from viz.figures.translation import crossing_heatmap
 from viz.guard import handler, section
 from viz.sections.translation import beam, comparison, crossing, decoding
-from viz.ui import heads, links, session
+from viz.ui import glossary, heads, links, session
 from viz.ui.choices import ARGMAX, ATTENTION, GROW
 from viz.ui.pictures import caption, picture, token_table
 from viz.ui.prose import quoted
@@ -38,6 +38,7 @@ def main() -> None:
         "other, and at each step looks at two things: at what it has written, and, by **cross-attention**, at the "
         "source. Here you see where it looked to write each word."
     )
+    glossary.show()
     contents()
     type_both()
     run = session.current_run()

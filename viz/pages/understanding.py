@@ -4,7 +4,7 @@ import streamlit as st
 
 from viz.guard import handler
 from viz.sections.understanding import both_ways, masking, sentiment, similarity
-from viz.ui import controls, session
+from viz.ui import controls, glossary, session
 from viz.ui.choices import BLANK, BOTH, SENTIMENT, SIMILARITY
 
 QUESTIONS = {
@@ -34,6 +34,7 @@ def main() -> None:
         "An **encoder** writes nothing. It reads the whole text at once, what comes before a word and what comes after "
         "it, and makes of every token a vector that knows its surroundings."
     )
+    glossary.show()
     section = controls.choose(
         "Ask it",
         "section",
