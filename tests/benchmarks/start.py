@@ -11,7 +11,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser
 
-from tests.benchmarks.browser import IDLE, ROOT, chromium, served
+from tests.benchmarks.browser import IDLE, ROOT, chromium, served, watched
 from tests.benchmarks.timing import Measured, at_most
 
 TARGET = 4.0  # seconds to the first picture, once torch is in the disk cache
@@ -32,6 +32,11 @@ def measure(args: argparse.Namespace) -> Iterator[Measured]:
             yield Measured(f"start: `{command}` to healthy | to title visible", f"{health:.2f} s | {title:.2f} s")
             what = f"start: `{command}` to the first page painted, all its pictures"
             yield at_most(what, picture, TARGET, " s", "torch in the disk cache")
+        n_message, n_script = first_page(browser)
+        yield Measured(
+            "start: bytes of the first page: messages | scripts, styles, fonts (cached by a browser)",
+            f"{n_message / 1e3:,.0f} kB | {n_script / 1e6:.2f} MB",
+        )
         with tempfile.TemporaryDirectory() as folder:
             log = Path(folder) / "imports"
             # the pages after the first too: whatever a reader opens must not need transformers
@@ -43,6 +48,19 @@ def measure(args: argparse.Namespace) -> Iterator[Measured]:
     )
     found = "transformers" in cost
     yield Measured("start: `transformers` imported by the server", "yes" if found else "no", "no", not found)
+
+
+def first_page(browser: Browser) -> tuple[int, int]:
+    """Bytes that a first visitor's browser receives until the home page is there: by websocket, and by HTTP."""
+    with served() as url:
+        page, _, received = watched(browser)
+        files = []
+        page.on("requestfinished", lambda request: files.append(request.sizes()["responseBodySize"]))
+        page.goto(url)
+        page.locator(PATH).first.wait_for(timeout=120_000)
+        page.wait_for_selector(IDLE)
+        page.context.close()
+    return sum(received), sum(files)
 
 
 def first_visit(
@@ -60,7 +78,7 @@ def first_visit(
         page.goto(url, wait_until="commit")
         page.get_by_test_id("stMain").locator("h1").first.wait_for()
         title = time.perf_counter() - began
-        page.locator(PATH).wait_for(timeout=120_000)
+        page.locator(PATH).first.wait_for(timeout=120_000)
         page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
         picture = time.perf_counter() - began
         for path in then:

@@ -5,7 +5,7 @@ import streamlit as st
 from viz.figures.home import token_vectors_picture
 from viz.guard import handler
 from viz.plain import plain
-from viz.sections.home import following, lines
+from viz.sections.home import following, lines, tour
 from viz.ui import glossary, links, session
 from viz.ui.choices import ATTENTION, EMBEDDINGS, HEAD, MECHANISM, TOKENIZATION, TRANSLATION, UNDERSTANDING
 from viz.ui.pictures import caption
@@ -41,7 +41,10 @@ def main() -> None:
             help="One of the examples of the sidebar, which on a small screen » opens.",
             on_click=handler(another_example),
         )
+        invitation = st.container(width="content", key="invitation")
     run, last = session.current_run(), following.step()
+    with invitation:
+        tour.show(run, last.candidates is not None)
     with st.container(key="way"):
         read, looks, expects = st.columns([1, 1.45, 1.4], gap="medium")
     with read:

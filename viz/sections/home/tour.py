@@ -1,0 +1,76 @@
+"""On the home page: a tour of five steps through what is live there, with one question about this very run."""
+
+import numpy as np
+
+from model.analysis.attention import attention_weights
+from model.analysis.telling import kind_read_first
+from model.run import ModelRun
+from viz.components.tour import Stop, tour
+from viz.sections.home.lines import MOST
+from viz.ui import controls
+
+MOST_ANSWERS = 4
+
+
+def show(run: ModelRun, ends: bool) -> None:
+    """`ends`: whether the way ends with bars."""
+    n = len(run.source or run.tokens)
+    last = Stop(
+        "What it expects",
+        "The last vector gives every token of the vocabulary a probability. Move the temperature, if there is one: the "
+        "bars follow at once, each with its exact share.",
+        ".st-key-home_next_tokens",
+    )
+    stops = [
+        Stop(
+            "Tokens and vectors",
+            f"Your text was cut into {n:,} token{'s' if n != 1 else ''}. Each becomes a vector: the strip beside it, "
+            "one cell a number, blue above 0, orange below.",
+            ".token-vectors",
+        ),
+        Stop(
+            "Attention",
+            "Each line is a weight of one head: how much the token on the left takes from the one on the right. Point "
+            "at a token, here and now, to see its lines alone.",
+            ".st-key-home_lines",
+        ),
+        *([question] if (question := asked(run)) else []),
+        *([last] if ends else []),
+        Stop(
+            "Check it",
+            "A click on a line opens the arithmetic that made its number. These links lead on: all heads, all tokens, "
+            "the next word. What you choose goes along.",
+            ".st-key-way .stPageLink:has(a[href*=attention])",
+        ),
+    ]
+    tour(stops, key="tour")
+
+
+def asked(run: ModelRun) -> Stop | None:
+    """What the last token looks at most, of up to four keys; None where there is nothing to choose."""
+    kind = kind_read_first(run)
+    layers, (queries, keys) = run.layers(kind), run.sides(kind)
+    layer, head = controls.held("layer", len(layers)), controls.held("head", run.info.n_head)
+    # of an encoder-decoder, row i is what was looked at to write token i + 1
+    rows = range(1, min(len(queries), MOST)) if kind == "self" else range(min(len(queries), MOST) - 1)
+    asks = [i for i in rows if not queries[i if kind == "self" else i + 1].special]
+    if not asks or len(keys) < 2:
+        return None
+    weights = attention_weights(layers[layer], head, slice(asks[-1], asks[-1] + 1))[0, :MOST]
+    best = [key for key in np.argsort(-weights, kind="stable")[:MOST_ANSWERS] if weights[key] > 0]
+    if len(best) < 2:
+        return None
+    offered = sorted(int(key) for key in best)  # as they stand in the text
+    label = queries[asks[-1] + (kind == "cross")].label
+    asked = f"does “{label}” look at most" if kind == "self" else f"was looked at most to write “{label}”"
+    names = [keys[key].label for key in offered]
+    if len(set(names)) < len(names):  # two “the” are two places
+        names = [f"{key} {name}" for key, name in zip(offered, names, strict=True)]
+    return Stop(
+        "A question",
+        f"Which token {asked}?",
+        ".st-key-home_lines",
+        names,
+        offered.index(int(best[0])),
+        f"It is “{keys[best[0]].label}”, with a weight of {weights[best[0]]:.3f}. In layer {layer}, head {head}.",
+    )
