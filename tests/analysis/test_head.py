@@ -228,11 +228,16 @@ def sentences_of(steps, label: str = "b", **changes) -> list[str]:
 def test_the_sentences_hold_this_runs_numbers(story):
     run = story.run(story.encode(REPEATED))
     steps = head_steps(run, story.layer_parameters(3), 3, 1, 4)
-    said = sentences_of(steps, run.labels[4], n_head=6, n_key_head=6)
+    info = story.info
+    said = sentences_of(steps, run.labels[4], n_head=info.n_head, n_key_head=info.n_head)
     assert len(said) == 9
-    assert said[0].startswith("Token 4, “␣dog”, comes to layer 3 as 192 numbers, x:")
-    assert "divided by √32 = 5.6569" in said[4] and f"here {len(run.tokens) - 5} of {len(run.tokens)}" in said[4]
-    assert "those of the 5 other heads" in said[8]
+    assert said[0].startswith(f"Token 4, “␣dog”, comes to layer 3 as {info.d_model} numbers, x:")
+    d_head = info.d_model // info.n_head
+    assert (
+        f"divided by √{d_head} = {d_head**0.5:.4f}" in said[4]
+        and f"here {len(run.tokens) - 5} of {len(run.tokens)}" in said[4]
+    )
+    assert f"those of the {info.n_head - 1} other heads" in said[8]
 
 
 def test_the_sentences_say_what_another_model_does_otherwise():

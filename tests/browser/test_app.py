@@ -5,34 +5,17 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import FIRST, TOKENIZER, N, settle, type_text, until, wear
+from tests.browser.conftest import FIRST, TOKENIZER, N, settle, type_text, until
+from tests.shipped import STORY
 
 PAGES = ["", "tokenization", "embeddings", "attention", "head", "mechanism", "model", "generation"]
-
-
-@pytest.mark.parametrize("path", PAGES)
-def test_every_page_opens_without_an_error(look, path):
-    page = look(path)
-    for scheme in ("dark", "light"):
-        wear(page, scheme)
-        expect(page.get_by_test_id("stSidebar")).to_contain_text(f"{N} tokens × 6 layers × 6 heads")
-        expect(page.get_by_test_id("stException")).to_have_count(0)
-        assert page.complaints == []
-
-
-def test_nothing_is_asked_of_any_other_machine(visit, page, app_url):
-    asked = []
-    page.on("request", lambda request: asked.append(request.url))
-    visit("attention")
-    expect(page.locator(".st-key-head_grid canvas")).to_be_visible()
-    assert [url for url in asked if not url.startswith((app_url, "blob:", "data:"))] == []
 
 
 def test_typing_a_text_changes_the_run_and_the_link(visit, page):
     visit("attention")
     type_text(page, "the dog and the dog")
     expect(page.get_by_test_id("stSidebar")).to_contain_text(
-        f"{len(TOKENIZER.encode('the dog and the dog'))} tokens × 6 layers"
+        f"{len(TOKENIZER.encode('the dog and the dog'))} tokens × {STORY.n_layer} layers"
     )
     expect(page.locator(".st-key-token_graph .q button")).to_have_count(len(TOKENIZER.encode("the dog and the dog")))
     expect(page).to_have_url(re.compile(r"text=the(\+|%20)dog"))
@@ -43,10 +26,10 @@ def test_a_click_on_the_grid_opens_that_head(visit, page):
     grid = page.locator(".st-key-head_grid canvas")
     expect(grid).to_have_attribute("data-drawn", re.compile("."))
     pitch = page.locator(".st-key-head_grid .chosen").bounding_box()["width"]  # of a tile
-    grid.click(position={"x": 58 + 4.5 * pitch, "y": 24 + 2.5 * pitch})
-    expect(page.get_by_role("heading", name="Layer 2, head 4", exact=True)).to_be_visible()
+    grid.click(position={"x": 58 + 1.5 * pitch, "y": 24 + 2.5 * pitch})
+    expect(page.get_by_role("heading", name="Layer 2, head 1", exact=True)).to_be_visible()
     expect(page).to_have_url(re.compile("layer=2"))
-    expect(page).to_have_url(re.compile("head=4"))
+    expect(page).to_have_url(re.compile("head=1"))
 
 
 def test_hovering_a_token_shows_its_lines_without_the_server(visit, page):
@@ -98,14 +81,14 @@ def test_a_wrong_value_in_a_link_is_dropped_with_a_word(visit, page):
 
 
 def test_choices_survive_a_change_of_page(visit, page):
-    visit("attention?layer=4")
+    visit("attention?layer=3")
     type_text(page, "hello world")
     page.get_by_role("link", name="Tokenization").click()
     expect(page.get_by_role("heading", name="Tokenization", exact=True)).to_be_visible()
     expect(page.locator(".st-key-text textarea")).to_have_value("hello world")
     settle(page)
     page.get_by_role("link", name="Attention").click()
-    expect(page.get_by_role("heading", name="Layer 4, head 0", exact=True)).to_be_visible()
+    expect(page.get_by_role("heading", name="Layer 3, head 0", exact=True)).to_be_visible()
 
 
 def test_the_back_button_goes_back_and_keeps_the_text(visit, page):
@@ -180,18 +163,19 @@ def test_unusual_texts_are_read(look, path):
         type_text(page, text)
         n_token = len(TOKENIZER.encode(text))
         plural = "s" if n_token > 1 else ""
-        expect(page.get_by_test_id("stSidebar")).to_contain_text(f"{n_token} token{plural} × 6 layers")
+        expect(page.get_by_test_id("stSidebar")).to_contain_text(f"{n_token} token{plural} × {STORY.n_layer} layers")
         expect(page.get_by_test_id("stException")).to_have_count(0)
         assert "\ufffd" not in page.get_by_test_id("stMain").inner_text()
 
 
 def test_the_longest_text_is_read_and_a_longer_one_gets_a_sentence(visit, page):
     visit("attention")
-    type_text(page, "the " * 511 + "end")
-    expect(page.get_by_test_id("stSidebar")).to_contain_text("512 tokens × 6 layers")
-    expect(page.locator(".st-key-token_graph .q button")).to_have_count(512)
-    type_text(page, "the " * 600)
-    expect(page.get_by_test_id("stAlert")).to_contain_text("Story reads at most 512")
+    n = STORY.n_context
+    type_text(page, "the " * (n - 1) + "end")
+    expect(page.get_by_test_id("stSidebar")).to_contain_text(f"{n} tokens × {STORY.n_layer} layers")
+    expect(page.locator(".st-key-token_graph .q button")).to_have_count(n)
+    type_text(page, "the " * (n + 88))
+    expect(page.get_by_test_id("stAlert")).to_contain_text(f"Story reads at most {n}")
     type_text(page, "the " * 4000)  # so many characters that it is not even cut
     expect(page.get_by_test_id("stAlert")).to_contain_text("The text has 16,000 characters")
     expect(page.get_by_test_id("stException")).to_have_count(0)

@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import TOKENIZER, N, settle, type_text
+from tests.shipped import STORY
 
 TWO_TEXTS = "The+cat+sat.%0A%0AThe+dog+ran."
 
@@ -46,24 +47,24 @@ def test_heads_are_chosen_on_the_grid(visit, page):
     expect(grid).to_have_attribute("data-drawn", re.compile("."))
     grid.click(position=grid_place(page, 2, 3))
     heading(page, "Layer 2, head 3")
-    grid.click(position=grid_place(page, 4, 1), modifiers=["Shift"])
-    heading(page, "The mean of 2 heads: 2.3, 4.1")
+    grid.click(position=grid_place(page, 1, 1), modifiers=["Shift"])
+    heading(page, "The mean of 2 heads: 1.1, 2.3")
     expect(page.locator(".st-key-head_grid .also")).to_have_count(2)
     expect(page).to_have_url(re.compile(r"show=chosen"))
     expect(page).to_have_url(re.compile(r"heads=2\.3"))
     grid.click(position=grid_place(page, 2, 3), modifiers=["Shift"])
-    heading(page, "Layer 4, head 1")
+    heading(page, "Layer 1, head 1")
     grid.click(position=grid_place(page, 3, -1), modifiers=["Shift"])
-    heading(page, "The mean of 7 heads: 3.*, 4.1")
-    grid.click(position=grid_place(page, -1, 5))
-    heading(page, "The mean of head 5 of all 6 layers")
+    heading(page, f"The mean of {STORY.n_head + 1} heads: 1.1, 3.*")
+    grid.click(position=grid_place(page, -1, 3))
+    heading(page, f"The mean of head 3 of all {STORY.n_layer} layers")
     grid.click(position=grid_place(page, 3, -1))
-    heading(page, "The mean of the 6 heads of layer 3")
+    heading(page, f"The mean of the {STORY.n_head} heads of layer 3")
     choose(page, "combine", "max")
-    heading(page, "The maximum of the 6 heads of layer 3")
+    heading(page, f"The maximum of the {STORY.n_head} heads of layer 3")
     expect(page).to_have_url(re.compile("combine=max"))
     page.reload()
-    heading(page, "The maximum of the 6 heads of layer 3")
+    heading(page, f"The maximum of the {STORY.n_head} heads of layer 3")
 
 
 def test_what_a_mask_hides_has_no_card(visit, page):

@@ -52,11 +52,12 @@ def url():
 def view(request, context, url: str):
     """A view in the dark theme, on the server that `regard` starts; pytest runs all tests of one before the next."""
     page = context.new_page()
-    page.complaints, page.missing = [], []
+    page.complaints, page.missing, page.asked = [], [], []
     page.add_init_script(WATCH)
     page.on("pageerror", lambda error: page.complaints.append(str(error)))
     page.on("console", lambda said: page.complaints.append(said.text) if said.type == "error" else None)
     page.on("response", lambda response: page.missing.append(response.url) if response.status >= 400 else None)
+    page.on("request", lambda request: page.asked.append(request.url))
     page.emulate_media(color_scheme="dark")
     page.goto(f"{url}/{request.param}")
     settle(page)
@@ -74,11 +75,12 @@ def page(view: Page):
     settle(view)
 
 
-def test_it_draws_under_the_policy(page):
+def test_it_draws_under_the_policy_and_asks_no_other_machine(page, url):
     drawn = page.get_by_test_id("stMain").locator(".js-plotly-plot .main-svg, [data-testid^=stBidiComponent]")
     expect(drawn.filter(visible=True).first).to_be_visible()
     expect(page.get_by_test_id("stException")).to_have_count(0)
     assert set(page.evaluate("refused")) <= {ASKED_BY_PROTOBUF}
+    assert [asked for asked in page.asked if not asked.startswith((url, "blob:", "data:"))] == []
     # Streamlit looks for its base path below the page's own first
     assert [url for url in page.missing if not re.search(r"/\w+/_stcore/(health|host-config)$", url)] == []
     assert [said for said in page.complaints if "status of 404" not in said] == []
@@ -104,4 +106,10 @@ def test_axe_finds_nothing(page):
     for twin in page.get_by_test_id("stCheckbox").filter(has_text="Show the numbers").all()[:1]:
         twin.click()
         expect(page.get_by_test_id("stDataFrame").first).to_be_visible()
-    assert findings(page, "dark") + findings(page, "light") == []
+    faults = []
+    for scheme in ("dark", "light"):
+        faults += findings(page, scheme)
+        expect(page.get_by_test_id("stSidebar")).to_contain_text(re.compile(r"\d+ tokens × \d+ layers × \d+ heads"))
+        expect(page.get_by_test_id("stException")).to_have_count(0)
+    assert faults == []
+    assert [said for said in page.complaints if "status of 404" not in said] == []

@@ -176,9 +176,16 @@ def test_the_grid_of_all_heads_has_the_colours_of_the_weights(visit, page, true)
     )
     pixels = np.array(pixels).reshape(-1, width, 4)
     colours = np.array([[int(c.strip()[i : i + 2], 16) for i in (1, 3, 5)] for c in listed.split(",")])
-    pitch = (width / ratio - left) / 6
+    n_layer, n_head = true.shape[:2]
+    pitch = (width / ratio - left) / n_head
     side = pitch - 2 * gap
-    for layer, head, query, k in [(0, 0, N - 1, 0), (2, 3, 2, 2), (5, 5, 4, 1), (3, 1, 1, 5), (4, 2, N - 1, 3)]:
+    for layer, head, query, k in [
+        (0, 0, N - 1, 0),
+        (2, 3, 2, 2),
+        (n_layer - 1, n_head - 1, 4, 1),
+        (3, 1, 1, 5),
+        (n_layer - 2, 2, N - 1, 3),
+    ]:
         x = left + head * pitch + gap + side * (k + 0.5) / N
         y = top + layer * pitch + gap + side * (query + 0.5) / N
         drawn = pixels[round(y * ratio), round(x * ratio), :3]
@@ -220,9 +227,8 @@ def test_the_graph_of_layers(visit, page, true):
     canvas = page.locator(".st-key-layer_graph canvas")
     expect(page.locator(".st-key-layer_graph .count")).to_contain_text("100 % of the weight")
     canvas.focus()
-    for key in ["ArrowLeft"] * 5 + ["ArrowUp"] * (
-        N - 5
-    ):  # from the last token after layer 5 to the fifth after layer 0
+    # from the last token after the last layer to the fifth after layer 0
+    for key in ["ArrowLeft"] * (len(true) - 1) + ["ArrowUp"] * (N - 5):
         canvas.press(key)
     shares = page.locator(".st-key-layer_graph ol .number").all_text_contents()
     assert numbers(shares[:5]) == pytest.approx(true[0].mean(0)[4, :5], abs=5.1e-4)

@@ -29,11 +29,11 @@ def test_switches_are_in_the_link_and_leave_it_again(visit, page):
 
 def test_a_link_restores_the_experiment(visit, page):
     page.set_viewport_size({"width": 1500, "height": 900})  # where all pages have a place at the top
-    visit("mechanism?scale_off=true&positions_off=true&head_off=true&softmax_temperature=0.5&layer=2&head=4")
+    visit("mechanism?scale_off=true&positions_off=true&head_off=true&softmax_temperature=0.5&layer=2&head=3")
     expect(
         page.get_by_role(
             "heading",
-            name="Changed: without the scale; without positions; softmax temperature 0.5; layer 2, head 4 off",
+            name="Changed: without the scale; without positions; softmax temperature 0.5; layer 2, head 3 off",
             exact=True,
         )
     ).to_be_visible()

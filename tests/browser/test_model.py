@@ -7,14 +7,15 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import ROOT
+from tests.shipped import STORY
 
 THEME = tomllib.loads((ROOT / ".streamlit/config.toml").read_text(encoding="utf-8"))["theme"]
 
 
-def test_the_drawing_stands_in_the_page_and_follows_its_colours(visit, page):
-    visit("model")
+def test_the_drawing_stands_in_the_page_and_follows_its_colours(look):
+    page = look("model")
     svg = page.locator(".st-key-block svg")
-    expect(svg).to_have_attribute("aria-label", re.compile("decoder, 6 layers of 6 heads"))
+    expect(svg).to_have_attribute("aria-label", re.compile(f"decoder, {STORY.n_layer} layers of {STORY.n_head} heads"))
     expect(svg.get_by_text("Position vectors")).to_be_visible()
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
@@ -23,15 +24,15 @@ def test_the_drawing_stands_in_the_page_and_follows_its_colours(visit, page):
 
 
 @pytest.mark.parametrize("width", [390, 1400])
-def test_it_fits_the_screen(visit, page, width):
+def test_it_fits_the_screen(look, width):
+    page = look("model")
     page.set_viewport_size({"width": width, "height": 900})
-    visit("model")
     box = page.locator(".st-key-block svg").bounding_box()
     assert box["width"] > 300 and box["x"] >= 0 and box["x"] + box["width"] <= width
 
 
-def test_it_can_be_saved(visit, page, tmp_path):
-    visit("model")
+def test_it_can_be_saved(look, tmp_path):
+    page = look("model")
     with page.expect_download() as download:
         page.get_by_role("button", name="Save the drawing").click()
     assert download.value.suggested_filename == "story.svg"

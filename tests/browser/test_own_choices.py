@@ -10,6 +10,7 @@ from model import catalog
 from model.analysis.telling import telling_head, telling_weight
 from model.sources.places import Allowed
 from tests.browser.conftest import FIRST, serve, settle
+from tests.shipped import STORY
 
 TEXT = "the+cat+saw+the+dog"
 
@@ -48,18 +49,19 @@ def choose(page: Page, name: str, n_layer: int) -> None:
 def test_a_visit_to_pages_of_other_models(visit, page, story):
     _, at_first = telling_weight(story.run(story.encode(TEXT.replace("+", " "))), *FIRST)
     key = 2 if at_first != 2 else 1
-    visit(f"attention?text={TEXT}&layer=5&head=4&key={key}&heads=5.4")
+    layer, head = STORY.n_layer - 1, STORY.n_head - 1
+    visit(f"attention?text={TEXT}&layer={layer}&head={head}&key={key}&heads={layer}.{head}")
     for name in ("translation", "understanding"):
         follow(page, name)
         expect(page).not_to_have_url(re.compile("[?&](layer|head|heads|key)="))
         follow(page, "tokenization")  # shows none of them but the token
         follow(page, "attention")
-        check(page, layer=5, head=4, key=key)
-        expect(page.locator(".st-key-heads input")).to_have_value("5.4")
-        expect(page).to_have_url(re.compile(r"heads=5\.4"))
+        check(page, layer=layer, head=head, key=key)
+        expect(page.locator(".st-key-heads input")).to_have_value(f"{layer}.{head}")
+        expect(page).to_have_url(re.compile(rf"heads={layer}\.{head}"))
     page.reload()
     settle(page)
-    check(page, layer=5, head=4, key=key)
+    check(page, layer=layer, head=head, key=key)
 
 
 def test_a_link_to_a_page_of_another_model_is_about_that_model(visit, page):
@@ -78,8 +80,8 @@ def test_a_model_of_fewer_layers_takes_nothing_from_the_larger(visit, page, tiny
     lm = catalog.load(f"folder:{tiny_gpt2}", allowed=Allowed((tiny_gpt2.parent,), hub=False))
     layer, head = telling_head(lm.run(lm.encode(TEXT.replace("+", " "))))
     visit(f"attention?text={TEXT}&layer=1&head=1")
-    page.locator(".st-key-layer input[type=range]").press("End")  # layer 5
-    check(page, layer=5, head=1)
+    page.locator(".st-key-layer input[type=range]").press("End")
+    check(page, layer=STORY.n_layer - 1, head=1)
     page.get_by_text("Use a model of your own").click()
     box = page.locator(".st-key-own_model input")
     box.fill("mine")
@@ -88,7 +90,7 @@ def test_a_model_of_fewer_layers_takes_nothing_from_the_larger(visit, page, tiny
     expect(page.get_by_test_id("stSidebar")).to_contain_text("× 2 layers × 2 heads")
     settle(page)
     check(page, head != 1, layer=layer, head=1)  # not 1, which the link said to another model
-    choose(page, "story", 6)
-    check(page, layer=5, head=1)
+    choose(page, "story", STORY.n_layer)
+    check(page, layer=STORY.n_layer - 1, head=1)
     choose(page, "mine", 2)
     check(page, head != 1, layer=layer, head=1)

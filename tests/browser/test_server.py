@@ -21,6 +21,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import FIRST, ROOT, free_port, serve_regard, settle, until, wait_until_healthy
 from tests.browser.test_every_view import WATCH
+from tests.shipped import STORY
 from viz import server
 
 UPGRADE = {
@@ -155,7 +156,8 @@ def test_in_a_frame_of_the_page_that_was_named(page: Page, courses):
     frame = page.frame_locator("iframe")
     expect(frame.get_by_role("heading", name="All heads at a glance")).to_be_visible()
     frame.get_by_role("radio", name="layer", exact=True).first.click()  # and it can be used
-    expect(frame.get_by_role("heading", name=f"The mean of the 6 heads of layer {FIRST[0]}")).to_be_visible()
+    title = f"The mean of the {STORY.n_head} heads of layer {FIRST[0]}"
+    expect(frame.get_by_role("heading", name=title)).to_be_visible()
     with page.expect_console_message(lambda message: "frame-ancestors" in message.text):
         page.goto(other)
     expect(page.frame_locator("iframe").get_by_test_id("stApp")).to_have_count(0)

@@ -5,6 +5,7 @@ import re
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import N, settle
+from tests.shipped import STORY
 
 TEXT = "The cat sat on the mat"
 
@@ -92,7 +93,7 @@ def test_a_click_on_the_triangle_is_a_weight_of_the_decoder(visit, page):
     plot.click(position={"x": box["width"] * 1.5 / N, "y": box["height"] * 4.5 / N})
     card = page.locator(".st-key-card")
     expect(card).to_contain_text("“␣the” looks at “␣cat”")
-    expect(card).to_contain_text("mean of 36")
+    expect(card).to_contain_text(f"mean of {STORY.n_layer * STORY.n_head}")
     expect(card).to_contain_text("✓ Check:")
 
 

@@ -12,8 +12,11 @@ from model.analysis.attention_map import between_units, combined_weights, withou
 from model.analysis.measures import attention_entropy
 from model.text.units import units_of
 from tests.pages.reading import charts, heatmap, numbers, said, traces
+from tests.shipped import STORY
 from viz.figures.attention import Bars, attention_heatmap, token_bars
 from viz.figures.scale import ColourScale
+
+L, H = STORY.n_layer, STORY.n_head
 
 REPEATED = "the dog and the cat"
 
@@ -146,20 +149,20 @@ def test_the_page_shows_the_weights_of_the_run(attend, run):
 @pytest.mark.parametrize(
     ("link", "heads", "combine", "title"),
     [
-        ({"show": "layer", "layer": 3}, [(3, h) for h in range(6)], "mean", "The mean of the 6 heads of layer 3"),
+        ({"show": "layer", "layer": 3}, [(3, h) for h in range(H)], "mean", f"The mean of the {H} heads of layer 3"),
         (
             {"show": "all", "combine": "max"},
-            [(layer, h) for layer in range(6) for h in range(6)],
+            [(layer, h) for layer in range(L) for h in range(H)],
             "max",
-            "The maximum of all 36 heads",
+            f"The maximum of all {L * H} heads",
         ),
         (
-            {"show": "chosen", "heads": "*.4"},
-            [(n, 4) for n in range(6)],
+            {"show": "chosen", "heads": "*.3"},
+            [(n, 3) for n in range(L)],
             "mean",
-            "The mean of head 4 of all 6 layers",
+            f"The mean of head 3 of all {L} layers",
         ),
-        ({"show": "chosen", "heads": "1.2, 4.0"}, [(1, 2), (4, 0)], "mean", "The mean of 2 heads: 1.2, 4.0"),
+        ({"show": "chosen", "heads": "1.2, 3.0"}, [(1, 2), (3, 0)], "mean", "The mean of 2 heads: 1.2, 3.0"),
     ],
 )
 def test_heads_are_read_together(attend, run, link, heads, combine, title):
@@ -285,11 +288,12 @@ def test_short_and_strange_texts_are_read(attend, text):
 
 
 def test_a_text_too_long_gets_a_sentence_with_the_numbers(attend, story):
-    app = attend(text="the " * 600)
-    n_token = len(story.encode("the " * 600))
-    assert f"The text is {n_token:,} tokens long; Story reads at most 512." in app.warning[0].value
+    text = "the " * (STORY.n_context + 88)
+    app = attend(text=text)
+    n_token = len(story.encode(text))
+    assert f"The text is {n_token:,} tokens long; Story reads at most {STORY.n_context}." in app.warning[0].value
 
 
 def test_the_grid_outlines_the_head_of_the_link(attend):
-    styles = "".join(element.body for element in attend(layer=2, head=4).get("html"))
-    assert ".st-key-head_grid{--layer:2;--head:4;" in styles
+    styles = "".join(element.body for element in attend(layer=2, head=3).get("html"))
+    assert ".st-key-head_grid{--layer:2;--head:3;" in styles

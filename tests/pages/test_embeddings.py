@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests.pages.reading import charts, numbers
+from tests.shipped import STORY
 from viz.figures import embeddings as figures
 from viz.figures import theme
 
@@ -181,7 +182,7 @@ def test_the_map_has_as_many_neighbours_and_dimensions_as_asked_for(open_page, s
 def test_a_text_too_long_for_the_model_gets_a_sentence(open_page):
     at = open_page("embeddings", text=LONG)
     assert not at.exception and at.title[0].value == "Embeddings"
-    assert "reads at most 512" in at.warning[0].value
+    assert f"reads at most {STORY.n_context}" in at.warning[0].value
 
 
 def test_a_layer_that_the_model_does_not_have_is_not_kept(open_page):

@@ -151,13 +151,14 @@ def test_what_was_written_can_be_added_to_the_text(write):
 
 
 def test_a_full_context_gets_a_sentence(write, story):
-    full = "the" + " the" * (story.info.n_context - 2)
+    n = story.info.n_context
+    full = "the" + " the" * (n - 2)
     at = write(text=full)
-    assert len(story.encode(full)) == story.info.n_context - 1
+    assert len(story.encode(full)) == n - 1
     assert not at.button(key="next_one").disabled
     generate_many(at, 5)
     assert len(ids_of(at)) == 1
-    assert "The context is full: Story reads at most 512 tokens, and the text now has 512." in said(at)
+    assert f"The context is full: Story reads at most {n} tokens, and the text now has {n}." in said(at)
     assert at.button(key="next_one").disabled and at.button(key="next_many").disabled
 
 

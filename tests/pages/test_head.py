@@ -27,12 +27,12 @@ def payload(app) -> tuple[dict, dict[str, dict[str, np.ndarray]]]:
 
 
 def test_the_page_sends_the_steps_of_its_link(open_page, story):
-    app = open_page("head", text=REPEATED, layer=2, head=4, token=5, key=3)
+    app = open_page("head", text=REPEATED, layer=2, head=3, token=5, key=3)
     assert not app.exception
     run = story.run(story.encode(REPEATED))
-    steps = head_steps(run, story.layer_parameters(2), 2, 4, 5)
+    steps = head_steps(run, story.layer_parameters(2), 2, 3, 5)
     view, tables = payload(app)
-    assert [view[name] for name in ("layer", "head", "query", "chosen", "n")] == [2, 4, 5, 3, len(run.tokens)]
+    assert [view[name] for name in ("layer", "head", "query", "chosen", "n")] == [2, 3, 5, 3, len(run.tokens)]
     assert view["labels"] == run.labels and view["tokens"] == list(range(len(run.tokens)))
     for table, pairs in {
         "stream": {"x": steps.hidden, "normed": steps.normed, "o": steps.written, "after": steps.after},
@@ -57,13 +57,13 @@ def test_the_page_checks_itself(open_page):
 def test_a_long_text_sends_few_rows_and_says_what_is_left_out(open_page, story):
     text = "Once upon a time there was a little girl. " * 40
     n = len(story.encode(text))
-    assert 400 < n <= 512
-    app = open_page("head", text=text, layer=4, head=2, token=n - 1, key=77)
+    assert 400 < n <= story.info.n_context
+    app = open_page("head", text=text, layer=3, head=2, token=n - 1, key=77)
     assert not app.exception
     view, tables = payload(app)
     assert len(view["tokens"]) == 24 and {76, 77, 78, n - 2, n - 1} <= set(view["tokens"])
     assert view["tokens"][view["chosen"]] == 77 and view["tokens"][view["own"]] == n - 1
-    assert len(tables["keys"]["w"]) == 24 * 32
+    assert len(tables["keys"]["w"]) == 24 * story.info.d_model // story.info.n_head
     assert sum(view["left_out"]) + tables["rows"]["weights"].sum() == pytest.approx(1, abs=1e-5)
     drawn = np.diff([-1, *view["tokens"], n]) - 1  # tokens between the rows
     assert [bool(count) for count in drawn] == [bool(weight) for weight in view["left_out"]]

@@ -285,14 +285,14 @@ def test_strange_texts_are_read(broken, text):
 
 
 def test_the_longest_text(broken, story):
-    text = "the " * 511 + "end"
+    text = "the " * (story.info.n_context - 1) + "end"
     app = broken(text=text, scale_off="true")
     before, after, _, losses = traces(app)
     trained, changed = (story.run(story.encode(text), change) for change in (Intervention(), Intervention(scale=False)))
     for shown, run in ((before, trained), (after, changed)):
         drawn = attention_heatmap(attention_weights(run.attention[2], 3), run.labels).data[0].z
         np.testing.assert_array_equal(numbers(shown[0]["z"]), drawn)
-    step = cells_pooled(512)
+    step = cells_pooled(story.info.n_context)
     assert (f"a cell is the largest of {step} × {step} weights" in said(app)) == (step > 1)
     expected = trained.predictions.next_log_prob[:-1] - changed.predictions.next_log_prob[:-1]
     shown = np.nansum([numbers(series["y"]) for series in losses], axis=0)  # one of the three says each

@@ -10,8 +10,10 @@ from model import catalog
 from model.analysis.telling import telling_head
 from model.sources.places import Allowed
 from tests.pages.reading import address
+from tests.shipped import STORY, TRANSLATOR
 
-OWN = {"layer": 5, "head": 4, "token": 3, "key": 2}
+LAYER, HEAD = STORY.n_layer - 1, STORY.n_head - 1  # which no smaller model has
+OWN = {"layer": LAYER, "head": HEAD, "token": 3, "key": 2}
 
 
 @pytest.fixture
@@ -42,15 +44,15 @@ def chosen(at: AppTest, *names: str) -> dict[str, int]:
 
 
 def test_a_page_of_another_model_neither_reads_nor_changes_them(open_page):
-    at = open_page("attention", **OWN, heads="5.4, 4.*", across="head")
+    at = open_page("attention", **OWN, heads=f"{LAYER}.{HEAD}, 1.*", across="head")
     assert chosen(at) == OWN
     go(at, "translation")
     layer, head = catalog.telling_head_of(catalog.find("translator"))
     assert chosen(at, "layer", "head") == {"layer": layer, "head": head}
-    other = (layer + 1) % 3
+    other = (layer + 1) % TRANSLATOR.n_layer
     at.slider(key="layer").set_value(other).run()
     go(at, "attention")
-    assert chosen(at) == OWN and at.text_input(key="heads").value == "5.4, 4.*"
+    assert chosen(at) == OWN and at.text_input(key="heads").value == f"{LAYER}.{HEAD}, 1.*"
     go(at, "translation")  # its own are found again, too
     assert chosen(at, "layer", "head") == {"layer": other, "head": head}
     go(at, "understanding")
@@ -64,25 +66,25 @@ def test_a_model_chosen_for_the_first_time_begins_where_the_one_before_it_was(op
     at = open_page("attention", model=two_layers, layer=1, head=1, text="the cat saw the dog")
     choose(at, "story")
     assert chosen(at, "layer", "head") == {"layer": 1, "head": 1}
-    at.slider(key="layer").set_value(5).run()  # draws a part of the page
+    at.slider(key="layer").set_value(LAYER).run()  # draws a part of the page
     choose(at.run(), two_layers)
     assert chosen(at, "layer", "head") == {"layer": 1, "head": 1} and not at.toast
     choose(at, "story")
-    assert chosen(at, "layer", "head") == {"layer": 5, "head": 1}
+    assert chosen(at, "layer", "head") == {"layer": LAYER, "head": 1}
     assert not at.exception
 
 
 def test_a_smaller_model_says_what_it_does_not_have_and_takes_nothing_from_the_larger(open_page, two_layers):
     text = "the cat saw the dog"
-    at = load(open_page("attention", layer=5, head=4, text=text))
+    at = load(open_page("attention", layer=LAYER, head=HEAD, text=text))
     lm = catalog.load(two_layers, allowed=Allowed((Path(two_layers.removeprefix("folder:")).parent,), hub=False))
     layer, head = telling_head(lm.run(lm.encode(text)))
     assert chosen(at, "layer", "head") == {"layer": layer, "head": head}
     assert [toast.value for toast in at.toast] == [
-        f"There is no layer 5 any more: showing layer {layer}.",
-        f"There is no head 4 any more: showing head {head}.",
+        f"There is no layer {LAYER} any more: showing layer {layer}.",
+        f"There is no head {HEAD} any more: showing head {head}.",
     ]
-    assert chosen(choose(at, "story"), "layer", "head") == {"layer": 5, "head": 4}
+    assert chosen(choose(at, "story"), "layer", "head") == {"layer": LAYER, "head": HEAD}
 
 
 def test_the_model_that_reads_a_page_brings_its_choices_when_it_is_chosen(open_page):
@@ -94,24 +96,24 @@ def test_the_model_that_reads_a_page_brings_its_choices_when_it_is_chosen(open_p
 
 
 def test_the_decoder_beside_the_encoder_has_choices_of_its_own(open_page, two_layers):
-    at = open_page("understanding", section="both", maps="head", decoder_layer=5, decoder_head=4, layer=3)
+    at = open_page("understanding", section="both", maps="head", decoder_layer=LAYER, decoder_head=HEAD, layer=3)
     load(at)  # a decoder: it takes story's place beside the encoder
     names = ("layer", "decoder_layer", "decoder_head")
     assert chosen(at, *names) == {"layer": 3, "decoder_layer": 0, "decoder_head": 0}
     at.slider(key="decoder_layer").set_value(1).run()
-    assert chosen(choose(at, "story"), *names) == {"layer": 3, "decoder_layer": 5, "decoder_head": 4}
+    assert chosen(choose(at, "story"), *names) == {"layer": 3, "decoder_layer": LAYER, "decoder_head": HEAD}
     assert chosen(choose(at, two_layers), *names) == {"layer": 3, "decoder_layer": 1, "decoder_head": 0}
     assert not at.exception
 
 
 def test_an_address_that_names_one_of_layer_and_head_means_the_first_of_the_other(open_page):
     """As it did before there was a telling head; and no address is written that names only one."""
-    at = open_page("attention", layer=4)
-    assert chosen(at, "layer", "head") == {"layer": 4, "head": 0} and address(at)["head"] == "0"
+    at = open_page("attention", layer=3)
+    assert chosen(at, "layer", "head") == {"layer": 3, "head": 0} and address(at)["head"] == "0"
     assert chosen(open_page("mechanism", head=3), "layer", "head") == {"layer": 0, "head": 3}
     at = open_page("attention")
     layer, head = catalog.telling_head_of(catalog.find("story"))
     assert chosen(at, "layer", "head") == {"layer": layer, "head": head}
     assert not {"layer", "head", "token", "key"} & address(at).keys()
-    at.slider(key="layer").set_value((layer + 1) % 6).run()
+    at.slider(key="layer").set_value((layer + 1) % STORY.n_layer).run()
     assert address(at.run())["head"] == str(head)

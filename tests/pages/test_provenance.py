@@ -14,8 +14,12 @@ from model.analysis.explanation import explain
 from model.intervention import Intervention
 from model.text.prompt import Prompt, RunKey
 from tests.pages.reading import open_card
+from tests.shipped import STORY
 from viz.figures.provenance import Check, dense_card, sum_card, weight_card
 from viz.ui.cells import Cell
+
+H = STORY.n_head
+D = STORY.d_model // H
 
 TEXT = "the dog and the cat"
 
@@ -51,8 +55,8 @@ def card(at: AppTest) -> str:
 
 
 def test_the_card_tells_every_step(opened, run):
-    text, made = card(opened(cell((2, 5)))), cell_arithmetic(run.attention[2], 5, 4, 1)
-    assert text.startswith("“␣cat” looks at “␣dog” query 4, key 1 · layer 2, head 5")
+    text, made = card(opened(cell((2, 3)))), cell_arithmetic(run.attention[2], 3, 4, 1)
+    assert text.startswith("“␣cat” looks at “␣dog” query 4, key 1 · layer 2, head 3")
     assert f"q·k {made.dot:.4f}" in text
     assert "scale × 0.1768 = 1/√32" in text
     assert "mask causal: lets it through" in text
@@ -95,18 +99,18 @@ def test_a_failed_check_is_not_hidden(run):
 @pytest.mark.parametrize(
     ("intervention", "said"),
     [
-        (Intervention(scale=False), "× 1.0000 = 5.66/√32"),
-        (Intervention(temperature=2), "× 0.0884 = 0.5/√32"),
+        (Intervention(scale=False), f"× 1.0000 = {D**0.5:.2f}/√{D}"),
+        (Intervention(temperature=2), f"× {0.5 / D**0.5:.4f} = 0.5/√{D}"),
         (Intervention(causal_mask=False), "mask none: every token may see every token"),
-        (Intervention(heads_uniform=frozenset({(2, 5)})), "0.0000, for this head's queries were set to zeros"),
-        (Intervention(edges_off=frozenset({(2, 5, 1, 3)}), causal_mask=False), "mask you took this edge away"),
-        (Intervention(edges_off=frozenset({(2, 5, 1, 0)})), "mask causal: the query may not see this key"),
+        (Intervention(heads_uniform=frozenset({(2, 3)})), "0.0000, for this head's queries were set to zeros"),
+        (Intervention(edges_off=frozenset({(2, 3, 1, 3)}), causal_mask=False), "mask you took this edge away"),
+        (Intervention(edges_off=frozenset({(2, 3, 1, 0)})), "mask causal: the query may not see this key"),
     ],
 )
 def test_a_weight_of_a_changed_model_is_explained_as_it_was_made(opened, story, intervention, said):
     changed = story.run(story.encode(TEXT), intervention)
-    weight = attention_weights(changed.attention[2], 5)[1, 3]
-    base = cell((2, 5), queries=(1,), keys=(3,))
+    weight = attention_weights(changed.attention[2], 3)[1, 3]
+    base = cell((2, 3), queries=(1,), keys=(3,))
     text = card(opened(replace(base, run_key=replace(base.run_key, intervention=intervention))))
     assert said in text and f"weight {weight:.4f}" in text and "✓ Check" in text
     assert "in the changed model" in text
@@ -124,14 +128,16 @@ def test_a_weight_after_generated_text_is_explained(opened, story):
 
 
 def test_a_value_of_several_weights_is_explained_and_opened(opened, run):
-    heads = tuple((3, head) for head in range(6))
+    heads = tuple((3, head) for head in range(H))
     at = opened(cell(*heads, queries=(4,), keys=(1,)))
-    mean = np.mean([attention_weights(run.attention[3], head)[4, 1] for head in range(6)])
+    mean = np.mean([attention_weights(run.attention[3], head)[4, 1] for head in range(H)])
     text = card(at)
-    assert text.startswith("“␣cat” looks at “␣dog” 6 heads · tokens made of 6 weights of this run heads mean of 6")
+    assert text.startswith(
+        f"“␣cat” looks at “␣dog” {H} heads · tokens made of {H} weights of this run heads mean of {H}"
+    )
     assert f"value {mean:.4f}" in text and "✓ Check" in text
     parts = at.get_by_key("card_part")
-    best = max(range(6), key=lambda head: attention_weights(run.attention[3], head)[4, 1])
+    best = max(range(H), key=lambda head: attention_weights(run.attention[3], head)[4, 1])
     assert parts.options[0].endswith(f"layer 3, head {best} · ␣cat → ␣dog")
     parts.set_value(best).run()
     assert f"query 4, key 1 · layer 3, head {best}" in card(at)

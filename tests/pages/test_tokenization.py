@@ -106,7 +106,7 @@ def test_the_page_reads_any_text(open_page, story, text):
 def test_a_text_too_long_for_the_model_is_cut_with_a_word(open_page, story):
     at = open_page("tokenization", text=LONG)
     assert at.info[0].value.startswith(f"This text is {len(story.encode(LONG)):,} tokens long.")
-    assert "at most 512" in at.info[0].value
+    assert f"at most {story.info.n_context}" in at.info[0].value
 
 
 def test_word_and_token_follow_each_other(open_page):

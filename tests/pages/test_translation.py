@@ -12,6 +12,7 @@ from model.builtin.beam import Beam, Candidate
 from model.text.prompt import Prompt, RunKey, text_of
 from model.text.units import units_of
 from tests.pages.reading import address, component, open_card, said, traces
+from tests.shipped import TRANSLATOR
 from tests.tiny_tokenizers import of_family
 from viz.figures import theme
 from viz.figures.translation import beam_tree, crossing_heatmap, path, ranked
@@ -297,14 +298,14 @@ def test_any_text_gets_an_answer(translate, text):
 
 
 def test_a_source_beyond_the_context(open_page):
-    app = open_page("translation", text="word " * 300)
+    app = open_page("translation", text="word " * (2 * TRANSLATOR.n_context))
     assert not app.exception
-    assert "tokens long; Translator" in said(app) and "reads at most 128" in said(app)
+    assert "tokens long; Translator" in said(app) and f"reads at most {TRANSLATOR.n_context}" in said(app)
 
 
 def test_a_target_beyond_the_context(open_page):
-    app = open_page("translation", text=TEXT, target="chat " * 300)
-    assert not app.exception and "reads at most 128" in said(app)
+    app = open_page("translation", text=TEXT, target="chat " * (2 * TRANSLATOR.n_context))
+    assert not app.exception and f"reads at most {TRANSLATOR.n_context}" in said(app)
 
 
 @pytest.mark.parametrize("target", ["!", "日本", "👍", " "])

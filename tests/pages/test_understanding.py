@@ -177,12 +177,12 @@ def test_a_weight_that_rounds_to_0_is_not_hidden_by_the_mask(tiny_run):
 
 
 def test_one_head_of_each(understand, story):
-    app = understand("both", maps="head", layer=1, head=2, decoder_layer=3, decoder_head=4)
+    app = understand("both", maps="head", layer=1, head=2, decoder_layer=2, decoder_head=3)
     encoder = lm_of(app)
     np.testing.assert_allclose(
         heatmap(app), layer_weights(encoder.run(encoder.encode(TEXT)).attention[1])[2], atol=1e-6
     )
-    assert "Layer 1, head 2: " in said(app) and "Layer 3, head 4: " in said(app)
+    assert "Layer 1, head 2: " in said(app) and "Layer 2, head 3: " in said(app)
 
 
 # --- two texts ---

@@ -4,6 +4,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from model.analysis.attention_map import HeadsError, MapSpec, heads_at
+from tests.shipped import ENCODER, STORY, TRANSLATOR
 from viz.ui import heads
 
 STATE = {"layer": 1, "head": 2, "heads": "2.3, 0.*", "kind": "self", "show": "head", "across": "all"}
@@ -108,16 +109,20 @@ def test_layer_and_head_can_be_moved_where_they_count(open_page, page, name, sho
 @pytest.mark.parametrize(
     ("page", "link", "words"),
     [
-        ("attention", {"show": "layer"}, "The mean of the 6 heads of layer 1"),
+        ("attention", {"show": "layer"}, f"The mean of the {STORY.n_head} heads of layer 1"),
         (
             "attention",
             {"model": "translator", "kind": "cross", "show": "all"},
-            "The mean of all 24 heads, cross-attention",
+            f"The mean of all {TRANSLATOR.n_layer * TRANSLATOR.n_head} heads, cross-attention",
         ),
-        ("translation", {"across": "layer"}, "by the mean of the 8 heads of layer 1."),
+        ("translation", {"across": "layer"}, f"by the mean of the {TRANSLATOR.n_head} heads of layer 1."),
         ("translation", {"across": "head"}, "by layer 1, head 2."),
-        ("generation", {"mean_of_heads": "true"}, "in the mean of the 6 heads of layer 1 it looks most at"),
-        ("understanding", {"section": "both"}, "The mean of all 36 heads: "),
+        (
+            "generation",
+            {"mean_of_heads": "true"},
+            f"in the mean of the {STORY.n_head} heads of layer 1 it looks most at",
+        ),
+        ("understanding", {"section": "both"}, f"The mean of all {ENCODER.n_layer * ENCODER.n_head} heads: "),
         ("mechanism", {}, "Where layer 1, head 2 looks"),
     ],
 )
