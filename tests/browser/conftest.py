@@ -80,7 +80,7 @@ def served(port: int, module: str, *options: str, **environment: str):
     wait_until_healthy(server, url)
     yield url
     server.terminate()
-    server.wait(10)
+    server.wait(60)
 
 
 def free_port() -> int:

@@ -24,9 +24,9 @@ def test_the_drawing_stands_in_the_page_and_follows_its_colours(look):
 
 
 @pytest.mark.parametrize("width", [390, 1400])
-def test_it_fits_the_screen(look, width):
-    page = look("model")
+def test_it_fits_the_screen(visit, page, width):
     page.set_viewport_size({"width": width, "height": 900})
+    visit("model")
     box = page.locator(".st-key-block svg").bounding_box()
     assert box["width"] > 300 and box["x"] >= 0 and box["x"] + box["width"] <= width
 

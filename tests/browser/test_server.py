@@ -196,7 +196,7 @@ def test_ctrl_c_with_a_visitor(start, page: Page):
     page.goto(url)
     settle(page)
     regard.send_signal(signal.SIGINT)
-    out, err = regard.communicate(timeout=30)
+    out, err = regard.communicate(timeout=60)
     assert regard.returncode == 0
     assert f"Regard: http://localhost:{port}" in out and "Traceback" not in out + err
 

@@ -58,7 +58,7 @@ def test_the_card_tells_every_step(opened, run):
     text, made = card(opened(cell((2, 3)))), cell_arithmetic(run.attention[2], 3, 4, 1)
     assert text.startswith("“␣cat” looks at “␣dog” query 4, key 1 · layer 2, head 3")
     assert f"q·k {made.dot:.4f}" in text
-    assert "scale × 0.1768 = 1/√32" in text
+    assert f"scale × {D**-0.5:.4f} = 1/√{D}" in text
     assert "mask causal: lets it through" in text
     assert f"score {made.score:.4f}" in text
     assert f"e^(score − max) = {made.exponential:.4f}, max {made.row_scores.max():.4f}" in text
