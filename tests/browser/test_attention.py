@@ -55,7 +55,7 @@ def test_heads_are_chosen_on_the_grid(visit, page):
     grid.click(position=grid_place(page, 2, 3), modifiers=["Shift"])
     heading(page, "Layer 1, head 1")
     grid.click(position=grid_place(page, 3, -1), modifiers=["Shift"])
-    heading(page, f"The mean of {STORY.n_head + 1} heads: 1.1, 3.*")
+    heading(page, f"The mean of {STORY.n_head + 1} heads: 3.*, 1.1")
     grid.click(position=grid_place(page, -1, 3))
     heading(page, f"The mean of head 3 of all {STORY.n_layer} layers")
     grid.click(position=grid_place(page, 3, -1))
