@@ -68,14 +68,17 @@ function readMap({ view, weights, edges }, says = LOOKS) {
 }
 
 // While the pointer looks at another head (head_look.js), that head's lines stand here; then `rest` draws what was there.
-function whileLookedAt(graph, svg, shape, rest, signal) {
+// Returns what ends that.
+function whileLookedAt(graph, svg, shape, rest) {
+  const stop = new AbortController();
   document.addEventListener("regard:lines", ({ detail }) => {
     if (!detail) return rest();
     svg.replaceChildren(...detail.lines.map((line) => shape(line, false).element).reverse());
     graph.querySelectorAll(".number").forEach((number) => number.textContent = "");
     graph.querySelectorAll("button").forEach((button) => button.style.setProperty("--share", "0%"));
     graph.querySelector(".count").textContent = detail.count;
-  }, { signal });
+  }, { signal: stop.signal });
+  return () => stop.abort();
 }
 
 const shareText = (value) => (value == null ? "" : value < 0 ? "–" : value.toFixed(3));

@@ -37,8 +37,7 @@ function joinSides({ data, graph, setTriggerValue, shape, beside, says, along = 
     graph.querySelector(".count").textContent = map.count(focus);
   };
 
-  const stop = new AbortController();
-  whileLookedAt(graph, svg, shape, () => rest(), stop.signal);
+  const unlook = whileLookedAt(graph, svg, shape, () => rest());
   const held = () => (pinned >= 0 ? pinned : touched);
   const rest = () => {
     tip.hide();
@@ -91,6 +90,6 @@ function joinSides({ data, graph, setTriggerValue, shape, beside, says, along = 
   resized.observe(graph);
   return (graph.endSides = () => {
     resized.disconnect();
-    stop.abort();
+    unlook();
   });
 }

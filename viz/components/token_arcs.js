@@ -148,10 +148,9 @@ export default function ({ data, parentElement, setTriggerValue }) {
     draw(current);
   });
   resized.observe(scroll);
-  const stop = new AbortController();
-  whileLookedAt(arcs, svg, (line) => arcOf(line, view, places, false), resting, stop.signal);
+  const unlook = whileLookedAt(arcs, svg, (line) => arcOf(line, view, places, false), resting);
   return () => {
     resized.disconnect();
-    stop.abort();
+    unlook();
   };
 }
