@@ -14,7 +14,11 @@ function taken(now) {
 // beside the target where there is room: below it, above it, else at the bottom of the window
 function place(box, target) {
   const { width, height } = box.getBoundingClientRect();
-  const room = { below: innerHeight - target.bottom - GAP, above: target.top - GAP, right: innerWidth - target.right - GAP };
+  const room = {
+    below: innerHeight - target.bottom - GAP,
+    above: target.top - GAP,
+    right: innerWidth - target.right - GAP,
+  };
   const left = Math.max(8, Math.min(target.left, innerWidth - width - 8));
   const level = Math.max(8, Math.min(target.top, innerHeight - height - 8));
   if (room.right >= width) return [target.right + GAP, level];
@@ -22,6 +26,16 @@ function place(box, target) {
   if (room.below >= height) return [left, target.bottom + GAP];
   if (room.above >= height) return [left, target.top - GAP - height];
   return [left, innerHeight - height - 8];
+}
+
+function answerButtons(answers, choose) {
+  return answers.map((text, i) => {
+    const button = el("button", "", text);
+    button.type = "button";
+    button.setAttribute("aria-pressed", "false");
+    button.onclick = () => choose(i);
+    return button;
+  });
 }
 
 export default function ({ data, parentElement }) {
@@ -58,16 +72,7 @@ export default function ({ data, parentElement }) {
     part("#tour-text").textContent = stop.text;
     part(".told").textContent = "";
     part(".place").textContent = `${to + 1} of ${stops.length}`;
-    part(".answers").replaceChildren(...stop.answers.map((text, i) => {
-      const button = document.createElement("button");
-      button.type = "button";
-      button.textContent = text;
-      button.setAttribute("aria-pressed", "false");
-      button.onclick = () => answer(i);
-      return button;
-    }));
-    part(".back").disabled = to === 0;
-    part(".next").textContent = to === stops.length - 1 ? "Done" : "Next";
+    part(".answers").replaceChildren(...answerButtons(stop.answers, answer));
     if (stop.answers.length) part(".answers").setAttribute("role", "group");
     else part(".answers").removeAttribute("role"); // an empty group is none
     box.hidden = false;

@@ -20,7 +20,7 @@ def token_vectors_picture(labels: Sequence[str], vectors: np.ndarray, mode: str)
     strips = _strips(shown)
     chip = (
         "white-space:pre;padding:0 5px;border-radius:5px;max-width:100%;overflow:hidden;text-overflow:ellipsis;"
-        f"width:fit-content;font:14px/22px {theme.MONOSPACE};unicode-bidi:isolate"
+        f"width:fit-content;font:0.875rem/1.375rem {theme.MONOSPACE};unicode-bidi:isolate"
     )
     rows = "".join(
         f'<span style="{chip};border-bottom:2px solid {colours[i % 5]};background:{colours[i % 5]}33">'
