@@ -85,7 +85,7 @@ def test_the_way_is_that_of_the_present_run(open_page, story):
     layer, head = catalog.telling_head_of(catalog.find("story"))
     query, key = telling_weight(run, layer, head)
     weight = attention_weights(run.attention[layer], head)[query, key]
-    assert f"**Layer {layer}, head {head}.** Of its {n_layer * n_head} heads" in said(at)
+    assert f"**Layer {layer}, head {head}.** Of {n_layer * n_head} heads" in said(at)
     assert "on a set of sentences" in said(at)
     assert f"{weight:.3f}." in said(at)
     assert f"{n_layer} layers × {n_head} heads" in said(at) and "computed from a run of it" in said(at)
@@ -155,7 +155,7 @@ def test_the_telling_head_is_no_choice(open_page):
 def test_a_model_without_a_stated_head_is_read_by_the_rule(open_page, tiny_gpt2, monkeypatch):
     monkeypatch.setenv("REGARD_MODEL_ROOTS", str(tiny_gpt2.parent))
     at = open_page(model=f"folder:{tiny_gpt2}")
-    assert not at.exception and "of its 4 heads" in said(at).lower() and "in this text" in said(at)
+    assert not at.exception and "of 4 heads" in said(at).lower() and "in this text" in said(at)
     lm = catalog.load(f"folder:{tiny_gpt2}", allowed=Allowed((tiny_gpt2.parent,), hub=False))
     layer, head = telling_head(lm.run(lm.encode(TEXT)))
     assert f"**Layer {layer}, head {head}.**" in said(at)
