@@ -1,7 +1,5 @@
 """The tour of the home page: five steps by keyboard, one question about this very run, nothing sent, nothing forced."""
 
-import re
-
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
@@ -54,7 +52,8 @@ def test_five_steps_by_keyboard(home, story):
                 f"It is “{run.labels[int(row.argmax())]}”, with a weight of {row.max():.3f}"
             )
             expect(stop(home).locator("[data-right]")).to_have_text(run.labels[int(row.argmax())])
-        stop(home).get_by_role("button", name=re.compile("^(Next|Done)$")).focus()
+        expect(stop(home).get_by_role("button", name="Back")).to_have_count(int(number > 1))
+        stop(home).get_by_role("button", name="Next" if number < 5 else "Done", exact=True).focus()
         home.keyboard.press("Enter")
     assert len(set(titles)) == 5
     expect(stop(home)).to_have_count(0)

@@ -73,6 +73,8 @@ export default function ({ data, parentElement }) {
     part(".told").textContent = "";
     part(".place").textContent = `${to + 1} of ${stops.length}`;
     part(".answers").replaceChildren(...answerButtons(stop.answers, answer));
+    part(".back").disabled = to === 0;
+    part(".next").textContent = to === stops.length - 1 ? "Done" : "Next";
     if (stop.answers.length) part(".answers").setAttribute("role", "group");
     else part(".answers").removeAttribute("role"); // an empty group is none
     box.hidden = false;
