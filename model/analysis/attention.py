@@ -72,9 +72,12 @@ def attended(attention: Layer, value: np.ndarray) -> np.ndarray:
 
 def _seen(attention: Attention, rows: np.ndarray) -> slice:
     """The keys that a block of queries can see: half the work of a long text under a causal mask, less in a window."""
-    reach = attention.window or attention.n_key
-    start, last = max(0, int(rows.min()) - reach + 1), int(rows.max())
-    return slice(start, last + 1 if attention.causal else min(attention.n_key, last + reach))
+    first, last, reach = int(rows.min()), int(rows.max()), attention.window
+    # without a window all that there is: the keys of cross-attention may be fewer than its queries
+    start = max(0, first - reach + 1) if reach else 0
+    return slice(
+        start, last + 1 if attention.causal else min(attention.n_key, last + reach if reach else attention.n_key)
+    )
 
 
 def scores_of(

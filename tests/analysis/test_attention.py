@@ -172,6 +172,14 @@ def test_some_rows_are_rows_of_the_whole(rows, causal):
     )
 
 
+@pytest.mark.parametrize("row", [0, 5, 12])
+def test_a_row_of_more_queries_than_keys_sees_all_keys(row):
+    """Cross-attention: a long target, a short source."""
+    attention = random_attention(n_query=13, n_key=4, causal=False)
+    found = reading.attention_weights(attention, 1, slice(row, row + 1))
+    assert found == pytest.approx(naive_weights(attention)[1, row : row + 1], abs=1e-6)
+
+
 def test_huge_scores_do_not_overflow():
     attention = Attention(
         array([[1000, 0], [1000, 0]]), array([[1000, 0], [999, 0]]), array([[1, 0], [0, 1]]), 1.0, False

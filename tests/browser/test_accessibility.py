@@ -68,7 +68,7 @@ def test_axe_finds_what_is_wrong(visit, page):
 
 def test_what_is_cut_would_be_seen(visit, page):
     visit("generation")
-    page.get_by_test_id("stMain").get_by_role("button", name="Next token").evaluate(
+    page.locator(".st-key-next_one button").first.evaluate(
         "button => { button.style.cssText = 'width: 40px; min-width: 0; overflow: hidden; white-space: nowrap'; }"
     )
     page.locator("h1").evaluate("title => { title.style.width = '4000px'; }")

@@ -188,7 +188,10 @@ def test_a_click_on_a_weight_opens_its_card_and_chooses_its_key(own, steps):
     expect(own.locator(".st-key-card")).to_contain_text(f"{steps.weights[1]:.4f}")
     expect(step(own, 6).locator(".row.chosen")).to_contain_text("␣cat")
     expect(own.get_by_test_id("stException")).to_have_count(0)
-    assert own.evaluate("document.activeElement.shadowRoot?.activeElement?.dataset.part") == "a.1"  # the keyboard stays
+    expect(own.get_by_role("dialog")).to_be_focused()
+    own.keyboard.press("Escape")
+    expect(own.get_by_role("dialog")).to_have_count(0)
+    assert own.evaluate("document.activeElement.shadowRoot?.activeElement?.dataset.part") == "a.1"  # where it was
 
 
 def test_another_head_is_drawn_at_once(own, story):

@@ -46,9 +46,10 @@ def test_values_of_controls_are_said(visit, page):
         expect(slider).to_have_text(re.compile(f"^{label}.*{value}"))
         expect(slider.get_by_test_id("stSliderThumbValue").locator("p")).to_be_visible()
         expect(slider.get_by_test_id("stSliderTickBar")).to_be_hidden()
-    read = page.locator(".stButtonGroup").filter(has_text="Rows and columns are")
-    expect(read.get_by_role("radio", name="tokens")).to_be_visible()
-    expect(read.get_by_role("radio", name="words")).to_be_hidden()
+    read = page.locator(".st-key-show")
+    expect(read.get_by_role("radio", name="head")).to_be_visible()
+    expect(read.get_by_role("radio", name="layer")).to_be_hidden()
+    expect(page.get_by_text("In force: tokens · the sink as is")).to_be_visible()  # what is folded
 
 
 def test_lines_end_where_their_tokens_are(visit, page):

@@ -154,7 +154,7 @@ def test_in_a_frame_of_the_page_that_was_named(page: Page, courses):
     allowed, other = courses
     page.goto(allowed)
     frame = page.frame_locator("iframe")
-    expect(frame.get_by_role("heading", name="All heads at a glance")).to_be_visible()
+    expect(frame.get_by_role("heading", name="Attention", exact=True)).to_be_visible()
     frame.get_by_role("radio", name="layer", exact=True).first.click()  # and it can be used
     title = f"The mean of the {STORY.n_head} heads of layer {FIRST[0]}"
     expect(frame.get_by_role("heading", name=title)).to_be_visible()

@@ -188,7 +188,7 @@ def test_two_texts_are_two_segments_for_an_encoder(open_with):
 
 @pytest.mark.parametrize("kind", ["self", "encoder", "cross"])
 def test_all_three_kinds_of_an_encoder_decoder_are_read(open_with, kind):
-    app = open_with("encoder-decoder", "attention", kind=kind, target="a dog")
+    app = open_with("encoder-decoder", "attention", kind=kind, target="a dog", layer=0, head=0)
     assert not app.exception and "Check failed" not in said(app)
     words = {"self": "the decoder's own", "encoder": "the encoder's own", "cross": "cross-attention"}[kind]
     assert words in said(app)

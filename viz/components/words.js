@@ -14,6 +14,8 @@ export default function ({ data, parentElement }) {
   );
   rove(list, [[...list.querySelectorAll("button")]]);
   const tip = tipOf(root), end = tellEach(list, tip, (i) => data.words[i].meaning);
-  root.onkeydown = (event) => event.key === "Escape" && tip.hide();
+  root.onkeydown = (event) => {
+    if (event.key === "Escape") tip.hide(); // no value: false would keep Tab from leading on
+  };
   return end;
 }
