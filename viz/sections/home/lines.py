@@ -59,10 +59,9 @@ def in_words(run: ModelRun, layer: int, head: int) -> str:
         parts.append(f"Of {n_head} heads the most telling: where it looks depends most on which token looks, {where}.")
     query, key = telling_weight(run, layer, head)
     weight = attention_weights(run.layers(kind)[layer], head, slice(query, query + 1))[0, key]
-    if kind == "cross" and query + 1 < len(queries):
-        parts.append(
-            f"To write {quoted(queries[query + 1].label)}, it looks at {quoted(keys[key].label)}: {weight:.3f}."
-        )
+    if kind == "cross" and len(keys) > 1:
+        written = quoted(queries[query + 1].label) if query + 1 < len(queries) else "what comes next"
+        parts.append(f"To write {written}, it looks at {quoted(keys[key].label)}: {weight:.3f}.")
     elif kind == "self" and len(keys) > 1:
         parts.append(f"{quoted(queries[query].label)} looks at {quoted(keys[key].label)}: {weight:.3f}.")
     n = max(len(queries), len(keys))
