@@ -30,7 +30,7 @@ WATCH = """window.repainted = new Promise((done, fail) => {
 def measure(args: argparse.Namespace) -> Iterator[Measured]:
     with served() as url, chromium() as browser:
         page, sent, received = watched(browser)
-        page.goto(f"{url}/attention?text={TEXT}")
+        page.goto(f"{url}/attention?text={TEXT}&layer=0&head=0")
         page.locator("[class*=st-key-head_map] .heatmaplayer image").wait_for(state="attached")
         page.wait_for_selector(IDLE)
         layer = page.locator(".st-key-layer input[type=range]")

@@ -1,7 +1,5 @@
 """The attention page: all heads, any of them read together, and every weight down to the card that explains it."""
 
-import time
-
 import streamlit as st
 
 from model.analysis import checks
@@ -38,7 +36,6 @@ def main() -> None:
         choose(run)
     with right:
         stage.show(run)
-    time.sleep(0.01)  # lets the server send the stage now; otherwise it leaves only with all that follows
     with below:
         read(run)
         glossary.show()

@@ -18,7 +18,7 @@ from viz.guard import handler
 from viz.ui import controls, heads, provenance, session
 
 kind = heads.attention_read
-PARTS = ("choose", "stage", "read")  # the page's fragments, in the order in which they are drawn
+PARTS = ("stage", "choose", "read")  # the fragments that are drawn again, first what one waits for
 
 
 def choose_heads(run: ModelRun) -> None:

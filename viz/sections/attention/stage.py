@@ -1,5 +1,6 @@
 """The stage beside the grid of heads: the map that is read, or its lines, and whatever head the pointer looks at."""
 
+import time
 from typing import NoReturn
 
 import numpy as np
@@ -41,6 +42,7 @@ def show(run: ModelRun) -> None:
         show_map(run, read_now, spec, beside)
     else:
         graph.show(run, read_now, spec)
+    time.sleep(0.01)  # lets the server send the picture now; otherwise it leaves only with all that follows
     ready_to_look(run, read_now, spec, colours(read_now, beside))
 
 
