@@ -38,7 +38,7 @@ export default function ({ data, parentElement }) {
     const pen = canvas.getContext("2d"), image = pen.createImageData(columns, rows);
     const pixels = new Uint32Array(image.data.buffer);
     for (let i = 0; i < size; i++) {
-      if (maps[start + i] === NOTHING) continue; // stays transparent, over nothing
+      if (maps[start + i] === NOTHING) continue; // blank, as on the picture beneath
       const weight = weightOf(maps[start + i]), place = scale.log ? Math.log10(Math.max(weight, 1e-9)) : weight;
       const share = (place - scale.low) / (scale.high - scale.low);
       pixels[i] = colours[Math.round(255 * Math.max(0, Math.min(1, share)))];
