@@ -17,6 +17,7 @@ from model.run import VisitorError
 from viz.plain import plain
 
 _AROUND: list[Callable[[str], AbstractContextManager]] = []  # each section, by its key
+_AROUND_CALLS: list[Callable[[], AbstractContextManager]] = []  # each callback
 _UNTOLD = "untold"  # in the session's state: what callbacks raised, until something is drawn
 _LOG = logging.getLogger("regard")
 
@@ -53,6 +54,11 @@ def around_sections(each: Callable[[str], AbstractContextManager]) -> None:
     _AROUND.append(each)
 
 
+def around_handlers(each: Callable[[], AbstractContextManager]) -> None:
+    """Have each callback called within such a context."""
+    _AROUND_CALLS.append(each)
+
+
 def handler(called: Callable) -> Callable:
     """For everything that Streamlit calls back: ``on_click=handler(undo)``.
 
@@ -61,10 +67,13 @@ def handler(called: Callable) -> Callable:
 
     @wraps(called)
     def guarded(*args, **kwargs) -> None:
-        try:
-            called(*args, **kwargs)
-        except Exception as error:
-            st.session_state.setdefault(_UNTOLD, []).append(error)
+        with ExitStack() as around:
+            for each in _AROUND_CALLS:
+                around.enter_context(each())
+            try:
+                called(*args, **kwargs)
+            except Exception as error:
+                st.session_state.setdefault(_UNTOLD, []).append(error)
 
     return guarded
 

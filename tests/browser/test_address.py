@@ -1,11 +1,13 @@
 """The address in a real browser: Back and Forward, new tabs, a reload, a text typed and a link pressed at once."""
 
 import re
+import time
 
 import pytest
 from playwright.sync_api import Page, expect
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
-from tests.browser.conftest import settle
+from tests.browser.conftest import LONGEST, settle
 
 TEXT = "the+cat+saw+the+dog"
 
@@ -30,6 +32,45 @@ def at(page: Page, query: str) -> None:
     """The address ends so, when all is drawn."""
     settle(page)
     expect(page).to_have_url(re.compile(re.escape(query) + "$"))
+
+
+class Wire:
+    """What the server sends to a page, which can be held back."""
+
+    def __init__(self, page: Page):
+        self.page, self.kept, self.holds = page, [], False
+        page.route_web_socket(re.compile("/_stcore/stream"), self._between)
+
+    def _between(self, socket) -> None:
+        server = socket.connect_to_server()
+        server.on_message(lambda message: self.kept.append(message) if self.holds else socket.send(message))
+        self._send = socket.send
+
+    def hold(self) -> None:
+        self.holds = True
+
+    def wait_for_a_run(self) -> None:
+        """Until the end of one is kept."""
+        end = time.monotonic() + LONGEST / 1000
+        while not any(map(ends_a_run, self.kept)):
+            assert time.monotonic() < end
+            self.page.evaluate("1")  # lets messages come
+
+    def send_a_run(self) -> None:
+        """What is kept of one whole run, and nothing of the next."""
+        finished = False
+        while not finished:
+            finished = ends_a_run(self.kept[0])
+            self._send(self.kept.pop(0))
+
+    def let_go(self) -> None:
+        self.holds = False
+        while self.kept:
+            self._send(self.kept.pop(0))
+
+
+def ends_a_run(message: bytes) -> bool:
+    return ForwardMsg.FromString(message).HasField("script_finished")
 
 
 def value(page: Page, key: str, number: int) -> None:
@@ -115,6 +156,22 @@ def test_a_text_typed_and_a_link_pressed_at_once_lose_nothing(visit, page):
         expect(link(page, name)).to_have_attribute("href", re.compile(rf"text=typed\+{i}\b"))
         page.mouse.up()
         at(page, f"{path}?text=typed+{i}&layer=3&head=0")
+
+
+def test_keys_pressed_while_a_run_is_on_its_way_are_not_taken_back(page, app_url):
+    wire = Wire(page)
+    page.goto(f"{app_url}/head?text={TEXT}&layer=2&head=0")
+    settle(page)
+    wire.hold()
+    right(page, "head", 1)
+    wire.wait_for_a_run()
+    right(page, "head", 1)
+    wire.send_a_run()
+    expect(page).to_have_url(re.compile("head=1$"))  # of the first press, while the second is chosen
+    right(page, "head", 1)
+    wire.let_go()
+    at(page, f"head?text={TEXT}&layer=2&head=3")
+    value(page, "head", 3)
 
 
 def test_the_link_that_is_copied_is_the_address(visit, page):

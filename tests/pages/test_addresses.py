@@ -25,6 +25,7 @@ SET = {
     **{"similarity_of": 1, "softmax_temperature": 2, "beside": "1.0"},
 }
 # not set together with the others: what says something of one model or text only, or hides the others
+WIDGETS = ("slider", "select_slider", "toggle", "number_input", "text_input", "text_area", "radio", "segmented_control")
 APART = {"model", "target", "target_ids", "chat", "card", "written", "opened", "hidden", "present"}
 
 
@@ -74,6 +75,14 @@ def test_so_does_each_part_of_understanding(open_page, section):
     first = open_path(open_page, "understanding", **everything("understanding") | {"section": section})
     again = open_path(open_page, "understanding", **address(first))
     assert shown(again) == shown(first)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page or "home")
+def test_no_widget_is_told_what_the_browser_has_said(open_page, page):
+    """It would take back what is pressed while the run is on its way."""
+    at = open_path(open_page, page, **everything(page)).run()
+    widgets = [each for kind in WIDGETS for each in at.get(kind) if not each.disabled]  # AppTest sends nothing of those
+    assert widgets and [each.key for each in widgets if each.proto.set_value] == []
 
 
 def test_no_visit_to_a_page_changes_what_was_chosen_on_another(open_page):

@@ -66,7 +66,9 @@ def main() -> None:
 def type_both() -> None:
     """The source and the target, side by side; the sidebar holds the same two texts."""
     state = st.session_state
-    state.own_source, state.own_target = state.text, state.target
+    for own, shared in (("own_source", "text"), ("own_target", "target")):
+        if state.get(own) != state[shared]:  # said again, it would take back what is typed meanwhile
+            state[own] = state[shared]
     left, right = st.columns(2, gap="medium")
     with left:
         st.text_area(

@@ -22,7 +22,7 @@ def position(label: str, name: str, n: int, place: Any = st, *, first: int | Non
 def held(name: str, n: int, first: int | None = None) -> int:
     """The same choice where it counts and no widget shows it."""
     default = start(name, n) if first is None else first
-    links.key(name, default, again=True)
+    links.key(name, default, among=n)
     current = st.session_state[name]
     if current >= n:
         st.session_state[name] = default
@@ -31,10 +31,10 @@ def held(name: str, n: int, first: int | None = None) -> int:
     return st.session_state[name]
 
 
-def choose(label: str, name: str, options: tuple[str, ...] | None = None, *, again: bool = False, **more) -> str:
-    """Choose one of a few: `options`, or all that there are. `again`: see `links.key`."""
+def choose(label: str, name: str, options: tuple[str, ...] | None = None, **more) -> str:
+    """Choose one of a few: `options`, or all that there are."""
     options = options or CHOICES[name].options
-    key = links.key(name, again=again)
+    key = links.key(name)
     if st.session_state[name] not in options:
         st.session_state[name] = options[0]
     return st.segmented_control(label, options, key=key, required=True, **more)

@@ -45,20 +45,20 @@ def choose_attention(run: ModelRun, **more: Any) -> str:
     return attention_read(run)
 
 
-def choose(name: str, run: ModelRun, of: str = "self", *, again: bool = False, **more: Any) -> None:
+def choose(name: str, run: ModelRun, of: str = "self", **more: Any) -> None:
     """Whose weights, by the choice called `name`; then which layer and head; and, where some can be, which and how.
 
-    `again`: see `viz.ui.links.key`. `more` is for each control.
+    `more` is for each control.
     """
     options = CHOICES[name].options
     described = " · ".join(MEANINGS[option] for option in options)
     of_all = {option: value for option, value in more.items() if option != "width"}
-    show = controls.choose("Read", name, again=again, help=described, **of_all)
+    show = controls.choose("Read", name, help=described, **of_all)
     choose_one(run, of, disabled=(show in (ALL, CHOSEN), show != ONE), **more)
     if CHOSEN in options:
         st.text_input(
             "Heads read together",
-            key=links.key("heads", again=again),
+            key=links.key("heads"),
             placeholder="2.3, 4.*, *.1",
             disabled=show != CHOSEN,
             help="layer.head, with * for every one: 4.* is all of layer 4, *.1 is head 1 of every layer.",

@@ -48,6 +48,8 @@ class Memory:
     got: dict[str, str] | None = None  # with what query the session began, until the browser has confirmed it
     too_long: tuple[int, int] | None = None  # characters and choices of a link that was not read
     lost_text: bool = False
+    unsaid: set[str] = field(default_factory=set)  # what callbacks have set, until their widgets are drawn
+    among: dict[str, int] = field(default_factory=dict)  # how many there were when one of them was last chosen
 
 
 def arrive(page: str) -> None:
@@ -72,24 +74,28 @@ def arrive(page: str) -> None:
     state.update(state.pop("next", {}))
 
 
-def key(name: str, default: Any = None, *, again: bool = False) -> str:
+def key(name: str, default: Any = None, *, among: int | None = None) -> str:
     """For a widget's `key`: its name, and its value is there; `default` where the page makes it of its text and model.
 
-    Such a widget has no `value` or `index` of its own. `again`: say the value again whenever it is drawn, because its
-    range may change, and it is another widget then; or because a callback sets it that ends in st.rerun, after which
-    Streamlit would not tell the browser.
+    Such a widget has no `value` or `index` of its own. `among`: of how many things one is chosen; the widget of
+    another number is another widget.
+
+    The browser is told the value only where it cannot know it: what a visitor presses while a run is on its way would
+    be taken back by a run that tells again what was pressed before.
     """
-    state = st.session_state
+    state, memory = st.session_state, st.session_state.memory
     if name not in state:  # Streamlit forgets what a part of the page did not draw
-        state[name] = state.memory.chosen.get(name, CHOICES[name].default)
-    elif again:
+        state[name] = memory.chosen.get(name, CHOICES[name].default)
+    elif name in memory.unsaid or memory.among.get(name) != among:
         state[name] = state[name]
+    memory.unsaid.discard(name)
+    memory.among[name] = among
     if default is not None:
-        before, state.memory.default[name] = state.memory.default.get(name), default
+        before, memory.default[name] = memory.default.get(name), default
         # what nobody has chosen goes with the text: its last token is another one when it grows
-        if state[name] is None or (again and state[name] == before):
+        if state[name] is None or (among and state[name] == before != default):
             # remembered at once: this run may be broken off by a visitor who goes on, before all is remembered
-            state[name] = state.memory.chosen[name] = default
+            state[name] = memory.chosen[name] = default
     return name
 
 
@@ -365,4 +371,19 @@ def _drawn_alone(place: str) -> Iterator[None]:
         write(re.sub(r"\W", "_", place))
 
 
+@contextmanager
+def _called_back() -> Iterator[None]:
+    """Streamlit does not tell the browser what a callback sets that ends in st.rerun, nor what is not drawn next."""
+    state = st.session_state
+    before = {name: state[name] for name in CHOICES if name in state}
+    try:
+        yield
+    finally:
+        if "memory" in state:
+            state.memory.unsaid |= {
+                name for name in CHOICES if name in state and state[name] != before.get(name, state)
+            }
+
+
 guard.around_sections(_drawn_alone)
+guard.around_handlers(_called_back)

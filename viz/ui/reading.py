@@ -24,7 +24,7 @@ PARTS = ("stage", "choose", "read")  # the fragments that are drawn again, first
 def choose_heads(run: ModelRun) -> None:
     """One head, the heads of its layer, all of them, or any that are written or clicked together."""
     of = heads.choose_attention(run, on_change=handler(follow))
-    heads.choose("show", run, of, again=True, on_change=handler(read_again))
+    heads.choose("show", run, of, on_change=handler(read_again))
 
 
 def choose_how(two_texts: bool) -> None:

@@ -20,7 +20,6 @@ def show(run: ModelRun, read_now: AttentionMap, spec: MapSpec) -> None:
         "graph",
         FORMS[:1] if crossing else FORMS,
         on_change=handler(reading.read_again),
-        again=True,
         help="columns: queries left, keys right · arcs: over one line · layers: through all of them, to follow a path",
     )
     threshold, top = st.session_state.least, st.session_state.top

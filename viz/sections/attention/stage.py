@@ -35,7 +35,7 @@ def show(run: ModelRun) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="stage_line"):
         with st.container(key="stage_title"):
             st.header(reading.title(spec, run), anchor=False)
-        controls.choose("On the stage", "stage", again=True, label_visibility="collapsed", on_change=handler(_drawn))
+        controls.choose("On the stage", "stage", label_visibility="collapsed", on_change=handler(_drawn))
         if state.stage == MAP:
             _offer_pin(spec, beside)
     if state.stage == MAP:

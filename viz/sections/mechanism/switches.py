@@ -49,7 +49,7 @@ def choose(run: ModelRun) -> Intervention:
         st.select_slider(
             "**Softmax temperature**",
             TEMPERATURES,
-            key=links.key("softmax_temperature", again=True),
+            key=links.key("softmax_temperature"),
             on_change=handler(change_again),
         )
         caption("The scores are divided by it: below 1, each row sharpens; above 1, it flattens; 1 is as trained.")
@@ -88,7 +88,7 @@ def choose(run: ModelRun) -> Intervention:
 
 
 def switch(label: str, key: str, **options) -> None:
-    st.toggle(f"**{label}**", key=links.key(key, again=True), on_change=handler(change_again), **options)
+    st.toggle(f"**{label}**", key=links.key(key), on_change=handler(change_again), **options)
 
 
 def edge_can_go(run: ModelRun, query: int, key: int) -> bool:

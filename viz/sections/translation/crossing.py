@@ -19,7 +19,7 @@ from viz.ui.choices import ARGMAX, GROW, TOKENS, UNMARKED
 def choose(run: ModelRun) -> None:
     """All controls, in one line where there is room."""
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom", key="choose_crossing"):
-        heads.choose("across", run, "cross", again=True, on_change=handler(read_again), width=115)
+        heads.choose("across", run, "cross", on_change=handler(read_again), width=115)
         _choice(
             "between",
             "between",
@@ -76,4 +76,4 @@ def read_again() -> NoReturn:
 
 
 def _choice(label: str, name: str, **more) -> str:
-    return controls.choose(label, name, again=True, on_change=handler(read_again), **more)
+    return controls.choose(label, name, on_change=handler(read_again), **more)
