@@ -7,6 +7,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import settle
 from tests.browser.test_attention import grid_place
+from tests.browser.wire import Wire
 
 
 @pytest.fixture
@@ -106,3 +107,24 @@ def test_two_heads_side_by_side(grid, page):
     expect(page.get_by_text("Layer 2, head 3. Click a cell")).to_be_visible()
     page.get_by_role("button", name="Let go of 2.3").click()
     expect(page.locator("[class*=st-key-pinned_map]")).to_have_count(0)
+
+
+@pytest.mark.parametrize("stage", ["map", "lines"])
+def test_a_slider_shows_its_head_before_the_server_has_answered(page, app_url, stage):
+    wire = Wire(page)
+    page.goto(f"{app_url}/attention?layer=2&head=3&stage={stage}")
+    settle(page)
+    wire.hold()
+    slider = page.locator(".st-key-layer input[type=range]")
+    slider.press("ArrowRight")
+    expect(on_stage(page)).to_have_text("Layer 3, head 3")
+    if stage == "map":
+        plot = page.locator("[class*=st-key-head_map] .nsewdrag").first
+        assert page.locator(".st-key-head_look canvas").bounding_box() == pytest.approx(plot.bounding_box(), abs=1)
+    slider.press("ArrowRight")
+    expect(on_stage(page)).to_have_text("Layer 4, head 3")
+    wire.let_go()
+    expect(on_stage(page)).to_be_hidden()
+    settle(page)
+    expect(page.locator(".st-key-stage_title")).to_contain_text("Layer 4, head 3")
+    expect(on_stage(page)).to_be_hidden()

@@ -23,6 +23,32 @@ function linesOf(maps, start, { rows, columns, lines: { least, top, most } }) {
   return found.sort((a, b) => b.weight - a.weight).slice(0, most);
 }
 
+// Calls `look` with the head that the sliders have moved to, until the server's picture of it stands on the stage: the
+// component is then drawn anew, with that head as the `chosen` one. `screen` remembers across drawings that it is ahead.
+function followSliders({ sliders, chosen, over }, screen, look, signal) {
+  const inputs = () => sliders.map((name) => drawnAs(name, 'input[type="range"]'));
+  const compare = () => {
+    const [layer, head] = inputs().map((input, i) => (input ? Number(input.value) : chosen[i]));
+    const ahead = layer !== chosen[0] || head !== chosen[1];
+    if (ahead) look({ detail: { layer, head, cell: null, ahead } });
+    else if (screen.ahead) look({ detail: null });
+    screen.ahead = ahead;
+  };
+  const afterPicture = () => {
+    if (signal.aborted) return;
+    if (over && !drawnAs(over, ".nsewdrag")) requestAnimationFrame(afterPicture);
+    else compare();
+  };
+  if (screen.ahead) afterPicture();
+  if (!sliders.length) return;
+  const observer = new MutationObserver((changes) => {
+    const moved = inputs();
+    if (changes.some(({ target }) => moved.includes(target))) compare();
+  });
+  observer.observe(document.body, { subtree: true, attributeFilter: ["aria-valuetext"] }); // says where a slider stands
+  signal.addEventListener("abort", () => observer.disconnect());
+}
+
 const tell = (event, detail) => document.dispatchEvent(new CustomEvent(event, { detail }));
 
 export default function ({ data, parentElement }) {
@@ -68,7 +94,7 @@ export default function ({ data, parentElement }) {
     const start = (detail.layer * heads + detail.head) * size, cell = names.length ? detail.cell : null;
     paint(start);
     head.children[0].textContent = `Layer ${detail.layer}, head ${detail.head}`;
-    head.children[1].textContent = words(start, cell) || data.view.hint;
+    head.children[1].textContent = words(start, cell) || (detail.ahead ? "" : data.view.hint);
     if (detail.spoken) spoken.textContent = `layer ${detail.layer}, head ${detail.head}`;
     if (data.view.lines) {
       const count = `layer ${detail.layer}, head ${detail.head}, while you point at it`;
@@ -78,6 +104,7 @@ export default function ({ data, parentElement }) {
   };
   const stop = new AbortController();
   document.addEventListener("regard:look", look, { signal: stop.signal });
+  followSliders(data.view, canvas, look, stop.signal);
   document.addEventListener("scroll", () => seen && place(), { signal: stop.signal, capture: true, passive: true });
   const end = watchVariable(host, "--st-chart-sequential-colors", () => {
     colours = palette(host);

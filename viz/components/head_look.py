@@ -26,13 +26,16 @@ def head_look(
     scale: ColourScale,
     over: str = "",
     lines: dict[str, float] | None = None,
+    sliders: Sequence[str] = (),
+    chosen: tuple[int, int] = (0, 0),
 ) -> None:
     """Ready to show any of `maps` (L, H, Q, K), with NaN where there is nothing, when `head_grid(looks=True)` says so.
 
     It lies over the heatmap drawn with a key that begins with `over`, in that picture's colours, and over what stands
     in the container `title`. `names`: of the rows and of the columns; of nothing where a cell of the grid is not one of
     the map, and then there is only the `hint`. `lines`: a picture of lines is to show them, from the weight `least` on,
-    `top` for each row (0: all) and `most` in all.
+    `top` for each row (0: all) and `most` in all. `sliders`: the keys of two that choose layer and head; what they move
+    to is shown until the server's own picture of it is there, which is now that of the `chosen` head.
     """
     _, n_head, n_query, n_key = maps.shape
     low, high = scale.ends
@@ -49,6 +52,8 @@ def head_look(
                 "over": over,
                 "lines": lines,
                 "title": title,
+                "sliders": sliders,
+                "chosen": chosen,
             },
             "maps": pd.DataFrame({"w": weights_in_steps(maps).ravel()}),
         },

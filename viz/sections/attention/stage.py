@@ -84,6 +84,8 @@ def ready_to_look(run: ModelRun, read_now: AttentionMap, spec: MapSpec, scale: C
         scale=scale,
         over="head_map" if state.stage == MAP else "",
         lines=lines,
+        sliders=("layer", "head") if exact and state.show == ONE else (),
+        chosen=spec.heads[0],
     )
 
 
