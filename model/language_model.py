@@ -14,7 +14,7 @@ from model.run import LayerParameters, ModelInfo, ModelRun, Token
 
 if TYPE_CHECKING:  # of the floors above
     from model.builtin.beam import Beam
-    from model.text.tokenizer import Tokenizer
+    from model.text.cut import Cutting
 
 
 class LanguageModel(Protocol):
@@ -31,6 +31,9 @@ class LanguageModel(Protocol):
 
     def token(self, id: int) -> Token:
         """The vocabulary entry `id`, outside any text."""
+
+    def cutting(self) -> "Cutting":
+        """How its tokenizer puts words together; read anew each time. Raises `model.text.cut.NotFollowed`."""
 
     def mask_token(self) -> Token | None:
         """What stands for a hidden word, where the model has such a token."""
@@ -90,15 +93,6 @@ class BeamSearcher(Protocol):
 
     def beam_search(self, source: Sequence[Token], width: int, length_penalty: float = 1.0) -> "Beam":
         """The targets that a search `width` wide finds for a source, and how it found them. Raises `PromptError`."""
-
-
-@runtime_checkable
-class ShowsCutting(Protocol):
-    """A model whose tokenizer shows how it puts a word together, merge by merge."""
-
-    @property
-    def tokenizer(self) -> "Tokenizer":
-        """What cuts its texts."""
 
 
 @runtime_checkable

@@ -3,10 +3,10 @@
 import pytest
 
 from model.huggingface.language_model import load
-from model.language_model import BeamSearcher, Captured, ShowsCutting
+from model.language_model import BeamSearcher, Captured
 from tests.any_models import write_models
 
-PROTOCOLS = (BeamSearcher, Captured, ShowsCutting)
+PROTOCOLS = (BeamSearcher, Captured)
 
 
 @pytest.fixture(scope="module")
@@ -19,8 +19,8 @@ def kept_by(lm) -> set[type]:
 
 
 def test_what_our_own_models_can_do(tiny, tiny_translator):
-    assert kept_by(tiny) == {ShowsCutting}
-    assert kept_by(tiny_translator) == {ShowsCutting, BeamSearcher}
+    assert kept_by(tiny) == set()
+    assert kept_by(tiny_translator) == {BeamSearcher}
     assert tiny.tokenizer.encode("the cat") == tiny.encode("the cat")
 
 
@@ -28,3 +28,11 @@ def test_what_our_own_models_can_do(tiny, tiny_translator):
 def test_what_models_from_elsewhere_can_do(folders, name):
     lm = load(folders / name, name=name, title=name)
     assert kept_by(lm) == {Captured} and lm.captured == "queries and keys"
+
+
+@pytest.mark.parametrize("name", ["decoder", "encoder", "encoder-decoder"])
+def test_every_model_tells_how_its_tokenizer_cuts(folders, tiny, name):
+    text = "the cat saw the dog"
+    for lm in (tiny, load(folders / name, name=name, title=name)):
+        words = lm.cutting().cut(text, lm.encode(text)).words
+        assert [text[word.start : word.end].strip() for word in words] == text.split()

@@ -22,6 +22,7 @@ from model.intervention import UNCHANGED, Intervention, sizes_of
 from model.predictions import predictions
 from model.run import Attention, LayerParameters, ModelInfo, ModelNotAvailable, ModelRun, PromptError, Token, short
 from model.sources import builtin_files
+from model.text.cut import Cutting
 from model.text.lengths import check_characters, check_tokens
 from model.text.tokenizer import PAIR_JOINT, Tokenizer
 
@@ -97,6 +98,9 @@ class BuiltinModel:
         text = text if second is None else text + PAIR_JOINT + second
         check_characters(self.info.title, self.info.n_context, self._tokenizer.longest, text)
         return self._tokenizer.encode(text)
+
+    def cutting(self) -> Cutting:
+        return self._tokenizer.cutting()
 
     def token(self, id: int) -> Token:
         return self._tokenizer.token(id)

@@ -31,8 +31,9 @@ from model.run import LayerParameters, ModelNotAvailable, ModelRun, Predictions,
 from model.sources import cost as checkpoint
 from model.sources.snapshot import snapshot
 from model.text.chat_template import fill
+from model.text.cut import Cutting
 from model.text.lengths import check_tokens
-from model.text.tokens import check_fits, token_of, tokens_of
+from model.text.tokens import check_fits, cutting_of, token_of, tokens_of
 
 _LOG = logging.getLogger("regard")
 _ROWS_AT_ONCE = 128  # of logits: a (T, V) table of a long text would not fit
@@ -95,6 +96,9 @@ class HuggingFaceModel:
             return ()
         check_fits(self._tokenizer, self.info, text, second or "")
         return tokens_of(self._tokenizer, text, second)
+
+    def cutting(self) -> Cutting:
+        return cutting_of(self._tokenizer)
 
     def token(self, id: int) -> Token:
         return token_of(self._tokenizer, id)

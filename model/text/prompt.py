@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from model.intervention import UNCHANGED, Intervention
 from model.language_model import LanguageModel
 from model.run import ModelRun, PromptError, Token
+from model.text.cut import Cut, Cutting
 from model.text.tokenizer import PAIR_JOINT
 from model.text.units import text_gap
 
@@ -123,6 +124,12 @@ def encode(lm: LanguageModel, text: str) -> tuple[Token, ...]:
     moved = start - end - len(PAIR_JOINT)
     tokens = lm.encode(text[:end], text[start:])
     return tuple(replace(t, start=t.start + moved, end=t.end + moved) if t.start > end else t for t in tokens)
+
+
+def cut_of(lm: LanguageModel, cutting: Cutting, text: str) -> Cut:
+    """How a text, or two where the model reads pairs, became the tokens of `encode`. Raises as `Cutting.cut` does."""
+    gap = text_gap(text) if lm.info.reads_pairs else None
+    return cutting.cut(text, encode(lm, text), [(0, gap[0]), (gap[1], len(text))] if gap else ())
 
 
 def text_of(prompt: Prompt, run: ModelRun) -> str:

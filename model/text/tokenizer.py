@@ -1,32 +1,26 @@
-"""Byte-level byte-pair encoding (Sennrich et al. 2016, on bytes as in GPT-2), showing its work.
+"""Byte-level byte-pair encoding (Sennrich et al. 2016, on bytes as in GPT-2), of the built-in models.
 
 The encoding itself is the `tokenizers` library's. Around it stands what a reader wants to see: the exact bytes of each
-piece, where it lies in the text, and the merges of a word one by one.
+piece, and where it lies in the text. `model.text.cut` shows the merges of a word one by one.
 """
 
 import json
 import re
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 
 import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
 from model.run import PromptError, Token
+from model.text.bpe import byte_alphabet
+from model.text.cut import Cutting
 
 END_OF_TEXT = "<|endoftext|>"
 MASK = "[MASK]"
 PAIR_JOINT = "\n\n"  # between two texts, where places are counted
 # a masked word's token holds the space before the word, so the space before a typed mask belongs to the mask
 _TYPED_MASK = re.compile(f" ?{re.escape(MASK)}")
-
-
-def byte_alphabet() -> dict[str, int]:
-    """GPT-2's way to write each of the 256 bytes as one printable character: {character: byte}."""
-    printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
-    rest = [byte for byte in range(256) if byte not in printable]
-    return {chr(byte): byte for byte in printable} | {chr(256 + i): byte for i, byte in enumerate(rest)}
 
 
 _BYTE = byte_alphabet()
@@ -131,41 +125,13 @@ class Tokenizer:
             words += [part] if self._is_mask(part) else [part[start:end] for _, (start, end) in cuts]
         return words
 
-    def merge_steps(self, word: str) -> Iterator[list[bytes]]:
-        """Yield the pieces of one of `words(text)` before the first merge, and after each.
-
-        The first step is the single bytes, the last is how `encode` cuts the word. Each step joins the neighbours
-        whose merge was learned earliest, all occurrences from left to right. A mask is one piece from the start.
-        """
-        if self._is_mask(word):
-            yield [MASK.encode()]
-            return
-        pieces = byte_pieces(word)
-        yield [piece_bytes(piece) for piece in pieces]
-        while learned := [pair for pair in pairwise(pieces) if pair in self.rank]:
-            first, second = min(learned, key=self.rank.__getitem__)
-            pieces = _merge(pieces, first, second)
-            yield [piece_bytes(piece) for piece in pieces]
-
-    def merge_rank(self, first: bytes, second: bytes) -> int:
-        """When the merge of these two pieces was learned: 0 is the first merge. KeyError if it never was."""
-        return self.rank["".join(map(_CHARACTER.get, first)), "".join(map(_CHARACTER.get, second))]
+    def cutting(self) -> Cutting:
+        """How it puts words together. A typed mask is one from the start."""
+        return Cutting(self._bpe, None if self.mask is None else _TYPED_MASK)
 
     def id_of(self, piece: str) -> int | None:
         """The vocabulary entry of a piece written as in `byte_alphabet`; None if there is none."""
         return self._bpe.token_to_id(piece)
-
-
-def _merge(pieces: list[str], first: str, second: str) -> list[str]:
-    merged, i = [], 0
-    while i < len(pieces):
-        if pieces[i : i + 2] == [first, second]:
-            merged.append(first + second)
-            i += 2
-        else:
-            merged.append(pieces[i])
-            i += 1
-    return merged
 
 
 def check_encodable(text: str) -> None:

@@ -26,8 +26,10 @@ import tokenizers
 
 from model.run import ModelInfo, PromptError, Token, short
 from model.sources.tokenizer_file import as_an_exception
+from model.text.bpe import byte_alphabet
+from model.text.cut import Cutting
 from model.text.lengths import check_characters
-from model.text.tokenizer import PAIR_JOINT, byte_alphabet, check_encodable
+from model.text.tokenizer import PAIR_JOINT, check_encodable
 
 if TYPE_CHECKING:  # it takes seconds to import, and whoever has a tokenizer has imported it
     from transformers import PreTrainedTokenizerFast
@@ -75,6 +77,11 @@ def marks_pairs(tokenizer: "PreTrainedTokenizerFast") -> bool:
 def token_of(tokenizer: "PreTrainedTokenizerFast", id: int) -> Token:
     """The vocabulary entry `id`, outside any text (its offsets are 0)."""
     return _vocabulary(tokenizer).token(id)
+
+
+def cutting_of(tokenizer: "PreTrainedTokenizerFast") -> Cutting:
+    """How it puts words together. Raises `model.text.cut.NotFollowed`."""
+    return Cutting(_vocabulary(tokenizer).backend)
 
 
 def check_fits(tokenizer: "PreTrainedTokenizerFast", info: ModelInfo, *texts: str) -> None:

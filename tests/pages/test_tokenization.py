@@ -1,11 +1,19 @@
 """The Tokenization page and its pictures: tokens per word, and the ladder of merges."""
 
+from html import unescape
+
 import plotly.graph_objects as go
 import pytest
 
 from model.run import Token
+from model.text.bpe import Merge, Piece
+from model.text.unigram import Best
+from model.text.word_piece import Match
+from tests.huggingface.checkpoints import BERT, save
+from tests.tiny_tokenizers import byte_level, sentencepiece_bpe, unigram, word_piece
 from viz.figures import theme
 from viz.figures import tokenization as figures
+from viz.sections.tokenization import steps
 
 LONG = "The cat sat on the mat. " * 90  # more than the model reads
 TEXTS = {
@@ -22,46 +30,73 @@ TEXTS = {
 }
 
 
-def test_merge_ladder_says_what_each_step_joined():
-    steps = [[b"a", b"b", b"a", b"b", b"c"], [b"ab", b"ab", b"c"], [b"ab", b"abc"]]
-    ranks = {(b"a", b"b"): 3, (b"ab", b"c"): 8}
-    ladder = figures.merge_ladder(steps, lambda first, second: ranks[first, second])
-    assert ladder == [
-        figures.MergeStep((b"a", b"b", b"a", b"b", b"c"), (), None, None),
-        figures.MergeStep((b"ab", b"ab", b"c"), (0, 1), (b"a", b"b"), 3),
-        figures.MergeStep((b"ab", b"abc"), (1,), (b"ab", b"c"), 8),
+NAMES = {0: b"a", 1: b"b", 2: b"ab", 3: b" <", 4: b"\xe2", 5: b"<unk>"}
+
+
+def named(id: int) -> Token:
+    return Token(id, NAMES[id], 0, 0)
+
+
+def test_a_row_for_each_merge_says_what_it_joined():
+    before = Merge((Piece(0, 0, 1), Piece(1, 1, 2), Piece(0, 2, 3), Piece(1, 3, 4)), (), None, None)
+    after = Merge((Piece(2, 0, 2, 2), Piece(2, 2, 4, 2)), (0, 1), (0, 1), 1234)
+    first, second = figures.merge_steps([before, after], named, "single bytes")
+    assert (first.name, first.notes, [cell.kind for cell in first.cells]) == ("single bytes", ("",), ["piece"] * 4)
+    assert (second.name, second.notes) == ("a + b", ("no. 1,234",))
+    assert [(cell.label, cell.width, cell.kind) for cell in second.cells] == [("ab", 2, "joined")] * 2
+
+
+def test_a_row_for_each_look_up_says_what_was_tried_and_what_is_left():
+    tried = ("cats", "cat", "ca", "c")
+    matches = [Match(0, (), Piece(2, 0, 2, 2)), Match(2, tried, None)]
+    first, second = figures.match_steps(matches, "abcats", {2: "ab"}.__getitem__)
+    assert [(cell.label, cell.width, cell.kind) for cell in first.cells] == [("ab", 2, "joined"), ("cats", 4, "rest")]
+    assert (second.name, second.notes) == ("nothing fits", ("cats, cat, ca … (4)",))
+    assert [(cell.label, cell.kind) for cell in second.cells] == [("ab", "piece"), ("cats", "rest")]
+
+
+def test_a_row_for_each_place_says_the_best_piece_up_to_there():
+    best = [
+        Best(Piece(0, 0, 1), -2, -2, False),
+        Best(Piece(2, 0, 2, 2), -3, -3, True),
+        Best(Piece(5, 2, 3, 4), -20, -23, True),
+    ]
+    rows = figures.lattice_steps(best, "ab🐈", named, unknown=5, shown=str)
+    assert [row.name for row in rows] == ["a", "ab", "ab🐈"]
+    assert [row.notes for row in rows] == [("-2.00", "-2.00"), ("-3.00", "-3.00"), ("-20.00, unknown", "-23.00")]
+    shown = [[(cell.label, cell.width, cell.kind) for cell in row.cells] for row in rows]
+    assert shown == [
+        [("a", 1, "piece"), ("", 5, "blank")],
+        [("ab", 2, "joined"), ("", 4, "blank")],
+        [("", 2, "blank"), ("🐈", 4, "joined")],
     ]
 
 
-def test_merge_table_draws_a_piece_as_wide_as_its_bytes_and_frames_what_was_joined():
-    ladder = figures.merge_ladder([[b" ", b"<", b"\xe2"], [b" <", b"\xe2"]], lambda *pair: 1234)
-    table = figures.merge_table(ladder)
-    assert table.count("<tr>") == 3  # the head, the bytes, one merge
-    assert "<td colspan='2' class='joined' title='20 3C'><span>␣&lt;</span></td>" in table
-    assert "<td colspan='1' class='piece' title='E2'><span>&lt;E2&gt;</span></td>" in table
-    assert "<th scope='row'>␣ + &lt;</th>" in table and "no. 1,234" in table
+def test_the_table_draws_a_piece_as_wide_as_its_parts_and_frames_what_was_joined():
+    drawn = [
+        figures.tokens_step("single bytes", [""], [Piece(3, 0, 1), Piece(4, 1, 2)], named),
+        figures.Step("␣ + <", ("no. 7",), (figures.piece_cell(named(3), 2, "joined"),)),
+    ]
+    table = figures.steps_table(("step", "merge learned as"), drawn)
+    assert table.count("<tr>") == 3 and "colspan='2'>the pieces</th>" in table
+    assert "<td colspan='2' class='joined' title='20 3C, id 3'><span>␣&lt;</span></td>" in table
+    assert "<td colspan='1' class='piece' title='E2, id 4'><span>&lt;E2&gt;</span></td>" in table
+    assert "<th scope='row'>␣ + &lt;</th>" in table and "<td class='note'>no. 7</td>" in table
     assert table.count("class='joined'") == 1
 
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS.keys())
-def test_the_ladder_of_a_stretch_ends_as_encode_cuts_it(story, text):
+def test_the_steps_of_a_stretch_end_as_encode_cuts_it(story, text):
     """Whatever the token, the bytes around it are whole characters, and their merges end at their tokens."""
     tokens = story.encode(text)
-    word_of = figures.words_of_tokens(story.tokenizer.words(text), tokens)
+    cutting = story.cutting()
+    cut = cutting.cut(text, tokens)
     for chosen in range(min(len(tokens), 100)):
-        own = [i for i, word in enumerate(word_of) if word == word_of[chosen]]
-        low, high = figures.stretch_around(tokens, chosen, own[0], own[-1], 16)
-        assert own[0] <= low <= chosen <= high <= own[-1]
-        *_, end = story.tokenizer.merge_steps(text[tokens[low].start : tokens[high].end])
-        assert end == [token.piece for token in tokens[low : high + 1]]
-
-
-def test_words_of_tokens():
-    tokens = [Token(0, b"a", 0, 1), Token(1, b"\xe7", 1, 2), Token(2, b"\x8c\xab", 1, 2), Token(3, b" b", 2, 4)]
-    assert figures.words_of_tokens(["a猫", " b"], tokens) == [0, 0, 0, 1]
-    # a mask that was typed is a word; an end mark stands for nothing
-    mask, end = Token(4, b"[MASK]", 4, 11, special=True), Token(5, b"<end>", 11, 11, special=True)
-    assert figures.words_of_tokens(["a猫", " b", " [MASK]"], [*tokens, mask, end]) == [0, 0, 0, 1, 2, None]
+        word = cut.words[cut.word_of[chosen]]
+        low, high = figures.stretch_around(tokens, chosen, word.first, word.last, 16)
+        assert word.first <= low <= chosen <= high <= word.last
+        pieces = cutting.model.pieces(steps.part_of(cutting, word, low, high)[0])
+        assert [piece.id for piece in pieces] == [token.id for token in tokens[low : high + 1]]
 
 
 def test_a_stretch_grows_on_both_sides_to_its_limit(story):
@@ -158,7 +193,7 @@ def test_an_end_mark_is_no_piece_of_a_sample(open_page):
 def test_the_vocabulary_adds_up(open_page, story):
     at = open_page("tokenization")
     n_merge = story.tokenizer.n_merge
-    assert f"{n_merge:,} merges" in words_of(at)
+    assert f"{n_merge:,} learned merges" in words_of(at)
     assert f"{story.info.n_vocab - 256 - n_merge} mark" in words_of(at)
 
 
@@ -175,3 +210,64 @@ def test_the_vocabulary_and_what_it_has_no_merges_for(open_page, story):
     samples = at.dataframe[-2].value.set_index("what")
     assert samples.loc["a common word", "tokens"] == 1
     assert samples.loc["an emoji", "bytes per token"] == 1
+
+
+OTHERS = {  # a model of each kind of tokenizer, and what is said of how it cuts and of what it does not know
+    "gpt2": ("GPT2LMHeadModel", byte_level, "single bytes", "nothing is ever unknown"),
+    "llama": ("LlamaForCausalLM", sentencepiece_bpe, "single characters", "nothing is ever unknown"),
+    "bert": ("BertForMaskedLM", word_piece, "the **longest** entry", "A word that they cannot make is “[UNK]”"),
+    "t5": ("T5EncoderModel", unigram, "**highest sum**", "A character that is no entry is “<unk>”"),
+}
+
+
+@pytest.fixture(scope="module")
+def others(tmp_path_factory):
+    root = tmp_path_factory.mktemp("models")
+    sizes = {
+        "gpt2": {"n_positions": 64, "n_embd": 32, "n_layer": 2, "n_head": 4},
+        "llama": BERT | {"max_position_embeddings": 64},
+        "bert": BERT | {"max_position_embeddings": 64},
+        "t5": {"d_model": 32, "d_kv": 8, "d_ff": 48, "num_layers": 2, "num_heads": 4},
+    }
+    for name, (kind, words, *_) in OTHERS.items():
+        tokenizer = words()
+        marks = {which: mark for which, mark in tokenizer.special_tokens_map.items() if isinstance(mark, str)}
+        save(root / name, kind, tokenizer.backend_tokenizer, sizes[name], **marks)
+    return root
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_every_kind_of_tokenizer_shows_its_steps(open_page, others, monkeypatch, name):
+    """For each token: its word's steps end at its tokens, the chart counts them, and the samples are cut."""
+    monkeypatch.setenv("REGARD_MODEL_ROOTS", str(others))
+    how, unknown = OTHERS[name][2:]
+    text = "The élève's 🐈 move"
+    at = open_page("tokenization", model=f"folder:{others / name}", text=text)
+    tokens = at.dataframe[-1].value
+    for token in range(len(tokens)):
+        at.session_state.token = token
+        at.run()
+        assert not at.exception and not at.error and "Check failed" not in words_of(at)
+        nothing = "stands for nothing in your text" in words_of(at)
+        assert nothing == (tokens.special[token] and tokens.start[token] == tokens.end[token])
+        assert ("Check:" in words_of(at)) != nothing
+        if not nothing:
+            table = next(html.proto.body for html in at.get("html") if "class='merges'" in html.proto.body)
+            assert "as typed" in table and "pre-tokenized" in table and "Ġ" not in table
+    said = unescape(words_of(at))
+    assert how in said and unknown in said
+    samples = at.dataframe[-2].value.set_index("what")
+    assert (samples["tokens"] > 0).all() and ("unknown" in samples) == ("unknown" not in unknown)
+
+
+def test_a_tokenizer_that_cuts_by_chance_shows_its_tokens_alone(open_page, tmp_path, monkeypatch):
+    monkeypatch.setenv("REGARD_MODEL_ROOTS", str(tmp_path))
+    tokenizer = byte_level().backend_tokenizer
+    tokenizer.model.dropout = 1e-9  # far too seldom to change what is read when it is loaded
+    save(tmp_path / "gpt2", "GPT2LMHeadModel", tokenizer, {"n_positions": 64, "n_embd": 32, "n_layer": 2, "n_head": 4})
+    at = open_page("tokenization", model=f"folder:{tmp_path / 'gpt2'}", text="the cat")
+    assert not at.exception and not at.error
+    assert [info.value for info in at.info] == [
+        "How words are put together is not shown for this tokenizer: it leaves merges out at random."
+    ]
+    assert "Check:" not in words_of(at) and at.dataframe[-1].value.token.tolist()[-1] == "␣cat"

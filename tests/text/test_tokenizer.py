@@ -1,7 +1,5 @@
 """The byte-level BPE: nothing is lost, every byte has its place, and the shown merges end where `encode` ends."""
 
-from itertools import pairwise
-
 import pytest
 
 from model.run import PromptError, Token, readable
@@ -81,45 +79,26 @@ def test_end_of_text_typed_is_only_text(tokenizer):
 
 
 @every_text
+def test_merges_begin_at_bytes_and_end_where_encode_ends(tokenizer, text):
+    tokens = tokenizer.encode(text)
+    cutting = tokenizer.cutting()
+    cut = cutting.cut(text, tokens)
+    assert [text[word.start : word.end] for word in cut.words] == tokenizer.words(text) or "\ud83d" in text
+    for word in cut.words:
+        steps = list(cutting.model.steps(word.written))
+        assert [tokenizer.token(piece.id).piece for piece in steps[0].pieces] == [
+            bytes([byte]) for byte in text[word.start : word.end].encode()
+        ]
+        assert [piece.id for piece in steps[-1].pieces] == [token.id for token in tokens[word.first : word.last + 1]]
+
+
+@every_text
 def test_words_join_to_the_text(tokenizer, text):
     assert "".join(tokenizer.words(text)) == text
 
 
 def test_words_keep_their_leading_space(tokenizer):
     assert tokenizer.words("The cat's 12 mats!") == ["The", " cat", "'s", " 12", " mats", "!"]
-
-
-@every_text
-def test_merges_begin_at_bytes_and_end_where_encode_ends(tokenizer, text):
-    ids = []
-    for word in tokenizer.words(text):
-        steps = list(tokenizer.merge_steps(word))
-        assert steps[0] == [bytes([byte]) for byte in word.encode()]
-        assert all(b"".join(pieces) == word.encode() for pieces in steps)
-        assert all(len(after) < len(before) for before, after in pairwise(steps))
-        assert steps[-1] == [token.piece for token in tokenizer.encode(word)]
-        ids += [token.id for token in tokenizer.encode(word)]
-    assert ids == [token.id for token in tokenizer.encode(text)]
-
-
-def test_merges_of_a_repeating_word(tokenizer):
-    for word in (" banana", "aaaaaaa", " Mississippi", "hahahahaha", "1111", " ......", "ßßßß"):
-        assert list(tokenizer.merge_steps(word))[-1] == [token.piece for token in tokenizer.encode(word)]
-
-
-def test_each_step_is_the_earliest_merge_learned(tokenizer):
-    for before, after in pairwise(tokenizer.merge_steps(" children")):
-        ranks = {}
-        for pair in pairwise(before):
-            try:
-                ranks[tokenizer.merge_rank(*pair)] = pair
-            except KeyError:
-                continue
-        first, second = ranks[min(ranks)]
-        assert first + second in after
-        assert len(after) == len(before) - 1
-    with pytest.raises(KeyError):
-        tokenizer.merge_rank(b"\x00", b"\x00")
 
 
 def test_lone_surrogate(tokenizer):
@@ -136,11 +115,10 @@ def test_lone_surrogate(tokenizer):
 def test_training_learns_the_most_frequent_pair_first():
     tokenizer = train(iter(["abab abab ab"] * 5), n_vocab=1 + 256 + 3)
     assert tokenizer.n_vocab == 260
-    assert tokenizer.merge_rank(b"a", b"b") == 0
+    assert tokenizer.rank["a", "b"] == 0
     # then " ab" (twice a line) and "abab": whichever tie is cut first, "abab" is two pieces of "ab" at most
     assert [token.piece for token in tokenizer.encode("ab")] == [b"ab"]
     assert [token.piece for token in tokenizer.encode("ba")] == [b"b", b"a"]
-    assert list(tokenizer.merge_steps("ab")) == [[b"a", b"b"], [b"ab"]]
 
 
 def test_a_saved_tokenizer_is_the_same(tokenizer, tmp_path):
@@ -238,9 +216,11 @@ def test_a_mask_is_a_word_that_no_merge_made(masking):
     text = "The [MASK] sat on[MASK]."
     words = masking.words(text)
     assert words == ["The", " [MASK]", " sat", " on", "[MASK]", "."]
-    cut = [list(masking.merge_steps(word))[-1] for word in words]
-    assert [piece for pieces in cut for piece in pieces] == [token.piece for token in masking.encode(text)]
-    assert list(masking.merge_steps(" [MASK]")) == [[b"[MASK]"]]
+    tokens = masking.encode(text)
+    cut = masking.cutting().cut(text, tokens)
+    assert [text[word.start : word.end] for word in cut.words] == words
+    assert [word.written is None for word in cut.words] == [False, True, False, False, True, False]
+    assert [tokens[word.first].id == masking.mask for word in cut.words if word.written is None] == [True, True]
 
 
 def test_other_special_words_stay_characters(masking):

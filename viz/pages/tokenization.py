@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from model.language_model import LanguageModel, ShowsCutting
+from model.language_model import LanguageModel
 from model.run import Token
-from viz.figures.tokenization import MERGE_LADDER_CSS
+from viz.figures.tokenization import STEPS_CSS
 from viz.plain import plain
 from viz.sections.tokenization import cut, every_token, vocabulary
 from viz.ui import glossary, session
@@ -21,11 +21,10 @@ def main() -> None:
     )
     glossary.show()
     lm, text, tokens = session.current_model(), session.current_text(), session.current_tokens()
-    st.html(f"<style>{MERGE_LADDER_CSS}</style>")
+    st.html(f"<style>{STEPS_CSS}</style>")
     counts(lm, text, tokens)
     cut.show(lm, text, tokens)
-    if isinstance(lm, ShowsCutting):
-        vocabulary.show(lm, lm.tokenizer.n_merge)
+    vocabulary.show(lm)
     every_token.show(lm, tokens)
 
 

@@ -23,6 +23,8 @@ from model.run import ModelNotAvailable, ModelRun, PromptError, Token, VisitorEr
 from model.sources import places as sources
 from model.sources.cost import Cost
 from model.sources.places import Allowed, Entry, HuggingFaceHub, Listing
+from model.text import prompt as prompts
+from model.text.cut import Cut, Cutting
 from model.text.prompt import Prompt, RunKey, as_read, encode, ids_in, text_of, tokens_of, written_text
 from model.text.units import Units, second_text, units_of
 from viz.ui import cache
@@ -104,6 +106,18 @@ def use_model(entry: Entry) -> None:
     if entry not in models_offered():
         st.session_state.own_models.append(entry)
     choose_next(model=entry.name, own_model="")
+
+
+@cache.kept()
+def cutting_of(name: str) -> Cutting:
+    """How a model's tokenizer puts words together. Raises `VisitorError`."""
+    return language_model(name).cutting()
+
+
+@cache.kept()
+def cut_of(name: str, text: str) -> Cut:
+    """How a model's tokenizer cut a text. Raises `VisitorError`."""
+    return prompts.cut_of(language_model(name), cutting_of(name), text)
 
 
 @cache.kept()
@@ -257,6 +271,10 @@ def _typed(continuation: tuple[int, ...] = ()) -> Prompt:
 
 def current_tokens() -> tuple[Token, ...]:
     return encode(current_model(), current_text())
+
+
+def current_cut() -> Cut:
+    return cut_of(model_name(), current_text())
 
 
 def current_key(continuation: tuple[int, ...] = (), intervention: Intervention = UNCHANGED) -> RunKey:
