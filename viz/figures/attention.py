@@ -7,12 +7,15 @@ import numpy as np
 import plotly.graph_objects as go
 
 from viz.figures import theme
-from viz.figures.axes import escape, shorten, token_axis
+from viz.figures.axes import cut, escape, shorten, token_axis
+from viz.figures.labels import name_size
 from viz.figures.scale import ColourScale
 
 _UNIT = ColourScale()
 _MOST_CELLS = 256  # a side: more would be smaller than a pixel, and plotly would simply skip some
 _MOST_CLICKABLE = 64  # tokens; the overlay that hears clicks costs one SVG node a cell
+_LETTERS, _LINE = 13, 12  # px: a little more than the 12 of a tick's letters; from one tick to the next, at least
+WIDTH = 390  # px: in what is narrower, viz/frame.css makes the letters of the ticks smaller
 
 
 def is_clickable(n_token: int) -> bool:
@@ -30,37 +33,50 @@ def attention_heatmap(
     scale: ColourScale = _UNIT,
     title: str = "weight",
     height: int = 480,
-    width: int = 480,
+    width: int = WIDTH,
 ) -> go.Figure:
     """Weights (Q, K) as colours: rows look, columns are looked at; NaN is left blank.
 
     `key_labels` are those of the columns, if they are not those of the rows. `first`: the positions of the first row
     and the first column in their text. `selected`: the (query, key) to outline. `title`: what the numbers are.
-    `width`: pixels that the columns have at least. Up to 64 x 64 cells, a second, invisible trace of points hears
-    clicks (plotly heatmaps do not) and carries (query, key) as customdata.
+    `width`: pixels that the picture has at least, by which its ticks are chosen. Up to 64 x 64 cells, a second,
+    invisible trace of points hears clicks (plotly heatmaps do not) and carries (query, key) as customdata.
     """
     key_labels = labels if key_labels is None else key_labels
     (n_query, n_key), (top, left) = weights.shape, first
     bottom_up = [top + n_query - 0.5, top - 0.5]
-    longest_query, longest_key = (8 * max(len(shorten(label)) for label in names) for names in (labels, key_labels))
-    slanted = n_key > 12 or longest_key * n_key > width
+    longest_query, longest_key = (
+        max(name_size(cut(label), _LETTERS)[0] for label in names) for names in (labels, key_labels)
+    )
+    # margins worked out here: left to itself, plotly draws everything once more to find them
+    left_of, right_of = longest_query + 44, 64
+    room = width - left_of - right_of
+    slanted = n_key > 12 or longest_key * n_key > room
+    above = 36 + (0.87 * longest_key + 12 if slanted else 16)  # 0.87: the sine of 60°
     ticks = {"tickfont": {"family": theme.MONOSPACE}, "automargin": False, "ticklabeloverflow": "allow"}
     low, high = scale.ends
     marks, texts = scale.ticks
     layout = {
         "xaxis": token_axis(
-            key_labels, "key: the token looked at", first=left, side="top", tickangle=-60 if slanted else 0, **ticks
+            key_labels,
+            "key: the token looked at",
+            first=left,
+            most=int(room // _LINE) if slanted else n_key,
+            side="top",
+            tickangle=-60 if slanted else 0,
+            **ticks,
         ),
-        "yaxis": token_axis(labels, "query: the token that looks", first=top, range=bottom_up, tickangle=0, **ticks),
+        "yaxis": token_axis(
+            labels,
+            "query: the token that looks",
+            first=top,
+            most=int((height - above) // _LINE),
+            range=bottom_up,
+            tickangle=0,
+            **ticks,
+        ),
         "height": height,
-        # margins worked out here: left to itself, plotly draws everything once more to find them
-        "margin": {
-            "l": longest_query + 44,
-            "r": 64,
-            "t": (longest_key + 12 if slanted else 16) + 36,
-            "b": 0,
-            "autoexpand": False,
-        },
+        "margin": {"l": left_of, "r": right_of, "t": above, "b": 0, "autoexpand": False},
         "clickmode": "event+select",
         "dragmode": False,
         "hoverdistance": -1,

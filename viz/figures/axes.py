@@ -10,10 +10,12 @@ _LONGEST_LABEL = 16
 LEGEND = {"orientation": "h", "y": 1, "yanchor": "bottom", "x": 0, "xanchor": "left", "traceorder": "normal"}
 
 
-def token_axis(labels: Sequence[str], title: str, *, first: int = 0, **options) -> dict:
-    """A plotly axis over positions `first` … `first` + n - 1 with the tokens as ticks; of many, only some are named."""
+def token_axis(labels: Sequence[str], title: str, *, first: int = 0, most: int = _MOST_TICKS, **options) -> dict:
+    """A plotly axis over positions `first` … `first` + n - 1 with the tokens as ticks; of more than `most`, only some
+    are named.
+    """
     n = len(labels)
-    step = max(1, -(-n // _MOST_TICKS))
+    step = max(1, -(-n // max(1, most)))
     named = range(0, n, step)
     return {
         "title": title,

@@ -26,9 +26,9 @@ def main() -> None:
         "1. Point at a tile to see that head; click it to keep it."
     )
     run = session.current_run()
-    left, right = st.columns(
-        [1, 1.5] if st.session_state.beside and st.session_state.stage == MAP else [1, 1.2], gap="medium"
-    )
+    two = st.session_state.beside and st.session_state.stage == MAP
+    with st.container(key="roomy_stage"):
+        left, right = st.columns([1, 1.5] if two else [1, 1.2], gap="medium")
     with left:
         show_grid(run)
     below = st.container()

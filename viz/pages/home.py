@@ -14,12 +14,18 @@ STYLE = """<style>
 .stMainBlockContainer h1 { text-wrap: balance; font-size: 1.8rem; padding: 0; }
 .stMainBlockContainer > .stVerticalBlock { gap: 0.5rem; }
 .st-key-opening { gap: 0 1rem; }
-.st-key-way { margin-top: 0.4rem; }
-.st-key-way .stVerticalBlock { gap: 0.5rem; }
-.st-key-way .stPageLink a { padding: 0; gap: 0; }
-.st-key-way .stPageLink p { font-weight: 600; font-size: 1.05rem; color: LINK; }
-.st-key-way .stPageLink a > span:first-child:has([data-testid="stIconMaterial"]) { display: none; }
-.st-key-way .stPageLink p::after { content: " →" / ""; }
+.st-key-roomy_way { margin-top: 0.4rem; }
+.st-key-roomy_way .stVerticalBlock { gap: 0.5rem; }
+.st-key-roomy_way .stPageLink a { padding: 0; gap: 0; }
+.st-key-roomy_way .stPageLink p { font-weight: 600; font-size: 1.05rem; color: LINK; }
+.st-key-roomy_way .stPageLink a > span:first-child:has([data-testid="stIconMaterial"]) { display: none; }
+.st-key-roomy_way .stPageLink p::after { content: " →" / ""; }
+.stApp .st-key-roomy_way > * > [data-testid="stHorizontalBlock"] > [data-testid="stColumn"] {
+  min-width: min(100%, 11.5rem);
+}
+.stApp .st-key-roomy_way > * > [data-testid="stHorizontalBlock"] > [data-testid="stColumn"]:nth-child(2) {
+  min-width: min(100%, 17rem);
+}
 @media (max-width: 640px) {
   .stMainBlockContainer h1 { font-size: 1.3rem; }
   .token-vectors > :nth-child(n + 7) { display: none !important; }
@@ -45,7 +51,7 @@ def main() -> None:
     run, last = session.current_run(), following.step()
     with invitation:
         tour.show(run, last.candidates is not None)
-    with st.container(key="way"):
+    with st.container(key="roomy_way"):
         read, looks, expects = st.columns([1, 1.45, 1.4], gap="medium")
     with read:
         with st.container(horizontal=True, gap="medium"):

@@ -142,7 +142,8 @@ def show_crossing(run: ModelRun) -> None:
         "decoder looks from the token before it: a word's lines come from the rows that predict it."
     )
     show_alignment(read, alignment, marks)
-    left, right = st.columns([1.1, 1], gap="large")
+    with st.container(key="roomy_crossing"):
+        left, right = st.columns([1.1, 1], gap="medium")
     with left:
         show_map(read, alignment, marks)
     with right:

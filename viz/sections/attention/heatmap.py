@@ -8,13 +8,13 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from model.analysis.attention_map import AttentionMap, MapSpec
-from viz.figures.attention import attention_heatmap, cells_pooled, is_clickable
+from viz.figures.attention import WIDTH, attention_heatmap, cells_pooled, is_clickable
 from viz.figures.scale import ColourScale
 from viz.guard import handler
 from viz.sections.attention.cell import open_cell, open_outlined, outlined
 from viz.ui.pictures import picture
 
-WIDTH, NARROW = 270, 120  # px for the cells at 1280: of one map, and of one of two
+NARROW = 260  # px at 1280 x 720: of one of two maps, with the room that the names of the axes do not take
 HEIGHT = 400  # px: with its line of words in sight at 1280 x 720, beside the grid of heads
 
 

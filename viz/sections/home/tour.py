@@ -40,7 +40,7 @@ def show(run: ModelRun, ends: bool) -> None:
             "Check it",
             "A click on a line opens the arithmetic that made its number. These links lead on: all heads, all tokens, "
             "the next word. What you choose goes along.",
-            ".st-key-way .stPageLink:has(a[href*=attention])",
+            ".st-key-roomy_way .stPageLink:has(a[href*=attention])",
         ),
     ]
     tour(stops, key="tour")

@@ -30,7 +30,8 @@ def show(trained: ModelRun, changed: ModelRun) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader(f"Where {head_name(layer, head)} looks", anchor=False, width="stretch")
         log, fitted = choose_colours()
-    places = st.columns(2, gap="medium")
+    with st.container(key="roomy_maps"):
+        places = st.columns(2, gap="medium")
     if changed.intervention != UNCHANGED:
         difference = st.container()
     before, after = (attention_weights(run.attention[layer], head) for run in (trained, changed))

@@ -16,6 +16,7 @@ from viz.ui.choices import TEMPERATURES
 from viz.ui.pictures import caption
 from viz.ui.prose import quoted
 
+UNBROKEN = "\u2060"  # a line does not end here, as it may after a slash
 TOGGLES = ("mask_off", "scale_off", "positions_off", "head_uniform", "head_off", "row_off", "edge_off")
 
 
@@ -25,7 +26,8 @@ def choose(run: ModelRun) -> Intervention:
     All of it is in the link.
     """
     info = run.info
-    rows = [st.columns(4, gap="small"), st.columns(4, gap="small")]
+    with st.container(key="roomy_switches"):
+        rows = [st.columns(4, gap="small"), st.columns(4, gap="small")]
     cards = [column.container(border=True, height="stretch", gap="xsmall") for row in rows for column in row]
     columns = st.columns(4, gap="medium")
     layer, head = heads.choose_one(run, places=columns[:2], on_change=handler(change_again))
@@ -43,7 +45,7 @@ def choose(run: ModelRun) -> Intervention:
     with cards[1]:
         usual = all(map(score_scale.is_usual, run.attention))
         removable = score_scale.can_go(run.attention)
-        switch(f"Without the scale{' 1/√d' if usual else ''}", "scale_off", disabled=not removable)
+        switch(f"Without the scale{f' 1/{UNBROKEN}√d' if usual else ''}", "scale_off", disabled=not removable)
         caption(score_scale.scale_in_words(run.attention, layer))
     with cards[2]:
         st.select_slider(

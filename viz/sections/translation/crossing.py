@@ -21,7 +21,7 @@ def choose(run: ModelRun) -> None:
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom", key="choose_crossing"):
         heads.choose("across", run, "cross", on_change=handler(read_again), width=115)
         _choice(
-            "between",
+            "Between",
             "between",
             help="A word's weight is the sum over the tokens of the word looked at, and the mean over those written.",
         )

@@ -59,22 +59,20 @@ def show() -> None:
     triangle_key = RunKey(decoder(), Prompt(session.current_text()))
     links.belong_to(triangle_key.model, DECODER)
     square_run, triangle_run = session.run_of(square_key), session.run_of(triangle_key)
-    left, middle, right = st.columns([1, 1, 3], gap="medium")
-    with left:
+    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         maps = controls.choose(
             "Each map shows",
             "maps",
             help="mean: of all heads of all layers · head: one head of each model",
         )
-    with middle:
         colours = controls.choose(
             "Colours",
             "scale",
             help="A logarithmic scale tells small weights apart. One scale for both maps.",
         )
-    with right:
         token = choose_token(square_run)
-    columns = st.columns(2, gap="large")
+    with st.container(key="roomy_sides"):
+        columns = st.columns(2, gap="medium")
     sides = []
     for column, name, key, run, position in (
         (columns[0], "square", square_key, square_run, token),
