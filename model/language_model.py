@@ -10,7 +10,8 @@ import numpy as np
 
 from model.architecture import Architecture
 from model.intervention import UNCHANGED, Intervention
-from model.run import LayerParameters, ModelInfo, ModelRun, Token
+from model.layer import AttentionOutput, LayerParameters
+from model.run import ModelInfo, ModelRun, Token
 
 if TYPE_CHECKING:  # of the floors above
     from model.builtin.beam import Beam
@@ -77,8 +78,14 @@ class LanguageModel(Protocol):
     def recompute_layer(self, run: ModelRun, layer: int) -> float:
         """Do a layer of a run again from the weights that `model.analysis.attention` shows; the largest difference."""
 
-    def layer_parameters(self, layer: int) -> LayerParameters | None:
-        """What the attention of one layer was trained to be; None where a model cannot give it in this form."""
+    def unfollowed(self, layer: int) -> str | None:
+        """Why the steps of a head of this layer cannot be done again, as a sentence for a visitor; None if they can."""
+
+    def layer_parameters(self, layer: int) -> LayerParameters:
+        """What the attention of one layer was trained to be. Raises `VisitorError` where it is `unfollowed`."""
+
+    def attention_output(self, run: ModelRun, layer: int) -> AttentionOutput:
+        """Read the text of an unchanged run again up to this layer: what its attention gave. Raises as above."""
 
     def architecture(self) -> Architecture:
         """How the model is built."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from model.intervention import Intervention
+from model.layer import SINGLE, seal
 
 
 class VisitorError(Exception):
@@ -91,7 +92,7 @@ def _visible(character: str) -> str:
     return character
 
 
-SINGLE, HALF = np.dtype(np.float32), np.dtype(np.float16)
+HALF = np.dtype(np.float16)
 FAMILIES = ("decoder", "encoder", "encoder-decoder")
 
 
@@ -156,8 +157,8 @@ class Attention:
             raise ValueError(f"queries scaled by {self.query_scale}")
         if self.exact != (self.value is not None):
             raise ValueError(f"queries in {self.query.dtype} {'without' if self.exact else 'with'} values")
-        _seal(self.query, self.key, dtype=SINGLE if self.exact else HALF)
-        _seal(*(array for array in (self.value, self.bias) if array is not None))
+        seal(self.query, self.key, dtype=SINGLE if self.exact else HALF)
+        seal(*(array for array in (self.value, self.bias) if array is not None))
         if self.bias is not None and self.bias.shape not in ((n_head, n_query, n_key), (1, n_query, n_key)):
             raise ValueError(f"a bias {self.bias.shape} for {n_head} heads, {n_query} queries, {n_key} keys")
 
@@ -200,7 +201,7 @@ class DenseAttention:
     def __post_init__(self):
         if self.weights.ndim != 3:
             raise ValueError(f"weights {self.weights.shape}, expected heads x queries x keys")
-        _seal(self.weights)
+        seal(self.weights)
 
     @property
     def exact(self) -> bool:
@@ -241,8 +242,8 @@ class Predictions:
         for values in (self.next_log_prob, self.next_rank, self.entropy):
             if values.shape != (n_token,):
                 raise ValueError(f"{values.shape} values for {n_token} tokens")
-        _seal(self.top_log_prob, self.next_log_prob, self.entropy)
-        _seal(self.top_id, self.next_rank, dtype=np.dtype(np.int64))
+        seal(self.top_log_prob, self.next_log_prob, self.entropy)
+        seal(self.top_id, self.next_rank, dtype=np.dtype(np.int64))
 
     @property
     def loss(self) -> float:
@@ -283,7 +284,7 @@ class ModelRun:
         if self.predictions is not None and len(self.predictions.top_id) != n_token:
             raise ValueError(f"{len(self.predictions.top_id)} predictions for {n_token} tokens")
         if self.hidden is not None:
-            _seal(self.hidden)
+            seal(self.hidden)
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -312,49 +313,3 @@ class ModelRun:
     @property
     def labels(self) -> list[str]:
         return [token.label for token in self.tokens]
-
-
-@dataclass(frozen=True)
-class LayerParameters:
-    """What one layer's attention was trained to be, head by head: from the residual stream and back to it."""
-
-    norm_weight: np.ndarray  # (D,) of the layer norm before it
-    norm_bias: np.ndarray  # (D,)
-    norm_epsilon: float  # added to the variance
-    query_weight: np.ndarray  # (H, K, D)
-    query_bias: np.ndarray  # (H, K)
-    key_weight: np.ndarray  # (G, K, D), H a multiple of G
-    key_bias: np.ndarray  # (G, K)
-    value_weight: np.ndarray  # (G, K, D)
-    value_bias: np.ndarray  # (G, K)
-    output_weight: np.ndarray  # (H, D, K) each head's own columns of the output projection
-    output_bias: np.ndarray  # (D,) one for all heads together
-
-    def __post_init__(self):
-        n_head, d_head, d_model = self.query_weight.shape
-        n_key_head = len(self.key_weight)
-        expected = {
-            "norm_weight": (d_model,),
-            "norm_bias": (d_model,),
-            "query_bias": (n_head, d_head),
-            "key_weight": (n_key_head, d_head, d_model),
-            "key_bias": (n_key_head, d_head),
-            "value_weight": (n_key_head, d_head, d_model),
-            "value_bias": (n_key_head, d_head),
-            "output_weight": (n_head, d_model, d_head),
-            "output_bias": (d_model,),
-        }
-        for name, shape in expected.items():
-            if getattr(self, name).shape != shape:
-                raise ValueError(f"{name} {getattr(self, name).shape}, expected {shape}")
-        if n_head % n_key_head:
-            raise ValueError(f"{n_head} heads cannot share {n_key_head} key heads evenly")
-        _seal(self.query_weight, *(getattr(self, name) for name in expected))
-
-
-def _seal(*arrays: np.ndarray, dtype: np.dtype = SINGLE) -> None:
-    """Check the type and make the arrays read-only."""
-    for array in arrays:
-        if array.dtype != dtype:
-            raise ValueError(f"a run is kept in {dtype}, not {array.dtype}")
-        array.setflags(write=False)

@@ -53,12 +53,14 @@ def layer_weights(attention: Layer, rows: slice = slice(None), heads: Sequence[i
     return weights
 
 
-def visible(attention: Layer, head: int) -> np.ndarray:
-    """Which keys each query may look at, (T, S) of bool; of a model that gives only weights, where there is one."""
+def visible(attention: Layer, head: int, rows: slice = slice(None)) -> np.ndarray:
+    """Which keys some queries (all, unless told) may look at, (R, S) of bool; of a model that gives only weights, where
+    there is one.
+    """
     _check(attention, [head])
     if isinstance(attention, DenseAttention):
-        return attention.weights[head] > 0
-    rows, keys = np.arange(attention.n_query), np.arange(attention.n_key)
+        return attention.weights[head, rows] > 0
+    rows, keys = np.arange(attention.n_query)[rows], np.arange(attention.n_key)
     nothing = np.zeros((1, len(rows), len(keys)), np.float32)
     return ~np.isneginf(_masked(nothing, attention, [head], rows, keys)[0])
 

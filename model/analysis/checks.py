@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from model.analysis.comparison import Comparison
-from model.analysis.head import HeadSteps
+from model.analysis.head import SAME, Difference
 from model.run import Predictions
 
 SINGLE = "sums of single precision, in another order"
@@ -48,12 +48,18 @@ def layer_again(difference: float, *, exact: bool) -> Check:
     return Check("a layer's output, and the model's own", difference, 1e-3 if exact else 0.03, why)
 
 
-def head_vectors_again(steps: HeadSteps) -> Check:
-    return Check("query, keys and values, and those the model used", steps.vector_difference, 1e-4, SINGLE)
-
-
-def head_weights_again(steps: HeadSteps) -> Check:
-    return Check("a head's weights, and those of the attention page", steps.weight_difference, 1e-4, SINGLE)
+def head_again(found: Sequence[Difference]) -> list[Check]:
+    """Steps of a head, and what the model has there, as parts of the largest number: the worst of each kind."""
+    worst: dict[str, Difference] = {}
+    for each in found:
+        held = worst.setdefault(each.compared, each)
+        if not each.relative <= held.relative:  # so is NaN
+            worst[each.compared] = each
+    halves = "queries and keys kept in 16 bits"
+    return [
+        Check(each.compared, each.relative, each.tolerance, SINGLE if each.tolerance <= SAME else halves)
+        for each in worst.values()
+    ]
 
 
 def embeddings_summed(difference: float) -> Check:

@@ -1,17 +1,63 @@
 """One head, step by step: from the residual stream before a layer to what the head writes back, in NumPy.
 
 The steps are made again from the hidden vectors and the layer's parameters alone, not read off the run's record; the
-record is only compared with. Vaswani et al. 2017, §3.2, in the pre-norm order of Radford et al. 2019. Letters in shape
-comments as in `model.run`.
+record is only compared with. What a layer does not do (a bias, a rotation, a norm of its queries) is None, and what it
+does otherwise than GPT-2 (Radford et al. 2019) stands in its `LayerParameters`. Letters in shape comments as in
+`model.run`.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
-from model.analysis.attention import attention_weights
+from model.analysis.attention import attention_weights, key_head, visible
 from model.intervention import UNCHANGED
-from model.run import LayerParameters, ModelRun
+from model.layer import AttentionOutput, LayerParameters, Norm, Rotary
+from model.run import Attention, ModelRun
+
+SAME = 1e-5  # the largest difference to what the model used, as a part of the largest number compared
+_HALF, _HALF_WEIGHTS = 1e-3, 5e-3  # the same where queries and keys are kept in 16 bits; and of the weights
+
+
+@dataclass(frozen=True)
+class Path:
+    """How a query or keys came about: (…, K) each; of a value only `projected`."""
+
+    projected: np.ndarray  # W x̂ + bias
+    bias: np.ndarray | None  # (K,)
+    normed: np.ndarray | None  # after the norm of queries or of keys
+    turned: np.ndarray | None  # after the rotation
+
+    @property
+    def end(self) -> np.ndarray:
+        stages = (self.turned, self.normed, self.projected)
+        return next(stage for stage in stages if stage is not None)
+
+    def of(self, token: int) -> "Path":
+        """Of the keys of all tokens, those of one."""
+        own = (None if each is None else each[token] for each in (self.normed, self.turned))
+        return Path(self.projected[token], self.bias, *own)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How far one step is from what the model itself has there, and the largest number compared."""
+
+    step: str  # the title of the step
+    compared: str
+    largest: float
+    size: float
+    tolerance: float = SAME  # as a part of `size`
+
+    @property
+    def relative(self) -> float:
+        return self.largest / self.size if self.size else self.largest
+
+    @property
+    def small(self) -> bool:  # NaN is not
+        return self.relative <= self.tolerance
 
 
 @dataclass(frozen=True)
@@ -22,32 +68,64 @@ class HeadSteps:
     head: int
     query: int
     hidden: np.ndarray  # (D,) x, the residual stream before the layer
-    mean: float  # of x
-    deviation: float  # of x: √(variance + epsilon)
-    gain: np.ndarray  # (D,) the layer norm's own factor …
-    shift: np.ndarray  # (D,) … and summand
-    normed: np.ndarray  # (D,) x̂ = (x - mean) / deviation · gain + shift
-    q: np.ndarray  # (K,) = W_q x̂ + q_bias
-    q_bias: np.ndarray  # (K,)
-    keys: np.ndarray  # (S, K) of every token, the same way from its own x̂
-    key_bias: np.ndarray  # (K,)
-    values: np.ndarray  # (S, K)
-    value_bias: np.ndarray  # (K,)
+    norm: Norm | None  # None: the projections read x itself
+    mean: float  # of x; 0 if it stays in it
+    deviation: float  # what x - mean is divided by
+    normed: np.ndarray  # (D,) x̂: x after the norm, or x
+    q: Path
+    keys: Path  # of every token (S, K), the same way from its own x̂
+    values: Path  # (S, Kv)
+    query_norm: Norm | None  # of this head alone: gain and shift (1, K)
+    key_norm: Norm | None
+    query_size: tuple[float, float]  # mean and deviation of the query's norm; (0, 1) without
+    key_size: tuple[float, float]  # of the key of the query token
+    rotary: Rotary | None
+    angles: np.ndarray  # (R / 2,) by which each pair of the query is turned, in radians; empty without
     dots: np.ndarray  # (S,) q · k
-    scale: float
+    scale: float  # the whole of it, wherever the model multiplies by it
     scaled: np.ndarray  # (S,) dots · scale
+    soft_cap: float  # 0: none
+    capped: np.ndarray | None  # (S,) cap · tanh(scaled / cap)
+    bias: np.ndarray | None  # (S,) what positions (or the mask) add to the scores of this query
+    unmasked: np.ndarray  # (S,) scaled, capped, with the bias
     visible: np.ndarray  # (S,) bool: the mask lets the query look there
-    scores: np.ndarray  # (S,) scaled, or -inf where it may not look
+    window: int  # of keys that the mask lets be seen; 0: all
+    scores: np.ndarray  # (S,) those, or -inf where it may not look
     exponentials: np.ndarray  # (S,) e^(score - largest score)
     denominator: float  # the sum of those
     weights: np.ndarray  # (S,) exponentials / denominator
-    mixed: np.ndarray  # (K,) z, the sum of weight · value
-    written: np.ndarray  # (D,) W_o z: this head's share of what the layer adds to the stream
+    mixed: np.ndarray  # (Kv,) z, the sum of weight · value
+    projected: np.ndarray  # (D,) W_o z: this head's share of what the output projection gives
     others: np.ndarray  # (D,) the other heads' shares, together
-    output_bias: np.ndarray  # (D,)
-    after: np.ndarray  # (D,) x + written + others + output_bias
-    vector_difference: float  # the largest between q, keys and values here and in the run's record
-    weight_difference: float  # the largest between the weights here and those of `model.analysis.attention`
+    output_bias: np.ndarray | None  # (D,)
+    together: np.ndarray  # (D,) all shares and the bias
+    written_norm: Norm | None  # of those together, before they are added
+    written_size: tuple[float, float]
+    added: np.ndarray  # (D,) those, or what the norm makes of them
+    multiplier: float  # of what is added
+    after: np.ndarray  # (D,) x + what was added
+    norm_behind: Norm | None
+    after_size: tuple[float, float]
+    behind: np.ndarray | None  # (D,) `after` normed: what the layer goes on from (BERT)
+    parallel: bool
+    differences: tuple[Difference, ...]  # to the record of the run, step by step
+
+    @property
+    def wrong(self) -> Difference | None:
+        """The first step that is not what the model did."""
+        return next((each for each in self.differences if not each.small), None)
+
+    def against(self, model: AttentionOutput) -> tuple[Difference, ...]:
+        """How far what is written, and the stream behind, are from the model's own."""
+        step, compared = (
+            "Back to the width of the stream",
+            "what a layer's heads write, and the sum, and the model's own",
+        )
+        own = [_difference(step, compared, self.together, model.written[self.query])]
+        if model.after is not None:
+            end = self.after if self.behind is None else self.behind
+            own.append(_difference("Add to the residual stream", compared, end, model.after[self.query]))
+        return tuple(own)
 
 
 def head_steps(run: ModelRun, parameters: LayerParameters, layer: int, head: int, query: int) -> HeadSteps:
@@ -65,67 +143,163 @@ def head_steps(run: ModelRun, parameters: LayerParameters, layer: int, head: int
     ):
         if not 0 <= index < n:
             raise IndexError(f"no {name} {index} among {n}")
-    record = run.attention[layer]
-    group = run.info.n_head // len(parameters.key_weight)  # so many heads share a key head
-    key_head = head // group
+    record, its = run.attention[layer], parameters
+    n_head, n_key_head = len(its.query_weight), len(its.key_weight)
+    group = n_head // n_key_head  # so many heads share a key head
+    shared = head // group
+    positions = np.arange(len(run.tokens))
 
     x = run.stream[layer]  # (T, D)
-    mean = x.mean(-1, keepdims=True)  # (T, 1)
-    deviation = np.sqrt(x.var(-1, keepdims=True) + np.float32(parameters.norm_epsilon))  # (T, 1)
-    normed = (x - mean) / deviation * parameters.norm_weight + parameters.norm_bias  # (T, D)
+    normed = x if its.norm is None else its.norm(x)  # (T, D)
+    queries = _path(normed[[query]], its.query_weight, its.query_bias, its.query_norm, its.rotary, positions[[query]])
+    keys = _path(normed, its.key_weight, its.key_bias, its.key_norm, its.rotary, positions)  # of (G, T, K)
+    values = _path(normed, its.value_weight, its.value_bias)  # of (G, T, Kv)
 
-    q = parameters.query_weight @ normed[query] + parameters.query_bias  # (H, K)
-    keys = normed @ parameters.key_weight.transpose(0, 2, 1) + parameters.key_bias[:, None]  # (G, T, K)
-    values = normed @ parameters.value_weight.transpose(0, 2, 1) + parameters.value_bias[:, None]  # (G, T, K)
-
-    dots = np.einsum("hk,hsk->hs", q, keys.repeat(group, 0))  # (H, S)
-    scaled = dots * np.float32(record.scale)  # (H, S)
-    visible = np.arange(len(x)) <= query if record.causal else np.ones(len(x), bool)  # (S,)
-    scores = np.where(visible, scaled, np.float32(-np.inf))  # (H, S)
+    q = queries.end[:, 0]  # (H, K)
+    dots = np.einsum("hk,hsk->hs", q, keys.end.repeat(group, 0))  # (H, S)
+    scale = record.scale if record.query_scale is None else record.whole_scale
+    scaled = dots * np.float32(scale)  # (H, S)
+    cap = np.float32(record.soft_cap)
+    capped = cap * np.tanh(scaled / cap) if cap else None
+    bias = None if record.bias is None else np.broadcast_to(record.bias[:, query], dots.shape)  # (H, S)
+    row = slice(query, query + 1)
+    seen = np.concatenate([visible(record, each, row) for each in range(n_head)])  # (H, S)
+    unmasked = (scaled if capped is None else capped) + (0 if bias is None else bias)
+    scores = np.where(seen, unmasked, np.float32(-np.inf))  # (H, S)
     exponentials = np.exp(scores - scores.max(-1, keepdims=True))  # (H, S)
     denominator = exponentials.sum(-1, keepdims=True)  # (H, 1)
     weights = exponentials / denominator  # (H, S)
 
-    mixed = np.einsum("hs,hsk->hk", weights, values.repeat(group, 0))  # (H, K)
-    written = np.einsum("hdk,hk->hd", parameters.output_weight, mixed)  # (H, D)
-    others = np.delete(written, head, axis=0).sum(0)  # (D,)
+    mixed = np.einsum("hs,hsk->hk", weights, values.end.repeat(group, 0))  # (H, Kv)
+    projected = np.einsum("hdk,hk->hd", its.output_weight, mixed)  # (H, D)
+    others = np.delete(projected, head, axis=0).sum(0)  # (D,)
+    together = projected[head] + others + (0 if its.output_bias is None else its.output_bias)  # (D,)
+    added = together if its.written_norm is None else its.written_norm(together)
+    after = x[query] + np.float32(its.multiplier) * added
     return HeadSteps(
         layer=layer,
         head=head,
         query=query,
         hidden=x[query],
-        mean=float(mean[query, 0]),
-        deviation=float(deviation[query, 0]),
-        gain=parameters.norm_weight,
-        shift=parameters.norm_bias,
+        norm=its.norm,
+        **dict(zip(("mean", "deviation"), _size(its.norm, x[query]), strict=True)),
         normed=normed[query],
-        q=q[head],
-        q_bias=parameters.query_bias[head],
-        keys=keys[key_head],
-        key_bias=parameters.key_bias[key_head],
-        values=values[key_head],
-        value_bias=parameters.value_bias[key_head],
+        q=_of_head(queries, head).of(0),
+        keys=_of_head(keys, shared),
+        values=_of_head(values, shared),
+        query_norm=_norm_of_head(its.query_norm, head),
+        key_norm=_norm_of_head(its.key_norm, shared),
+        query_size=_size_of_head(its.query_norm, queries.projected[:, 0], head),
+        key_size=_size_of_head(its.key_norm, keys.projected[:, query], shared),
+        rotary=its.rotary,
+        angles=its.rotary.angles(positions[[query]])[0] if its.rotary else np.zeros(0, np.float32),
         dots=dots[head],
-        scale=record.scale,
+        scale=scale,
         scaled=scaled[head],
-        visible=visible,
+        soft_cap=record.soft_cap,
+        capped=None if capped is None else capped[head],
+        bias=None if bias is None else np.array(bias[head]),
+        unmasked=unmasked[head],
+        visible=seen[head],
+        window=record.window,
         scores=scores[head],
         exponentials=exponentials[head],
         denominator=float(denominator[head, 0]),
         weights=weights[head],
         mixed=mixed[head],
-        written=written[head],
+        projected=projected[head],
         others=others,
-        output_bias=parameters.output_bias,
-        after=x[query] + written[head] + others + parameters.output_bias,
-        vector_difference=max(
-            _largest(q[head] - record.query[head, query]),
-            _largest(keys[key_head] - record.key[head * len(record.key) // record.n_head]),
-            _largest(values[key_head] - record.value[head * len(record.value) // record.n_head]),
-        ),
-        weight_difference=_largest(weights[head] - attention_weights(record, head, slice(query, query + 1))[0]),
+        output_bias=its.output_bias,
+        together=together,
+        written_norm=its.written_norm,
+        written_size=_size(its.written_norm, together),
+        added=added,
+        multiplier=its.multiplier,
+        after=after,
+        norm_behind=its.norm_behind,
+        after_size=_size(its.norm_behind, after),
+        behind=None if its.norm_behind is None else its.norm_behind(after),
+        parallel=its.parallel,
+        differences=tuple(_differences(record, head, query, queries, keys, values, weights[head])),
     )
 
 
-def _largest(difference: np.ndarray) -> float:
-    return float(np.abs(difference).max())
+def entering(
+    run: ModelRun, table: np.ndarray, positions: np.ndarray | None, token: int
+) -> tuple[Literal["sum", "token", "other"], float]:
+    """What a token's vector is before the first layer: that of the vocabulary (V, D) plus that of the position, if
+    there is a table (n_context, D); or that of the vocabulary times a number; or something else.
+    """
+    x, own = run.stream[0][token], table[run.tokens[token].id]
+    if own.shape != x.shape:
+        return "other", 1.0
+    factor = float(x @ own / (own @ own))
+    slack = SAME * float(np.abs(x).max())
+    if np.abs(factor * own - x).max() <= slack:
+        return "token", 1.0 if abs(factor - 1) < SAME else factor
+    if positions is not None and np.abs(own + positions[token] - x).max() <= slack:
+        return "sum", 1.0
+    return "other", 1.0
+
+
+def _path(
+    x: np.ndarray,  # (T, D)
+    weight: np.ndarray,  # (H, K, D)
+    bias: np.ndarray | None,
+    norm: Norm | None = None,
+    rotary: Rotary | None = None,
+    positions: np.ndarray | None = None,
+) -> Path:
+    """Of all heads: (H, T, K)."""
+    projected = x @ weight.transpose(0, 2, 1)  # (H, T, K)
+    if bias is not None:
+        projected = projected + bias[:, None]
+    normed = None if norm is None else norm.of_heads(projected)
+    turned = None if rotary is None else rotary(projected if normed is None else normed, positions)
+    return Path(projected, bias, normed, turned)
+
+
+def _of_head(path: Path, head: int) -> Path:
+    return Path(
+        *(None if each is None else each[head] for each in (path.projected, path.bias, path.normed, path.turned))
+    )
+
+
+def _size(norm: Norm | None, x: np.ndarray) -> tuple[float, float]:
+    """Mean and deviation of one vector, (N,); 0 and 1 without a norm."""
+    return (0.0, 1.0) if norm is None else tuple(float(each[0]) for each in norm.sizes(x))
+
+
+def _size_of_head(norm: Norm | None, x: np.ndarray, head: int) -> tuple[float, float]:
+    """The same of one head's vector among those of all, (H, K)."""
+    if norm is None or not norm.together:
+        return _size(norm, x[head])
+    return tuple(float(each.item()) for each in norm.sizes(x, (0, 1)))
+
+
+def _norm_of_head(norm: Norm | None, head: int) -> Norm | None:
+    if norm is None:
+        return None
+    gain, shift = (None if each is None else each[[head % len(each)]] for each in (norm.gain, norm.shift))
+    return Norm(gain, shift, norm.epsilon, norm.centred, norm.together)
+
+
+def _differences(
+    record: Attention, head: int, query: int, queries: Path, keys: Path, values: Path, weights: np.ndarray
+) -> Iterator[Difference]:
+    """To the record of the run; where that is in 16 bits, as near as those allow, and without values."""
+    tolerance = SAME if record.exact else _HALF
+    shared = key_head(record, head)
+    step, compared = "Query, key and value", "query, keys and values, and those the model used"
+    whole = record.query[head, query].astype(np.float32)
+    yield _difference(step, compared, queries.end[head, 0] * np.float32(record.query_scale or 1), whole, tolerance)
+    yield _difference(step, compared, keys.end[shared], record.key[shared].astype(np.float32), tolerance)
+    if record.value is not None:
+        yield _difference(step, compared, values.end[shared], record.value[shared])
+    own = attention_weights(record, head, slice(query, query + 1))[0]
+    largest, compared = float(np.abs(weights - own).max()), "a head's weights, and those of the attention page"
+    yield Difference("Softmax", compared, largest, 1.0, tolerance if record.exact else _HALF_WEIGHTS)
+
+
+def _difference(step: str, compared: str, ours: np.ndarray, theirs: np.ndarray, tolerance: float = SAME) -> Difference:
+    return Difference(step, compared, float(np.abs(ours - theirs).max()), float(np.abs(theirs).max()), tolerance)

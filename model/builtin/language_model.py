@@ -19,8 +19,9 @@ from model.architecture import Architecture, described
 from model.attention_call import AttentionCall, Changes, batches
 from model.builtin.transformer import Block, Config, Transformer, through
 from model.intervention import UNCHANGED, Intervention, sizes_of
+from model.layer import AttentionOutput, LayerParameters, Norm
 from model.predictions import predictions
-from model.run import Attention, LayerParameters, ModelInfo, ModelNotAvailable, ModelRun, PromptError, Token, short
+from model.run import Attention, ModelInfo, ModelNotAvailable, ModelRun, PromptError, Token, short
 from model.sources import builtin_files
 from model.text.cut import Cutting
 from model.text.lengths import check_characters, check_tokens
@@ -214,6 +215,9 @@ class BuiltinModel:
         x = x + block.mlp(block.mlp_norm(x))
         return float((x - torch.tensor(run.hidden[layer + 1])).abs().max())
 
+    def unfollowed(self, layer: int) -> None:
+        return None
+
     def layer_parameters(self, layer: int) -> LayerParameters:
         block = self._blocks()[layer]
         norm, attention = block.attention_norm, block.attention
@@ -223,15 +227,19 @@ class BuiltinModel:
             return linear.weight.unflatten(0, by_head).numpy(), linear.bias.view(by_head).numpy()  # (H, K, D), (H, K)
 
         return LayerParameters(
-            norm.weight.view(-1).numpy(),
-            norm.bias.view(-1).numpy(),
-            norm.eps,
+            Norm(norm.weight.view(-1).numpy(), norm.bias.view(-1).numpy(), norm.eps),
             *split(attention.query),
             *split(attention.key),
             *split(attention.value),
             attention.output.weight.unflatten(1, by_head).transpose(0, 1).numpy(),  # (H, D, K)
             attention.output.bias.numpy(),
         )
+
+    @torch.inference_mode()
+    def attention_output(self, run: ModelRun, layer: int) -> AttentionOutput:
+        block, x = self._blocks()[layer], torch.tensor(run.hidden[layer])[None]  # (1, T, D)
+        written = block.attention(block.attention_norm(x))[0]
+        return AttentionOutput(written[0].numpy(), (x + written)[0].numpy())
 
     def architecture(self) -> Architecture:
         return described(self._transformer.config, self.info.family)

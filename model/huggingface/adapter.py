@@ -20,6 +20,7 @@ from model.attention_call import AS_TRAINED, Changes
 from model.huggingface import capture, hooks
 from model.huggingface.capture import ROUNDING, Enough, NotCaptured, Recorder
 from model.huggingface.eager import eager_weights
+from model.huggingface.layers import LayerPlan, Unfollowed, layers_of
 from model.huggingface.loading import Build, quoted
 from model.huggingface.prepacking import prepack, undo
 from model.huggingface.reach import reach_of, settle
@@ -101,6 +102,7 @@ class Opened:
         self.n_type = self._count_types()
         if not self.n_label:  # of what a classifier says, gradients are asked, and none pass through
             self._prepack()
+        self.layers = self._find_layers()  # of self-attention: how each is built, or which step of it was not found
 
     @torch.inference_mode()
     def forward(
@@ -182,6 +184,9 @@ class Opened:
 
     def _find_attention(self) -> None:
         """Raises `NotCaptured`."""
+        raise NotImplementedError
+
+    def _find_layers(self) -> list[LayerPlan | Unfollowed]:
         raise NotImplementedError
 
     def _watch(self, stacks: Sequence[Sequence[nn.Module]], n_layer: int) -> Recorder:
@@ -343,6 +348,9 @@ class Captured(Opened):
         ):
             raise NotCaptured("the fast attention and its own lead to different hidden states")
 
+    def _find_layers(self) -> list[LayerPlan | Unfollowed]:
+        return layers_of(self)
+
     def _eager(self, read: Callable[[], Any]) -> Any:
         self.transformer.set_attn_implementation("eager")
         try:
@@ -369,6 +377,10 @@ class Dense(Opened):
         stacks = hooks.stacks_of(self.transformer, len(layers), self.pair)
         self._watch(stacks, len(layers))
         self.can_switch = any(hooks.watch_outputs(self.config.model_type, blocks, len(layers[0])) for blocks in stacks)
+
+    def _find_layers(self) -> list[LayerPlan | Unfollowed]:
+        why = "its attention is done in code of its own, which gives weights, and no queries, keys and values"
+        return [Unfollowed("Query, key and value", why)] * self._n_layer()
 
 
 def _role(record: Attention, pair: bool) -> str:

@@ -81,6 +81,7 @@ class Recorder:
     hidden: Tensor | None = None  # (L + 1, T, D)
     last: Tensor | None = None  # (B, T, D) what the residual stream was in the end, of each text
     n_block: int = 0  # blocks that have begun
+    behind: dict[tuple[int, str], np.ndarray] = field(default_factory=dict)  # (layer, "written" or "after"): (T, D)
     n_last: int = 0  # how often the module was called whose result is the last of `hidden`
     _n_call: Counter = field(default_factory=Counter)  # of each role
     _masks: dict[tuple[int, ...], tuple] = field(default_factory=dict)
@@ -101,6 +102,11 @@ class Recorder:
     def n_text(self, layer: int) -> int:
         """How many texts go through a layer of self-attention."""
         return 1 if self.widens_at is not None and layer < self.widens_at else len(self.changes.interventions)
+
+    @property
+    def n_self(self) -> int:
+        """Calls of self-attention that have begun."""
+        return self._n_call["self"]
 
     def next_call(self) -> tuple[str, int, float | None]:
         """The role of the call that comes now, its layer, and what its queries come multiplied with."""

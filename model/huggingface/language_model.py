@@ -6,7 +6,7 @@ out, and checked, before anyone sees the model (`model.huggingface.adapter`). Le
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -22,12 +22,15 @@ from model.architectures.description import describe
 from model.attention_call import Changes, batches
 from model.huggingface import hooks
 from model.huggingface.adapter import open_model
+from model.huggingface.batches import one_by_one
 from model.huggingface.capture import ROUNDING, NotCaptured, Recorder
 from model.huggingface.info import PROBE_TEXTS, info_of
+from model.huggingface.layers import LayerPlan, Unfollowed
 from model.huggingface.loading import Build, builder, fingerprint_of, quoted, read_tokenizer
 from model.intervention import UNCHANGED, Intervention, sizes_of
+from model.layer import AttentionOutput, LayerParameters
 from model.predictions import predictions
-from model.run import LayerParameters, ModelNotAvailable, ModelRun, Predictions, PromptError, Token, VisitorError, short
+from model.run import ModelNotAvailable, ModelRun, Predictions, PromptError, Token, VisitorError, short
 from model.sources import cost as checkpoint
 from model.sources.snapshot import snapshot
 from model.text.chat_template import fill
@@ -175,7 +178,7 @@ class HuggingFaceModel:
         self._check(tokens, source, *interventions)
         places = np.arange(len(tokens))[slice(None) if positions is None else list(positions)].tolist()
         read = partial(self._read, self.opened.logits_alone, tokens, source, places=places)
-        return _one_by_one(read, batches(self.info, interventions, len(tokens), len(places), len(source)))
+        return one_by_one(read, batches(self.info, interventions, len(tokens), len(places), len(source)))
 
     def _check_head(self) -> None:
         if not self.opened.has_head:
@@ -224,8 +227,25 @@ class HuggingFaceModel:
             ours *= gain[:, :, None]
         return float(np.abs(ours.transpose(1, 0, 2) - call.output).max())
 
-    def layer_parameters(self, layer: int) -> LayerParameters | None:
-        return None  # fused, rotated and grouped in ways that differ by class
+    def unfollowed(self, layer: int) -> str | None:
+        its = self.opened.layers[layer]
+        if not isinstance(its, Unfollowed):
+            return None
+        return f"In {self._title}, the step “{its.step}” of layer {layer} cannot be followed: {its}."
+
+    def layer_parameters(self, layer: int) -> LayerParameters:
+        return self._plan(layer).parameters()
+
+    def attention_output(self, run: ModelRun, layer: int) -> AttentionOutput:
+        self._plan(layer)
+        until = layer + 1 if layer + 1 < self.info.n_layer else None  # what is behind a layer ends before the next
+        recorder, _ = self._forward(run.tokens, run.source, run.intervention, keep_output=True, until=until)
+        return AttentionOutput(recorder.behind[layer, "written"], recorder.behind.get((layer, "after")))
+
+    def _plan(self, layer: int) -> LayerPlan:
+        if reason := self.unfollowed(layer):
+            raise VisitorError(reason)
+        return self.opened.layers[layer]
 
     def architecture(self) -> Architecture:
         """How it is built, read off its configuration."""
@@ -363,32 +383,3 @@ class HuggingFaceModel:
             raise VisitorError(
                 f"Regard finds no position vectors, rotations or position biases in {self._title} to leave out."
             )
-
-
-def _one_by_one(read: Callable[[Changes], Tensor], some: Iterable[Changes]) -> Iterator[np.ndarray]:
-    """What is read for each intervention: of several at once, if the first of them comes out as it does alone, which is
-    looked at once for each layer in which they begin.
-    """
-    together, seen = True, set()
-    for changes in some:
-        alone, beginning = [Changes((each,)) for each in changes.interventions], changes.interventions[0].beginning
-        if together and len(alone) > 1:
-            logits = _or_none(read, changes)
-            together = logits is not None and (beginning in seen or _same(logits[:1], read(alone[0])))
-            seen.add(beginning)
-            if together:
-                yield from logits.numpy()
-                continue
-        for each in alone:
-            yield from read(each).numpy()
-
-
-def _or_none(read: Callable[[Changes], Tensor], changes: Changes) -> Tensor | None:
-    try:
-        return read(changes)
-    except VisitorError:  # of transformers' code, which may know one text only
-        return None
-
-
-def _same(ours: Tensor, theirs: Tensor) -> bool:
-    return ours.shape == theirs.shape and torch.allclose(ours, theirs, rtol=1e-4, atol=1e-4 * float(theirs.abs().max()))

@@ -41,7 +41,7 @@ def prepack(transformer: nn.Module, *, machine: str = platform.machine()) -> lis
         if isinstance(module, NewGELUActivation | FastGELUActivation):
             module.forward = partial(F.gelu, approximate="tanh")
         elif type(module) in (nn.Linear, Conv1D) and users[id(module.weight)] == 1:
-            weight = _out_in(module, module.weight)
+            weight = out_in(module, module.weight)
             if weight.dtype != torch.float32 or weight.numel() < _SMALLEST:
                 continue
             packed = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), None)
@@ -63,10 +63,10 @@ def undo(prepared: Sequence[nn.Module]) -> None:
     for module in prepared:
         del module.forward
         if (weight := getattr(module, "weight", None)) is not None:
-            module.weight = nn.Parameter(_out_in(module, weight.to_dense()).contiguous(), requires_grad=False)
+            module.weight = nn.Parameter(out_in(module, weight.to_dense()).contiguous(), requires_grad=False)
 
 
-def _out_in(module: nn.Module, weight: Tensor) -> Tensor:
+def out_in(module: nn.Module, weight: Tensor) -> Tensor:
     """GPT-2's Conv1D keeps (in, out)."""
     return weight.T if isinstance(module, Conv1D) else weight
 

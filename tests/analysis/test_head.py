@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from model.analysis.attention import attention_weights
-from model.analysis.head import head_steps
+from model.analysis.head import Path, head_steps
 from model.builtin.language_model import BuiltinModel
 from model.intervention import Intervention
-from model.run import Attention, LayerParameters, ModelInfo, ModelRun, Predictions, Token
+from model.layer import LayerParameters, Norm
+from model.run import Attention, ModelInfo, ModelRun, Predictions, Token
 from tests.conftest import REPEATED, write_tiny
 from viz.figures import theme
 from viz.figures.head import HUES, drawn_rows, head_formula, head_sentences
@@ -26,9 +27,7 @@ def f32(*values) -> np.ndarray:
 def worked_parameters() -> LayerParameters:
     """Two heads of one number each, in a stream of two; the second head only ever hands over a 1."""
     return LayerParameters(
-        norm_weight=f32(1, 1),
-        norm_bias=f32(0, 0),
-        norm_epsilon=0.0,
+        norm=Norm(f32(1, 1), f32(0, 0), 0.0),
         query_weight=f32([[1, 0]], [[0, 0]]),
         query_bias=f32([2], [0]),
         key_weight=f32([[LN3, 0]], [[0, 0]]),
@@ -80,15 +79,16 @@ def test_every_step_by_hand():
         "exponentials": [1, 1 / 3],
         "weights": [0.75, 0.25],
         "mixed": [-0.5],  # 0.75 · -1 + 0.25 · 1
-        "written": [-1, -2],
+        "projected": [-1, -2],
         "others": [1, 1],
         "output_bias": [0.5, 0.5],
         "after": [-0.5, 2.5],  # -1 - 1 + 1 + 0.5, 3 - 2 + 1 + 0.5
     }
     for name, values in expected.items():
-        np.testing.assert_allclose(getattr(steps, name), values, atol=1e-6, err_msg=name)
+        found = getattr(steps, name)
+        np.testing.assert_allclose(found.end if isinstance(found, Path) else found, values, atol=1e-6, err_msg=name)
     assert steps.denominator == pytest.approx(4 / 3)
-    assert steps.vector_difference < 1e-6 and steps.weight_difference < 1e-6
+    assert steps.wrong is None and len(steps.differences) == 4
 
 
 def test_the_mask_forbids_what_comes_after():
@@ -112,8 +112,8 @@ def test_the_scale_is_the_records():
 
 def test_a_head_alone_has_no_others():
     parameters = worked_parameters()
-    names = [field.name for field in dataclasses.fields(parameters)]
-    by_head = [name for name in names if name.startswith(("query", "key", "value")) or name == "output_weight"]
+    parts = ("weight", "bias")
+    by_head = [f"{of}_{part}" for of in ("query", "key", "value") for part in parts] + ["output_weight"]
     alone = dataclasses.replace(parameters, **{name: getattr(parameters, name)[:1] for name in by_head})
     run = worked_run()
     record = run.attention[0]
@@ -147,8 +147,9 @@ def test_every_head_writes_what_torch_writes(request, name):
                 np.testing.assert_allclose(steps.after, after[query], atol=1e-4)
                 weights = attention_weights(run.attention[layer], head)[query]
                 np.testing.assert_allclose(steps.weights, weights, atol=1e-5)
-                assert steps.vector_difference < 1e-4 and steps.weight_difference < 1e-5
-            total = run.hidden[layer][query] + sum(steps.written for steps in paths) + parameters.output_bias
+                assert steps.wrong is None
+                assert all(each.small for each in steps.against(lm.attention_output(run, layer)))
+            total = run.hidden[layer][query] + sum(steps.projected for steps in paths) + parameters.output_bias
             np.testing.assert_allclose(total, after[query], atol=1e-4)
 
 
@@ -169,10 +170,10 @@ def test_heads_that_share_keys(tiny, tiny_run):
     run = dataclasses.replace(tiny_run, info=info, attention=(few,) * 3)
     for head in range(4):
         steps = head_steps(run, shared, 1, head, 9)
-        assert steps.vector_difference < 1e-4 and steps.weight_difference < 1e-5
+        assert steps.wrong is None
         again = head_steps(run, spelled_out, 1, head, 9)
         np.testing.assert_allclose(steps.after, again.after, atol=1e-5)
-        np.testing.assert_array_equal(steps.keys, again.keys)
+        np.testing.assert_array_equal(steps.keys.end, again.keys.end)
 
 
 @pytest.mark.parametrize("name", ["query", "key", "value"])
@@ -182,8 +183,9 @@ def test_a_record_that_differs_is_noticed(tiny, tiny_run, name):
     moved[2, 3, 4] += 0.25
     run = dataclasses.replace(tiny_run, attention=(dataclasses.replace(record, **{name: moved}),) * 3)
     steps = head_steps(run, tiny.layer_parameters(1), 1, 2, 3)
-    assert steps.vector_difference == pytest.approx(0.25, abs=1e-3)
-    assert (steps.weight_difference > 1e-4) == (name != "value")
+    assert steps.wrong.step == "Query, key and value"
+    assert steps.wrong.largest == pytest.approx(0.25, abs=1e-3)
+    assert steps.differences[-1].step == "Softmax" and steps.differences[-1].small == (name == "value")
 
 
 def test_a_changed_run_is_refused(tiny, tiny_run):
@@ -206,7 +208,7 @@ def test_parameters_that_do_not_fit():
         names = ("key_weight", "key_bias", "value_weight", "value_bias")
         dataclasses.replace(parameters, **{name: getattr(parameters, name)[[0, 1, 1]] for name in names})
     with pytest.raises(ValueError, match="kept in float32"):
-        dataclasses.replace(parameters, norm_bias=np.zeros(2))
+        dataclasses.replace(parameters, output_bias=np.zeros(2))
 
 
 def test_nobody_can_change_the_model_through_its_parameters(tiny):
@@ -221,7 +223,7 @@ def test_nobody_can_change_the_model_through_its_parameters(tiny):
 
 
 def sentences_of(steps, label: str = "b", **changes) -> list[str]:
-    options = {"n_head": 2, "n_key_head": 2, "causal": True} | changes
+    options = {"n_head": 2, "n_key_head": 2, "causal": True, "entering": ("it", "it")} | changes
     return ["".join(step.sentence) for step in head_sentences(steps, label, **options)]
 
 
@@ -246,7 +248,7 @@ def test_the_sentences_say_what_another_model_does_otherwise():
     assert "share one k and one v" not in sentences_of(last)[2]
     other = head_steps(worked_run(causal=False, scale=0.25), worked_parameters(), 0, 0, 1)
     said = sentences_of(other, n_head=6, n_key_head=2, causal=False)
-    assert "3 heads in a row share one k and one v" in said[2]
+    assert "3 heads in a row share one k and one v: heads 0 to 2 are group 0 of 2." in said[2]
     assert "multiplied by this model's own scale, 0.25" in said[4] and "every token sees every token" in said[4]
     assert "other head" not in sentences_of(last, n_head=1)[8]
     assert "goes on to the layer's MLP." in sentences_of(last)[8]
@@ -262,7 +264,7 @@ def test_a_norm_shrinks_or_stretches(deviation, said):
 
 def test_a_token_cannot_write_symbols_into_a_sentence():
     steps = head_steps(worked_run(), worked_parameters(), 0, 0, 1)
-    first = head_sentences(steps, "[q]{layer}", n_head=2, n_key_head=2, causal=True)[0]
+    first = head_sentences(steps, "[q]{layer}", n_head=2, n_key_head=2, causal=True, entering=("it", "it"))[0]
     assert "“[q]{layer}”" in first.sentence[0]
     assert first.sentence[1::2] == ("x",)
 

@@ -26,6 +26,7 @@ from viz.figures.translation import Node
 
 WEIGHTS = np.tril(np.ones((4, 4), np.float32)) / np.arange(1, 5, dtype=np.float32)[:, None]
 KEY = "pressed"
+KINDS = "stream norm project compare scale softmax mix write add".split()  # of the steps of a tiny model's head
 
 
 @st.cache_resource
@@ -60,8 +61,8 @@ def draw(picture: str, version: int, note) -> None:
             lm = tiny()
             run = lm.run(lm.encode(REPEATED))
             steps = head_steps(run, lm.layer_parameters(1), 1, version, 6)
-            sentences = [Step(f"step·{version}", ("said",))] * 9
-            head_pictures(steps, run.labels, sentences, key=KEY, chosen=version, on_pick=pick)
+            sentences = [Step(kind, f"step·{version}", ("said",)) for kind in KINDS]
+            head_pictures(steps, run.labels, sentences, key=KEY, chosen=version, causal=True, on_pick=pick)
         case "bar_list":
             rows = [Row(label, 1 - 0.2 * i, f"{i}", note=f"{version}") for i, label in enumerate(labels)]
             bar_list(rows, key=KEY, name="bars", full=1, on_pick=pick)

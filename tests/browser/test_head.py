@@ -76,7 +76,7 @@ def test_the_numbers_are_the_tensors(path, steps):
 def test_the_cells_are_the_tensors(path, steps):
     """Each pixel: the colour is the sign, the opacity the size."""
     read = "c => [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]"
-    for part, values in {"x": steps.hidden, "q": steps.q, "z": steps.mixed, "after": steps.after}.items():
+    for part, values in {"x": steps.hidden, "q": steps.q.end, "z": steps.mixed, "after": steps.after}.items():
         canvas = path.locator(f'[data-part="{part}"] canvas').first
         canvas.scroll_into_view_if_needed()
         pixels = np.array(canvas.evaluate(read)).reshape(-1, 4)[: len(values)]
@@ -125,7 +125,7 @@ def test_an_element_of_the_mix_lights_up_weights_and_a_column_of_values(path, st
     assert lefts == pytest.approx([100 * 12 / len(steps.mixed)] * N, abs=0.01)
     terms = numbers(line(path, 7).inner_text())
     best = np.argsort(-steps.weights)[:3]
-    assert terms[:6] == pytest.approx(np.stack([steps.weights, steps.values[:, 12]])[:, best].T.ravel(), abs=6e-5)
+    assert terms[:6] == pytest.approx(np.stack([steps.weights, steps.values.end[:, 12]])[:, best].T.ravel(), abs=6e-5)
 
 
 def test_each_vector_lights_up_what_it_was_made_from(path, steps):
@@ -134,17 +134,17 @@ def test_each_vector_lights_up_what_it_was_made_from(path, steps):
     expect(line(path, 2)).to_contain_text(f"= {shown(steps.normed[20])}")
     point_at(step(path, 3).locator('[data-part="q"]'), 5)
     assert parts(path, "lit") == ["n"]
-    parted = [steps.q[5] - steps.q_bias[5], steps.q_bias[5], steps.q[5]]
+    parted = [steps.q.projected[5] - steps.q.bias[5], steps.q.bias[5], steps.q.end[5]]
     assert numbers(line(path, 3).inner_text()) == pytest.approx(parted, abs=6e-5)
     point_at(step(path, 8).locator(".strip"), 100)
     assert parts(path, "lit") == ["z"]
-    expect(line(path, 8)).to_contain_text(f"= {shown(steps.written[100])}")
+    expect(line(path, 8)).to_contain_text(f"= {shown(steps.projected[100])}")
 
 
 def test_the_sum_lights_up_its_four_summands(path, steps):
     point_at(step(path, 9).locator('[data-part="after"]'), 50)
     assert parts(path, "lit") == ["bias", "o", "others", "x"]
-    expected = [steps.hidden[50], steps.written[50], steps.others[50], steps.output_bias[50], steps.after[50]]
+    expected = [steps.hidden[50], steps.projected[50], steps.others[50], steps.output_bias[50], steps.after[50]]
     found = numbers(line(path, 9).inner_text())
     assert found == pytest.approx(expected, abs=6e-5)
     assert sum(found[:4]) == pytest.approx(found[4], abs=3e-4)

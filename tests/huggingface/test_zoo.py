@@ -6,6 +6,7 @@ by the weights it gives, depends on the version of transformers: it is told when
 
 import re
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import torch
 import transformers
 
 from model.analysis.attention import layer_weights
+from model.analysis.head import head_steps
 from model.huggingface import prepacking
 from model.huggingface.language_model import HuggingFaceModel
 from model.intervention import Intervention
@@ -23,6 +25,10 @@ from tests.zoo import N_SOURCE, N_TOKEN, ZOO, attentions_of, builder, tokens
 from tests.zoo_table import PART, SAME, measured, said_in, versions
 
 MAYBE = [name for name, animal in ZOO.items() if animal.refusal]
+NOT_FOLLOWED = {  # of those that give queries and keys: the step of a head that is done in a way of their own
+    "DogeForCausalLM": "Add to the residual stream",  # the stream is multiplied before
+    "DeepseekV3ForCausalLM": "Query, key and value",  # of a vector between, narrower than the stream
+}
 SHOWN = [name for name, animal in ZOO.items() if not animal.cannot and not animal.refusal]
 
 
@@ -230,6 +236,38 @@ def test_the_record_says_what_was_done(pair, change):
         assert entropy[0] > entropy[1]
     elif not change.positions:
         assert np.abs(weights - layer_weights(pair.run.attention[0])).max() > 1e-3
+
+
+def test_every_step_of_a_head_is_the_models_own_or_the_one_that_is_not_is_named(pair):
+    for layer in range(2):
+        if pair.lm.captured == "weights":
+            assert "“Query, key and value”" in pair.lm.unfollowed(layer) and "gives weights" in pair.lm.unfollowed(
+                layer
+            )
+            continue
+        if step := NOT_FOLLOWED.get(pair.name):
+            assert f"the step “{step}” of layer {layer} cannot be followed: " in pair.lm.unfollowed(layer)
+            with pytest.raises(VisitorError, match=step):
+                pair.lm.layer_parameters(layer)
+            continue
+        assert pair.lm.unfollowed(layer) is None
+        parameters, output = pair.lm.layer_parameters(layer), pair.lm.attention_output(pair.run, layer)
+        for head, query in product(range(pair.run.info.n_head), (0, 5, N_TOKEN - 1)):
+            steps = head_steps(pair.run, parameters, layer, head, query)
+            for each in (*steps.differences, *steps.against(output)):
+                assert each.relative < SAME, each
+    if ZOO[pair.name].output and pair.lm.unfollowed(1) is None:
+        np.testing.assert_allclose(output.written, their_output(pair), atol=1e-5 * np.abs(output.written).max())
+
+
+def their_output(pair: Pair) -> np.ndarray:
+    """What the output projection of the last layer gives where transformers runs the class, (T, D)."""
+    gave = []
+    handle = pair.theirs.get_submodule(ZOO[pair.name].output).register_forward_hook(lambda *each: gave.append(each[2]))
+    with torch.inference_mode():
+        pair.theirs(**pair.inputs)
+    handle.remove()
+    return gave[-1].reshape(N_TOKEN, -1).numpy()
 
 
 def test_logits_of_several_interventions_are_those_of_each_run(pair):

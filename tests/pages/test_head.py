@@ -23,7 +23,7 @@ def payload(app) -> tuple[dict, dict[str, dict[str, np.ndarray]]]:
         table = pa.ipc.open_stream(io.BytesIO(blob)).read_all()
         return {column: table[column].to_numpy() for column in table.column_names}
 
-    return message["view"], {name: columns(name) for name in ("stream", "head", "rows", "keys", "values")}
+    return message["view"], {name: columns(name) for name in ("stream", "head", "value", "rows", "keys", "values")}
 
 
 def test_the_page_sends_the_steps_of_its_link(open_page, story):
@@ -35,11 +35,12 @@ def test_the_page_sends_the_steps_of_its_link(open_page, story):
     assert [view[name] for name in ("layer", "head", "query", "chosen", "n")] == [2, 3, 5, 3, len(run.tokens)]
     assert view["labels"] == run.labels and view["tokens"] == list(range(len(run.tokens)))
     for table, pairs in {
-        "stream": {"x": steps.hidden, "normed": steps.normed, "o": steps.written, "after": steps.after},
-        "head": {"q": steps.q, "k": steps.keys[5], "v": steps.values[5], "z": steps.mixed},
-        "rows": {"dots": steps.dots, "scores": steps.scores, "weights": steps.weights},
-        "keys": {"w": steps.keys.ravel()},
-        "values": {"w": steps.values.ravel()},
+        "stream": {"x": steps.hidden, "normed": steps.normed, "o": steps.projected, "after": steps.after},
+        "head": {"q": steps.q.end, "k": steps.keys.end[5]},
+        "value": {"v": steps.values.end[5], "z": steps.mixed},
+        "rows": {"d": steps.dots, "s": steps.scores, "weights": steps.weights},
+        "keys": {"w": steps.keys.end.ravel()},
+        "values": {"w": steps.values.end.ravel()},
     }.items():
         for name, expected in pairs.items():
             np.testing.assert_array_equal(tables[table][name], expected, err_msg=name)
@@ -48,9 +49,9 @@ def test_the_page_sends_the_steps_of_its_link(open_page, story):
 def test_the_page_checks_itself(open_page):
     app = open_page("head", text=REPEATED, layer=3)
     words = said(app)
-    assert (words.count("**Check:**"), words.count("**Check failed")) == (2, 0)
+    assert (words.count("**Check:**"), words.count("**Check failed")) == (3, 0)
     differences = [float(number) for number in re.findall(r"\*\*(\d\.\de[-+]\d+)\*\*", words)]
-    assert len(differences) == 2 and max(differences) < 1e-4
+    assert len(differences) == 3 and max(differences) < 1e-5
     assert r"\frac" in words and r"\textcolor" in words
 
 
@@ -73,7 +74,7 @@ def test_a_long_text_sends_few_rows_and_says_what_is_left_out(open_page, story):
 def test_short_and_strange_texts_are_read(open_page, text, story):
     app = open_page("head", text=text)
     assert not app.exception
-    assert said(app).count("**Check:**") == 2
+    assert said(app).count("**Check:**") == 3
     assert payload(app)[0]["labels"] == [token.label for token in story.encode(text)]
 
 
@@ -87,4 +88,4 @@ def test_the_numbers_are_there_as_tables(open_page, story):
     np.testing.assert_array_equal(keys["weight"], steps.weights)
     assert list(keys.index)[:2] == ["0 the", "1 ␣cat"]
     np.testing.assert_array_equal(stream["x′"], steps.after)
-    np.testing.assert_array_equal(head[["q", "z"]], np.stack([steps.q, steps.mixed], axis=1))
+    np.testing.assert_array_equal(head[["q", "z"]], np.stack([steps.q.end, steps.mixed], axis=1))

@@ -1,4 +1,4 @@
-// Nine steps, each a section of pictures and one line of arithmetic. Everything drawn is a "part": a vector ("x", "q"),
+// The steps that a layer has, each a section of pictures and one line of arithmetic. Everything drawn is a "part": a vector ("x", "q"),
 // one token's row of a matrix ("K.3"), or one number of a token ("a.3"). Pointing at a part lights up its inputs and
 // writes, in the step's line, how it was made. A part may be drawn several times.
 const NARROWEST = 2.5, GAPPED = 7; // px of a cell: below, a vector goes on in another line; above, cells stand apart
@@ -118,7 +118,7 @@ const number = (part, numbers) => (r) => asPart(el("span", "number from", fixed(
 
 // a row for each drawn token, and a thin one where others are left out
 function table(steps, kind, header, cells, { sums = false, footer } = {}) {
-  const { view, tokens, scores, R } = steps;
+  const { view, tokens, R } = steps, { s: scores } = steps.numbers;
   const body = el("div", `table ${kind}`, el("div", "row header", ...header));
   const leftOut = (r) => {
     const first = r ? tokens[r - 1] + 1 : 0, next = r < R ? tokens[r] : view.n, count = next - first;
@@ -159,76 +159,6 @@ function matrix(steps, letter, all, says) {
   };
 }
 
-function picturesOf(steps) {
-  const { view, vectors, keys, values, dots, scores, weights } = steps;
-  const of = (symbol) => [S(symbol), el("span", "of", ` of “${view.labels[view.own]}”`)];
-  return [
-    [vector(steps, "x", [S("x")], "the hidden vector x")],
-    [vector(steps, "n", [S("x̂")], "x after the layer norm")],
-    ["q", "k", "v"].map((part) =>
-      vector(steps, part, [S(part)], { q: "the query", k: "the key", v: "the value" }[part])
-    ),
-    [
-      table(steps, "compare", [
-        named(...of("q")),
-        strip(steps, "q", { says: "the query" }),
-        el("div", "title", S("q"), " · ", S("k")),
-      ], [matrix(steps, "K", keys, "the key"), bars(steps, "d", dots, { kind: "q·k" })]),
-      sizes(["q", vectors.q], ["k", keys]),
-    ],
-    [table(
-      steps,
-      "reckon",
-      [named(), el("div", "title", S("q"), " · ", S("k")), el("div", "title", "score ", S("s"))],
-      [number("d", dots), bars(steps, "s", scores, { kind: "score" })],
-    )],
-    [table(steps, "reckon", [named(), el("div", "title", "score ", S("s")), el("div", "title", "weight ", S("a"))], [
-      number("s", scores),
-      bars(steps, "a", weights, { kind: "weight", hue: "a" }),
-    ], { sums: true })],
-    [
-      table(steps, "mix", [named(), el("div", "title", "weight ", S("a")), el("div", "title", "value ", S("v"))], [
-        bars(steps, "a", weights, { kind: "taken", hue: "a" }),
-        matrix(steps, "V", values, "the value"),
-      ], {
-        sums: true,
-        footer: [
-          named(S("z")),
-          el("div", "title", "the sum of weight × value"),
-          strip(steps, "z", { says: "the mix of the values" }),
-        ],
-      }),
-      sizes(["v", values], ["z", vectors.z]),
-    ],
-    [vector(steps, "o", [S("o")], "what this head writes")],
-    [
-      vector(steps, "x", [S("x")], "the hidden vector x"),
-      vector(steps, "o", ["+ ", S("o"), el("span", "of", " this head")], "what this head writes"),
-      vector(steps, "others", ["+ other heads"], "the other heads' shares"),
-      vector(steps, "bias", ["+ bias"], "the output bias"),
-      vector(steps, "after", ["= ", S("x′")], "the residual stream after attention"),
-    ],
-  ];
-}
-
-// one section a step: its number, its words, its picture, its line of arithmetic
-function sectionsOf(steps) {
-  const { view, R } = steps;
-  return picturesOf(steps).map((picture, i) => {
-    const { title, sentence } = view.steps[i], said = sentence.map((piece, at) => at % 2 ? S(piece) : piece);
-    const body = el("div", "body", el("h2", "", title), el("p", "sentence", ...said), el("div", "picture", ...picture));
-    if (i === 3 && R < view.n) {
-      body.querySelector(".sentence").append(
-        ` Drawn are ${R} of the ${view.n} tokens: the query, the chosen key, their neighbours, and the largest weights; every sum runs over all ${view.n}.`,
-      );
-    }
-    const line = el("p", "line");
-    const step = el("section", "step", el("div", "count", `${i + 1}`), el("div", "", body, line));
-    step.dataset.step = i;
-    return step;
-  });
-}
-
 // ---- pointing ----
 function pointer(root, { vectors }, made, resting) {
   const views = new Map(); // part -> the elements that draw it
@@ -262,7 +192,9 @@ function pointer(root, { vectors }, made, resting) {
     for (const [name, what] of Object.entries(lit)) {
       for (const seen of views.get(name) || []) {
         seen.classList.add("lit");
-        if (what !== true) mark(seen, what, "input", vectors[seen.dataset.part].length);
+        if (what !== true) {
+          for (const each of [what].flat()) mark(seen, each, "input", vectors[seen.dataset.part].length);
+        }
       }
     }
     node.classList.add("target");
@@ -337,7 +269,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const host = parentElement.host || parentElement, root = parentElement.querySelector(".path");
   root.setAttribute(
     "aria-label",
-    `Layer ${view.layer}, head ${view.head}, query ${view.query}: nine steps from the hidden vector to the residual stream`,
+    `Layer ${view.layer}, head ${view.head}, query ${view.query}: ${view.steps.length} steps from the hidden vector to the residual stream`,
   );
   renew(root, sectionsOf(steps));
   const made = makings(steps), pointing = pointer(root, steps, made, restingLines(steps, made)), { rest } = pointing;

@@ -4,11 +4,11 @@ import pandas as pd
 import streamlit as st
 
 from model.analysis import checks
-from model.analysis.head import HeadSteps, head_steps
+from model.analysis.head import HeadSteps, entering, head_steps
 from model.run import ModelRun
 from viz.components.contents import contents
 from viz.components.head_steps import head_pictures
-from viz.figures.head import head_formula, head_sentences
+from viz.figures.head import entering_in_words, head_formula, head_sentences
 from viz.figures.numbers import how_far
 from viz.guard import section
 from viz.plain import plain
@@ -16,6 +16,7 @@ from viz.ui import controls, glossary, heads, provenance, session
 from viz.ui.pictures import caption, shows_numbers
 from viz.ui.prose import check
 
+_ELSEWHERE = "The attention page reads this model all the same."
 # the formula stays in sight beside the steps, where the window is high enough for both
 _STICKY = """
 .st-key-head_formula { background: BACKGROUND; padding: 0.25rem 1rem 0.75rem; }
@@ -44,14 +45,17 @@ def main() -> None:
 def read(run: ModelRun) -> None:
     layer, head, token, key = choose(run)
     lm = session.current_model()
-    parameters = lm.layer_parameters(layer)
-    if parameters is None:
+    if reason := lm.unfollowed(layer):
+        st.info(f"{plain(reason)} {_ELSEWHERE}")
+        return
+    steps = head_steps(run, lm.layer_parameters(layer), layer, head, token)
+    if wrong := steps.wrong:
         st.info(
-            f"{plain(lm.info.title)} does not give the parameters of its layers in a form that this page can follow, "
-            "so the steps cannot be done again here. The attention page reads this model all the same."
+            f"In {plain(lm.info.title)}, the step “{wrong.step}” of layer {layer} cannot be followed in this text: "
+            f"what is made here is off by {how_far(wrong.largest)}, where the largest number that the model used is "
+            f"{wrong.size:.3g}. {_ELSEWHERE}"
         )
         return
-    steps = head_steps(run, parameters, layer, head, token)
     causal = run.attention[layer].causal
     show_formula(steps, causal)
     caption(
@@ -62,11 +66,12 @@ def read(run: ModelRun) -> None:
         steps,
         run.labels[token],
         n_head=run.info.n_head,
-        n_key_head=run.info.n_key_head,
+        n_key_head=len(run.attention[layer].key),
         causal=causal,
         cross=bool(run.cross),
+        entering=entering_in_words(entering(run, *lm.embeddings(), token)),
     )
-    head_pictures(steps, run.labels, sentences, key="head_steps", chosen=key, on_pick=open_weight)
+    head_pictures(steps, run.labels, sentences, key="head_steps", chosen=key, causal=causal, on_pick=open_weight)
     show_numbers(steps, run.labels)
     show_checks(steps, layer)
 
@@ -116,34 +121,43 @@ def show_numbers(steps: HeadSteps, labels: list[str]) -> None:
     stream, head = st.columns(2, gap="medium")
     with stream:
         caption("The vectors of the residual stream.")
-        st.dataframe(
-            pd.DataFrame(
-                {
-                    "x": steps.hidden,
-                    "x̂": steps.normed,
-                    "o": steps.written,
-                    "other heads": steps.others,
-                    "bias": steps.output_bias,
-                    "x′": steps.after,
-                }
-            )
-        )
+        vectors = {
+            "x": steps.hidden,
+            "x̂": steps.normed if steps.norm else None,
+            "o": steps.projected,
+            "other heads": steps.others,
+            "bias": steps.output_bias,
+            "ŵ": steps.added if steps.written_norm else None,
+            "x′": steps.after,
+            "x″": steps.behind,
+        }
+        st.dataframe(pd.DataFrame({name: vector for name, vector in vectors.items() if vector is not None}))
     with head:
         caption("The vectors inside the head: the query token's own q, k and v, and the mix.")
-        own = steps.query
-        st.dataframe(pd.DataFrame({"q": steps.q, "k": steps.keys[own], "v": steps.values[own], "z": steps.mixed}))
+        own_key, own_value = steps.keys.of(steps.query), steps.values.of(steps.query)
+        vectors = {"q": steps.q.end, "k": own_key.end, "v": own_value.end, "z": steps.mixed}
+        if steps.query_norm or steps.rotary:
+            vectors |= {"q before": steps.q.projected, "k before": own_key.projected}
+        st.dataframe(pd.DataFrame({name: pd.Series(vector) for name, vector in vectors.items()}))
 
 
 def show_checks(steps: HeadSteps, layer: int) -> None:
-    check(
-        checks.head_vectors_again(steps),
+    """What was compared before anything was drawn, and what needs the text to be read once more."""
+    sentences = (
         "q and all k and v, made here from the hidden vectors and the layer's parameters, equal what the model itself "
-        f"used; the largest difference is **{how_far(steps.vector_difference)}**.",
+        "used",
+        "the weights of this path equal those that the attention page shows",
     )
+    for made, sentence in zip(checks.head_again(steps.differences), sentences, strict=True):
+        check(made, f"{sentence}, to **{how_far(made.difference)}** of the largest number.")
+    found = steps.against(session.behind_attention(session.current_key(), layer))
+    where = "the sum x′" if len(found) == 1 or not steps.norm_behind else "the normed sum x″"
+    what = "what all heads write together" + (f", and {where}," if len(found) > 1 else "")
+    (made,) = checks.head_again(found)
     check(
-        checks.head_weights_again(steps),
-        "the weights of this path equal those that the attention page shows; the largest difference is "
-        f"**{how_far(steps.weight_difference)}**.",
+        made,
+        f"the text was read again up to layer {layer}: {what} equal the model's own, to "
+        f"**{how_far(made.difference)}** of the largest number.",
     )
 
 

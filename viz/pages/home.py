@@ -70,7 +70,8 @@ def main() -> None:
     with st.container(horizontal=True, gap="medium", key="elsewhere"):
         links.link(TRANSLATION, "Translate it", "translate", width="content")
         links.link(UNDERSTANDING, "Hide a word", "select_check_box", width="content")
-        links.link(HEAD, "Inside a head", "zoom_in", width="content")
+        if session.current_model().unfollowed(st.session_state.layer) is None:
+            links.link(HEAD, "Inside a head", "zoom_in", width="content")
         links.link(MECHANISM, "Break the mechanism", "construction", width="content")
     glossary.show()
     info = run.info

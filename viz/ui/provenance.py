@@ -113,7 +113,7 @@ def _one_weight(cell: Cell, run: ModelRun) -> None:
     changes = Changes((layer, head, query, key) in change.edges_off, (layer, head) in change.heads_uniform)
     st.html(weight_card(arithmetic, check, *labels, place, mask_in_words(attention), changes))
     there = cell.run_key == session.current_key() and cell.run_key.model == st.session_state.model
-    if there and cell.spec.of == "self":
+    if there and cell.spec.of == "self" and session.current_model().unfollowed(layer) is None:
         links.link(HEAD, "How this head works, step by step", "zoom_in")
 
 

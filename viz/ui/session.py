@@ -19,6 +19,7 @@ from model.analysis.telling import telling_head, telling_weight
 from model.builtin.beam import PENALTY, WIDTH, Beam
 from model.intervention import UNCHANGED, Intervention
 from model.language_model import BeamSearcher, LanguageModel
+from model.layer import AttentionOutput
 from model.run import ModelNotAvailable, ModelRun, PromptError, Token, VisitorError
 from model.sources import places as sources
 from model.sources.cost import Cost
@@ -139,6 +140,12 @@ def recomputed(run_key: RunKey, layer: int) -> float:
     Raises `VisitorError` for a model that cannot be checked so.
     """
     return language_model(run_key.model).recompute_layer(run_of(run_key), layer)
+
+
+@cache.kept()
+def behind_attention(run_key: RunKey, layer: int) -> AttentionOutput:
+    """What the model itself has behind a layer's attention. Raises `VisitorError` where that is not known."""
+    return language_model(run_key.model).attention_output(run_of(run_key), layer)
 
 
 @dataclass(frozen=True)
