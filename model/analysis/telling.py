@@ -47,12 +47,13 @@ def telling_head(*runs: ModelRun) -> tuple[int, int]:
     return int(layer), int(head)
 
 
-def telling_weight(run: ModelRun, layer: int, head: int) -> tuple[int, int]:
+def telling_weight(run: ModelRun, layer: int, head: int, kind: str | None = None) -> tuple[int, int]:
     """The query and the key of a head's largest weight between two different tokens, none of them a sink.
 
+    `kind`: of which attention; None: of the one that is read first.
     Where there is no such weight: of the largest that is not on the token itself; of a single token, its own.
     """
-    kind = kind_read_first(run)
+    kind = kind or kind_read_first(run)
     attention, best = run.layers(kind)[layer], (-1.0, 0, 0)
     special = np.array([token.special for token in run.sides(kind)[0]])
     for first in range(0, attention.n_query, ROWS_AT_ONCE):

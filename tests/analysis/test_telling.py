@@ -85,6 +85,10 @@ def test_of_an_encoder_decoder_cross_attention_is_read(tiny_translator):
     weights[[token.special for token in run.tokens]] = 0
     weights[:, [token.special for token in run.source]] = 0
     assert weights[query, key] == weights.max() > 0
+    own = attention_weights(run.attention[1], 2).copy()  # and what the decoder has written looks at itself
+    np.fill_diagonal(own, 0)
+    own[:, 0] = 0
+    assert telling_weight(run, 1, 2, "self") == np.unravel_index(own.argmax(), own.shape)
 
 
 def test_a_causal_run_is_read_row_by_row(tiny_run):

@@ -7,7 +7,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from model import catalog
-from model.analysis.telling import telling_head
+from model.analysis.telling import telling_head, telling_weight
+from model.builtin.beam import PENALTY, WIDTH
 from model.sources.places import Allowed
 from tests.pages.reading import address
 from tests.shipped import STORY, TRANSLATOR
@@ -99,10 +100,12 @@ def test_the_decoder_beside_the_encoder_has_choices_of_its_own(open_page, two_la
     at = open_page("understanding", section="both", maps="head", decoder_layer=LAYER, decoder_head=HEAD, layer=3)
     load(at)  # a decoder: it takes story's place beside the encoder
     names = ("layer", "decoder_layer", "decoder_head")
-    assert chosen(at, *names) == {"layer": 3, "decoder_layer": 0, "decoder_head": 0}
-    at.slider(key="decoder_layer").set_value(1).run()
+    lm = catalog.load(two_layers, allowed=Allowed((Path(two_layers.removeprefix("folder:")).parent,), hub=False))
+    layer, head = telling_head(lm.run(lm.encode(at.session_state.text)))
+    assert chosen(at, *names) == {"layer": 3, "decoder_layer": layer, "decoder_head": head}
+    at.slider(key="decoder_layer").set_value(1 - layer).run()
     assert chosen(choose(at, "story"), *names) == {"layer": 3, "decoder_layer": LAYER, "decoder_head": HEAD}
-    assert chosen(choose(at, two_layers), *names) == {"layer": 3, "decoder_layer": 1, "decoder_head": 0}
+    assert chosen(choose(at, two_layers), *names) == {"layer": 3, "decoder_layer": 1 - layer, "decoder_head": head}
     assert not at.exception
 
 
@@ -111,9 +114,31 @@ def test_an_address_that_names_one_of_layer_and_head_means_the_first_of_the_othe
     at = open_page("attention", layer=3)
     assert chosen(at, "layer", "head") == {"layer": 3, "head": 0} and address(at)["head"] == "0"
     assert chosen(open_page("mechanism", head=3), "layer", "head") == {"layer": 0, "head": 3}
+    beside = {"section": "both", "maps": "head"}
+    at = open_page("understanding", **beside, decoder_layer=3)
+    assert chosen(at, "decoder_layer", "decoder_head") == {"decoder_layer": 3, "decoder_head": 0}
+    assert address(at)["decoder_head"] == "0"
     at = open_page("attention")
     layer, head = catalog.telling_head_of(catalog.find("story"))
     assert chosen(at, "layer", "head") == {"layer": layer, "head": head}
     assert not {"layer", "head", "token", "key"} & address(at).keys()
     at.slider(key="layer").set_value((layer + 1) % STORY.n_layer).run()
     assert address(at.run())["head"] == str(head)
+    at = open_page("understanding", **beside)  # story stands beside the encoder
+    assert chosen(at, "decoder_layer", "decoder_head") == {"decoder_layer": layer, "decoder_head": head}
+    assert not {"decoder_layer", "decoder_head"} & address(at).keys()
+
+
+def test_the_outlined_cell_goes_with_the_attention_that_is_read(open_page):
+    at = open_page("attention", model="translator")
+    lm = catalog.load("translator")
+    found = {}
+    for kind in ("self", "encoder", "cross"):
+        at.segmented_control(key="kind").set_value(kind).run()
+        found[kind] = chosen(at, "token", "key")
+    layer, head = catalog.telling_head_of(catalog.find("translator"))
+    source = lm.encode(at.session_state.text)
+    written = lm.beam_search(source, WIDTH, PENALTY).finished[0].ids
+    run = lm.run((lm.start_token(), *map(lm.token, written[:-1])), source=source)
+    for kind, place in found.items():
+        assert tuple(place.values()) == telling_weight(run, layer, head, kind)

@@ -73,13 +73,18 @@ def choose_one(
     *,
     places: tuple[Any, Any] = (st, st),
     before: str = "",
+    first: tuple[int | None, int | None] = (None, None),
     disabled: tuple[bool, bool] = (False, False),
     **more: Any,
 ) -> tuple[int, int]:
-    """Layer and head, each in its place; the names of both begin with `before`."""
-    n_layer, n_head = shape(run, of)
-    layer = controls.position("Layer", f"{before}layer", n_layer, places[0], disabled=disabled[0], **more)
-    return layer, controls.position("Head", f"{before}head", n_head, places[1], disabled=disabled[1], **more)
+    """Layer and head, each in its place; the names of both begin with `before`; at first `first`, see `controls`."""
+    found = [
+        controls.position(word.capitalize(), f"{before}{word}", n, place, first=at_first, disabled=off, **more)
+        for word, n, place, at_first, off in zip(
+            ("layer", "head"), shape(run, of), places, first, disabled, strict=True
+        )
+    ]
+    return found[0], found[1]
 
 
 def spec(show: str, run: ModelRun, of: str = "self", *, before: str = "", **rules: str) -> MapSpec:

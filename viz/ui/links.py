@@ -152,11 +152,11 @@ def query(page: str) -> dict[str, str]:
     state, memory = st.session_state, st.session_state.memory
     found = {}
     # both or neither: one alone means the first of the other, see `_take`
-    with_head = any(_value(name, page) is not None for name in WHICH_HEAD)
+    heads = [pair for pair in WHICH_HEAD if any(_value(name, page) is not None for name in pair)]
     for name, choice in choices_of(page).items():
         if choice.here and page != state.page:
             continue
-        value = _chosen(name, page)[0] if with_head and name in WHICH_HEAD else _value(name, page)
+        value = _chosen(name, page)[0] if any(name in pair for pair in heads) else _value(name, page)
         if value is None or value == choice.default:
             continue
         found[name] = choice.write(value)
@@ -276,9 +276,10 @@ def _take(choices: dict[str, Choice]) -> None:
             memory.asked[name] = wanted[name]
             with suppress(ValueError):
                 memory.chosen[name] = choice.parse(wanted[name])
-    of_head = [name for name in WHICH_HEAD if name in choices and memory.chosen[name] is not None]
-    if len(of_head) == 1:  # a link from when the first head of the first layer was shown at first
-        memory.chosen |= {name: 0 for name in WHICH_HEAD if name not in wanted}
+    for pair in WHICH_HEAD:
+        of_head = [name for name in pair if name in choices and memory.chosen[name] is not None]
+        if len(of_head) == 1:  # a link from when the first head of the first layer was shown at first
+            memory.chosen |= {name: 0 for name in pair if name not in wanted}
     if "text_id" in wanted and "text" not in wanted:
         text = _LONG_TEXTS.find(wanted["text_id"])
         memory.lost_text = text is None
@@ -304,8 +305,9 @@ def _put_away(owner: str, model: str) -> None:
         for name in names
         if memory.chosen.get(name) is not None and memory.chosen[name] != memory.default.get(name)
     }
-    if own.keys() & set(WHICH_HEAD):
-        own |= {name: memory.chosen[name] for name in WHICH_HEAD}
+    for pair in WHICH_HEAD:
+        if own.keys() & set(pair):
+            own |= {name: memory.chosen[name] for name in pair}
     for name in names:
         memory.default.pop(name, None)
 
@@ -353,7 +355,7 @@ class LongTexts:
 
 
 _LONG_TEXTS = LongTexts(KEPT_TEXTS)
-WHICH_HEAD = ("layer", "head")  # an address says both or neither
+WHICH_HEAD = (("layer", "head"), ("decoder_layer", "decoder_head"))  # an address says both or neither
 OWNERS = tuple({choice.owner for choice in CHOICES.values() if choice.owner})
 EVERYWHERE = tuple(name for name, choice in CHOICES.items() if not choice.pages)
 NUMBERS = "_twin"  # ends the keys of switches that show numbers

@@ -160,15 +160,18 @@ class FirstLook:
 
 
 @cache.kept()
-def first_look_of(run_key: RunKey) -> FirstLook:
-    """The telling head, and its strongest weight between two different tokens. Raises as `run_of` does."""
+def first_look_of(run_key: RunKey, kind: str | None = None) -> FirstLook:
+    """The telling head, and its strongest weight between two different tokens, in this kind of attention or in the one
+    that is read first. Raises as `run_of` does.
+    """
     run = run_of(run_key)
     entry = next((entry for entry in models_here() if entry.name == run_key.model), None)
     stated = entry and catalog.telling_head_of(entry)
     if stated and not (0 <= stated[0] < run.info.n_layer and 0 <= stated[1] < run.info.n_head):
         stated = None  # of other weights
     layer, head = stated or telling_head(run)
-    return FirstLook(layer, head, *telling_weight(run, layer, head), stated is not None)
+    shown = min(layer, len(run.layers(kind)) - 1) if kind else layer
+    return FirstLook(layer, head, *telling_weight(run, shown, head, kind), stated is not None)
 
 
 @cache.kept()
@@ -298,8 +301,9 @@ def current_map(spec: MapSpec) -> AttentionMap:
 
 
 def first_look() -> FirstLook:
-    """Of the current model and text. Raises `VisitorError` where they cannot be read."""
-    return first_look_of(current_key())
+    """Of the current model and text, in the attention that is read. Raises `VisitorError` where they cannot be read."""
+    key, kind = current_key(), st.session_state.kind
+    return first_look_of(key, kind if kind in run_of(key).kinds else "self")
 
 
 def current_every_map(spec: MapSpec) -> np.ndarray:

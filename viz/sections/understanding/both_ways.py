@@ -83,7 +83,9 @@ def show() -> None:
             # the encoder's are those of all pages; the decoder's have names of their own
             before = "" if name == "square" else "decoder_"
             if maps == ONE:
-                heads.choose_one(run, places=st.columns(2, gap="medium"), before=before)
+                look = session.first_look_of(key)
+                places = st.columns(2, gap="medium")
+                heads.choose_one(run, places=places, before=before, first=(look.layer, look.head))
             spec = heads.spec(maps, run, before=before)
             sees = np.logical_or.reduce([visible(run.attention[layer], head) for layer, head in spec.heads])
             sides.append(Side(name, key, spec, session.map_of(key, spec).weights, sees, position))
