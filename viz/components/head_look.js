@@ -23,13 +23,14 @@ function linesOf(maps, start, { rows, columns, lines: { least, top, most } }) {
   return found.sort((a, b) => b.weight - a.weight).slice(0, most);
 }
 
-// Calls `look` with the head that the sliders have moved to, until the server's picture of it stands on the stage: the
-// component is then drawn anew, with that head as the `chosen` one. `screen` remembers across drawings that it is ahead.
-function followSliders({ sliders, chosen, over }, screen, look, signal) {
+// Calls `look` with the head that the sliders have moved to, until the server's picture of it stands on the stage: then
+// Python names it in the style of `host`. `screen` remembers from one drawing to the next that it is ahead.
+function followSliders({ sliders, over }, host, screen, look, signal) {
   const inputs = () => sliders.map((name) => drawnAs(name, 'input[type="range"]'));
   const compare = () => {
+    const chosen = variable(host, "--chosen").replaceAll('"', "").split(".").map(Number);
     const [layer, head] = inputs().map((input, i) => (input ? Number(input.value) : chosen[i]));
-    const ahead = layer !== chosen[0] || head !== chosen[1];
+    const ahead = sliders.length > 0 && (layer !== chosen[0] || head !== chosen[1]);
     if (ahead) look({ detail: { layer, head, cell: null, ahead } });
     else if (screen.ahead) look({ detail: null });
     screen.ahead = ahead;
@@ -40,13 +41,16 @@ function followSliders({ sliders, chosen, over }, screen, look, signal) {
     else compare();
   };
   if (screen.ahead) afterPicture();
-  if (!sliders.length) return;
   const observer = new MutationObserver((changes) => {
     const moved = inputs();
     if (changes.some(({ target }) => moved.includes(target))) compare();
   });
   observer.observe(document.body, { subtree: true, attributeFilter: ["aria-valuetext"] }); // says where a slider stands
-  signal.addEventListener("abort", () => observer.disconnect());
+  const end = watchVariable(host, "--chosen", () => screen.ahead && afterPicture());
+  signal.addEventListener("abort", () => {
+    observer.disconnect();
+    end();
+  });
 }
 
 const tell = (event, detail) => document.dispatchEvent(new CustomEvent(event, { detail }));
@@ -104,7 +108,7 @@ export default function ({ data, parentElement }) {
   };
   const stop = new AbortController();
   document.addEventListener("regard:look", look, { signal: stop.signal });
-  followSliders(data.view, canvas, look, stop.signal);
+  followSliders(data.view, host, canvas, look, stop.signal);
   document.addEventListener("scroll", () => seen && place(), { signal: stop.signal, capture: true, passive: true });
   const end = watchVariable(host, "--st-chart-sequential-colors", () => {
     colours = palette(host);

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from viz.components import register
-from viz.figures.scale import ColourScale, weights_in_steps
+from viz.components import css_variables, register
+from viz.figures.scale import ColourScale
 
 _look = register(
     "head_look",
@@ -27,16 +27,18 @@ def head_look(
     over: str = "",
     lines: dict[str, float] | None = None,
     sliders: Sequence[str] = (),
-    chosen: tuple[int, int] = (0, 0),
+    chosen: tuple[int, int],
 ) -> None:
-    """Ready to show any of `maps` (L, H, Q, K), with NaN where there is nothing, when `head_grid(looks=True)` says so.
+    """Ready to show any of `maps` (L, H, Q, K), in steps of `weights_in_steps`, when `head_grid(looks=True)` says so.
 
     It lies over the heatmap drawn with a key that begins with `over`, in that picture's colours, and over what stands
     in the container `title`. `names`: of the rows and of the columns; of nothing where a cell of the grid is not one of
     the map, and then there is only the `hint`. `lines`: a picture of lines is to show them, from the weight `least` on,
     `top` for each row (0: all) and `most` in all. `sliders`: the keys of two that choose layer and head; what they move
-    to is shown until the server's own picture of it is there, which is now that of the `chosen` head.
+    to is shown until the server's own picture of it is there, which is now that of the `chosen` head: a style says so,
+    and the maps stay put.
     """
+    css_variables(key, chosen=f'"{chosen[0]}.{chosen[1]}"')
     _, n_head, n_query, n_key = maps.shape
     low, high = scale.ends
     _look(
@@ -53,8 +55,7 @@ def head_look(
                 "lines": lines,
                 "title": title,
                 "sliders": sliders,
-                "chosen": chosen,
             },
-            "maps": pd.DataFrame({"w": weights_in_steps(maps).ravel()}),
+            "maps": pd.DataFrame({"w": maps.ravel()}),
         },
     )

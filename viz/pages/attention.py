@@ -11,9 +11,8 @@ from viz.components.head_grid import Pick, head_grid
 from viz.figures.numbers import how_far
 from viz.figures.score_scale import weights_formula
 from viz.guard import section
-from viz.plain import plain
 from viz.sections.attention import cell, graph, stage, token_numbers
-from viz.ui import glossary, heads, reading, session
+from viz.ui import glossary, heads, later, reading, session
 from viz.ui.choices import MAP
 from viz.ui.pictures import caption
 from viz.ui.prose import check
@@ -74,7 +73,7 @@ def read(run: ModelRun) -> None:
     for sentence in reading.statements(read_now, spec):
         st.markdown(f":small[{sentence}]")
     if st.session_state.stage == MAP:
-        graph.show(run, read_now, spec)
+        graph.offer(run, read_now, spec)
     else:
         stage.show_map(run, read_now, spec)
     token_numbers.show(read_now, spec)
@@ -95,23 +94,19 @@ def show_checks(run: ModelRun, spec: MapSpec) -> None:
         f"every row of layer {layer}, head {head} adds up to 1; the largest difference is "
         f"**{how_far(rows.difference)}**.",
     )
-    if not (exact := run.layers(spec.of)[layer].exact):
+    if not run.layers(spec.of)[layer].exact:
         caption(
             "Queries and keys of this long text are kept in half precision, 16 bits a number: its weights are exact to "
             "about 0.002."
         )
-    if spec.of != "self":
-        return
-    try:
-        difference = session.recomputed(session.current_key(), layer)
-    except VisitorError as error:
-        caption(plain(error))
-        return
-    check(
-        checks.layer_again(difference, exact=exact),
-        f"layer {layer} done again by hand from these weights, {weights_formula(run.attention[layer])}, gives what the "
-        f"model itself computed on its fast path; the largest difference is **{how_far(difference)}**.",
-    )
+    if spec.of == "self":
+        later.check_layer(
+            run,
+            layer,
+            f"layer {layer} done again by hand from these weights, {weights_formula(run.attention[layer])}, gives what "
+            "the model itself computed on its fast path",
+            place="attention",
+        )
 
 
 main()

@@ -11,10 +11,12 @@ import hashlib
 import re
 import threading
 import time
+import weakref
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, NoReturn
 from urllib.parse import urlencode
 
@@ -49,6 +51,7 @@ class Memory:
     too_long: tuple[int, int] | None = None  # characters and choices of a link that was not read
     lost_text: bool = False
     unsaid: set[str] = field(default_factory=set)  # what callbacks have set, until their widgets are drawn
+    run: weakref.ref | None = None  # in which a part was last drawn
     among: dict[str, int] = field(default_factory=dict)  # how many there were when one of them was last chosen
 
 
@@ -333,6 +336,11 @@ def _chosen(name: str, page: str) -> tuple[Any, bool]:
     return value, value == memory.default.get(name)
 
 
+@lru_cache(4)
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
 class LongTexts:
     """Texts that are too long for an address, by their hash: for whoever has the link, while there is room."""
 
@@ -341,7 +349,7 @@ class LongTexts:
 
     def keep(self, text: str) -> str:
         """Returns its hash, 32 hexadecimal digits of SHA-256: nobody finds a text by guessing."""
-        id = hashlib.sha256(text.encode()).hexdigest()[:32]
+        id = _hash(text)
         with self._lock:
             self._texts[id] = text
             self._texts.move_to_end(id)
@@ -364,13 +372,21 @@ PAGES = tuple(dict.fromkeys([HOME, *(page for choice in CHOICES.values() for pag
 
 @contextmanager
 def _drawn_alone(place: str) -> Iterator[None]:
-    """A part that is drawn again alone has changed choices, and nothing else would write them."""
-    alone = get_script_run_ctx().fragment_ids_this_run
+    """A part that is drawn again alone has changed choices, and nothing else would write them.
+
+    Of several, the first writes them, and each that changes them in its turn.
+    """
+    context, memory = get_script_run_ctx(), st.session_state.memory
+    alone = context.fragment_ids_this_run
     if alone:
         _remember()
+    first, before = not memory.run or memory.run() is not context, memory.chosen.copy()
+    memory.run = weakref.ref(context)
     yield
     if alone:
-        write(re.sub(r"\W", "_", place))
+        _remember()
+        if first or memory.chosen != before:
+            write(re.sub(r"\W", "_", place))
 
 
 @contextmanager

@@ -28,6 +28,7 @@ from model.text import prompt as prompts
 from model.text.cut import Cut, Cutting
 from model.text.prompt import Prompt, RunKey, as_read, encode, ids_in, text_of, tokens_of, written_text
 from model.text.units import Units, second_text, units_of
+from viz.figures.scale import weights_in_steps
 from viz.ui import cache
 
 EXAMPLES = (
@@ -188,10 +189,21 @@ def map_of(run_key: RunKey, spec: MapSpec) -> AttentionMap:
 
 @cache.kept()
 def every_map_of(run_key: RunKey, spec: MapSpec) -> np.ndarray:
-    """(L, H, Q, K): each head alone, read as a spec reads; which heads and how they are combined does not matter."""
+    """(L, H, Q, K), in steps of `weights_in_steps`: each head alone, read as a spec reads.
+
+    Which heads a spec names and how it combines them does not matter.
+    """
     layers = run_of(run_key).layers(spec.of)
     heads = [[((layer, head),) for head in range(layers[0].n_head)] for layer in range(len(layers))]
-    return np.array([[_map(run_key, replace(spec, heads=head)).weights for head in row] for row in heads])
+    return weights_in_steps(
+        np.array([[_map(run_key, replace(spec, heads=head)).weights for head in row] for row in heads])
+    )
+
+
+@cache.kept()
+def pooled_maps_of(run_key: RunKey, kind: str = "self") -> np.ndarray:
+    """(L, H, P, P), in the same steps: each head as the grid shows it."""
+    return weights_in_steps(overview_of(run_key, kind).maximum)
 
 
 def _map(run_key: RunKey, spec: MapSpec) -> AttentionMap:
@@ -308,6 +320,10 @@ def first_look() -> FirstLook:
 
 def current_every_map(spec: MapSpec) -> np.ndarray:
     return every_map_of(current_key(), spec)
+
+
+def current_pooled_maps(kind: str) -> np.ndarray:
+    return pooled_maps_of(current_key(), kind)
 
 
 def current_overview(kind: str = "self") -> Overview:

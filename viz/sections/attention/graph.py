@@ -9,8 +9,10 @@ from viz.components.token_graph import token_graph
 from viz.guard import handler
 from viz.sections.attention.cell import first_token, open_cell, outlined
 from viz.ui import controls, links, provenance, reading, session
-from viz.ui.choices import ARCS, FORMS, LAYERS
+from viz.ui.choices import ARCS, FORMS, LAYERS, LINES
 from viz.ui.pictures import caption
+
+MOST_UNASKED = 500_000  # weights, of four bytes each, that travel without being asked for
 
 
 def show(run: ModelRun, read_now: AttentionMap, spec: MapSpec) -> None:
@@ -66,6 +68,17 @@ def show(run: ModelRun, read_now: AttentionMap, spec: MapSpec) -> None:
         "The same weights as lines, thicker and darker for more. Point at a token to see only its own; click it to "
         "keep them, click a line to see how it was made."
     )
+
+
+def offer(run: ModelRun, read_now: AttentionMap, spec: MapSpec) -> None:
+    """Below the map; of a long text only where the lines are asked for, since all weights travel with them."""
+    if read_now.weights.size <= MOST_UNASKED:
+        show(run, read_now, spec)
+    else:
+        caption(
+            f"The lines of {read_now.weights.size:,} weights are drawn where you choose “{LINES}” on the stage: all "
+            "weights travel to your browser with them."
+        )
 
 
 def choose() -> None:

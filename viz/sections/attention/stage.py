@@ -69,7 +69,7 @@ def ready_to_look(run: ModelRun, read_now: AttentionMap, spec: MapSpec, scale: C
     """What the stage shows while a tile of the grid is pointed at."""
     overview = session.current_overview(spec.of)
     exact = read_now.weights.size * len(run.layers(spec.of)) * run.info.n_head <= MOST_LOOKED_AT
-    maps = session.current_every_map(reading.rules(spec)) if exact else overview.maximum
+    maps = session.current_every_map(reading.rules(spec)) if exact else session.current_pooled_maps(spec.of)
     same = maps.shape == overview.maximum.shape and not overview.pooled
     sides = (read_now.units, read_now.queries), (read_now.key_units, read_now.keys)
     names = [[units.labels[i] for i in shown] for units, shown in sides] if same else []

@@ -5,21 +5,19 @@ from functools import partial
 import numpy as np
 import streamlit as st
 
-from model.analysis import checks
 from model.analysis.attention import attention_weights
 from model.intervention import UNCHANGED, Intervention
-from model.run import ModelRun, VisitorError
+from model.run import ModelRun
 from viz.figures.attention import attention_heatmap, cells_pooled, is_clickable
 from viz.figures.heads import head_name
-from viz.figures.numbers import how_far, percent
+from viz.figures.numbers import percent
 from viz.figures.scale import ColourScale, colour_scale
 from viz.guard import handler
-from viz.plain import plain
 from viz.sections.mechanism.switches import chosen_change
-from viz.ui import controls, provenance, session
+from viz.ui import controls, later, provenance, session
 from viz.ui.choices import RANGES, SCALES
-from viz.ui.pictures import caption, picture, square_table
-from viz.ui.prose import check, quoted
+from viz.ui.pictures import picture, square_table
+from viz.ui.prose import quoted
 
 # a change of a weight by less does not count: rounding, of single and of half precision
 ROUNDING, HALF_PRECISION = 1e-6, 5e-3
@@ -55,15 +53,13 @@ def show(trained: ModelRun, changed: ModelRun) -> None:
     with columns[1]:
         show_weight(changed, after, "changed", token, key)
     difference.markdown(map_difference(trained, changed, layer, before, after))
-    try:
-        error = session.recomputed(session.current_key(intervention=changed.intervention), layer)
-    except VisitorError as unknown:
-        caption(plain(unknown))
-        return
-    check(
-        checks.layer_again(error, exact=changed.attention[layer].exact),
+    later.check_layer(
+        changed,
+        layer,
         f"layer {layer} of the changed model done again by hand from these weights gives what the model itself "
-        f"computed; the largest difference is **{how_far(error)}**.",
+        "computed",
+        place="mechanism",
+        intervention=changed.intervention,
     )
 
 

@@ -1,0 +1,66 @@
+"""Checks that take long come after the picture, and keep nobody waiting."""
+
+import time
+from threading import Event
+
+import pytest
+import torch
+from streamlit.testing.v1 import AppTest
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from tests.any_models import SHAPE
+from tests.pages.reading import said
+from tests.tiny_tokenizers import of_family
+
+LONGEST = 60  # seconds, on a busy machine
+
+
+@pytest.fixture
+def wide(tmp_path, monkeypatch):
+    """A model of few layers and many parameters, so that to read 800 tokens is work enough."""
+    torch.manual_seed(0)
+    sizes = SHAPE | {"intermediate_size": 48_000, "max_position_embeddings": 1000}
+    LlamaForCausalLM(LlamaConfig(**sizes)).save_pretrained(tmp_path / "wide")
+    of_family("decoder").save_pretrained(tmp_path / "wide")
+    monkeypatch.setenv("REGARD_MODEL_ROOTS", str(tmp_path))
+    return f"folder:{tmp_path / 'wide'}"
+
+
+def test_a_long_text_is_checked_after_its_picture(open_page, wide):
+    app = open_page("attention", model=wide, text="the cat saw the dog " * 160, layer=1, head=0)
+    assert app.get("plotly_chart") and "Layer 1, head 0" in said(app)
+    end = time.monotonic() + LONGEST
+    while "Being checked: layer 1" in said(app):
+        assert time.monotonic() < end
+        app.run()
+    assert "**Check:** layer 1 done again by hand" in said(app) and "Check failed" not in said(app)
+    assert "weights are drawn where you choose “lines” on the stage" in said(app)
+
+
+def waits_for_gates() -> None:
+    from threading import Event
+
+    import streamlit as st
+
+    from viz.ui import later
+
+    gates = st.session_state.setdefault("gates", [Event() for _ in range(3)])
+    st.session_state.futures = [
+        *st.session_state.get("futures", []),
+        later.begin("here", gates[st.session_state.get("which", 0)].wait),
+    ]
+
+
+def test_what_nobody_waits_for_any_more_is_given_up_unless_it_has_begun():
+    app = AppTest.from_function(waits_for_gates).run()
+    for which in (1, 1, 2):
+        app.session_state.which = which
+        app.run()
+    assert not app.exception
+    first, second, same, third = app.session_state.futures
+    assert second is same and second.cancelled()  # the one thread was busy with the first
+    gates: list[Event] = app.session_state.gates
+    assert not first.done() and not third.done()
+    gates[0].set()
+    gates[2].set()
+    assert first.result(LONGEST) and third.result(LONGEST)

@@ -1,0 +1,71 @@
+"""What is checked after the picture: by one thread beside the visitors', for whoever still looks.
+
+A long text takes seconds to be read again, and a script that computed it would keep the next step waiting.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import streamlit as st
+
+from model.analysis import checks
+from model.run import ModelRun, VisitorError
+from viz.components.look_again import look_again
+from viz.figures.numbers import how_far
+from viz.guard import section
+from viz.plain import plain
+from viz.ui import session
+from viz.ui.pictures import caption
+from viz.ui.prose import check
+
+AT_ONCE = 1e10  # floating-point operations: about 0.15 s of one core
+LOOK = 1.0  # seconds until the browser asks again
+_THREAD = ThreadPoolExecutor(1, thread_name_prefix="later")
+_ASKED = "later"  # in the session's state: what this visitor waits for, under the key of the part that shows it
+
+
+def begin(place: str, compute: Callable[..., Any], *args: Any) -> Future:
+    """What `compute` returns, once it is there. What this place waited for before is given up, if it has not begun."""
+    asked = st.session_state.setdefault(_ASKED, {})
+    what, future = asked.get(place, (None, None))
+    if what != (compute, args):
+        if future:
+            future.cancel()
+        future = _THREAD.submit(compute, *args)
+        asked[place] = (compute, args), future
+    return future
+
+
+def check_layer(run: ModelRun, layer: int, sentence: str, *, place: str, **of: Any) -> None:
+    """Whether a layer done again by hand gives what the model computed; of a long text, some seconds later.
+
+    `sentence`: says what is compared. `place`: on which page. `of`: what `session.current_key` takes.
+    """
+    key = session.current_key(**of)
+
+    @section(f"{place}_layer_again")
+    def show() -> None:
+        future = begin(place, session.recomputed, key, layer) if work_of(run, layer) > AT_ONCE else None
+        if future and not future.done():
+            caption(
+                f"Being checked: layer {layer} is done again by hand, which for a text as long as this takes a while."
+            )
+            look_again(f"{place}_look_again", LOOK)
+            return
+        try:
+            difference = future.result() if future else session.recomputed(key, layer)
+        except VisitorError as error:
+            caption(plain(error))
+            return
+        check(
+            checks.layer_again(difference, exact=run.attention[layer].exact),
+            f"{sentence}; the largest difference is **{how_far(difference)}**.",
+        )
+
+    show()
+
+
+def work_of(run: ModelRun, layer: int) -> float:
+    """Floating-point operations to read a text up to a layer: two for each parameter and token, about."""
+    return 2.0 * run.info.n_parameter * len(run.tokens) * (layer + 1) / run.info.n_layer
