@@ -9,11 +9,13 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from model import catalog
 from model.text.tokenizer import Tokenizer
@@ -24,6 +26,10 @@ N = len(TOKENIZER.encode("The cat sat on the mat"))  # tokens of the text that t
 FIRST = catalog.telling_head_of(catalog.find(catalog.DEFAULT))  # layer and head that they open with
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 
+WINDOW = {"width": 1280, "height": 900}
+# what is refused by the policy, from the first script of a page on
+WATCH = """window.refused = []; document.addEventListener("securitypolicyviolation", (event) =>
+    refused.push(`${event.effectiveDirective} ${event.blockedURI}`));"""
 LONGEST = 60_000  # ms: a first picture on a busy machine
 expect.set_options(timeout=LONGEST)
 
@@ -55,27 +61,38 @@ def browser_type_launch_args():
 
 
 @pytest.fixture(scope="session")
-def app_url():
-    yield from serve("app.py")
+def own_models(tmp_path_factory) -> Path:
+    """Where a test puts the models of a visitor's own, for the app to open; its name is markup."""
+    return tmp_path_factory.mktemp("[r](x)").resolve()
 
 
-def serve(script: str, **environment: str):
+@pytest.fixture(scope="session")
+def app_url(own_models):
+    yield from serve_regard("--models", str(own_models))
+
+
+@pytest.fixture(scope="session")
+def scripts_url():
+    """`f"{scripts_url}/graphs_app"` is tests/browser/graphs_app.py."""
+    yield from serve("tests/browser/pages_app.py")
+
+
+def serve(script: str):
     """Run a Streamlit script, yield its address once it answers, and stop it."""
     port = free_port()
-    options = (f"--server.port={port}", "--server.headless=true")
-    yield from served(port, "streamlit", "run", script, *options, **environment)
+    yield from served(port, "streamlit", "run", script, f"--server.port={port}", "--server.headless=true")
 
 
-def serve_regard(*options: str, **environment: str):
+def serve_regard(*options: str):
     """The same through the command `regard`."""
     port = free_port()
-    yield from served(port, "viz.cli", f"--port={port}", "--no-browser", *options, **environment)
+    yield from served(port, "viz.cli", f"--port={port}", "--no-browser", *options)
 
 
-def served(port: int, module: str, *options: str, **environment: str):
+def served(port: int, module: str, *options: str):
     command = [sys.executable, "-m", module, *options]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    server = subprocess.Popen(command, cwd=ROOT, env=os.environ | environment, **quiet)
+    server = subprocess.Popen(command, cwd=ROOT, **quiet)
     url = f"http://127.0.0.1:{port}"
     wait_until_healthy(server, url)
     yield url
@@ -101,32 +118,81 @@ def wait_until_healthy(server: subprocess.Popen, url: str) -> None:
 
 @pytest.fixture(scope="session")
 def context(browser):
-    """One for all tests, so that the app's scripts are fetched and compiled once; each test has its own page."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    """One for all tests. For an eye that wants no motion: what moves is drawn for every frame, a fifth of all work."""
+    context = browser.new_context(viewport=WINDOW, reduced_motion="reduce")
     context.set_default_timeout(LONGEST)
-    stays = context.new_page()  # and its process with it
-    stays.route("http://127.0.0.1/", lambda route: route.fulfill(body=""))
-    stays.goto("http://127.0.0.1/")
+    context.add_init_script(WATCH)
     yield context
     context.close()
 
 
+class Tabs:
+    """Tabs of the browser, used one after the other.
+
+    From one address to the next in the same tab the app's scripts need not be fetched, decoded and compiled again: 1.4
+    instead of 2.4 s of the processor. It is another document and another visitor all the same.
+    """
+
+    def __init__(self, context: BrowserContext) -> None:
+        self.context = context
+        self.idle: list[Page] = []
+
+    def take(self) -> Page:
+        """One in which nothing of what was there before is to be seen, once it has gone to an address."""
+        page = self.idle.pop() if self.idle else self.context.new_page()
+        page.bring_to_front()
+        page.listeners, page.spent, page.address = [], False, None
+        page.on = partial(self._listen, page)
+        for name in ("add_init_script", "route_web_socket"):  # cannot be taken back
+            setattr(page, name, partial(self._spend, page, name))
+        return page
+
+    @staticmethod
+    def _listen(page: Page, event: str, hear: Callable) -> None:
+        page.listeners.append((event, hear))
+        Page.on(page, event, hear)
+
+    @staticmethod
+    def _spend(page: Page, name: str, *what) -> None:
+        page.spent = True
+        getattr(Page, name)(page, *what)
+
+    def give_back(self, page: Page) -> None:
+        if page.url.startswith("http"):
+            page.evaluate("try { localStorage.clear() } catch {}")  # a theme chosen by hand; where it may be read
+        if page.url.startswith("http") and not page.spent:
+            for event, hear in page.listeners:
+                page.remove_listener(event, hear)
+            page.unroute_all()
+            page.mouse.up()
+            page.mouse.move(0, 0)
+            page.set_viewport_size(WINDOW)
+            page.emulate_media(media="screen", color_scheme="light", reduced_motion="reduce")
+            if page.evaluate("history.length") < 30:  # of the 50 that there are room for
+                self.idle.append(page)
+                return
+        page.close()
+
+
+@pytest.fixture(scope="session")
+def tabs(context) -> Tabs:
+    return Tabs(context)
+
+
 @pytest.fixture
-def page(context):
-    page = context.new_page()
+def page(tabs: Tabs):
+    page = tabs.take()
     yield page
-    if page.url.startswith("http"):
-        page.evaluate("localStorage.clear()")  # a theme chosen by hand
-    page.close()
+    tabs.give_back(page)
 
 
 @pytest.fixture(scope="module")
-def kept(context):
+def kept(tabs: Tabs):
     """Pages that stay open, by their address, for those tests of a file that only point and read; see `at_rest`."""
     pages: dict[str, Page] = {}
     yield pages
     for page in pages.values():
-        page.close()
+        tabs.give_back(page)
 
 
 def at_rest(page: Page) -> Page:
@@ -149,20 +215,21 @@ def visit(page: Page, app_url: str):
 
 
 @pytest.fixture
-def look(kept, context, app_url: str):
-    """The same for tests that only point and read, or type first: those of a file share one page for each address.
+def look(kept, tabs: Tabs, app_url: str):
+    """The same for tests that only point and read, or type first: those that follow one another share a page.
 
     What its scripts could not do is in `page.complaints`.
     """
 
     def go(path: str) -> Page:
-        if path not in kept:
-            kept[path] = page = context.new_page()
-            page.complaints = []
-            page.on("pageerror", lambda error: page.complaints.append(str(error)))
+        if "look" not in kept:
+            kept["look"] = tabs.take()
+        page = at_rest(kept["look"])
+        if page.address != path:
+            page.address, page.complaints = path, []
             page.goto(f"{app_url}/{path}")
             settle(page)
-        return at_rest(kept[path])
+        return page
 
     return go
 
@@ -228,14 +295,14 @@ def calls(page: Page, *expected: list) -> None:
 
 
 @pytest.fixture(scope="session")
-def graphs_url():
-    yield from serve("tests/browser/graphs_app.py")
+def graphs_url(scripts_url):
+    return f"{scripts_url}/graphs_app"
 
 
 @pytest.fixture(scope="module")
-def graphs(context, graphs_url: str):
+def graphs(tabs: Tabs, graphs_url: str):
     """One page for all pictures of a file. What is sent is counted in `page.sent`."""
-    page = context.new_page()
+    page = tabs.take()
     page.sent, page.complaints = [], []
     page.on("websocket", lambda socket: socket.on("framesent", lambda frame: page.sent.append(frame)))
     page.on("pageerror", lambda error: page.complaints.append(str(error)))
@@ -243,8 +310,7 @@ def graphs(context, graphs_url: str):
     page.goto(graphs_url)
     settle(page)
     yield page
-    page.evaluate("localStorage.clear()")  # a theme chosen by hand
-    page.close()
+    tabs.give_back(page)
 
 
 @pytest.fixture

@@ -87,6 +87,7 @@ MOVING = """(app) => {
 
 
 def test_nothing_moves_where_no_motion_is_wanted(visit, page):
+    page.emulate_media(reduced_motion="no-preference")
     visit("head")
     assert any("CANVAS" in each for each in page.get_by_test_id("stApp").evaluate(MOVING))
     page.emulate_media(reduced_motion="reduce")

@@ -145,6 +145,7 @@ def test_the_link_that_is_copied_is_the_address(visit, page):
 
 
 def test_presenting(visit, page):
+    page.emulate_media(reduced_motion="no-preference")
     visit(f"attention?text={TEXT}")
     page.get_by_role("button", name="Present").click()
     at(page, f"attention?text={TEXT}&present=true")

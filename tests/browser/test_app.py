@@ -141,7 +141,7 @@ def test_the_bar_of_pages_changes_its_theme_before_the_server_has_heard_of_it(pa
     assert backgrounds[0] != backgrounds[1]
 
 
-@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("path", PAGES, scope="module")  # one after the other on a page that stays
 def test_what_a_visitor_types_is_never_run(look, path):
     page, dialogs, asked = look(path), [], []
     page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
@@ -156,7 +156,7 @@ def test_what_a_visitor_types_is_never_run(look, path):
     assert dialogs == []
 
 
-@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("path", PAGES, scope="module")  # one after the other on a page that stays
 def test_unusual_texts_are_read(look, path):
     page = look(path)
     for text in ("a", "🙂👩‍👩‍👧", "今天天气很好", "مرحبا بالعالم", "a\u200b\u202eb\x07"):

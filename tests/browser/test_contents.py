@@ -18,6 +18,7 @@ IN_SIGHT = """(heading) => {
 
 @pytest.mark.parametrize("view", ["head", "embeddings"])  # headings inside a component, and Streamlit's own
 def test_the_contents_line_leads_to_each_part(visit, page, view):
+    page.emulate_media(reduced_motion="no-preference")  # so that it scrolls there
     visit(view)
     names = page.locator(".st-key-contents button")
     headings = page.get_by_test_id("stMain").get_by_role("heading", level=2)

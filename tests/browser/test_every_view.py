@@ -8,7 +8,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import ROOT, serve_regard, settle
+from tests.browser.conftest import ROOT, settle
 from tests.browser.test_accessibility import NOTHING, findings, whole
 from tests.browser.test_print import DARK_TEXT, GONE, LIGHT, PAPER, WIDER, on_paper
 
@@ -31,9 +31,6 @@ VIEWS = (
     "understanding?section=sentiment",
     "understanding?section=similarity",
 )
-# what was refused by the policy, from the first script of a page on
-WATCH = """window.refused = []; document.addEventListener("securitypolicyviolation", (event) =>
-    refused.push(`${event.effectiveDirective} ${event.blockedURI}`));"""
 # Streamlit's protobuf asks whether it may compile WebAssembly, and does without
 ASKED_BY_PROTOBUF = "script-src wasm-eval"
 
@@ -43,26 +40,20 @@ def test_every_page_is_among_the_views():
     assert {view.split("?")[0] for view in VIEWS} == {"", *pages}
 
 
-@pytest.fixture(scope="module")
-def url():
-    yield from serve_regard()
-
-
 @pytest.fixture(scope="module", params=VIEWS)
-def view(request, context, url: str):
-    """A view in the dark theme, on the server that `regard` starts; pytest runs all tests of one before the next."""
-    page = context.new_page()
+def view(request, tabs, app_url: str):
+    """A view in the dark theme; pytest runs all tests of one before the next."""
+    page = tabs.take()
     page.complaints, page.missing, page.asked = [], [], []
-    page.add_init_script(WATCH)
     page.on("pageerror", lambda error: page.complaints.append(str(error)))
     page.on("console", lambda said: page.complaints.append(said.text) if said.type == "error" else None)
     page.on("response", lambda response: page.missing.append(response.url) if response.status >= 400 else None)
     page.on("request", lambda request: page.asked.append(request.url))
     page.emulate_media(color_scheme="dark")
-    page.goto(f"{url}/{request.param}")
+    page.goto(f"{app_url}/{request.param}")
     settle(page)
     yield page
-    page.close()
+    tabs.give_back(page)
 
 
 @pytest.fixture
@@ -75,12 +66,12 @@ def page(view: Page):
     settle(view)
 
 
-def test_it_draws_under_the_policy_and_asks_no_other_machine(page, url):
+def test_it_draws_under_the_policy_and_asks_no_other_machine(page, app_url):
     drawn = page.get_by_test_id("stMain").locator(".js-plotly-plot .main-svg, [data-testid^=stBidiComponent]")
     expect(drawn.filter(visible=True).first).to_be_visible()
     expect(page.get_by_test_id("stException")).to_have_count(0)
     assert set(page.evaluate("refused")) <= {ASKED_BY_PROTOBUF}
-    assert [asked for asked in page.asked if not asked.startswith((url, "blob:", "data:"))] == []
+    assert [asked for asked in page.asked if not asked.startswith((app_url, "blob:", "data:"))] == []
     # Streamlit looks for its base path below the page's own first
     assert [url for url in page.missing if not re.search(r"/\w+/_stcore/(health|host-config)$", url)] == []
     assert [said for said in page.complaints if "status of 404" not in said] == []

@@ -3,18 +3,12 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import serve
 from tests.pages.test_guard import PROGRAM, SAID
 
 
-@pytest.fixture(scope="module")
-def url():
-    yield from serve("tests/raising_app.py")
-
-
 @pytest.mark.parametrize(("kind", "said"), [("visitor", SAID), ("program", PROGRAM)])
-def test_a_fragment_that_runs_again_by_itself(page: Page, url, kind, said):
-    page.goto(url)
+def test_a_fragment_that_runs_again_by_itself(page: Page, scripts_url, kind, said):
+    page.goto(f"{scripts_url}/raising_app")
     expect(page.get_by_text("after the page")).to_be_visible()
     page.get_by_role("combobox", name="fragment").click()
     page.get_by_role("option", name=kind).click()

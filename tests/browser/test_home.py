@@ -14,10 +14,10 @@ TEXT = "The cat sat on the mat"
 
 
 @pytest.fixture
-def home(context, kept, app_url) -> Page:
+def home(tabs, kept, app_url) -> Page:
     """The page, and all that it sends, in `page.sent`."""
     if "" not in kept:
-        kept[""] = page = context.new_page()
+        kept[""] = page = tabs.take()
         page.sent = []
         page.on("websocket", lambda socket: socket.on("framesent", lambda frame: page.sent.append(frame)))
         page.goto(app_url)
@@ -116,8 +116,7 @@ def test_a_line_opens_its_card(visit, page):
 
 
 @pytest.mark.parametrize(("width", "height"), [(1280, 720), (390, 844)])
-def test_the_first_screen_holds_the_lines(context, app_url, width, height):
-    page = context.new_page()
+def test_the_first_screen_holds_the_lines(page, app_url, width, height):
     page.set_viewport_size({"width": width, "height": height})
     page.goto(app_url)
     expect(page.locator(".st-key-home_lines .count")).to_contain_text("showing")
@@ -128,7 +127,6 @@ def test_the_first_screen_holds_the_lines(context, app_url, width, height):
     if width > 640:
         slider = page.get_by_role("slider", name="Temperature").bounding_box()
         assert slider["y"] + slider["height"] <= height
-    page.close()
 
 
 def test_a_word_of_art_is_explained_on_hover_and_on_focus(home):

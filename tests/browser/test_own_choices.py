@@ -9,18 +9,16 @@ from playwright.sync_api import Page, expect
 from model import catalog
 from model.analysis.telling import telling_head, telling_weight
 from model.sources.places import Allowed
-from tests.browser.conftest import FIRST, serve, settle
+from tests.browser.conftest import FIRST, settle
 from tests.shipped import STORY
 
 TEXT = "the+cat+saw+the+dog"
 
 
-@pytest.fixture(scope="module")
-def app_url(tmp_path_factory, tiny_gpt2):
-    """A server that offers a model of 2 layers in a folder."""
-    roots = tmp_path_factory.mktemp("models")
-    shutil.copytree(tiny_gpt2, roots / "mine")
-    yield from serve("app.py", REGARD_MODEL_ROOTS=str(roots))
+@pytest.fixture(scope="module", autouse=True)
+def mine(own_models, tiny_gpt2):
+    """A model of 2 layers, of a visitor's own."""
+    shutil.copytree(tiny_gpt2, own_models / "mine")
 
 
 def follow(page: Page, name: str) -> None:

@@ -8,28 +8,23 @@ from playwright.sync_api import Page, expect
 from model.analysis.attention import attention_weights
 from model.huggingface.language_model import load
 from tests.any_models import TEXT, write_models
-from tests.browser.conftest import serve, settle
+from tests.browser.conftest import settle
 from tests.browser.test_every_weight import trace
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    root = write_models(tmp_path_factory.mktemp("models"))
+def root(own_models):
+    root = write_models(own_models)
     (root / "empty").mkdir()
     return root
 
 
-@pytest.fixture(scope="module")
-def own_app(root):
-    yield from serve("app.py", REGARD_MODEL_ROOTS=str(root))
-
-
 @pytest.fixture
-def typed(page: Page, own_app):
+def typed(page: Page, app_url, root):
     """`typed("decoder")` opens the attention page and asks for that folder."""
 
     def ask(folder: str) -> Page:
-        page.goto(f"{own_app}/attention?text={TEXT}&layer=1&head=2")
+        page.goto(f"{app_url}/attention?text={TEXT}&layer=1&head=2")
         settle(page)
         page.get_by_text("Use a model of your own").click()
         box = page.locator(".st-key-own_model input")

@@ -9,7 +9,7 @@ import re
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import at_rest, serve, settle
+from tests.browser.conftest import at_rest, settle
 
 BUTTONS = {  # of each picture: one of its buttons, and what Python hears of it
     "token_graph": (".q button", 2, ["pick", 2]),
@@ -28,19 +28,14 @@ LINES = {  # of each picture: its lines, as many of them, the strongest being dr
 }
 
 
-@pytest.fixture(scope="module")
-def pressed_url():
-    yield from serve("tests/browser/pressed_app.py")
-
-
 @pytest.fixture
-def show(kept, context, pressed_url: str):
+def show(kept, tabs, scripts_url: str):
     """show("token_graph"): that picture as it is first drawn; each is opened once."""
 
     def go(picture: str) -> Page:
         if picture not in kept:
-            kept[picture] = context.new_page()
-            kept[picture].goto(f"{pressed_url}/?picture={picture}")
+            kept[picture] = tabs.take()
+            kept[picture].goto(f"{scripts_url}/pressed_app?picture={picture}")
         page = at_rest(kept[picture])
         page.get_by_role("button", name="from the start").click()
         heard(page)

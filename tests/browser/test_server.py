@@ -19,8 +19,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import FIRST, ROOT, free_port, serve_regard, settle, until, wait_until_healthy
-from tests.browser.test_every_view import WATCH
+from tests.browser.conftest import FIRST, ROOT, free_port, serve, serve_regard, settle, until, wait_until_healthy
 from tests.shipped import STORY
 from viz import server
 
@@ -30,9 +29,14 @@ UPGRADE = {
 }
 
 
+@pytest.fixture
+def url(app_url):
+    return app_url
+
+
 @pytest.fixture(scope="module")
-def url():
-    yield from serve_regard()
+def streamlit_url():
+    yield from serve("app.py")
 
 
 def answer(url: str, path: str = "/", method: str = "GET", headers=(), body=None) -> http.client.HTTPResponse:
@@ -66,7 +70,6 @@ def test_a_download(page: Page, url):
     ],
 )
 def test_what_the_policy_refuses(page: Page, url, script, refused):
-    page.add_init_script(WATCH)
     page.goto(f"{url}/healthz")
     page.evaluate(f"() => {{ {script} }}")
     until(page.locator("html"), "() => refused.length > 0")
@@ -84,8 +87,8 @@ def test_what_the_policy_refuses(page: Page, url, script, refused):
     ],
 )
 @pytest.mark.parametrize("command", ["regard", "streamlit run app.py"])
-def test_headers_on_every_answer(url, app_url, command, path, status):
-    response = answer(url if command == "regard" else app_url, path)
+def test_headers_on_every_answer(url, streamlit_url, command, path, status):
+    response = answer(url if command == "regard" else streamlit_url, path)
     assert response.status == status
     for name, value in server.headers().items():
         assert response.headers.get_all(name) == [value]

@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import serve, settle
+from tests.browser.conftest import settle
 from tests.browser.text_app import HOSTILE
 from tests.hostile import models
 from tests.hostile.pages import PAGES
@@ -33,18 +33,8 @@ ALIVE = """elsewhere => {
 
 
 @pytest.fixture(scope="module")
-def folders(tmp_path_factory):
-    return models.write(tmp_path_factory.mktemp("[r](x)").resolve())
-
-
-@pytest.fixture(scope="module")
-def hostile_url(folders):
-    yield from serve("app.py", REGARD_MODEL_ROOTS=str(folders["decoder"].parent))
-
-
-@pytest.fixture(scope="module")
-def text_url():
-    yield from serve("tests/browser/text_app.py", PYTHONPATH=".")
+def folders(own_models):
+    return models.write(own_models)
 
 
 @pytest.fixture
@@ -77,9 +67,9 @@ VISITS = [
 
 
 @pytest.mark.parametrize(("kind", "name", "choices"), VISITS)
-def test_a_hostile_model_is_text_in_the_browser(page, hostile_url, folders, elsewhere, kind, name, choices):
+def test_a_hostile_model_is_text_in_the_browser(page, app_url, folders, elsewhere, kind, name, choices):
     link = {"model": f"folder:{folders.get(kind, models.FOLDER)}", "text": models.TEXT} | choices
-    page.goto(f"{hostile_url}/{'' if name == 'home' else name}?{urlencode(link)}")
+    page.goto(f"{app_url}/{'' if name == 'home' else name}?{urlencode(link)}")
     done = expect(page.get_by_test_id("stApp"))
     done.to_have_attribute("data-test-script-state", "notRunning", timeout=120_000)  # transformers is imported once
     settle(page)
@@ -90,8 +80,8 @@ def test_a_hostile_model_is_text_in_the_browser(page, hostile_url, folders, else
     assert elsewhere == []
 
 
-def test_every_place_for_words_shows_them_as_they_are(page, text_url, elsewhere):
-    page.goto(text_url)
+def test_every_place_for_words_shows_them_as_they_are(page, scripts_url, elsewhere):
+    page.goto(f"{scripts_url}/text_app")
     settle(page)
     expect(page.get_by_test_id("stToast")).to_be_visible()
     # tables and charts come late and move what is below them: a list that is open then closes

@@ -96,4 +96,3 @@ def test_storage_that_is_forbidden_breaks_nothing(page, visit):
         page.keyboard.press("Enter")
     stop(page).get_by_role("button", name="Done").click()
     expect(page.get_by_role("button", name="Take the tour again")).to_be_focused()
-    page.goto("about:blank")  # the fixture's own clean-up reads what is forbidden here
