@@ -6,7 +6,8 @@ A name is what an address carries: "story" for a built-in model, else "package:�
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -34,6 +35,19 @@ Loader = Callable[..., LanguageModel]  # (folder, *, name, title, within)
 def available(weights: Path = WEIGHTS) -> tuple[Entry, ...]:
     """What can be chosen without typing anything: the built-in models, the default first, then installed packages."""
     return (*_built_in(weights), *sources.packages())
+
+
+def titles(entries: Sequence[Entry]) -> dict[str, str]:
+    """The title of each, by its name; where several have the same, with what tells them apart."""
+    told = {
+        entry.name: (entry.title, f"{entry.title} · {entry.source}", f"{entry.title} · {entry.where}")
+        for entry in entries
+    }
+    alike = [Counter(ways) for ways in zip(*told.values(), strict=True)]
+    return {
+        name: next((way for way, n in zip(ways, alike, strict=True) if n[way] == 1), name)
+        for name, ways in told.items()
+    }
 
 
 def find(name: str, allowed: Allowed = NOTHING_ELSE, weights: Path = WEIGHTS) -> Entry:

@@ -132,7 +132,13 @@ def folder(typed: str, allowed: Allowed) -> Entry:
         listing(file.parent, allowed.roots, (file.name,))
         return Entry(f"folder:{file}", file.stem, "a GGUF file on this machine", str(file), allowed.roots)
     listing(found, allowed.roots)
-    return Entry(f"folder:{found}", found.name, "a folder on this machine", str(found), allowed.roots)
+    return Entry(f"folder:{found}", _folder_title(found), "a folder on this machine", str(found), allowed.roots)
+
+
+def _folder_title(place: Path) -> str:
+    """Its name; of a commit in the hub's cache, models--ORG--NAME/snapshots/a1b2c3…, that of the model."""
+    kept = place.parent.parent.name.split("--")
+    return kept[2] if place.parent.name == "snapshots" and len(kept) == 3 and kept[0] == "models" else place.name
 
 
 def _within(place: Path, allowed: Allowed) -> bool:

@@ -88,7 +88,7 @@ def test_a_model_of_fewer_layers_takes_nothing_from_the_larger(visit, page, tiny
     expect(page.get_by_test_id("stSidebar")).to_contain_text("× 2 layers × 2 heads")
     settle(page)
     check(page, head != 1, layer=layer, head=1)  # not 1, which the link said to another model
-    choose(page, "story", STORY.n_layer)
+    choose(page, "Story", STORY.n_layer)
     check(page, layer=STORY.n_layer - 1, head=1)
     choose(page, "mine", 2)
     check(page, head != 1, layer=layer, head=1)

@@ -46,7 +46,8 @@ def test_without_text_a_page_asks_for_one(open_page, page):
 
 def test_the_models_here(open_page):
     at = open_page("tokenization")
-    assert at.sidebar.selectbox(key="model").options[0] == at.session_state.model == "story"
+    assert at.sidebar.selectbox(key="model").value == at.session_state.model == "story"
+    assert at.sidebar.selectbox(key="model").options[0] == "Story"
     assert "**Story** · built in" in said(at)
     assert not at.exception
 
@@ -68,7 +69,8 @@ def test_the_cost_first_and_then_the_model(open_page, roots):
     assert "× **2** layers × **2** heads" in said(at)
     assert at.sidebar.text_input(key="own_model").value == ""
     at.sidebar.selectbox(key="model").select("story").run()  # and back
-    assert at.session_state.model == "story" and name in at.sidebar.selectbox(key="model").options
+    assert at.session_state.model == "story" and "mine" in at.sidebar.selectbox(key="model").options
+    assert not any(":" in option for option in at.sidebar.selectbox(key="model").options)  # the address has the name
     assert not at.exception
 
 
@@ -105,6 +107,7 @@ def test_a_link_to_a_folder(open_page, roots):
     at = open_page("tokenization", model=f"folder:{roots / 'mine'}")
     assert at.session_state.model == f"folder:{roots / 'mine'}"
     assert "× **2** layers × **2** heads" in said(at) and not at.exception
+    assert f"**mine** · a folder on this machine  \n{roots / 'mine'}" in said(at)
 
 
 @pytest.mark.parametrize(
@@ -124,7 +127,7 @@ def test_a_link_to_a_model_that_cannot_be_shown_says_why(open_page, roots, name,
     assert at.session_state.model == "story"
     short = name if len(name) <= 80 else f"{name[:80]}…"
     (told,) = [seen(info.value) for info in at.info if "The link asked" in info.value]
-    assert told.startswith(f"The link asked for model “{short}”, which cannot be shown here: showing story. ")
+    assert told.startswith(f"The link asked for model “{short}”, which cannot be shown here: showing Story. ")
     assert why in told
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from model import catalog
 from model.run import ModelNotAvailable
+from model.sources.places import Entry
 
 
 def built_in(weights: Path) -> list[str]:
@@ -62,3 +63,21 @@ def test_no_models_at_all(tmp_path):
         with pytest.raises(ModelNotAvailable) as raised:
             catalog.load("story", weights=folder)
         assert str(raised.value) == "There is no model “story” here. Available: none."
+
+
+def test_models_are_told_apart_by_their_titles():
+    entries = [
+        Entry("story", "Story", "built in", "/weights/story"),
+        Entry("package:a", "Same", "the installed package a", "/site/a"),
+        Entry("hub:org/same", "Same", "the Hugging Face hub", "org/same"),
+        Entry("folder:/x/Same", "Same", "a folder on this machine", "/x/Same"),
+        Entry("folder:/y/Same", "Same", "a folder on this machine", "/y/Same"),
+    ]
+    assert catalog.titles(entries) == {
+        "story": "Story",
+        "package:a": "Same · the installed package a",
+        "hub:org/same": "Same · the Hugging Face hub",
+        "folder:/x/Same": "Same · /x/Same",
+        "folder:/y/Same": "Same · /y/Same",
+    }
+    assert catalog.titles([]) == {}

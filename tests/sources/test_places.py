@@ -48,6 +48,14 @@ def test_a_folder_under_a_root(allowed, roots, typed):
     assert catalog.find(entry.name, allowed) == entry
 
 
+def test_a_commit_in_the_hubs_cache_is_called_by_its_model(tmp_path, tiny_gpt2):
+    commit = tmp_path / "models--openai-community--gpt2" / "snapshots" / "607a30d7"
+    other = tmp_path / "snapshots" / "mine"
+    for place, title in ((commit, "gpt2"), (other, "mine")):
+        shutil.copytree(tiny_gpt2, place)
+        assert sources.folder(str(place), Allowed((tmp_path.resolve(),))).title == title
+
+
 @pytest.mark.parametrize("typed", ["..", "../private", "mine/../../private", "/etc", "/", "~root"])
 def test_outside_the_roots(allowed, roots, typed):
     assert refused(sources.folder, typed, allowed) == (

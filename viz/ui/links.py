@@ -242,6 +242,8 @@ def dropped_from_link() -> list[str]:
         because = f" {plain(state.refused)}" if why == "cannot be shown here" else ""
         short = wanted if len(wanted) <= 80 else f"{wanted[:80]}…"
         shown = state[name] if state[name] is not None else memory.default.get(name)
+        if name == "model":
+            shown = session.titles().get(shown, shown)
         shown = plain(CHOICES[name].write(shown)) if shown not in (None, "", ()) else "nothing"
         sentences.append(f"The link asked for {name} {quoted(short)}, which {why}: showing {shown}.{because}")
     return sentences

@@ -29,6 +29,7 @@ from model.text.cut import Cut, Cutting
 from model.text.prompt import Prompt, RunKey, as_read, encode, ids_in, text_of, tokens_of, written_text
 from model.text.units import Units, second_text, units_of
 from viz.figures.scale import weights_in_steps
+from viz.plain import visible
 from viz.ui import cache
 
 EXAMPLES = (
@@ -80,6 +81,11 @@ def models_offered() -> list[Entry]:
         except VisitorError as error:
             st.session_state.refused = str(error)  # said where the link's model is dropped
     return [*models_here(), *(entry for entry in own if entry not in models_here())]
+
+
+def titles() -> dict[str, str]:
+    """What the models that this visitor can choose are called, by their names."""
+    return {name: visible(title) for name, title in catalog.titles(models_offered()).items()}
 
 
 @cache.kept(seconds=20)

@@ -20,12 +20,14 @@ def choose() -> None:
     models = {entry.name: entry for entry in session.models_offered()}
     if st.session_state.model not in models:
         st.session_state.model = catalog.DEFAULT
+    titles = session.titles()
     with st.sidebar:
         st.markdown("## :material/visibility: Regard")
         st.selectbox(
             "Model",
             list(models),
             key=links.key("model"),
+            format_func=lambda name: titles.get(name, name),
             help="Those that are built in need no download: we trained them ourselves. Then come those that are "
             "installed, and those that you load below.",
         )
@@ -65,6 +67,8 @@ def choose() -> None:
 def _describe(entry: Entry) -> None:
     """What was chosen and, if it is not our own, what it takes: said before it is loaded."""
     description = f"**{plain(entry.title)}** · {plain(entry.source)}"
+    if entry.name.startswith("folder:"):
+        description += f"  \n{plain(entry.where)}"
     if entry.source != catalog.BUILT_IN:
         with contextlib.suppress(ModelNotAvailable):  # loading it says why
             description += f"  \n{session.cost_of(entry.name).memory}"
