@@ -15,6 +15,7 @@ def draw() -> None:
     surroundings.draw()
     navigation.bar()
     # each in a container of its own: a fragment that grows would otherwise write over what follows it
+    st.session_state.waiting = st.container(key="waiting")
     notice, content, card = st.container(key="notice"), st.container(), st.container()
     with notice:
         guard.tell_untold()

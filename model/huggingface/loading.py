@@ -11,6 +11,7 @@ import torch
 
 from model.huggingface.heads import readers
 from model.run import ModelNotAvailable, short
+from model.sources import progress
 from model.sources.claims import BUILDING, Shapes, check_build
 from model.sources.cost import NOT_AS_SAVED
 from model.sources.snapshot import Snapshot
@@ -79,6 +80,7 @@ def builder(folder: Path, config: Any, shapes: Shapes, title: str) -> tuple[Buil
         check_build(getattr(choice[0].cls, "from_config", choice[0].cls), config, shapes, f"config.json of “{title}”")
 
     def build(attn_implementation: str) -> Any:
+        progress.begin("weights")
         for reader in choice:
             with BUILDING:
                 transformer, loading = reader.cls.from_pretrained(
@@ -92,6 +94,7 @@ def builder(folder: Path, config: Any, shapes: Shapes, title: str) -> tuple[Buil
                     ignore_mismatched_sizes=True,  # else it raises, and says where only in its log
                     **NOT_AS_SAVED,
                 )
+            progress.begin("check")
             _check_fit(loading["mismatched_keys"], title)
             _check_numbers(transformer, title)
             if patched := sorted(key for key in loading["unexpected_keys"] if ".lora_" in key):

@@ -19,7 +19,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from model.run import ModelNotAvailable, short
+from model.sources import progress
 from model.sources.claims import BUILDING, N_SHARED, Shapes, check_build
+from model.sources.gguf_reader import read_once
 from model.sources.snapshot import MOST_VALUES, snapshot
 
 _FORMATS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
@@ -151,7 +153,10 @@ def converted(path: Path, cache: Path | None = None, within: Sequence[Path] | No
     target.parent.mkdir(parents=True, exist_ok=True)
     making = Path(tempfile.mkdtemp(prefix=f"{target.name}.", dir=target.parent))
     try:
-        with snapshot(path.parent, within, (path.name,)) as held:
+        with (
+            snapshot(path.parent, within, (path.name,)) as held,
+            read_once(held.path / path.name, progress.count),
+        ):
             _convert(held.path / path.name, making, header.shapes)
         making.replace(target)
     except OSError as error:
@@ -172,10 +177,12 @@ def _convert(path: Path, folder: Path, shapes: Shapes) -> None:
     packing = getattr(transformers, "GgufConfig", None)
     unpack = {"quantization_config": packing(dequantize=True)} if packing else {}
     try:
+        progress.begin("header")
         tokenizer = transformers.AutoTokenizer.from_pretrained(path.parent, **options)
         config = transformers.AutoConfig.from_pretrained(path.parent, **options)
         with BUILDING:
             check_build(causal.from_config, config, shapes, f"header of “{path.name}”")
+            progress.begin("unpack")
             lm = causal.from_pretrained(path.parent, dtype=torch.float32, **unpack, **options)
     except (OSError, ModelNotAvailable):
         raise
@@ -185,5 +192,6 @@ def _convert(path: Path, folder: Path, shapes: Shapes) -> None:
             f"transformers {transformers.__version__} cannot read {path.name} ({reason}). Choose another model, or a "
             "safetensors checkpoint of this one."
         ) from error
+    progress.begin("keep")
     lm.half().save_pretrained(folder)
     tokenizer.save_pretrained(folder)

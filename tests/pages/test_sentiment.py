@@ -138,12 +138,12 @@ def layer(tmp_path):
     from tests.builtin.test_classifier import write_layer
 
     def forget() -> None:
-        for function in (session.language_model, session.run_of, sentiment.judgement):
+        for function in (session.loaded, session.run_of, sentiment.judgement):
             function.clear()
 
     forget()
     lm = catalog.load("judge", weights=write_layer(tmp_path / "judge").parent)
-    yield cache.MODELS.get((session.language_model.__wrapped__, sentiment.MODEL), lambda: lm)
+    yield cache.MODELS.get((session.loaded.__wrapped__, sentiment.MODEL), lambda: lm)
     forget()
 
 

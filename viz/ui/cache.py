@@ -220,9 +220,15 @@ def kept(
                 return store.get(key, compute, size, seconds)
 
         cached.clear = lambda: store.forget(function)
+        cached.has = lambda *args: store.has((function, *args))
         return cached
 
     return decorate
+
+
+def is_computing() -> bool:
+    """Whether this thread computes something that others may wait for."""
+    return _computing.get()
 
 
 def model_size(lm: LanguageModel) -> int:

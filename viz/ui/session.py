@@ -6,11 +6,13 @@ into the address.
 """
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from model import catalog, serving
 from model.analysis.attention import Overview, pooled_overview
@@ -22,8 +24,9 @@ from model.language_model import BeamSearcher, LanguageModel
 from model.layer import AttentionOutput
 from model.run import ModelNotAvailable, ModelRun, PromptError, Token, VisitorError
 from model.sources import places as sources
-from model.sources.cost import Cost
+from model.sources.cost import Cost, size
 from model.sources.places import Allowed, Entry, HuggingFaceHub, Listing
+from model.sources.progress import Progress, in_words, told_to
 from model.text import prompt as prompts
 from model.text.cut import Cut, Cutting
 from model.text.prompt import Prompt, RunKey, as_read, encode, ids_in, text_of, tokens_of, written_text
@@ -39,6 +42,7 @@ EXAMPLES = (
     "When Mary and John went to the store, John gave a drink to",
     "The dog barked at the cat. The dog barked at the",
 )
+_UNSEEN = 0.5  # seconds that a load may take before its progress is shown
 # pages that are about one family of models, and the built-in model that reads there if the chosen one is of another
 READ_BY = {
     "generation": ("decoder", "story"),
@@ -47,15 +51,55 @@ READ_BY = {
 }
 
 
-@cache.kept(cache.MODELS, spinner="Loading the model …", size=cache.model_size)
-def language_model(name: str) -> LanguageModel:
+_LOADS: dict[str, Progress] = {}  # those under way, of all visitors
+
+
+@cache.kept(cache.MODELS, size=cache.model_size)
+def loaded(name: str) -> LanguageModel:
     """Raises `ModelNotAvailable`."""
     serving.load_torch()
     with suppress(ModelNotAvailable):  # loading it says why
         cache.make_room(cost_of(name).needed)
-    lm = catalog.load(name, allowed=allowed())
+        _LOADS[name] = Progress(catalog.stages(catalog.find(name, allowed())))
+    try:
+        with told_to(_LOADS.get(name)):
+            lm = catalog.load(name, allowed=allowed())
+    finally:
+        _LOADS.pop(name, None)
     serving.settle()
     return lm
+
+
+def language_model(name: str, place: DeltaGenerator | None = None) -> LanguageModel:
+    """The same. How far its loading is stands in `place`, else above the page; it goes on if the visitor turns away.
+
+    Raises `ModelNotAvailable`.
+    """
+    if loaded.has(name) or cache.is_computing():
+        return loaded(name)
+    # whoever shows the progress is bound to this thread, so another loads
+    pool = ThreadPoolExecutor(1)
+    loading = pool.submit(loaded, name)
+    pool.shutdown(wait=False)
+    if wait([loading], _UNSEEN).done:
+        return loading.result()
+    place = place or st.session_state.get("waiting", st).empty()
+    try:
+        while not wait([loading], 0.25).done:
+            place.progress(*_said(_LOADS.get(name)))
+    finally:
+        place.empty()
+    return loading.result()
+
+
+def _said(progress: Progress | None) -> tuple[float, str]:
+    """The part that is done, and a line on it; None: the load waits for others."""
+    if progress is None:
+        return 0.0, "Loading the model …"
+    done, n_byte = progress.counted
+    counted = f": {size(done)} of {size(n_byte)}" if n_byte else ""
+    left = "" if progress.seconds_left is None else f" · {in_words(progress.seconds_left)}"
+    return progress.part, f"Loading the model · {progress.words}{counted}{left}"
 
 
 def allowed() -> Allowed:
@@ -105,12 +149,12 @@ def hub_listing(id: str) -> Listing:
     return sources.hub_listing(id, HuggingFaceHub())
 
 
-def use_model(entry: Entry) -> None:
-    """Load a model and let the sidebar hold it from the next full rerun on.
+def use_model(entry: Entry, place: DeltaGenerator) -> None:
+    """Load a model, with the progress in a place, and let the sidebar hold it from the next full rerun on.
 
     Raises `ModelNotAvailable`, and then nothing has changed.
     """
-    language_model(entry.name)
+    language_model(entry.name, place)
     if entry not in models_offered():
         st.session_state.own_models.append(entry)
     choose_next(model=entry.name, own_model="")

@@ -9,6 +9,7 @@ from model.run import ModelNotAvailable, VisitorError
 from model.sources import places as sources
 from model.sources.cost import size
 from model.sources.places import Entry, HuggingFaceHub
+from model.sources.progress import Progress, Stage, in_words
 from viz.guard import handler, section
 from viz.plain import plain
 from viz.ui import links, session
@@ -73,7 +74,7 @@ def _describe(entry: Entry) -> None:
         with contextlib.suppress(ModelNotAvailable):  # loading it says why
             description += f"  \n{session.cost_of(entry.name).memory}"
         if catalog.is_slow_once(entry):
-            description += "  \n:material/hourglass_top: The first time, the GGUF file is unpacked: about a minute."
+            description += "  \n:material/hourglass_top: The first time, the GGUF file is unpacked."
     st.caption(description)
 
 
@@ -146,8 +147,7 @@ def _own_model() -> None:
         if st.button("Download and load" if on_hub else "Load", key="load_own_model", width="stretch"):
             if on_hub:
                 _download(entry)
-            with st.container(height=48, border=False):  # the spinner of a cache takes no room of its own
-                session.use_model(entry)
+            session.use_model(entry, st.empty())
             st.rerun()
     except ModelNotAvailable as error:
         st.warning(f":small[{plain(error)}]")
@@ -155,9 +155,14 @@ def _own_model() -> None:
 
 def _download(entry: Entry) -> None:
     bar = st.progress(0.0, "Downloading …")
+    so_far: Progress | None = None
 
     def progress(here: int, in_all: int) -> None:
-        bar.progress(here / max(in_all, 1), f"{size(here)} of {size(in_all)}")
+        nonlocal so_far
+        so_far = so_far or Progress([Stage("download", "Downloading", 1.0, max(in_all, 1))])
+        so_far.count(here - so_far.counted[0])
+        left = "" if so_far.seconds_left is None else f" · {in_words(so_far.seconds_left)}"
+        bar.progress(so_far.part, f"{size(here)} of {size(in_all)}{left}")
 
     sources.download(entry.where, HuggingFaceHub(), progress)
     session.cost_of.clear()
