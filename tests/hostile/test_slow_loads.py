@@ -11,7 +11,7 @@ from model.huggingface.language_model import load
 from model.sources.progress import Progress, Stage
 from tests.hostile import models
 from tests.hostile.pages import faults
-from viz.ui import cache, session
+from viz.ui import cache, loads, session
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def test_a_load_that_hangs_is_its_visitors_alone(open_page, folders, monkeypatch
 
     def visit():
         """As a page loads it, and then the page."""
-        key = (session.loaded.__wrapped__, slow)
+        key = (loads.loaded.__wrapped__, slow)
         cache.MODELS.get(key, lambda: catalog.load(slow, allowed=session.allowed(), loader=hanging))
         return open_page("attention", model=slow)
 
@@ -68,7 +68,7 @@ class Place:
 def test_whoever_waits_for_a_load_sees_how_far_it_is(monkeypatch):
     hangs, goes_on, place, lm = threading.Event(), threading.Event(), Place(), catalog.load("story")
     made = Progress([Stage("a", "First", 1.0), Stage("b", "Unpacking", 1.0, 4_000_000)])
-    monkeypatch.setitem(session._LOADS, "slow", made)
+    monkeypatch.setitem(loads._LOADS, "slow", made)
     made.begin("b")
     made.count(1_000_000)
 
@@ -78,7 +78,7 @@ def test_whoever_waits_for_a_load_sees_how_far_it_is(monkeypatch):
         return lm
 
     with ThreadPoolExecutor(2) as pool:
-        pool.submit(cache.MODELS.get, (session.loaded.__wrapped__, "slow"), hanging, cache.model_size)
+        pool.submit(cache.MODELS.get, (loads.loaded.__wrapped__, "slow"), hanging, cache.model_size)
         try:
             assert hangs.wait(60)
             waiting = pool.submit(session.language_model, "slow", place)
@@ -89,4 +89,4 @@ def test_whoever_waits_for_a_load_sees_how_far_it_is(monkeypatch):
     assert place.drawn[-1] is None
     part, words = place.drawn[0]
     assert part == 0.625 and words.startswith("Loading the model · Unpacking: 1.0 MB of 4.0 MB")
-    session.loaded.clear()
+    loads.loaded.clear()

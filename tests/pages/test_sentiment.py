@@ -11,7 +11,7 @@ from model.analysis.attention import layer_weights
 from model.text.masking import masked
 from tests.pages.reading import said
 from viz.sections.understanding import sentiment
-from viz.ui import cache, session
+from viz.ui import cache, loads, session
 
 REVIEW = "the plot is dull and the jokes are dull"
 
@@ -138,12 +138,12 @@ def layer(tmp_path):
     from tests.builtin.test_classifier import write_layer
 
     def forget() -> None:
-        for function in (session.loaded, session.run_of, sentiment.judgement):
+        for function in (loads.loaded, session.run_of, sentiment.judgement):
             function.clear()
 
     forget()
     lm = catalog.load("judge", weights=write_layer(tmp_path / "judge").parent)
-    yield cache.MODELS.get((session.loaded.__wrapped__, sentiment.MODEL), lambda: lm)
+    yield cache.MODELS.get((loads.loaded.__wrapped__, sentiment.MODEL), lambda: lm)
     forget()
 
 

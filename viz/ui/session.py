@@ -6,15 +6,13 @@ into the address.
 """
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from model import catalog, serving
+from model import catalog
 from model.analysis.attention import Overview, pooled_overview
 from model.analysis.attention_map import AttentionMap, MapSpec, attention_map
 from model.analysis.telling import telling_head, telling_weight
@@ -22,11 +20,9 @@ from model.builtin.beam import PENALTY, WIDTH, Beam
 from model.intervention import UNCHANGED, Intervention
 from model.language_model import BeamSearcher, LanguageModel
 from model.layer import AttentionOutput
-from model.run import ModelNotAvailable, ModelRun, PromptError, Token, VisitorError
+from model.run import ModelRun, PromptError, Token, VisitorError
 from model.sources import places as sources
-from model.sources.cost import Cost, size
-from model.sources.places import Allowed, Entry, HuggingFaceHub, Listing
-from model.sources.progress import Progress, in_words, told_to
+from model.sources.places import Entry, HuggingFaceHub, Listing
 from model.text import prompt as prompts
 from model.text.cut import Cut, Cutting
 from model.text.prompt import Prompt, RunKey, as_read, encode, ids_in, text_of, tokens_of, written_text
@@ -34,6 +30,7 @@ from model.text.units import Units, second_text, units_of
 from viz.figures.scale import weights_in_steps
 from viz.plain import visible
 from viz.ui import cache
+from viz.ui.loads import allowed, cost_of, language_model
 
 EXAMPLES = (
     "The cat sat on the mat",
@@ -42,69 +39,12 @@ EXAMPLES = (
     "When Mary and John went to the store, John gave a drink to",
     "The dog barked at the cat. The dog barked at the",
 )
-_UNSEEN = 0.5  # seconds that a load may take before its progress is shown
 # pages that are about one family of models, and the built-in model that reads there if the chosen one is of another
 READ_BY = {
     "generation": ("decoder", "story"),
     "translation": ("encoder-decoder", "translator"),
     "understanding": ("encoder", "encoder"),
 }
-
-
-_LOADS: dict[str, Progress] = {}  # those under way, of all visitors
-
-
-@cache.kept(cache.MODELS, size=cache.model_size)
-def loaded(name: str) -> LanguageModel:
-    """Raises `ModelNotAvailable`."""
-    serving.load_torch()
-    with suppress(ModelNotAvailable):  # loading it says why
-        cache.make_room(cost_of(name).needed)
-        _LOADS[name] = Progress(catalog.stages(catalog.find(name, allowed())))
-    try:
-        with told_to(_LOADS.get(name)):
-            lm = catalog.load(name, allowed=allowed())
-    finally:
-        _LOADS.pop(name, None)
-    serving.settle()
-    return lm
-
-
-def language_model(name: str, place: DeltaGenerator | None = None) -> LanguageModel:
-    """The same. How far its loading is stands in `place`, else above the page; it goes on if the visitor turns away.
-
-    Raises `ModelNotAvailable`.
-    """
-    if loaded.has(name) or cache.is_computing():
-        return loaded(name)
-    # whoever shows the progress is bound to this thread, so another loads
-    pool = ThreadPoolExecutor(1)
-    loading = pool.submit(loaded, name)
-    pool.shutdown(wait=False)
-    if wait([loading], _UNSEEN).done:
-        return loading.result()
-    place = place or st.session_state.get("waiting", st).empty()
-    try:
-        while not wait([loading], 0.25).done:
-            place.progress(*_said(_LOADS.get(name)))
-    finally:
-        place.empty()
-    return loading.result()
-
-
-def _said(progress: Progress | None) -> tuple[float, str]:
-    """The part that is done, and a line on it; None: the load waits for others."""
-    if progress is None:
-        return 0.0, "Loading the model …"
-    done, n_byte = progress.counted
-    counted = f": {size(done)} of {size(n_byte)}" if n_byte else ""
-    left = "" if progress.seconds_left is None else f" · {in_words(progress.seconds_left)}"
-    return progress.part, f"Loading the model · {progress.words}{counted}{left}"
-
-
-def allowed() -> Allowed:
-    """What visitors of this server may load."""
-    return Allowed.by_operator(st.get_option("server.address"))
 
 
 @cache.kept(seconds=60)
@@ -130,17 +70,6 @@ def models_offered() -> list[Entry]:
 def titles() -> dict[str, str]:
     """What the models that this visitor can choose are called, by their names."""
     return {name: visible(title) for name, title in catalog.titles(models_offered()).items()}
-
-
-@cache.kept(seconds=20)
-def cost_of(name: str) -> Cost:
-    """What a model on this machine takes. Raises `ModelNotAvailable`."""
-    entry = catalog.find(name, allowed())
-    cost = catalog.cost(entry)
-    if cost is None:
-        raise ModelNotAvailable(f"“{entry.where}” is not on this machine yet.")
-    # what is kept of others' goes for it
-    return replace(cost, available=cost.available and cost.available + cache.held())
 
 
 @cache.kept(seconds=300, spinner="Asking the hub …")
