@@ -36,7 +36,7 @@ def loaded(name: str) -> LanguageModel:
 
 
 def language_model(name: str, place: DeltaGenerator | None = None) -> LanguageModel:
-    """A loaded model. How far its loading is stands in `place`, else above the page; it goes on if the visitor turns away.
+    """A loaded model. How far it is stands in `place`, else above the page; it goes on if the visitor turns away.
 
     Raises `ModelNotAvailable`.
     """
