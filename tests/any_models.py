@@ -76,6 +76,15 @@ def write_models(root: Path) -> Path:
     return root
 
 
+def write_wide(folder: Path, *, n_layer: int, d_mlp: int, n_context: int) -> Path:
+    """A decoder of many parameters for its size on disk, so that to read a long text is work."""
+    torch.manual_seed(0)
+    sizes = SHAPE | {"num_hidden_layers": n_layer, "intermediate_size": d_mlp, "max_position_embeddings": n_context}
+    LlamaForCausalLM(LlamaConfig(**sizes)).save_pretrained(folder)
+    of_family("decoder").save_pretrained(folder)
+    return folder
+
+
 def write_encoders(root: Path) -> Path:
     """An encoder with the head that guesses words, and one without."""
     torch.manual_seed(0)

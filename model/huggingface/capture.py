@@ -30,6 +30,7 @@ from transformers.masking_utils import sdpa_mask
 from model.analysis.attention import layer_weights
 from model.attention_call import AS_TRAINED, AttentionCall, Changes, apart
 from model.memory import give_back, room_for
+from model.progress import tell
 from model.run import Attention
 
 NAME = "regard"  # the attn_implementation
@@ -107,6 +108,11 @@ class Recorder:
     def n_self(self) -> int:
         """Calls of self-attention that have begun."""
         return self._n_call["self"]
+
+    @property
+    def n_call(self) -> int:
+        """Calls of any kind that have begun."""
+        return self._n_call.total()
 
     def next_call(self) -> tuple[str, int, float | None]:
         """The role of the call that comes now, its layer, and what its queries come multiplied with."""
@@ -242,6 +248,8 @@ def attend(
         recorder.record(module, role, call, output)
     if role == "self" and layer == recorder.until:
         raise Enough
+    if recorder.roles:
+        tell(recorder.n_call, len(recorder.roles))
     return output, None
 
 

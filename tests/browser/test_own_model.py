@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 from model.analysis.attention import attention_weights
 from model.huggingface.language_model import load
-from tests.any_models import TEXT, write_models
+from tests.any_models import TEXT, write_models, write_wide
 from tests.browser.conftest import settle
 from tests.browser.test_every_weight import trace
 
@@ -16,6 +16,7 @@ from tests.browser.test_every_weight import trace
 def root(own_models):
     root = write_models(own_models)
     (root / "empty").mkdir()
+    write_wide(root / "wide", n_layer=12, d_mlp=8_000, n_context=8_200)
     return root
 
 
@@ -59,3 +60,18 @@ def test_what_cannot_be_loaded_is_a_sentence_and_nothing_is_lost(typed, folder, 
     expect(warning).to_have_text(re.compile(said))
     expect(page.get_by_role("heading", name="Layer 1, head 2")).to_be_visible()
     assert "model=" not in page.url
+
+
+def test_a_long_reading_says_how_far_it_is_and_can_be_stopped(page, app_url, root):
+    page.goto(f"{app_url}/attention?text={TEXT}&model=folder:{root / 'wide'}&layer=0&head=0")
+    settle(page)
+    box = page.locator(".st-key-text textarea")
+    box.fill("the cat saw the dog " * 1600)
+    box.press("Control+Enter")
+    expect(page.locator(".st-key-reading")).to_contain_text(re.compile(r"layer \d+ of 12, about \d+ s left"))
+    page.locator(".st-key-reading").get_by_role("button", name="Stop").click()
+    expect(page.get_by_text("Stopped: this is the text that was read before.")).to_be_visible()
+    expect(box).to_have_value(TEXT)
+    settle(page)
+    expect(page.locator(".st-key-reading")).to_have_count(0)
+    expect(page.get_by_role("heading", name="Layer 0, head 0")).to_be_visible()

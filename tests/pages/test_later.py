@@ -4,26 +4,19 @@ import time
 from threading import Event
 
 import pytest
-import torch
 from streamlit.testing.v1 import AppTest
-from transformers import LlamaConfig, LlamaForCausalLM
 
-from tests.any_models import SHAPE
+from tests.any_models import write_wide
 from tests.pages.reading import said
-from tests.tiny_tokenizers import of_family
 
 LONGEST = 60  # seconds, on a busy machine
 
 
 @pytest.fixture
 def wide(tmp_path, monkeypatch):
-    """A model of few layers and many parameters, so that to read 800 tokens is work enough."""
-    torch.manual_seed(0)
-    sizes = SHAPE | {"intermediate_size": 48_000, "max_position_embeddings": 1000}
-    LlamaForCausalLM(LlamaConfig(**sizes)).save_pretrained(tmp_path / "wide")
-    of_family("decoder").save_pretrained(tmp_path / "wide")
+    """A model for which to read 800 tokens is work enough."""
     monkeypatch.setenv("REGARD_MODEL_ROOTS", str(tmp_path))
-    return f"folder:{tmp_path / 'wide'}"
+    return f"folder:{write_wide(tmp_path / 'wide', n_layer=2, d_mlp=48_000, n_context=1000)}"
 
 
 def test_a_long_text_is_checked_after_its_picture(open_page, wide):

@@ -29,7 +29,7 @@ from model.text.prompt import Prompt, RunKey, as_read, encode, ids_in, text_of, 
 from model.text.units import Units, second_text, units_of
 from viz.figures.scale import weights_in_steps
 from viz.plain import visible
-from viz.ui import cache
+from viz.ui import cache, waiting
 from viz.ui.loads import allowed, cost_of, language_model
 
 EXAMPLES = (
@@ -110,7 +110,8 @@ def run_of(run_key: RunKey) -> ModelRun:
         return beam_of(RunKey(run_key.model, Prompt(prompt.text)), WIDTH, PENALTY).finished[0].ids
 
     tokens, source = tokens_of(lm, prompt, best_of_beam if isinstance(lm, BeamSearcher) else None)
-    return lm.run(tokens, run_key.intervention, source=source)
+    with waiting.reading(lm.info, len(tokens)):
+        return lm.run(tokens, run_key.intervention, source=source)
 
 
 @cache.kept()
@@ -284,7 +285,9 @@ def current_key(continuation: tuple[int, ...] = (), intervention: Intervention =
 
 
 def current_run(continuation: tuple[int, ...] = (), intervention: Intervention = UNCHANGED) -> ModelRun:
-    return run_of(current_key(continuation, intervention))
+    run = run_of(current_key(continuation, intervention))
+    st.session_state.read_before = st.session_state.text
+    return run
 
 
 def current_map(spec: MapSpec) -> AttentionMap:
