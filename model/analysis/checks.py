@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from model.analysis.comparison import Comparison
-from model.analysis.head import SAME, Difference
+from model.analysis.head import Difference
 from model.run import Predictions
 
 SINGLE = "sums of single precision, in another order"
@@ -57,7 +57,7 @@ def head_again(found: Sequence[Difference]) -> list[Check]:
             worst[each.compared] = each
     halves = "queries and keys kept in 16 bits"
     return [
-        Check(each.compared, each.relative, each.tolerance, SINGLE if each.tolerance <= SAME else halves)
+        Check(each.compared, each.relative, each.tolerance, halves if each.halves else SINGLE)
         for each in worst.values()
     ]
 

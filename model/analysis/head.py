@@ -50,6 +50,7 @@ class Difference:
     largest: float
     size: float
     tolerance: float = SAME  # as a part of `size`
+    halves: bool = False  # what it is compared with is kept in 16 bits
 
     @property
     def relative(self) -> float:
@@ -220,7 +221,7 @@ def head_steps(run: ModelRun, parameters: LayerParameters, layer: int, head: int
         after_size=_size(its.norm_behind, after),
         behind=None if its.norm_behind is None else its.norm_behind(after),
         parallel=its.parallel,
-        differences=tuple(_differences(record, head, query, queries, keys, values, weights[head])),
+        differences=tuple(_differences(record, head, query, queries, keys, values, unmasked[head], weights[head])),
     )
 
 
@@ -285,21 +286,34 @@ def _norm_of_head(norm: Norm | None, head: int) -> Norm | None:
 
 
 def _differences(
-    record: Attention, head: int, query: int, queries: Path, keys: Path, values: Path, weights: np.ndarray
+    record: Attention,
+    head: int,
+    query: int,
+    queries: Path,
+    keys: Path,
+    values: Path,
+    scores: np.ndarray,
+    weights: np.ndarray,
 ) -> Iterator[Difference]:
-    """To the record of the run; where that is in 16 bits, as near as those allow, and without values."""
-    tolerance = SAME if record.exact else _HALF
+    """To the record of the run; where that is in 16 bits, as near as those allow, and without values.
+
+    What rounding takes from a score, softmax adds to the weight: a part of it if it is large.
+    """
+    halves, tolerance = not record.exact, SAME if record.exact else _HALF
     shared = key_head(record, head)
     step, compared = "Query, key and value", "query, keys and values, and those the model used"
     whole = record.query[head, query].astype(np.float32)
-    yield _difference(step, compared, queries.end[head, 0] * np.float32(record.query_scale or 1), whole, tolerance)
-    yield _difference(step, compared, keys.end[shared], record.key[shared].astype(np.float32), tolerance)
+    yield _difference(
+        step, compared, queries.end[head, 0] * np.float32(record.query_scale or 1), whole, tolerance, halves
+    )
+    yield _difference(step, compared, keys.end[shared], record.key[shared].astype(np.float32), tolerance, halves)
     if record.value is not None:
         yield _difference(step, compared, values.end[shared], record.value[shared])
     own = attention_weights(record, head, slice(query, query + 1))[0]
+    sharp = SAME * max(1.0, float(np.abs(scores[np.isfinite(scores)]).max()))
     largest, compared = float(np.abs(weights - own).max()), "a head's weights, and those of the attention page"
-    yield Difference("Softmax", compared, largest, 1.0, tolerance if record.exact else _HALF_WEIGHTS)
+    yield Difference("Softmax", compared, largest, 1.0, _HALF_WEIGHTS if halves else sharp, halves)
 
 
-def _difference(step: str, compared: str, ours: np.ndarray, theirs: np.ndarray, tolerance: float = SAME) -> Difference:
-    return Difference(step, compared, float(np.abs(ours - theirs).max()), float(np.abs(theirs).max()), tolerance)
+def _difference(step: str, compared: str, ours: np.ndarray, theirs: np.ndarray, *how: float) -> Difference:
+    return Difference(step, compared, float(np.abs(ours - theirs).max()), float(np.abs(theirs).max()), *how)

@@ -7,7 +7,9 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from model.analysis.head import HeadSteps, head_steps
-from tests.browser.conftest import N, settle
+from model.huggingface.language_model import load
+from tests.browser.conftest import N, serve, settle
+from tests.head_models import write
 
 LINK = "head?layer=2&head=1&token=4&key=2"  # of “The cat sat on the mat”: “␣the” looks
 
@@ -222,3 +224,68 @@ def test_a_token_is_never_markup(page, visit):
     expect(page.locator(".step")).to_have_count(9)
     assert page.locator(".path img").count() == 0
     assert "<" in "".join(page.locator(".path .token").all_text_contents())
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    root = tmp_path_factory.mktemp("models")
+    for name in ("qwen3", "gemma2"):
+        write(name, root)
+    return root
+
+
+@pytest.fixture(scope="module")
+def own_app(root):
+    yield from serve("app.py", REGARD_MODEL_ROOTS=str(root))
+
+
+@pytest.fixture
+def other(page, own_app, root):
+    """`other("qwen3", 11)`: the page of another model with so many steps, and the path that it should show."""
+
+    def visit(name: str, n_step: int) -> tuple[Page, HeadSteps]:
+        text = "the cat saw the dog"
+        page.goto(f"{own_app}/head?layer=1&head=2&token=4&key=1&text={text}&model=folder:{root / name}")
+        expect(page.locator(".step")).to_have_count(n_step)
+        lm = load(root / name, name=name, title=name)
+        return page, head_steps(lm.run(lm.encode(text)), lm.layer_parameters(1), 1, 2, 4)
+
+    return visit
+
+
+def test_a_rotation_says_which_pair_was_turned_by_how_much(other):
+    page, steps = other("qwen3", 11)
+    point_at(step(page, 4).locator('[data-part="qn"]'), 3)
+    assert parts(page, "lit") == ["qp"]
+    projected, normed, turned = steps.q.projected, steps.q.normed, steps.q.turned
+    made = [projected[3], steps.query_size[1], steps.query_norm.gain[0, 3], normed[3]]
+    assert numbers(line(page, 4).inner_text()) == pytest.approx(made, abs=6e-5)
+    first, second = (pair[1] for pair in steps.rotary.pairs)
+    angle = steps.angles[1]
+    point_at(step(page, 5).locator('[data-part="q"]'), second)
+    assert parts(page, "lit") == ["qn"]
+    expect(step(page, 5).locator('[data-part="qn"] .mark')).to_have_count(2)
+    made = [angle, normed[second], np.cos(angle), normed[first], np.sin(angle), turned[second]]
+    text = line(page, 5).inner_text()
+    assert numbers(text.partition(" = ")[2].partition(" = ")[2]) == pytest.approx(made, abs=6e-5)
+    assert normed[second] * np.cos(angle) + normed[first] * np.sin(angle) == pytest.approx(turned[second], abs=1e-5)
+
+
+def test_a_soft_cap_and_a_norm_of_what_was_written_are_steps_of_their_own(other):
+    page, steps = other("gemma2", 12)
+    for number, values in {6: steps.scaled, 7: steps.scores}.items():
+        texts = step(page, number).locator("button.bar .number").all_text_contents()
+        assert texts == [shown(value) for value in values.tolist()]
+    step(page, 7).locator("button.bar").nth(3).hover()
+    expect(line(page, 7)).to_contain_text(f"2 × tanh({shown(steps.scaled[3])} / 2) = {shown(steps.scores[3])}")
+    assert parts(page, "lit") == ["p.3"]
+    point_at(step(page, 11).locator('[data-part="together"]'), 7)
+    made = [steps.projected[7], steps.others[7], steps.together[7]]
+    assert numbers(line(page, 11).inner_text()) == pytest.approx(made, abs=6e-5)
+    point_at(step(page, 11).locator('[data-part="added"]'), 7)
+    made = [steps.together[7], steps.written_size[1], steps.written_norm.gain[7], steps.added[7]]
+    assert numbers(line(page, 11).inner_text()) == pytest.approx(made, abs=6e-5)
+    point_at(step(page, 12).locator('[data-part="after"]'), 7)
+    assert parts(page, "lit") == ["added", "x"]
+    made = [steps.hidden[7], steps.added[7], steps.after[7]]
+    assert numbers(line(page, 12).inner_text()) == pytest.approx(made, abs=6e-5)

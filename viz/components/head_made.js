@@ -129,7 +129,7 @@ function makingsOfVectors(steps) {
       signed(Math.sin(angle))
     }`;
     const times = view.strength === 1 ? "" : `, times ${fixed(view.strength)},`;
-    const turn = `θ = ${view.query} × ${turning.frequency[i].toPrecision(4)} = ${fixed(angle)}`;
+    const turn = `θ = ${view.query} × ${turning.frequency[i].toPrecision(4)} = ${fixed(angle)} rad`;
     return [{ [from]: [i, j] }, line`${turn}; ${symbols} = ${made}${times} = ${at(part, i)}`];
   };
   const mixed = (i) => {

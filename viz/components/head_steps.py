@@ -148,7 +148,7 @@ def _turning(steps: HeadSteps) -> dict[str, np.ndarray]:
     """Of each number of a query or key (K,): with which it is turned, -1 where it is not; on which side; how far."""
     if steps.rotary is None:
         return {}
-    partner, side = np.full(len(steps.q.end), -1), np.zeros(len(steps.q.end))
+    partner, side = np.full(len(steps.q.end), -1, np.int32), np.zeros(len(steps.q.end))
     angle, frequency = np.zeros(len(steps.q.end)), np.zeros(len(steps.q.end))
     for these, others, sign in ((*steps.rotary.pairs, -1), (*steps.rotary.pairs[::-1], 1)):
         partner[these], side[these], angle[these], frequency[these] = (

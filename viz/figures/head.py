@@ -59,7 +59,6 @@ def head_formula(steps: HeadSteps, mode: str, *, causal: bool) -> list[str]:
     if steps.multiplier != 1:
         written = rf"{steps.multiplier:.4g}\,{written}"
     after = rf"x + {written}"
-    behind = rf"\mathrm{{{_function(steps.norm_behind)}}}({after})" if steps.norm_behind else after
     turned = bool(steps.rotary)
     return [
         *([rf"\hat{{x}} = \mathrm{{{_function(steps.norm)}}}(x)"] if steps.norm else []),
@@ -70,7 +69,8 @@ def head_formula(steps: HeadSteps, mode: str, *, causal: bool) -> list[str]:
         rf"{a_j} = \frac{{e^{{{s_j}}}}}{{\sum_i e^{{{tint('s', 's_i')}}}}}",
         rf"{z} = \sum\nolimits_j {a_j}{v_j}",
         rf"{o} = W_o{z}",
-        rf"x' = {behind}",
+        rf"x' = {after}",
+        *([rf"x'' = \mathrm{{{_function(steps.norm_behind)}}}(x')"] if steps.norm_behind else []),
     ]
 
 
@@ -139,7 +139,7 @@ def head_sentences(
     ]
     if steps.norm:
         said.append(Step("norm", norm_title(steps.norm), (_normed(steps.norm, steps.deviation),)))
-    read = "[x̂]" if steps.norm else "[x] itself, which no norm changes before"
+    read = "[x̂]" if steps.norm else "[x] itself (no norm stands before it)"
     said.append(
         _step(
             "project",
@@ -294,15 +294,16 @@ def _mask(steps: HeadSteps, causal: bool) -> str:
 def _sum(steps: HeadSteps, n_head: int, cross: bool) -> Iterator[Step]:
     rest = {1: "", 2: ", the other head's"}.get(n_head, f", those of the {n_head - 1} other heads")
     bias = " and a bias" if steps.output_bias is not None else ""
+    rest = rest.replace(", ", " and ", 1) if rest and not bias else rest
     share = "this head's share [o]" + rest + bias
     if steps.written_norm:
         size = steps.written_size[1]
         yield _step(
             "written",
             f"{norm_title(steps.written_norm)} of what was written",
-            "All that the heads write is added up: {share}. The sum [w] is {sized} to one size, divided by its own, "
+            f"All that the heads write is added up: {share}. The sum [w] is "
+            "{sized} to one size, divided by its own, "
             "{size:.4f}, and each number gets a learned factor: [ŵ]. So a head counts by its part in the sum.",
-            share=share,
             sized="shrunk" if size > 1 else "stretched",
             size=size,
         )
