@@ -96,3 +96,19 @@ def test_storage_that_is_forbidden_breaks_nothing(page, visit):
         page.keyboard.press("Enter")
     stop(page).get_by_role("button", name="Done").click()
     expect(page.get_by_role("button", name="Take the tour again")).to_be_focused()
+
+
+@pytest.mark.parametrize(("width", "height"), [(853, 480), (390, 844)])
+def test_every_step_is_seen_whole_beside_the_sidebar_and_on_a_telephone(home, width, height):
+    home.set_viewport_size({"width": width, "height": height})
+    settle(home)
+    left = home.locator(".stMain").bounding_box()["x"]
+    home.get_by_role("button", name="Take the tour").click()
+    for number in range(1, 6):
+        expect(stop(home)).to_contain_text(f"{number} of 5")
+        box, ring = (home.locator(f".st-key-tour .{part}").bounding_box() for part in ("stop", "ring"))
+        assert box["x"] >= left and box["x"] + box["width"] <= width
+        assert box["y"] >= 0 and box["y"] + box["height"] <= height
+        assert ring["y"] < height and ring["y"] + ring["height"] > 0
+        stop(home).get_by_role("button", name="Next" if number < 5 else "Done", exact=True).focus()
+        home.keyboard.press("Enter")

@@ -200,3 +200,22 @@ def test_of_a_full_context_the_beginning_is_drawn(open_page, story):
     assert not at.exception and len(component(at, "token_graph")["view"]["labels"]) == 32
     assert f"Drawn are the first 32 of {story.info.n_context} tokens." in said(at)
     assert len(tokens_drawn(at)) < 100_000
+
+
+@pytest.mark.parametrize(
+    ("model", "line", "end"),
+    [
+        ("story", "the token on the left takes from the one on the right", "The last token's vector"),
+        ("translator", "to write the one on the left", "The decoder's first vector"),
+        ("encoder", "the token on the left takes from the one on the right", "The vector of the place asked about"),
+        ("sentiment", "the token on the left takes from the one on the right", "gives each label a probability."),
+    ],
+)
+def test_the_tour_speaks_of_the_model_that_is_read(open_page, model, line, end):
+    at = open_page(model=model)
+    stops = component(at, "tour")["stops"]
+    assert len(stops) == 5 and line in stops[1]["text"] and end in stops[3]["text"]
+    assert ("temperature" in stops[3]["text"]) == (model != "sentiment")
+    question = stops[2]
+    assert question["text"].endswith("?") and len(question["answers"]) > 1
+    assert question["answers"][question["right"]] in question["told"]

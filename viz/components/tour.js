@@ -11,18 +11,20 @@ function taken(now) {
   }
 }
 
-// beside the target where there is room: below it, above it, else at the bottom of the window
+// beside the target where there is room: below it, above it, else at the bottom of the window; never over the sidebar,
+// which would lie upon it
 function place(box, target) {
+  const edge = document.querySelector(".stMain").getBoundingClientRect().left;
   const { width, height } = box.getBoundingClientRect();
   const room = {
     below: innerHeight - target.bottom - GAP,
     above: target.top - GAP,
     right: innerWidth - target.right - GAP,
   };
-  const left = Math.max(8, Math.min(target.left, innerWidth - width - 8));
+  const left = Math.max(edge + 8, Math.min(target.left, innerWidth - width - 8));
   const level = Math.max(8, Math.min(target.top, innerHeight - height - 8));
   if (room.right >= width) return [target.right + GAP, level];
-  if (target.left - GAP >= width) return [target.left - GAP - width, level];
+  if (target.left - GAP - edge >= width) return [target.left - GAP - width, level];
   if (room.below >= height) return [left, target.bottom + GAP];
   if (room.above >= height) return [left, target.top - GAP - height];
   return [left, innerHeight - height - 8];

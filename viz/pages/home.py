@@ -50,7 +50,7 @@ def main() -> None:
         invitation = st.container(width="content", key="invitation")
     run, last = session.current_run(), following.step()
     with invitation:
-        tour.show(run, last.candidates is not None)
+        tour.show(run, last)
     with st.container(key="roomy_way"):
         read, looks, expects = st.columns([1, 1.45, 1.4], gap="medium")
     with read:

@@ -6,21 +6,16 @@ from model.analysis.attention import attention_weights
 from model.analysis.telling import kind_read_first
 from model.run import ModelRun
 from viz.components.tour import Stop, tour
+from viz.sections.home.following import Step
 from viz.sections.home.lines import MOST
 from viz.ui import controls
 
 MOST_ANSWERS = 4
 
 
-def show(run: ModelRun, ends: bool) -> None:
-    """`ends`: whether the way ends with bars."""
+def show(run: ModelRun, last: Step) -> None:
+    """`last`: the last step of the way, which may be without bars."""
     n = len(run.source or run.tokens)
-    last = Stop(
-        "What it expects",
-        "The last vector gives every token of the vocabulary a probability. Move the temperature, if there is one: the "
-        "bars follow at once, each with its exact share.",
-        ".st-key-home_next_tokens",
-    )
     stops = [
         Stop(
             "Tokens and vectors",
@@ -30,12 +25,12 @@ def show(run: ModelRun, ends: bool) -> None:
         ),
         Stop(
             "Attention",
-            "Each line is a weight of one head: how much the token on the left takes from the one on the right. Point "
-            "at a token, here and now, to see its lines alone.",
+            f"Each line is a weight of one head: {line_in_words(run)}. Point at a token, or tap it, here and now, to "
+            "see its lines alone.",
             ".st-key-home_lines",
         ),
         *([question] if (question := asked(run)) else []),
-        *([last] if ends else []),
+        *([ending(run, last)] if last.candidates else []),
         Stop(
             "Check it",
             "A click on a line opens the arithmetic that made its number. These links lead on: all heads, all tokens, "
@@ -44,6 +39,35 @@ def show(run: ModelRun, ends: bool) -> None:
         ),
     ]
     tour(stops, key="tour")
+
+
+def line_in_words(run: ModelRun) -> str:
+    if run.source:
+        return "how much the decoder took from the token on the right to write the one on the left"
+    return "how much the token on the left takes from the one on the right"
+
+
+def ending(run: ModelRun, last: Step) -> Stop:
+    """What the bars are: of the next token, of what fits a place, or of labels."""
+    moves = " Move the temperature: the bars follow at once, each with its exact share." if last.moves else ""
+    if run.info.labels:
+        title, told = "What it judges", "What all layers have made of the text gives each label a probability."
+    elif run.source:
+        title = "What it expects"
+        told = (
+            "The decoder's first vector, after all layers, gives every token of the vocabulary a probability to begin."
+        )
+    elif run.predictions and run.predictions.of_next:
+        title = "What it expects"
+        told = (
+            "The last token's vector, after all layers, gives every token of the vocabulary a probability to come next."
+        )
+    else:
+        title = "What it expects"
+        told = (
+            "The vector of the place asked about, after all layers, gives every token of the vocabulary a probability."
+        )
+    return Stop(title, told + moves, ".st-key-home_next_tokens")
 
 
 def asked(run: ModelRun) -> Stop | None:
