@@ -383,18 +383,20 @@ def _drawn_alone(place: str) -> Iterator[None]:
 
     Of several, the first writes them, and each that changes them in its turn.
     """
-    context, memory = get_script_run_ctx(), st.session_state.memory
-    alone = context.fragment_ids_this_run
+    context = get_script_run_ctx()
+    if not context.fragment_ids_this_run:
+        yield
+        return
+    memory = st.session_state.memory
     first = not memory.run or memory.run() is not context
     memory.run = weakref.ref(context)
-    if alone and first:
+    if first:
         _remember()
     before = memory.chosen.copy()
     yield
-    if alone:
-        _remember()
-        if first or memory.chosen != before:
-            write(re.sub(r"\W", "_", place))
+    _remember()
+    if first or memory.chosen != before:
+        write(re.sub(r"\W", "_", place))
 
 
 @contextmanager
