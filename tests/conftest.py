@@ -3,6 +3,7 @@
 No test depends on what the shipped weights predict; what only a real tokenizer can show uses the shipped one (`story`).
 """
 
+import gc
 import json
 from collections import Counter
 from dataclasses import asdict
@@ -30,6 +31,15 @@ REPEATED = "the cat saw the dog and the dog saw the cat"
 settings.register_profile("tests", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("tests")
 serving.load_torch()  # threads as the app sets them; tiny models are fastest so
+
+gc.disable()  # nothing of what is imported is garbage, and looking for it takes half of the time
+
+
+def pytest_collection_finish():
+    """Tests look through their own objects alone."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -4,4 +4,10 @@ import streamlit as st
 
 SCRIPTS = ("graphs_app.py", "pressed_app.py", "text_app.py", "../raising_app.py")
 
-st.navigation([st.Page(script) for script in SCRIPTS], position="hidden").run()
+
+def index() -> None:
+    """The first page, which Streamlit shows at no other address than that of the server."""
+    st.write(SCRIPTS)
+
+
+st.navigation([index, *map(st.Page, SCRIPTS)], position="hidden").run()

@@ -24,7 +24,7 @@ ALIVE = """elsewhere => {
       const address = said.join(" ");
       const turned = node.matches(".katex, sup, sub, del, [aria-label='home icon'], img[alt='Streamlit logo']");
       if (address.includes(elsewhere) || address.includes("javascript:") ||
-          (turned && !node.closest(".st-key-head_formula"))) found.push(node.outerHTML.slice(0, 200));
+          (turned && !node.closest(".st-key-head_formula, .symbol"))) found.push(node.outerHTML.slice(0, 200));
     }
   };
   look(document.body);
