@@ -70,7 +70,7 @@ def holds(lm: LanguageModel, cutting: Cutting) -> str:
     if cutting.n_byte == 256:
         rest = "Any text can be written with the bytes alone, so nothing is ever unknown."
     elif model.unknown is None:
-        rest = "A character that is no entry is left out."
+        rest = f"A {'byte' if cutting.byte_level else 'character'} that is no entry is left out."
     else:
         what = "A word that they cannot make" if isinstance(model, WordPieces) else "A character that is no entry"
         rest = f"{what} is {quoted(lm.token(model.unknown).label.lstrip('␣'))}: what it was, the model never sees."
