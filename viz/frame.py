@@ -3,6 +3,7 @@
 import streamlit as st
 
 from viz import guard
+from viz.components.reconnect import reconnect
 from viz.components.theme_watch import theme_watch
 from viz.ui import links, navigation, provenance, sidebar, surroundings
 
@@ -34,3 +35,4 @@ def draw() -> None:
             notice.info("  \n".join(sentences))
     links.write()
     theme_watch()
+    reconnect()

@@ -1,4 +1,4 @@
-"""The few pictures that plotly cannot draw fast enough, and the theme watcher.
+"""The few pictures that plotly cannot draw fast enough, and what watches the browser: theme, connection, address.
 
 Each is a Python wrapper, a .js and a .css of the same name, for Streamlit's components v2: no iframe, no build step.
 The rules that keep them simple: the browser only reports (`setTriggerValue`), Python owns every selection and hands it

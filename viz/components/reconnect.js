@@ -1,0 +1,13 @@
+// the trigger takes the values of all widgets along
+export default function ({ setTriggerValue }) {
+  const app = document.querySelector("[data-testid=stApp]"), name = "data-test-connection-state";
+  let lost = false;
+  const look = () => {
+    if (app.getAttribute(name) !== "CONNECTED") return (lost = true);
+    if (lost) setTriggerValue("again", performance.now());
+    lost = false;
+  };
+  const watcher = new MutationObserver(look);
+  watcher.observe(app, { attributeFilter: [name] });
+  return () => watcher.disconnect();
+}
