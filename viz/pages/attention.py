@@ -10,8 +10,8 @@ from model.text.units import second_text
 from viz.components.head_grid import Pick, head_grid
 from viz.figures.numbers import how_far
 from viz.figures.score_scale import weights_formula
-from viz.guard import section
-from viz.sections.attention import cell, graph, stage, token_numbers
+from viz.guard import handler, section
+from viz.sections.attention import graph, stage, token_numbers
 from viz.ui import glossary, heads, later, reading, session
 from viz.ui.choices import MAP
 from viz.ui.pictures import caption
@@ -54,7 +54,8 @@ def show_grid(run: ModelRun) -> None:
 def choose(run: ModelRun) -> None:
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom", key="choose_heads"):
         reading.choose_heads(run)
-        cell.choose(*map(len, run.sides(heads.attention_read(run))))
+        sides = run.sides(heads.attention_read(run))
+        heads.choose_pair(*map(len, sides), on_change=handler(reading.read_again))
 
 
 @section("read")
@@ -82,7 +83,7 @@ def read(run: ModelRun) -> None:
 
 def pick_heads(pick: Pick) -> None:
     run = session.current_run()
-    reading.choose_on_grid(run, pick.layer, pick.head, add=pick.add)
+    heads.choose_on_grid("show", run, heads.attention_read(run), pick.layer, pick.head, add=pick.add)
     reading.read_again()
 
 

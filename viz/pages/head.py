@@ -80,9 +80,7 @@ def choose(run: ModelRun) -> tuple[int, int, int, int]:
     n = len(run.tokens)
     columns = st.columns(4, gap="medium")
     layer, head = heads.choose_one(run, places=columns[:2])
-    token = controls.position("Query", "token", n, columns[2], help="The token that looks: the path is its own.")
-    key = controls.position("Key", "key", n, columns[3], help="The token looked at whose numbers are spelled out.")
-    return layer, head, token, key
+    return layer, head, *heads.choose_pair(n, n, places=columns[2:])
 
 
 def show_formula(steps: HeadSteps, causal: bool) -> None:

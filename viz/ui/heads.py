@@ -87,6 +87,12 @@ def choose_one(
     return found[0], found[1]
 
 
+def choose_pair(n_query: int, n_key: int, *, places: tuple[Any, Any] = (st, st), **more: Any) -> tuple[int, int]:
+    """Query and key, each in its place."""
+    query = controls.position("Query", "token", n_query, places[0], help="The token that looks.", **more)
+    return query, controls.position("Key", "key", n_key, places[1], help="The token looked at.", **more)
+
+
 def spec(show: str, run: ModelRun, of: str = "self", *, before: str = "", **rules: str) -> MapSpec:
     """What is chosen, read by these rules. Raises `HeadsError` if the heads as written do not exist."""
     state, there = st.session_state, shape(run, of)

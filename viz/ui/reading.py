@@ -106,10 +106,6 @@ def rules(spec: MapSpec, heads: tuple[tuple[int, int], ...] = ((0, 0),)) -> MapS
     return replace(spec, heads=heads, combine=COMBINE[0])
 
 
-def choose_on_grid(run: ModelRun, layer: int | None, head: int | None, *, add: bool) -> None:
-    heads.choose_on_grid("show", run, kind(run), layer, head, add=add)
-
-
 def layer_spec(spec: MapSpec, layer: int, n_head: int) -> MapSpec:
     """The heads of one layer that a spec reads, or all of that layer's if it reads only one head or none of them."""
     chosen = tuple(pair for pair in spec.heads if pair[0] == layer)

@@ -8,14 +8,7 @@ import streamlit as st
 
 from model.analysis.attention import visible
 from model.analysis.attention_map import AttentionMap, MapSpec
-from viz.guard import handler
 from viz.ui import controls, provenance, reading, session
-
-
-def choose(n_query: int, n_key: int) -> None:
-    again = {"on_change": handler(reading.read_again)}
-    controls.position("Query", "token", n_query, help="The token that looks.", **again)
-    controls.position("Key", "key", n_key, help="The token looked at.", **again)
 
 
 def outlined(read_now: AttentionMap) -> tuple[int, int]:

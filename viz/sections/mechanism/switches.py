@@ -11,7 +11,7 @@ from model.run import ModelRun
 from viz.figures import score_scale
 from viz.figures.heads import head_name
 from viz.guard import handler
-from viz.ui import controls, heads, links, provenance, session
+from viz.ui import heads, links, provenance, session
 from viz.ui.choices import TEMPERATURES
 from viz.ui.pictures import caption
 from viz.ui.prose import quoted
@@ -30,10 +30,9 @@ def choose(run: ModelRun) -> Intervention:
         rows = [st.columns(4, gap="small"), st.columns(4, gap="small")]
     cards = [column.container(border=True, height="stretch", gap="xsmall") for row in rows for column in row]
     columns = st.columns(4, gap="medium")
-    layer, head = heads.choose_one(run, places=columns[:2], on_change=handler(change_again))
     n, again = len(run.tokens), {"on_change": handler(change_again)}
-    token = controls.position("Query", "token", n, columns[2], help="The token that looks.", **again)
-    key = controls.position("Key", "key", n, columns[3], help="The token looked at.", **again)
+    layer, head = heads.choose_one(run, places=columns[:2], **again)
+    token, key = heads.choose_pair(n, n, places=columns[2:], **again)
     with cards[0]:
         switch("Without the causal mask", "mask_off", disabled=not info.causal)
         caption(
