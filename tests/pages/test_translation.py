@@ -297,6 +297,15 @@ def test_any_text_gets_an_answer(translate, text):
     assert "<script>" not in "\n".join(element.value for element in app.markdown)
 
 
+def test_what_is_no_translation_is_not_given_out_as_one(translate):
+    """Whatever the weights: a source without a word; and what was typed is not the model's to answer for."""
+    app = translate(text="12 34 !?")
+    (doubted,) = [warning.value for warning in app.warning if "Do not take this for a translation" in warning.value]
+    assert "there is no word in the source" in doubted
+    app.text_area(key="own_target").set_value("12 34").run()
+    assert not app.exception and "Do not take this for a translation" not in said(app)
+
+
 def test_a_source_beyond_the_context(open_page):
     app = open_page("translation", text="word " * (2 * TRANSLATOR.n_context))
     assert not app.exception
@@ -337,6 +346,12 @@ def test_a_hugging_face_model_is_read_and_says_that_it_has_no_beam(open_page, fo
     assert "The beam search of this page is that of the built-in translator" in said(app)
     assert component(app, "cross_lines")["view"]["labels"][:2] == ["a", "dog"]
     assert "What step 0 may write" in said(app)
+
+
+def test_a_model_of_ones_own_is_doubted_too(open_page, folder, monkeypatch):
+    monkeypatch.setenv("REGARD_MODEL_ROOTS", str(folder.parent))
+    app = open_page("translation", model=f"folder:{folder}", text="12 34 !?")
+    assert not app.exception and "there is no word in the source" in said(app)
 
 
 def test_the_built_in_translator_reads_where_a_decoder_is_chosen(translate):

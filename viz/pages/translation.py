@@ -5,11 +5,12 @@ import contextlib
 import numpy as np
 import streamlit as st
 
+from model.analysis import doubt
 from model.analysis.alignment import Alignment, Crossing
-from model.builtin.beam import WIDTH
+from model.builtin.beam import PENALTY, WIDTH
 from model.language_model import BeamSearcher
 from model.run import ModelRun, VisitorError
-from model.text.prompt import text_of
+from model.text.prompt import MOST_WRITTEN, RunKey, text_of
 from viz.components.contents import contents
 from viz.components.cross_lines import cross_lines
 from viz.components.head_grid import head_grid, outline_head
@@ -100,7 +101,28 @@ def type_both() -> None:
             caption("This model has no head that predicts tokens, so it writes nothing. Type a translation to be read.")
         elif key:
             caption(f"Written by the model: {how_it_writes()}. Type a translation of your own to have that one read.")
+            show_doubts(key)
     st.pills("Try", EXAMPLES, key="try_source", label_visibility="collapsed", on_change=handler(try_example))
+
+
+def show_doubts(key: RunKey) -> None:
+    """A model writes its language whatever it is given: whether this is a translation, by what it says itself."""
+    run, text, log_prob, unknown = session.run_of(key), key.prompt.text, None, None
+    with contextlib.suppress(VisitorError):
+        model = session.cutting_of(key.model).model
+        unknown = model.unknown
+    if isinstance(session.current_model(), BeamSearcher):
+        best = session.beam_of(key, WIDTH, PENALTY).finished[0]
+        finished, log_prob = best.finished, best.log_prob / best.length
+    else:
+        finished = len(run.tokens) <= min(MOST_WRITTEN, run.info.n_context - 1)
+    reasons = doubt.doubts(text, run.source, finished=finished, log_prob=log_prob, unknown=unknown)
+    if reasons:
+        st.warning(
+            f"Do not take this for a translation: {'; '.join(reasons)}. A model like this one writes something "
+            "whatever it reads.",
+            icon=":material/translate:",
+        )
 
 
 def how_it_writes() -> str:

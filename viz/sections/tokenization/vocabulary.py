@@ -54,11 +54,13 @@ def holds(lm: LanguageModel, cutting: Cutting) -> str:
     """What the vocabulary is made of, and what becomes of text that it has no entry for."""
     model, n_vocab = cutting.model, lm.info.n_vocab
     parts = []
-    if cutting.n_byte == 256:
-        parts.append("the 256 possible bytes")
+    if cutting.n_byte:
+        parts.append(
+            "the 256 possible bytes" if cutting.n_byte == 256 else f"{cutting.n_byte} of the 256 possible bytes"
+        )
     if isinstance(model, BytePairs):
         n_mark = n_vocab - 256 - model.n_merge  # an entry for each merge, where they were learned one by one
-        if cutting.byte_level and 0 <= n_mark < 256:
+        if cutting.byte_level and cutting.n_byte == 256 and 0 <= n_mark < 256:
             parts.append(f"{n_mark} mark{'s' * (n_mark != 1)} that stand{'s' * (n_mark == 1)} for no text")
         parts.append(f"what {model.n_merge:,} learned merges make")
     elif isinstance(model, WordPieces) and not model.whole_only:
@@ -69,12 +71,14 @@ def holds(lm: LanguageModel, cutting: Cutting) -> str:
     made_of = f"{', '.join(parts[:-1])}{' and ' * (len(parts) > 1)}{parts[-1]}" if parts else "whole words"
     if cutting.n_byte == 256:
         rest = "Any text can be written with the bytes alone, so nothing is ever unknown."
+    elif cutting.n_byte:
+        rest = "Text is written with the bytes that there are; what needs another one is left out, or unknown."
     elif model.unknown is None:
         rest = f"A {'byte' if cutting.byte_level else 'character'} that is no entry is left out."
     else:
         what = "A word that they cannot make" if isinstance(model, WordPieces) else "A character that is no entry"
         rest = f"{what} is {quoted(lm.token(model.unknown).label.lstrip('␣'))}: what it was, the model never sees."
-    seldom = "falls apart, in the end into bytes" if cutting.n_byte == 256 else "falls apart, or is unknown"
+    seldom = "falls apart, in the end into bytes" if cutting.n_byte else "falls apart, or is unknown"
     return (
         f"The vocabulary of {plain(lm.info.title)} has **{n_vocab:,}** entries: {made_of}. {rest} What the texts "
         f"that it was learned from seldom held, a rare word, another alphabet, an emoji, {seldom}."
