@@ -74,3 +74,15 @@ def test_a_dark_page_is_dark_again_after_printing(visit, page):
     page.emulate_media(media="screen", color_scheme="dark")
     assert not page.get_by_test_id("stApp").evaluate(LIGHT)
     expect(page.locator(".on-paper")).to_be_hidden()
+
+
+def test_a_grid_that_scrolls_on_screen_is_whole_on_paper(visit, page):
+    visit("attention")
+    box = page.locator(".st-key-head_grid .box")
+    scrolls = "(box) => box.scrollHeight > box.clientHeight + 1"
+    page.set_viewport_size({"width": 1280, "height": 400})
+    assert box.evaluate(scrolls)
+    on_paper(page, "light")
+    page.set_viewport_size({"width": PAPER, "height": 400})
+    assert not box.evaluate(scrolls)
+    expect(page.locator(".st-key-stage")).to_be_hidden()

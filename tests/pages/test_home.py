@@ -219,3 +219,10 @@ def test_the_tour_speaks_of_the_model_that_is_read(open_page, model, line, end):
     question = stops[2]
     assert question["text"].endswith("?") and len(question["answers"]) > 1
     assert question["answers"][question["right"]] in question["told"]
+
+
+def test_a_text_of_one_token_is_spoken_of_as_one(open_page):
+    at = open_page(text="a")
+    assert "1 character becomes one token, which becomes" in said(at)
+    stops = component(at, "tour")["stops"]
+    assert len(stops) == 4 and stops[0]["text"].startswith("Your text is one token, which becomes a vector")

@@ -95,10 +95,10 @@ def show_tokens() -> None:
     mode = st.context.theme.type or "light"
     st.html(token_vectors_picture([token.label for token in tokens], vectors, mode))
     n, what = len(tokens), "what the first block reads" if first_block else "its entry of the vocabulary"
-    caption(
-        f"{len(session.current_text()):,} characters become {n:,} token{'s' if n != 1 else ''}, and each becomes "
-        f"{vectors.shape[1]:,} numbers: {what}."
-    )
+    n_character = len(session.current_text())
+    typed = "1 character becomes" if n_character == 1 else f"{n_character:,} characters become"
+    cut = "one token, which becomes" if n == 1 else f"{n:,} tokens, and each becomes"
+    caption(f"{typed} {cut} {vectors.shape[1]:,} numbers: {what}.")
 
 
 def another_example() -> None:

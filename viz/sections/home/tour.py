@@ -19,8 +19,12 @@ def show(run: ModelRun, last: Step) -> None:
     stops = [
         Stop(
             "Tokens and vectors",
-            f"Your text was cut into {n:,} token{'s' if n != 1 else ''}. Each becomes a vector: the strip beside it, "
-            "one cell a number, blue above 0, orange below.",
+            (
+                "Your text is one token, which becomes"
+                if n == 1
+                else f"Your text was cut into {n:,} tokens. Each becomes"
+            )
+            + " a vector: the strip beside it, one cell a number, blue above 0, orange below.",
             ".token-vectors",
         ),
         Stop(
