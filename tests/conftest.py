@@ -35,6 +35,12 @@ serving.load_torch()  # threads as the app sets them; tiny models are fastest so
 gc.disable()  # nothing of what is imported is garbage, and looking for it takes half of the time
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    """What takes longest comes first, so that no worker is left with it at the end (see addopts in pyproject.toml)."""
+    items.sort(key=lambda item: "browser" not in item.path.parts)
+
+
 def pytest_collection_finish():
     """Tests look through their own objects alone."""
     gc.collect()

@@ -23,8 +23,9 @@ ALIVE = """elsewhere => {
       const said = ours ? [node.pathname, node.hash] : places.map((name) => node.getAttribute(name) || "");
       const address = said.join(" ");
       const turned = node.matches(".katex, sup, sub, del, [aria-label='home icon'], img[alt='Streamlit logo']");
-      if (address.includes(elsewhere) || address.includes("javascript:") ||
-          (turned && !node.closest(".st-key-head_formula, .symbol"))) found.push(node.outerHTML.slice(0, 200));
+      const formula = node.closest(".st-key-head_formula, .symbol, sup:has(.symbol), .line > sup");
+      if (address.includes(elsewhere) || address.includes("javascript:") || (turned && !formula))
+        found.push(node.outerHTML.slice(0, 200));
     }
   };
   look(document.body);
