@@ -14,15 +14,17 @@ import numpy as np
 import torch
 
 from model.analysis.attention import layer_weights
+from model.analysis.head import head_steps
 from model.huggingface.language_model import HuggingFaceModel
 from model.run import ModelNotAvailable, ModelRun
 from tests import readme
 from tests.zoo import N_SOURCE, N_TOKEN, ZOO, attentions_of, builder, tokens
 
 SAME = 1e-5  # the largest difference of two computations of the same weights in single precision
+_COLUMNS = ("class", "family", "shown from", "heads / key heads", "*Inside a head*")
 HEAD = (
-    "| class | family | shown from | heads / key heads | largest difference to transformers' own numbers |",
-    "| --- | --- | --- | --- | --- |",
+    f"| {' | '.join(_COLUMNS)} | largest difference to transformers' own numbers |",
+    "|" + " --- |" * (len(_COLUMNS) + 1),
 )
 PART = "zoo"
 
@@ -51,7 +53,7 @@ def measured(name: str) -> Measured:
     """One class, now: how far Regard's numbers are from those that transformers' ``eager`` gives."""
     animal = ZOO[name]
     if animal.cannot:
-        return Measured("not text", f"{name} | {animal.family} | not shown: {animal.cannot} | – | –")
+        return Measured("not text", f"{name} | {animal.family} | not shown: {animal.cannot} | – | – | –")
     try:
         lm = HuggingFaceModel(builder(name), None, name=name, title=name, fingerprint="")
         difference = _difference(name, lm)
@@ -60,13 +62,29 @@ def measured(name: str) -> Measured:
         # that it has a way of its own is no reason yet
         reason = asked[1 + ("never calls" in asked[1])] if asked else str(refusal)
         reason = reason.partition(", and the rows")[0]  # of numbers whose last digits differ between processors
-        return Measured("refused", f"{name} | {animal.family} | refused: {reason} | – | –")
+        return Measured("refused", f"{name} | {animal.family} | refused: {reason} | – | – | –")
     except Exception as error:
-        return Measured("crashed", f"{name} | {animal.family} | crashed: {type(error).__name__} | – | –")
+        return Measured("crashed", f"{name} | {animal.family} | crashed: {type(error).__name__} | – | – | –")
     shown = f"{difference:.0e}" if difference else "0"
     heads = f"{lm.info.n_head} / {lm.info.n_key_head}"
     outcome = "exact" if difference < SAME else "wrong"
-    return Measured(outcome, f"{name} | {lm.info.family} | {lm.captured} | {heads} | {shown}")
+    return Measured(outcome, f"{name} | {lm.info.family} | {lm.captured} | {heads} | {inside(lm)} | {shown}")
+
+
+def inside(lm: HuggingFaceModel) -> str:
+    """Whether every head of every layer is followed step by step; else the first step that is not."""
+    pair = lm.info.family == "encoder-decoder"
+    run = lm.run(tokens(N_TOKEN), source=tokens(N_SOURCE) if pair else ())
+    for layer in range(lm.info.n_layer):
+        if reason := lm.unfollowed(layer):
+            return f"not: {re.search('“(.*?)”', reason)[1]}"
+        parameters, output = lm.layer_parameters(layer), lm.attention_output(run, layer)
+        for head in range(lm.info.n_head):
+            steps = head_steps(run, parameters, layer, head, N_TOKEN - 1)
+            wrong = [each.step for each in (*steps.differences, *steps.against(output)) if not each.relative < SAME]
+            if wrong:
+                return f"wrong: {wrong[0]}"
+    return "followed"
 
 
 def _difference(name: str, lm: HuggingFaceModel) -> float:
