@@ -47,7 +47,9 @@ def check_page(app, name: str, model: str, family: str, caplog) -> None:
     assert "**Check failed" not in said(app) and "cannot be read" not in said(app)
     assert app.title
     assert content(app) or (model not in BUILT_IN and (app.info or app.warning))
-    assert [warning.value for warning in app.warning if "without the head" not in warning.value] == []
+    # what random weights write comes to no end
+    known = ("without the head", "Do not take this for a translation: it came to no end")[: 1 + (model not in BUILT_IN)]
+    assert [warning.value for warning in app.warning if not any(words in warning.value for words in known)] == []
     assert app.session_state.model == model
     # a page about one family of models is read by the built-in one where the chosen one is of another
     wanted, ours = session.READ_BY.get(name, (family, None))
