@@ -128,3 +128,19 @@ def test_a_slider_shows_its_head_before_the_server_has_answered(page, app_url, s
     settle(page)
     expect(page.locator(".st-key-stage_title")).to_contain_text("Layer 4, head 3")
     expect(on_stage(page)).to_be_hidden()
+
+
+def test_names_of_columns_stay_while_the_grid_scrolls(grid, page):
+    page.set_viewport_size({"width": 1280, "height": 400})
+    canvas = grid("attention?layer=5&head=3")
+    box, names = (page.locator(f".st-key-head_grid {part}") for part in (".box", ".heads span"))
+    scrolled = box.evaluate("(box) => box.scrollTop")
+    assert scrolled > 20  # so that the tile is in sight
+    expect(names).to_have_text([str(head) for head in range(6)])
+    place, top = names.nth(2).bounding_box(), box.bounding_box()["y"]
+    assert place["y"] == pytest.approx(top, abs=1)
+    page.mouse.move(place["x"] + place["width"] / 2, place["y"] + place["height"] / 2)
+    expect(page.locator(".st-key-head_grid .tip")).to_have_text("head 2 of every layer")
+    page.mouse.move(place["x"] + place["width"] / 2, place["y"] + place["height"] + 12)
+    expect(on_stage(page)).to_have_text(f"Layer {int((scrolled + 12) / place['width'])}, head 2")
+    expect(canvas).to_be_visible()

@@ -28,13 +28,15 @@ function measure({ layers, heads, compact, looks }, width) {
   };
 }
 
-function drawNames(context, { layers, heads }, { left, top, pitch, tall }, style) {
+const headName = (head, pitch) => pitch > 52 ? `head ${head}` : String(head);
+
+function drawNames(context, { layers, heads, looks }, { left, top, pitch, tall }, style) {
   context.fillStyle = style.getPropertyValue("--st-text-color");
   context.font = `12px ${style.getPropertyValue("--st-font")}`;
   context.textBaseline = "middle";
   context.textAlign = "center";
-  for (let head = 0; head < heads; head++) {
-    context.fillText(pitch > 52 ? `head ${head}` : head, left + (head + 0.5) * pitch, top / 2);
+  for (let head = 0; head < heads && !looks; head++) { // what scrolls has a line of names that stays
+    context.fillText(headName(head, pitch), left + (head + 0.5) * pitch, top / 2);
   }
   context.textAlign = "left";
   for (let layer = 0; layer < layers; layer++) context.fillText(`layer ${layer}`, 2, top + (layer + 0.5) * tall);
@@ -59,6 +61,14 @@ function drawTiles(context, { layers, heads, queries, keys, compact }, maps, { l
   }
 }
 
+function nameHeads(grid, { heads }, { pitch }) {
+  grid.querySelector(".heads").replaceChildren(...Array.from({ length: heads }, (_, head) => {
+    const name = document.createElement("span");
+    name.textContent = headName(head, pitch);
+    return name;
+  }));
+}
+
 function drawGrid(grid, host, shape, maps, sizes) {
   const canvas = grid.querySelector("canvas"),
     ratio = window.devicePixelRatio || 1,
@@ -72,6 +82,7 @@ function drawGrid(grid, host, shape, maps, sizes) {
   context.scale(ratio, ratio);
   context.imageSmoothingEnabled = shape.keys > pitch * ratio || shape.queries > tall * ratio;
   if (!shape.compact) drawNames(context, shape, sizes, style);
+  if (shape.looks) nameHeads(grid, shape, sizes);
   context.strokeStyle = style.getPropertyValue("--st-border-color");
   drawTiles(context, shape, maps, sizes, palette(host));
   const colours = style.getPropertyValue("--st-chart-sequential-colors");
@@ -97,7 +108,8 @@ function outline(grid) {
 
 // what lies under the pointer: a cell of a head, or the name of a whole layer or column of heads
 function placeAt(event, { layers, heads, queries, keys }, { left, top, pitch, tall, gap }) {
-  const x = (event.offsetX - left) / pitch, y = (event.offsetY - top) / tall;
+  const onNames = event.offsetY - event.target.parentElement.scrollTop < top; // which stay where they are
+  const x = (event.offsetX - left) / pitch, y = onNames ? -1 : (event.offsetY - top) / tall;
   const head = Math.floor(x), layer = Math.floor(y);
   if (x >= heads || y >= layers || (x < 0 && y < 0)) return null;
   if (x < 0) return { layer, head: -1, cell: null };

@@ -14,7 +14,8 @@ from viz.guard import handler
 _grid = register(
     "head_grid",
     shared=["palette", "watch", "tip"],
-    html='<div class="grid"><div class="box"><canvas tabindex="0" role="application"></canvas>'
+    html='<div class="grid"><div class="box"><div class="heads" aria-hidden="true"></div>'
+    '<canvas tabindex="0" role="application"></canvas>'
     '<div class="chosen"></div><div class="looking" hidden></div></div><div class="tip" hidden></div>'
     '<div class="legend" role="img" aria-label="Colours from weight 0 to weight 1, on a square-root scale">'
     '<div class="bar"></div><div class="marks"></div></div></div>',
