@@ -8,7 +8,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from model.analysis.head import HeadSteps, head_steps
 from model.huggingface.language_model import load
-from tests.browser.conftest import N, serve, settle
+from tests.browser.conftest import N, settle
 from tests.head_models import write
 
 LINK = "head?layer=2&head=1&token=4&key=2"  # of “The cat sat on the mat”: “␣the” looks
@@ -227,25 +227,19 @@ def test_a_token_is_never_markup(page, visit):
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory):
-    root = tmp_path_factory.mktemp("models")
-    for name in ("qwen3", "gemma2"):
-        write(name, root)
-    return root
-
-
-@pytest.fixture(scope="module")
-def own_app(root):
-    yield from serve("app.py", REGARD_MODEL_ROOTS=str(root))
+def root(own_models):
+    for name in ("qwen3", "gemma2", "phi"):
+        write(name, own_models)
+    return own_models
 
 
 @pytest.fixture
-def other(page, own_app, root):
+def other(page, app_url, root):
     """`other("qwen3", 11)`: the page of another model with so many steps, and the path that it should show."""
 
     def visit(name: str, n_step: int) -> tuple[Page, HeadSteps]:
         text = "the cat saw the dog"
-        page.goto(f"{own_app}/head?layer=1&head=2&token=4&key=1&text={text}&model=folder:{root / name}")
+        page.goto(f"{app_url}/head?layer=1&head=2&token=4&key=1&text={text}&model=folder:{root / name}")
         expect(page.locator(".step")).to_have_count(n_step)
         lm = load(root / name, name=name, title=name)
         return page, head_steps(lm.run(lm.encode(text)), lm.layer_parameters(1), 1, 2, 4)
@@ -289,3 +283,12 @@ def test_a_soft_cap_and_a_norm_of_what_was_written_are_steps_of_their_own(other)
     assert parts(page, "lit") == ["added", "x"]
     made = [steps.hidden[7], steps.added[7], steps.after[7]]
     assert numbers(line(page, 12).inner_text()) == pytest.approx(made, abs=6e-5)
+
+
+def test_a_number_that_is_not_turned_says_so(other):
+    page, steps = other("phi", 10)
+    assert list(steps.rotary.pairs[1]) == [2, 3]  # of 8 numbers
+    point_at(step(page, 4).locator('[data-part="q"]'), 6)
+    expect(line(page, 4)).to_contain_text(f"= {shown(steps.q.end[6])}: not turned")
+    assert parts(page, "lit") == ["qp"]
+    assert steps.q.end[6] == steps.q.projected[6]

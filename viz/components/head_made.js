@@ -120,9 +120,8 @@ function makingsOfVectors(steps) {
   };
   const rotated = (part) => (i) => {
     const from = stage(steps, part, "norm") === part ? `${part}p` : stage(steps, part, "norm");
-    const j = turning.partner[i], strength = vectors[from][i] && j < 0 ? 1 : null;
-    if (strength) return [{ [from]: i }, line`${written(part, i)} = ${written(from, i)} = ${at(part, i)}: not turned`];
-    if (j < 0) return [{ [from]: i }, line`${written(part, i)} = ${at(part, i)}: not turned`];
+    const j = turning.partner[i];
+    if (j < 0) return [{ [from]: i }, line`${written(part, i)} = ${written(from, i)} = ${at(part, i)}: not turned`];
     const sign = turning.side[i] < 0 ? "−" : "+", angle = turning.angle[i];
     const symbols = line`${written(part, i)} = ${written(from, i)} · cos θ ${sign} ${written(from, j)} · sin θ`;
     const made = `${at(from, i)} × ${signed(Math.cos(angle))} ${sign} ${signed(vectors[from][j])} × ${
