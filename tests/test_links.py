@@ -11,7 +11,8 @@ from tests.addresses import table
 from tests.readme import part
 from viz.ui.cells import _read_places, _write_places
 from viz.ui.choices import CHOICES, DECODER, READER, of, owned_by
-from viz.ui.links import PAGES, LongTexts
+from viz.ui.links import PAGES
+from viz.ui.long_texts import LongTexts
 
 
 def test_the_readme_lists_all():

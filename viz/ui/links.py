@@ -7,16 +7,12 @@ counts, and the address is replaced, so that one visit to a page is one entry of
 Streamlit's own `bind="query-params"` cannot do that: it adds an entry for each widget, on the path of the page before.
 """
 
-import hashlib
 import re
-import threading
 import time
 import weakref
-from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any, NoReturn
 from urllib.parse import urlencode
 
@@ -29,6 +25,7 @@ from viz.plain import plain
 from viz.ui import session
 from viz.ui.choices import ATTENTION, CHOICES, HOME, Choice, owned_by
 from viz.ui.choices import of as choices_of
+from viz.ui.long_texts import LongTexts
 from viz.ui.prose import quoted
 
 # of a link, in characters and choices: Streamlit ignores all of a longer one, and says nothing
@@ -341,32 +338,6 @@ def _chosen(name: str, page: str) -> tuple[Any, bool]:
             return memory.own.get(_own(owner, there), {}).get(name), False
     value = state.get(name, memory.chosen.get(name))
     return value, value == memory.default.get(name)
-
-
-@lru_cache(4)
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
-
-
-class LongTexts:
-    """Texts that are too long for an address, by their hash: for whoever has the link, while there is room."""
-
-    def __init__(self, most: int):
-        self._most, self._lock, self._texts = most, threading.Lock(), OrderedDict[str, str]()
-
-    def keep(self, text: str) -> str:
-        """Returns its hash, 32 hexadecimal digits of SHA-256: nobody finds a text by guessing."""
-        id = _hash(text)
-        with self._lock:
-            self._texts[id] = text
-            self._texts.move_to_end(id)
-            while sum(map(len, self._texts.values())) > self._most:
-                self._texts.popitem(last=False)
-        return id
-
-    def find(self, id: str) -> str | None:
-        with self._lock:
-            return self._texts.get(id)
 
 
 _LONG_TEXTS = LongTexts(KEPT_TEXTS)
