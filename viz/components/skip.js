@@ -33,5 +33,11 @@ export default function ({ parentElement }) {
     target.scrollIntoView({ block: "center" });
   };
   look();
-  return () => stop.abort();
+  // where this script is at hand already, it begins before the page's title is there
+  const later = new MutationObserver(() => {
+    look();
+    if (targets.length) later.disconnect();
+  });
+  if (!targets.length) later.observe(main, { childList: true, subtree: true });
+  return () => (stop.abort(), later.disconnect());
 }
