@@ -5,6 +5,7 @@ import streamlit as st
 
 from model.analysis import checks
 from model.analysis.head import HeadSteps, entering, head_steps
+from model.layer import AttentionOutput
 from model.run import ModelRun
 from viz.components.contents import contents
 from viz.components.head_steps import head_pictures
@@ -12,7 +13,7 @@ from viz.figures.head import entering_in_words, head_formula, head_sentences
 from viz.figures.numbers import how_far
 from viz.guard import section
 from viz.plain import plain
-from viz.ui import controls, glossary, heads, provenance, session
+from viz.ui import controls, glossary, heads, later, provenance, session
 from viz.ui.pictures import caption, shows_numbers
 from viz.ui.prose import check
 
@@ -73,7 +74,7 @@ def read(run: ModelRun) -> None:
     )
     head_pictures(steps, run.labels, sentences, key="head_steps", chosen=key, causal=causal, on_pick=open_weight)
     show_numbers(steps, run.labels)
-    show_checks(steps, layer)
+    show_checks(run, steps, layer)
 
 
 def choose(run: ModelRun) -> tuple[int, int, int, int]:
@@ -139,7 +140,7 @@ def show_numbers(steps: HeadSteps, labels: list[str]) -> None:
         st.dataframe(pd.DataFrame({name: pd.Series(vector) for name, vector in vectors.items()}))
 
 
-def show_checks(steps: HeadSteps, layer: int) -> None:
+def show_checks(run: ModelRun, steps: HeadSteps, layer: int) -> None:
     """What was compared before anything was drawn, and what needs the text to be read once more."""
     sentences = (
         "q and all k and v, made here from the hidden vectors and the layer's parameters, equal what the model itself "
@@ -148,7 +149,19 @@ def show_checks(steps: HeadSteps, layer: int) -> None:
     )
     for made, sentence in zip(checks.head_again(steps.differences), sentences, strict=True):
         check(made, f"{sentence}, to **{how_far(made.difference)}** of the largest number.")
-    found = steps.against(session.behind_attention(session.current_key(), layer))
+    later.by_reading_again(
+        run,
+        layer,
+        session.behind_attention,
+        session.current_key(),
+        layer,
+        place="head",
+        show=lambda behind: show_check_behind(steps, layer, behind),
+    )
+
+
+def show_check_behind(steps: HeadSteps, layer: int, behind: AttentionOutput) -> None:
+    found = steps.against(behind)
     where = "the sum x′" if len(found) == 1 or not steps.norm_behind else "the normed sum x″"
     what = "what all heads write together" + (f", and {where}," if len(found) > 1 else "")
     (made,) = checks.head_again(found)

@@ -5,7 +5,7 @@ A long text takes seconds to be read again, and a script that computed it would 
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 import streamlit as st
 
@@ -18,6 +18,8 @@ from viz.plain import plain
 from viz.ui import session
 from viz.ui.pictures import caption
 from viz.ui.prose import check
+
+T = TypeVar("T")
 
 AT_ONCE = 1e10  # floating-point operations: about 0.15 s of one core
 LOOK = 1.0  # seconds until the browser asks again
@@ -37,33 +39,44 @@ def begin(place: str, compute: Callable[..., Any], *args: Any) -> Future:
     return future
 
 
-def check_layer(run: ModelRun, layer: int, sentence: str, *, place: str, **of: Any) -> None:
-    """Whether a layer done again by hand gives what the model computed; of a long text, some seconds later.
+def by_reading_again(
+    run: ModelRun, layer: int, compute: Callable[..., T], *args: Any, place: str, show: Callable[[T], None]
+) -> None:
+    """Show what `compute` makes of a run by having its text read again up to a layer; of a long text, seconds later.
 
-    `sentence`: says what is compared. `place`: on which page. `of`: what `session.current_key` takes.
+    `place`: on which page. A `VisitorError` is told in its place.
     """
-    key = session.current_key(**of)
 
-    @section(f"{place}_layer_again")
-    def show() -> None:
-        future = begin(place, session.recomputed, key, layer) if work_of(run, layer) > AT_ONCE else None
+    @section(f"{place}_read_again")
+    def once_there() -> None:
+        future = begin(place, compute, *args) if work_of(run, layer) > AT_ONCE else None
         if future and not future.done():
-            caption(
-                f"Being checked: layer {layer} is done again by hand, which for a text as long as this takes a while."
-            )
+            caption(f"Being checked: the text is read again up to layer {layer}, which at its length takes a while.")
             look_again(f"{place}_look_again", LOOK)
             return
         try:
-            difference = future.result() if future else session.recomputed(key, layer)
+            found = future.result() if future else compute(*args)
         except VisitorError as error:
             caption(plain(error))
             return
+        show(found)
+
+    once_there()
+
+
+def check_layer(run: ModelRun, layer: int, sentence: str, *, place: str, **of: Any) -> None:
+    """Whether a layer done again by hand gives what the model computed.
+
+    `sentence`: says what is compared. `place`: on which page. `of`: what `session.current_key` takes.
+    """
+
+    def show(difference: float) -> None:
         check(
             checks.layer_again(difference, exact=run.attention[layer].exact),
             f"{sentence}; the largest difference is **{how_far(difference)}**.",
         )
 
-    show()
+    by_reading_again(run, layer, session.recomputed, session.current_key(**of), layer, place=place, show=show)
 
 
 def work_of(run: ModelRun, layer: int) -> float:
