@@ -1,6 +1,8 @@
 """What the door before Streamlit's server lets in, and what each answer carries."""
 
 import asyncio
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import streamlit as st
@@ -34,6 +36,12 @@ def scope(path="/", method="GET", kind="http", host="here:8501", origin=None) ->
     return {"type": kind, "path": path, "method": method, "headers": encoded}
 
 
+def finish(work: Coroutine) -> None:
+    """In a thread of its own: in this one Playwright keeps a loop running, once a browser test came before."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, work).result()
+
+
 def asked(app, scope: dict) -> list[dict]:
     """What the door sends back, with `app` behind it."""
     sent = []
@@ -44,7 +52,7 @@ def asked(app, scope: dict) -> list[dict]:
     async def send(message):
         sent.append(message)
 
-    asyncio.run(server.Door(app, server.headers())(scope, receive, send))
+    finish(server.Door(app, server.headers())(scope, receive, send))
     return sent
 
 
@@ -87,7 +95,7 @@ def test_every_answer_carries_the_headers(option, app):
         sent.append(message)
 
     try:
-        asyncio.run(server.Door(app, server.headers())(scope(), None, send))
+        finish(server.Door(app, server.headers())(scope(), None, send))
     except RuntimeError:
         assert app is failing_app  # told to the log
     said = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
