@@ -16,7 +16,7 @@ from concurrent.futures import CancelledError, Future, wait
 from contextlib import nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import wraps
+from functools import lru_cache, wraps
 from math import inf
 from typing import Any
 
@@ -40,7 +40,10 @@ def bound() -> int:
     """Bytes that both stores may take together. ValueError if the operator says what is no number."""
     if limit := os.environ.get(MEMORY):
         return in_bytes(limit)
-    return int(SHARE * (memory_in_all() or UNKNOWN))
+    return int(SHARE * (_in_all() or UNKNOWN))
+
+
+_in_all = lru_cache(1)(memory_in_all)  # a dozen files to read, which is asked for with everything that is computed
 
 
 def in_bytes(gigabytes: str) -> int:
