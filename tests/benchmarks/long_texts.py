@@ -63,7 +63,7 @@ def step(page: Page) -> tuple[float, float]:
     begin = time.perf_counter()
     page.evaluate(WATCH)
     page.locator(".st-key-layer input[type=range]").press("ArrowRight")
-    to_map = page.evaluate("window.repainted")
+    to_map = page.evaluate("window.shown")
     page.wait_for_selector(IDLE)
     to_end = 1000 * (time.perf_counter() - begin)
     page.get_by_text("done again by hand from these weights").wait_for()  # its check, which may come later

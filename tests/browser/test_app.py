@@ -187,3 +187,17 @@ def test_an_empty_text_gets_a_sentence_and_loses_nothing(visit, page):
     expect(page.get_by_test_id("stAlert")).to_contain_text("There is no text to read.")
     type_text(page, "hello")
     expect(page.get_by_role("heading", name="Layer 2, head 0", exact=True)).to_be_visible()
+
+
+@pytest.mark.parametrize("path", [path for path in PAGES if path != "model"])  # which reads no text
+def test_what_a_sentence_takes_the_place_of_leaves_without_an_error(visit, page, path):
+    complaints = []
+    page.on("pageerror", lambda error: complaints.append(error.stack))
+    visit(path)
+    type_text(page, "two words")
+    for text in ("cat " * 900, "", "two words"):  # too long for all that are built in; nothing; as before
+        type_text(page, text)
+        if text != "two words":
+            expect(page.get_by_test_id("stMain").get_by_test_id("stAlert").first).to_be_visible()
+            settle(page)
+    assert complaints == []

@@ -222,8 +222,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
     watchVariable(grid, "--together", () => outline(grid)),
     watchVariable(grid, "--layer", () => sight(chosen(grid))),
   ];
-  return () => {
+  return instead(host, () => {
     resized.disconnect();
     ends.forEach((end) => end());
-  };
+  });
 }

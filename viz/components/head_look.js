@@ -114,8 +114,8 @@ export default function ({ data, parentElement }) {
     colours = palette(host);
     look({ detail: seen });
   });
-  return () => {
+  return instead(host, () => {
     stop.abort();
     end();
-  };
+  });
 }

@@ -294,8 +294,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
       rest(true);
     });
   resized.observe(root);
-  return () => {
+  return instead(host, () => {
     unwatch();
     resized.disconnect();
-  };
+  });
 }

@@ -283,8 +283,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const resized = new ResizeObserver(place);
   resized.observe(graph);
   const unwatch = watchVariable(host, "--st-text-color", paint); // a canvas does not follow the theme by itself
-  return () => {
+  return instead(host, () => {
     resized.disconnect();
     unwatch();
-  };
+  });
 }

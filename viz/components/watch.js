@@ -5,6 +5,7 @@ const variable = (element, name) => getComputedStyle(element).getPropertyValue(n
 function watchVariable(element, name, changed) {
   let last = variable(element, name);
   const look = () => {
+    if (!element.isConnected) return; // it is being taken away, and has no style any more
     const now = variable(element, name);
     if (now !== last) changed(last = now);
   };
@@ -14,4 +15,13 @@ function watchVariable(element, name, changed) {
     clearInterval(timer);
     paper.removeEventListener("change", look);
   };
+}
+
+// Ends what the last drawing of a component began, and keeps how to `end` this one's: Streamlit calls what a script
+// returns only when the component goes, and not before it is drawn with other data.
+const begun = new WeakMap();
+function instead(host, end) {
+  begun.get(host)?.();
+  begun.set(host, end);
+  return end;
 }
