@@ -20,6 +20,7 @@ from model.attention_call import AS_TRAINED, Changes
 from model.huggingface import capture, hooks
 from model.huggingface.capture import ROUNDING, Enough, NotCaptured, Recorder
 from model.huggingface.eager import eager_weights
+from model.huggingface.flow import check_fed
 from model.huggingface.layers import LayerPlan, Unfollowed, layers_of
 from model.huggingface.loading import Build, quoted
 from model.huggingface.prepacking import prepack, undo
@@ -46,7 +47,7 @@ def open_model(build: Build, title: str) -> "Opened":
 
     for way in (Captured, Dense):
         try:
-            return way(named_build, not_captured=" ".join(tried))
+            opened = way(named_build, not_captured=" ".join(tried))
         except NotCaptured as reason:
             tried.append(str(reason))
         except (
@@ -62,6 +63,9 @@ def open_model(build: Build, title: str) -> "Opened":
                 raise
             # a class that was not written for this fails in a way of its own
             tried.append(f"it stops with {quoted(error)}")
+        else:
+            check_fed(opened, title)
+            return opened
     raise ModelNotAvailable(
         f"Regard cannot show the true attention weights of “{title}” ({class_name}), so it shows none. "
         f"Asked for queries and keys: {tried[0]}. Asked for its weights (eager attention): {tried[1]}."

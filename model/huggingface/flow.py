@@ -1,15 +1,19 @@
 """What flows through a transformers model while it reads a few tokens: which vectors each module took, and gave.
 
-From this `model.huggingface.layers` finds out what the modules of a layer are for, whatever they are called.
+From this `model.huggingface.layers` finds out what the modules of a layer are for, whatever they are called; and a
+decoder that was cut off from its encoder is known by what does not flow.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from torch import Tensor, nn
 
 from model.huggingface.capture import active
+from model.run import ModelNotAvailable
 
 _SAME = 2e-5  # of two float32 ways to the same vectors, as a part of the largest number
 
@@ -41,6 +45,31 @@ def calls_of(transformer: nn.Module, read: Callable[[], object]) -> list[Call]:
         for handle in handles:
             handle.remove()
     return calls
+
+
+_CROSS = re.compile(r"(.*\.)?(encoder_attn|cross_?att(n|ention)|EncDecAttention|encoder_decoder_attention)")
+
+
+def check_fed(opened: Any, title: str) -> None:
+    """Raises `ModelNotAvailable` for the decoder of a pair without what it reads (TrOCR's, BART's): one with parts that
+    look at what an encoder read, none of which is called when a text is read.
+    """
+    parts = {name: part for name, part in opened.transformer.named_modules() if _CROSS.fullmatch(name)}
+    parts = {name: part for name, part in parts.items() if not isinstance(part, nn.ModuleList)}  # never called
+    if opened.pair or not parts:
+        return
+    called: list[nn.Module] = []
+    handles = [part.register_forward_pre_hook(lambda module, _: called.append(module)) for part in parts.values()]
+    try:
+        opened.forward(*opened.probe)
+    finally:
+        for handle in handles:
+            handle.remove()
+    if not called:
+        raise ModelNotAvailable(
+            f"“{title}” is a decoder alone ({opened.class_name}): its cross-attention ({next(iter(parts))}) is there "
+            "to look at what an encoder reads, and no encoder is in it. Choose the whole model that it is a part of."
+        )
 
 
 def vectors(values: object) -> list[Tensor]:

@@ -7,7 +7,12 @@ BART), every checkpoint of the architecture can be opened as a language model, a
 from dataclasses import dataclass
 from typing import Any
 
+from model.run import ModelNotAvailable
 from model.sources.claims import bounded_work
+
+# what a class says that it mainly reads (`main_input_name`), where that is no text
+_READS = {"input_features": "sound", "input_values": "sound", "audio_mel": "sound", "pixel_values": "pictures"}
+_READS |= {"flattened_patches": "pictures", "pixel_values_videos": "films", "past_values": "series of numbers"}
 
 
 @dataclass(frozen=True)
@@ -18,6 +23,28 @@ class Reader:
     takes_all: bool = False  # whether the files may hold nothing that it does not take
     pools: bool = False  # whether its pooler is a part of what is shown
     body: bool = False  # whether its head is left out
+
+
+def check_reads_text(config: Any, title: str) -> None:
+    """Raises `ModelNotAvailable` for what reads sound or pictures (Whisper, TrOCR), also where its decoder alone could
+    be opened: that would write without what it hears or sees. One with a text model inside is judged by that.
+    """
+    from transformers.models.auto import modeling_auto as auto
+
+    if getattr(config, "text_config", None) is not None:
+        return
+    lists = ("MODEL", "MODEL_FOR_SPEECH_SEQ_2_SEQ", "MODEL_FOR_IMAGE_TEXT_TO_TEXT")
+    # of a decoder alone, too: WhisperModel
+    whole = _names([getattr(auto, f"{name}_MAPPING_NAMES", {}) for name in lists], config.model_type)
+    for name in (*(config.architectures or ()), *whole):
+        cls = _class(name)
+        named = cls.main_input_name if cls else ""
+        reads = "sound" if named == "inputs" and config.is_encoder_decoder else _READS.get(named)
+        if reads:
+            raise ModelNotAvailable(
+                f"“{title}” belongs to {cls.__name__}, which reads {reads}: Regard reads text, and shows no decoder "
+                "without what it reads. Choose a model that reads text."
+            )
 
 
 def readers(config: Any) -> list[Reader]:

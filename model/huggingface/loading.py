@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from model.huggingface.heads import readers
+from model.huggingface.heads import check_reads_text, readers
 from model.run import ModelNotAvailable, short
 from model.sources import progress
 from model.sources.claims import BUILDING, Shapes, check_build
@@ -76,6 +76,7 @@ def builder(folder: Path, config: Any, shapes: Shapes, title: str) -> tuple[Buil
     `shapes`: of the tensors in its files. Raises `ModelNotAvailable` if the configuration describes another model.
     """
     with BUILDING:
+        check_reads_text(config, title)
         choice = readers(config)
         check_build(getattr(choice[0].cls, "from_config", choice[0].cls), config, shapes, f"config.json of “{title}”")
 

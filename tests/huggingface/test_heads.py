@@ -1,4 +1,5 @@
-"""A checkpoint is shown with the head that it holds: one that judges texts is no language model."""
+"""A checkpoint is shown with the head that it holds: one that judges texts is no language model; a decoder without the
+encoder that it reads is none either."""
 
 import json
 from pathlib import Path
@@ -12,7 +13,7 @@ from tokenizers import Tokenizer
 
 from model.builtin.classifier import margin
 from model.huggingface.classifier import HuggingFaceClassifier
-from model.run import VisitorError
+from model.run import ModelNotAvailable, VisitorError
 from model.text.masking import masked
 from tests.conftest import REPEATED
 from tests.huggingface.checkpoints import BERT, BERT_TOKENS, byte_level, load, save, word_piece
@@ -82,6 +83,55 @@ def test_where_no_class_is_named_the_files_must_tell(name, predicts, named, tmp_
     (folder / "config.json").write_text(json.dumps(config | {"architectures": named}))
     lm = load(folder)
     assert (lm.run(lm.encode(REPEATED)).predictions is not None) == predicts
+
+
+# --- decoders without what they read ---
+
+
+PAIR = {name: n for name, n in BART.items() if name != "max_position_embeddings"} | {"bos_token_id": 0}
+SPEECH = {"max_source_positions": 64, "max_target_positions": 64}
+MOONSHINE = {f"{stack}_num_{part}": n for stack in ("encoder", "decoder") for part, n in (("hidden_layers", 2),)}
+MOONSHINE |= {"encoder_num_attention_heads": 4, "decoder_num_attention_heads": 4}
+NO_TEXT = [  # a class, its configuration, and what is said of it
+    ("WhisperForConditionalGeneration", PAIR | SPEECH | {"num_mel_bins": 8}, "reads sound"),
+    ("WhisperForCausalLM", PAIR | SPEECH | {"num_mel_bins": 8}, "WhisperModel, which reads sound"),
+    (
+        "Speech2TextForConditionalGeneration",
+        PAIR | SPEECH | {"input_feat_per_channel": 8, "conv_channels": 16},
+        "reads sound",
+    ),
+    ("MoonshineForConditionalGeneration", MOONSHINE | {"hidden_size": 32, "intermediate_size": 48}, "reads sound"),
+    ("TrOCRForCausalLM", {"d_model": 32} | {k: v for k, v in PAIR.items() if "decoder" in k}, "a decoder alone"),
+    ("BlipTextLMHeadModel", BERT | {"encoder_hidden_size": 32}, "a decoder alone"),
+    ("BartForCausalLM", BART, r"a decoder alone \(BartForCausalLM\): .*layers.0.encoder_attn"),
+    ("GPT2LMHeadModel", GPT2 | {"add_cross_attention": True}, "a decoder alone"),
+]
+
+
+@pytest.mark.parametrize(("name", "config", "reason"), NO_TEXT, ids=[each[0] for each in NO_TEXT])
+def test_no_decoder_is_shown_without_what_it_reads(name, config, reason, tmp_path):
+    if not hasattr(transformers, name):
+        pytest.skip(f"transformers {transformers.__version__} has no {name}")
+    folder = save(tmp_path / "model", name, byte_level(), config)
+    with pytest.raises(ModelNotAvailable, match=reason):
+        load(folder)
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_pair_of_a_picture_and_a_text_is_refused(named, tmp_path):
+    sees = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48}
+    words, writes = byte_level(), {"d_model": 32} | {k: v for k, v in PAIR.items() if "decoder" in k}
+    config = transformers.VisionEncoderDecoderConfig.from_encoder_decoder_configs(
+        transformers.ViTConfig(**sees, image_size=32, patch_size=8),
+        transformers.TrOCRConfig(vocab_size=words.get_vocab_size(), **writes),
+    )
+    transformers.VisionEncoderDecoderModel(config).save_pretrained(tmp_path)
+    transformers.PreTrainedTokenizerFast(tokenizer_object=words).save_pretrained(tmp_path)
+    if not named:
+        stated = json.loads((tmp_path / "config.json").read_text())
+        (tmp_path / "config.json").write_text(json.dumps(stated | {"architectures": None}))
+    with pytest.raises(ModelNotAvailable, match="VisionEncoderDecoderModel, which reads pictures"):
+        load(tmp_path)
 
 
 # --- a judge ---
