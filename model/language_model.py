@@ -4,6 +4,7 @@ Whether a model keeps a small one is asked by `isinstance`.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
@@ -92,6 +93,40 @@ class LanguageModel(Protocol):
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         """The name and the shape of each trained tensor; one that is used in two places is there once."""
+
+
+@dataclass(frozen=True)
+class Languages:
+    """What can be chosen, by the codes that the model's makers gave them."""
+
+    source: tuple[str, ...]  # none: nothing to choose
+    target: tuple[str, ...]
+    default: tuple[str, str]  # of the source and of the target; "" where there is nothing to choose
+
+
+@dataclass(frozen=True)
+class Writing:
+    """What a model's settings say of writing a target, whatever it finds probable."""
+
+    forced: tuple[int, ...] = ()  # what comes first, behind the start token
+    never: frozenset[int] = frozenset()  # what is not written
+    ends: frozenset[int] = frozenset()  # what ends it; none: any special token
+
+
+@runtime_checkable
+class Translator(Protocol):
+    """An encoder-decoder that cuts its two texts each in its own way, and may have languages to choose."""
+
+    languages: Languages | None
+
+    def speaking(self, source: str, target: str) -> "LanguageModel":
+        """The same model with these languages, by their codes; "" is its own. Raises `PromptError` for another."""
+
+    def encode_target(self, text: str) -> tuple[Token, ...]:
+        """What it is to have written, cut into tokens. Raises as `LanguageModel.encode` does."""
+
+    def writing(self) -> Writing:
+        """How it begins and ends."""
 
 
 @runtime_checkable

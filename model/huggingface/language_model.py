@@ -50,7 +50,8 @@ def load(folder: Path, *, name: str, title: str, within: Sequence[Path] | None =
     """
     import transformers
 
-    from model.huggingface.classifier import HuggingFaceClassifier  # which builds on this module
+    from model.huggingface.classifier import HuggingFaceClassifier  # which builds on this module, as
+    from model.huggingface.translator import HuggingFaceTranslator  # this one does
 
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
@@ -60,6 +61,8 @@ def load(folder: Path, *, name: str, title: str, within: Sequence[Path] | None =
             tokenizer = read_tokenizer(held, judged.config)
             build, judges = builder(held.path, judged.config, judged.shapes, title)
             kind = HuggingFaceClassifier if judges else HuggingFaceModel
+            if kind is HuggingFaceModel and getattr(judged.config, "is_encoder_decoder", False):
+                kind = HuggingFaceTranslator
             return kind(build, tokenizer, name=name, title=title, fingerprint=fingerprint_of(held.path))
         except (ModelNotAvailable, MemoryError):
             raise

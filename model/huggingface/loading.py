@@ -2,7 +2,6 @@
 
 import hashlib
 import importlib.util
-import re
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import torch
 
 from model.huggingface.heads import check_reads_text, readers
+from model.huggingface.pieces import check_files, is_tiktoken, read_pieces
 from model.run import ModelNotAvailable, short
 from model.sources import progress
 from model.sources.claims import BUILDING, Shapes, check_build
@@ -17,6 +17,7 @@ from model.sources.cost import NOT_AS_SAVED
 from model.sources.snapshot import Snapshot
 from model.sources.tokenizer_file import as_an_exception, check_loaded
 
+_SENTENCEPIECE = ("SentencePiece", "sentencepiece", "'regard[sentencepiece]'")
 Build = Callable[[str], Any]  # attn_implementation -> a PreTrainedModel with its weights
 
 
@@ -24,6 +25,10 @@ def read_tokenizer(held: Snapshot, config: Any) -> Any:
     """Raises `ModelNotAvailable` if it cannot be used, with what would help."""
     from transformers import AutoTokenizer
 
+    if pieces := read_pieces(held, config):
+        return pieces
+    if not held.has("tokenizer.json"):
+        check_files(held)
     reason = "it is of the slow kind, which does not say where a token stands in the text"
     try:
         with as_an_exception():
@@ -57,14 +62,13 @@ def _check_library(held: Snapshot) -> None:
             "file, or the tokenizer.json that belongs to these weights."
         )
     for name in held.of("*.model"):
-        with (held.path / name).open("rb") as file:
-            plain = re.match(rb"[A-Za-z0-9+/]+=* \d+\n", file.read(1000))
-        kind, package = ("tiktoken", "tiktoken") if plain else ("SentencePiece", "sentencepiece")
+        plain = is_tiktoken(held, name)
+        kind, package, install = ("tiktoken",) * 3 if plain else _SENTENCEPIECE
         if importlib.util.find_spec(package) is None:
             raise ModelNotAvailable(
                 f"The tokenizer in “{held.folder}” is a {kind} model ({name}), and the package that reads it is not "
                 f"installed. Add the tokenizer.json that belongs to these weights; or install it with: pip install "
-                f"{package}, and start Regard again."
+                f"{install}, and start Regard again."
             )
 
 

@@ -77,6 +77,7 @@ class Cutting:
         self.byte_level: bool = "ByteLevel" in self.pre_tokenizer or "ByteLevel" in self.normalizer
         self._raw, self._added = self._patterns()
         self._raw = typed or self._raw
+        self._names = {id: entry.content for id, entry in backend.get_added_tokens_decoder().items()}
 
     def _patterns(self) -> tuple[re.Pattern[str] | None, re.Pattern[str] | None]:
         """What finds added tokens in the text as typed, and those that are looked for behind the normalizer."""
@@ -128,22 +129,26 @@ class Cutting:
             own = [i for i, token in enumerate(tokens) if start <= token.start < until]
             try:
                 with as_an_exception():
-                    split = self._split(text[start:end])
-                    written = [part for part, _, _ in split.get_splits("original", "char")]
-                    if self._backend.pre_tokenizer is not None:
-                        self._backend.pre_tokenizer.pre_tokenize(split)
-                        written = [part for part, _, _ in split.get_splits("original", "char")]
+                    written, left = self._split(text[start:end])
             except Exception as error:
                 raise NotFollowed(f"The steps before the cutting could not be done again ({short(error)}).") from error
             words += self._words(text, tokens, own, written)
-            pre_tokenizers.Split(_ANY, "isolated").pre_tokenize(again := self._split(text[start:end]))
-            normalized += [(part, start + at[0]) for part, at, _ in again.get_splits("original", "char")]
+            normalized += [(character, start + place) for character, place in left]
         word_of: list[int | None] = [None] * len(tokens)
         for number, word in enumerate(words):
             word_of[word.first : word.last + 1] = [number] * (word.last + 1 - word.first)
         return Cut(tuple(words), tuple(word_of), tuple(normalized))
 
-    def _split(self, text: str) -> PreTokenizedString:
+    def _split(self, text: str) -> tuple[list[str], list[tuple[str, int]]]:
+        """What the model is given, word by word; and each character that the normalizer left, with its place."""
+        split = self._normalized(text)
+        pre_tokenizers.Split(_ANY, "isolated").pre_tokenize(again := self._normalized(text))
+        if self._backend.pre_tokenizer is not None:
+            self._backend.pre_tokenizer.pre_tokenize(split)
+        written, left = (some.get_splits("original", "char") for some in (split, again))
+        return [part for part, _, _ in written], [(part, at[0]) for part, at, _ in left]
+
+    def _normalized(self, text: str) -> PreTokenizedString:
         """The text behind the normalizer, without the added tokens in it, and divided where they were."""
         split = PreTokenizedString(text)
         if self._raw:
@@ -156,7 +161,7 @@ class Cutting:
 
     def _words(self, text: str, tokens: Sequence[Token], own: list[int], written: list[str]) -> Iterator[Word]:
         """The words as they were given to the model, laid along the tokens that came out."""
-        added, at = self._backend.get_added_tokens_decoder(), 0
+        at = 0
         cut: dict[str, tuple[Piece, ...]] = {}  # most words come again
 
         def passed(anything: bool) -> Iterator[Word]:
@@ -168,7 +173,7 @@ class Cutting:
                 covered = text[token.start : token.end]
                 if token.start == token.end and token.special:
                     at += 1
-                elif token.id in added and (anything or added[token.id].content in covered):
+                elif token.id in self._names and (anything or self._names[token.id] in covered):
                     yield Word(own[at], own[at], token.start, token.end, None)
                     at += 1
                 else:

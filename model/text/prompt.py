@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from model.intervention import UNCHANGED, Intervention
-from model.language_model import LanguageModel
+from model.language_model import LanguageModel, Translator, Writing
 from model.run import ModelRun, PromptError, Token
 from model.text.cut import Cut, Cutting
 from model.text.tokenizer import PAIR_JOINT
@@ -30,6 +30,7 @@ class Prompt:
     target_ids: tuple[int, ...] | None = None  # its tokens, where they are known: its text may be cut otherwise
     second: str | None = None  # another text, behind the first
     chat: bool = False  # whether they are one message of a chat, if the model has a template for that
+    languages: tuple[str, str] | None = None  # of the source and the target, where the model has several to choose from
 
     def __post_init__(self):
         # one form, whatever sequence the ids came in
@@ -74,7 +75,21 @@ def as_read(lm: LanguageModel, prompt: Prompt) -> Prompt:
     target, ids = (prompt.target, prompt.target_ids) if pair else ("", None)
     if ids is not None and not (max(ids, default=0) < lm.info.n_vocab and written_text(map(lm.token, ids)) == target):
         ids = None
-    return Prompt(text, prompt.continuation, target, ids)
+    return Prompt(text, prompt.continuation, target, ids, languages=_languages(lm, prompt.languages))
+
+
+def _languages(lm: LanguageModel, wanted: tuple[str, str] | None) -> tuple[str, str] | None:
+    """Which languages are meant; None where there are none to choose."""
+    if not isinstance(lm, Translator) or lm.languages is None:
+        return None
+    source, target = (code or own for code, own in zip(wanted or ("", ""), lm.languages.default, strict=True))
+    return source, target
+
+
+def speaking(lm: LanguageModel, languages: tuple[str, str] | None) -> LanguageModel:
+    """The model with these languages, where it has several. Raises `PromptError` for one that it does not know."""
+    its = _languages(lm, languages)
+    return lm.speaking(*its) if its else lm
 
 
 def ids_in(words: str) -> tuple[int, ...] | None:
@@ -99,6 +114,7 @@ def tokens_of(
     `PromptError` where the text cannot be read.
     """
     prompt = as_read(lm, prompt)
+    lm = speaking(lm, prompt.languages)
     tokens = encode(lm, prompt.text)
     if lm.info.family != "encoder-decoder":
         return _followed(lm, tokens, prompt.continuation), ()
@@ -109,9 +125,11 @@ def tokens_of(
         if writer is None:
             return write_target(lm, tokens, start, min(MOST_WRITTEN, lm.info.n_context - 1)), tokens
         ids = writer(lm, tokens)
+    begun = (start, *map(lm.token, _writing(lm).forced))
     if ids is None:
-        return (start, *(token for token in lm.encode(prompt.target) if not token.special)), tokens
-    return (start, *_followed(lm, (), ids)), tokens
+        typed = lm.encode_target(prompt.target) if isinstance(lm, Translator) else lm.encode(prompt.target)
+        return (*begun, *(token for token in typed if not token.special)), tokens
+    return (*begun, *_followed(lm, (), ids)), tokens
 
 
 def encode(lm: LanguageModel, text: str) -> tuple[Token, ...]:
@@ -151,18 +169,28 @@ def written_text(tokens: Iterable[Token]) -> str:
 def write_target(lm: LanguageModel, source: Sequence[Token], start: Token, n: int) -> tuple[Token, ...]:
     """What an encoder-decoder makes of a source, token by token, the most probable each time; at most `n` tokens.
 
-    The start token comes first; what ends the text is left out. A model without a head writes nothing behind it.
+    The start token comes first, and what the model's settings force; what ends the text is left out. A model without a
+    head writes nothing behind it.
     """
-    tokens = [start]
-    for _ in range(n):
+    writing = _writing(lm)
+    tokens = [start, *map(lm.token, writing.forced)]
+    while len(tokens) <= n:
         run = lm.run(tokens, source=source)
         if run.predictions is None:
             break
-        token = placed(lm.token(int(run.predictions.top_id[-1, 0])), tokens[1:])
-        if token.special:
+        ids = (int(id) for id in run.predictions.top_id[-1])
+        id = next((id for id in ids if id not in writing.never), None)
+        if id is None or id in writing.ends:
+            break
+        token = placed(lm.token(id), tokens[1:])
+        if token.special and not writing.ends:
             break
         tokens.append(token)
     return tuple(tokens)
+
+
+def _writing(lm: LanguageModel) -> Writing:
+    return lm.writing() if isinstance(lm, Translator) else Writing()
 
 
 def placed(token: Token, before: Sequence[Token]) -> Token:

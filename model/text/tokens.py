@@ -29,10 +29,13 @@ from model.sources.tokenizer_file import as_an_exception
 from model.text.bpe import byte_alphabet
 from model.text.cut import Cutting
 from model.text.lengths import check_characters
+from model.text.piece_tokenizer import Around, PieceTokenizer
 from model.text.tokenizer import PAIR_JOINT, check_encodable
 
 if TYPE_CHECKING:  # it takes seconds to import, and whoever has a tokenizer has imported it
     from transformers import PreTrainedTokenizerFast
+
+    AnyTokenizer = PreTrainedTokenizerFast | PieceTokenizer
 
 _BYTE = byte_alphabet()
 _BYTE_FALLBACK = re.compile("<0x([0-9A-F]{2})>")
@@ -41,32 +44,21 @@ _SPACE = re.compile(r"\s")
 _CHINESE = ((0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x2FA1F))
 
 
-def tokens_of(tokenizer: "PreTrainedTokenizerFast", text: str, text_pair: str | None = None) -> tuple[Token, ...]:
-    """Cut one text, or two, into tokens, with the special tokens that the tokenizer adds, and with its types.
+def tokens_of(
+    tokenizer: "AnyTokenizer", text: str, text_pair: str | None = None, around: Around | None = None
+) -> tuple[Token, ...]:
+    """Cut one text, or two, into tokens, with the special tokens that the tokenizer adds, and with its types. `around`:
+    the ids put before a text and behind it, in place of those.
 
     Names of special tokens in the text are read as these, as transformers does. Raises `PromptError` if the text holds
     half of a character, or the tokenizer fails.
     """
-    encoding, vocabulary = _encode(tokenizer, text, text_pair), _vocabulary(tokenizer)
-    # once each: the library makes these lists anew whenever they are asked for
-    ids, spans, texts = encoding.ids, encoding.offsets, encoding.sequence_ids
-    covering: dict[int, Token] = {}
-    for of, (part, first) in enumerate([(text, 0), (text_pair or "", len(text) + len(PAIR_JOINT))]):
-        places = [i for i in range(len(ids)) if texts[i] == of]
-        tokens = vocabulary.covering(part, [ids[i] for i in places], [spans[i] for i in places])
-        for i, token in zip(places, tokens, strict=True):
-            covering[i] = replace(token, start=token.start + first, end=token.end + first)
-    tokens, end = [], 0
-    for i, (id, type) in enumerate(zip(ids, encoding.type_ids, strict=True)):
-        token = covering.get(i) or replace(vocabulary.token(id), start=end, end=end)
-        tokens.append(replace(token, type=type))
-        end = token.end
-    return tuple(tokens)
+    return _vocabulary(tokenizer).tokens(text, text_pair, around)
 
 
 def marks_pairs(tokenizer: "PreTrainedTokenizerFast") -> bool:
     """Whether it tells two texts apart: by a mark between them, or by their types."""
-    encoding = _encode(tokenizer, "a", "b")
+    encoding = _encode(_vocabulary(tokenizer).backend, "a", "b")
     texts, types = encoding.sequence_ids, encoding.type_ids
     if not {0, 1} <= set(texts):
         return False
@@ -74,28 +66,32 @@ def marks_pairs(tokenizer: "PreTrainedTokenizerFast") -> bool:
     return first > last + 1 or types[last] != types[first]
 
 
-def token_of(tokenizer: "PreTrainedTokenizerFast", id: int) -> Token:
+def token_of(tokenizer: "AnyTokenizer", id: int) -> Token:
     """The vocabulary entry `id`, outside any text (its offsets are 0)."""
     return _vocabulary(tokenizer).token(id)
 
 
-def cutting_of(tokenizer: "PreTrainedTokenizerFast") -> Cutting:
+def added_tokens(tokenizer: "AnyTokenizer") -> dict[str, int]:
+    """The ids of the tokens that are none of its model's, by their names."""
+    return _vocabulary(tokenizer).added
+
+
+def cutting_of(tokenizer: "AnyTokenizer") -> Cutting:
     """How it puts words together. Raises `model.text.cut.NotFollowed`."""
-    return Cutting(_vocabulary(tokenizer).backend)
+    return _vocabulary(tokenizer).cutting()
 
 
-def check_fits(tokenizer: "PreTrainedTokenizerFast", info: ModelInfo, *texts: str) -> None:
+def check_fits(tokenizer: "AnyTokenizer", info: ModelInfo, *texts: str) -> None:
     """Raises `PromptError` for texts that by their characters alone cannot fit: see `model.text.lengths`."""
     check_characters(info.title, info.n_context, _vocabulary(tokenizer).longest, *texts)
 
 
-def _encode(tokenizer: "PreTrainedTokenizerFast", text: str, text_pair: str | None) -> tokenizers.Encoding:
+def _encode(backend: tokenizers.Tokenizer, text: str, text_pair: str | None, marks: bool = True) -> tokenizers.Encoding:
     for part in (text, text_pair or ""):
         check_encodable(part)
-    backend = _vocabulary(tokenizer).backend
     try:
         with as_an_exception():
-            return backend.encode(text, text_pair)
+            return backend.encode(text, text_pair, add_special_tokens=marks)
     except Exception as error:  # a bare one: a word that is no entry, say, and no entry for the unknown
         raise PromptError(
             f"The model's tokenizer cannot cut this text ({short(error)}). Write it otherwise, or choose another model."
@@ -117,6 +113,10 @@ class _Vocabulary:
         # nothing is unknown, and GPT-2's settings name its end of text instead
         self._unknown = None if self._byte_level else tokenizer.unk_token_id
         self._special -= {self._unknown}
+
+    @property
+    def added(self) -> dict[str, int]:
+        return {name: id for id, name in self._added.items()}
 
     @cached_property
     def longest(self) -> int:
@@ -149,6 +149,27 @@ class _Vocabulary:
     def _ends(self) -> str:
         """What the last piece of a word ends with (the first GPT, CLIP)."""
         return getattr(self.backend.model, "end_of_word_suffix", None) or ""
+
+    def tokens(self, text: str, text_pair: str | None, around: Around | None) -> tuple[Token, ...]:
+        encoding = _encode(self.backend, text, text_pair, marks=around is None)
+        # once each: the library makes these lists anew whenever they are asked for
+        ids, spans, texts = encoding.ids, encoding.offsets, encoding.sequence_ids
+        covering: dict[int, Token] = {}
+        for of, (part, first) in enumerate([(text, 0), (text_pair or "", len(text) + len(PAIR_JOINT))]):
+            places = [i for i in range(len(ids)) if texts[i] == of]
+            tokens = self.covering(part, [ids[i] for i in places], [spans[i] for i in places])
+            for i, token in zip(places, tokens, strict=True):
+                covering[i] = replace(token, start=token.start + first, end=token.end + first)
+        tokens, end = [], 0
+        for i, (id, type) in enumerate(zip(ids, encoding.type_ids, strict=True)):
+            token = covering.get(i) or replace(self.token(id), start=end, end=end)
+            tokens.append(replace(token, type=type))
+            end = token.end
+        before, behind = ([self.token(id) for id in its] for its in around or ((), ()))
+        return (*before, *tokens, *(replace(token, start=end, end=end) for token in behind))
+
+    def cutting(self) -> Cutting:
+        return Cutting(self.backend)
 
     def token(self, id: int) -> Token:
         """An entry outside any text. In WordPiece a word's first piece begins with a space, to tell it from "##"."""
@@ -211,7 +232,9 @@ class _Vocabulary:
 _VOCABULARIES: "WeakKeyDictionary[PreTrainedTokenizerFast, _Vocabulary]" = WeakKeyDictionary()
 
 
-def _vocabulary(tokenizer: "PreTrainedTokenizerFast") -> _Vocabulary:
+def _vocabulary(tokenizer: "AnyTokenizer") -> _Vocabulary | PieceTokenizer:
+    if isinstance(tokenizer, PieceTokenizer):
+        return tokenizer
     if tokenizer not in _VOCABULARIES:
         _VOCABULARIES[tokenizer] = _Vocabulary(tokenizer)
     return _VOCABULARIES[tokenizer]

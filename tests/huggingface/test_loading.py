@@ -3,8 +3,8 @@
 Each refusal names what is wrong, in words of our own: what a library says of it leads to logs that no visitor sees.
 """
 
-import importlib.util
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +18,14 @@ from model.huggingface import language_model as huggingface
 from model.huggingface.language_model import HuggingFaceModel
 from model.run import ModelNotAvailable
 from model.sources.cost import cost_of
+from model.sources.sentence_piece import NORMAL
 from tests.huggingface.checkpoints import byte_level, save, save_bert
+from tests.sentence_pieces import MARKS, written
 
 GPT2 = {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 40, "bos_token_id": 0, "eos_token_id": 0}
 T5 = {"d_model": 32, "num_layers": 2, "num_decoder_layers": 3, "num_heads": 4, "d_kv": 8, "d_ff": 48}
+
+FILE = written([*MARKS, ("a", -1.0, NORMAL)])
 
 
 @pytest.fixture
@@ -57,20 +61,49 @@ def only(folder: Path, tokenizer_class: str, **files: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "kind", "package"),
-    [(b"\n\x0e\n\x05<unk>\x15", "SentencePiece", "sentencepiece"), (b"IQ== 0\nIg== 1\n", "tiktoken", "tiktoken")],
+    ("content", "kind", "package", "install"),
+    [
+        (FILE, "SentencePiece", "sentencepiece", "'regard[sentencepiece]'"),
+        (b"IQ== 0\nIg== 1\n", "tiktoken", "tiktoken", "tiktoken"),
+    ],
 )
-def test_the_package_that_would_help_is_named(folder, content, kind, package):
+def test_the_package_that_would_help_is_named(folder, monkeypatch, content, kind, package, install):
     only(folder, "T5Tokenizer", spiece__model=content)
-    said = refusal(folder)
-    if importlib.util.find_spec(package):
-        assert f"The tokenizer in “{folder}” cannot be used (" in said
-    else:
-        assert said == (
-            f"The tokenizer in “{folder}” is a {kind} model (spiece.model), and the package that reads it is not "
-            "installed. Add the tokenizer.json that belongs to these weights; or install it with: pip install "
-            f"{package}, and start Regard again."
-        )
+    monkeypatch.setitem(sys.modules, package, None)  # as where it is not installed
+    assert refusal(folder) == (
+        f"The tokenizer in “{folder}” is a {kind} model (spiece.model), and the package that reads it is not "
+        "installed. Add the tokenizer.json that belongs to these weights; or install it with: pip install "
+        f"{install}, and start Regard again."
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (FILE[:-3], "it is cut short"),
+        (b"PK\x03\x04 no such file", "it is no SentencePiece model"),
+        (written(MARKS), "it has no pieces"),
+        (written([*MARKS, ("a" * 257, -1.0, NORMAL)]), "a piece has 257 characters"),
+        (written([*MARKS, ("a", float("nan"), NORMAL)]), "a piece has the score nan"),
+        (FILE + b"\n\x00" * 400_000, "a piece has 0 characters"),
+        (written([("a", -1.0, NORMAL)] * 400_001), "it has more than 400,000 pieces"),
+        (written([("a", -1.0, NORMAL)], charsmap=b"\x04" + bytes(7)), "its table of normal forms is damaged"),
+        (
+            written([("a", -1.0, NORMAL)], charsmap=bytes([4, 0, 0, 0]) * 2 + b"a" * 65 + b"\0"),
+            "its table of normal forms makes more than 64 bytes of one character",
+        ),
+        (
+            written([("a", -1.0, NORMAL)], charsmap=bytes([4, 0, 0, 0]) * 2 + bytes(4 * 2**20)),
+            "its table of normal forms has more than 4,194,304 bytes",
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_damaged_or_absurd_sentencepiece_model(folder, content, reason):
+    only(folder, "T5Tokenizer", spiece__model=content)
+    assert refusal(folder) == (
+        f"The spiece.model in “{folder}” cannot be used ({reason}). Download it again, or choose another model."
+    )
 
 
 def test_half_of_a_tokenizer(folder):
