@@ -189,15 +189,46 @@ def test_an_empty_text_gets_a_sentence_and_loses_nothing(visit, page):
     expect(page.get_by_role("heading", name="Layer 2, head 0", exact=True)).to_be_visible()
 
 
+# the timers and observers of our scripts that were not ended
+COUNT = """(() => {
+  window.watching = new Set();
+  const { setInterval, clearInterval } = window;
+  const add = (watcher) => new Error().stack.includes("regard_") && watching.add(watcher);
+  window.setInterval = (...what) => {
+    const timer = setInterval(...what);
+    add(timer);
+    return timer;
+  };
+  window.clearInterval = (timer) => (watching.delete(timer), clearInterval(timer));
+  for (const kind of ["ResizeObserver", "MutationObserver", "IntersectionObserver"]) {
+    window[kind] = class extends window[kind] {
+      observe(...what) {
+        add(this);
+        super.observe(...what);
+      }
+      disconnect() {
+        watching.delete(this);
+        super.disconnect();
+      }
+    };
+  }
+})()"""
+
+
 @pytest.mark.parametrize("path", [path for path in PAGES if path != "model"])  # which reads no text
-def test_what_a_sentence_takes_the_place_of_leaves_without_an_error(visit, page, path):
-    complaints = []
+def test_what_a_sentence_takes_the_place_of_leaves_nothing_behind_and_no_error(visit, page, path):
+    complaints, watching = [], []
     page.on("pageerror", lambda error: complaints.append(error.stack))
+    page.add_init_script(COUNT)
     visit(path)
-    type_text(page, "two words")
-    for text in ("cat " * 900, "", "two words"):  # too long for all that are built in; nothing; as before
+    for text in ("cat " * 900, "two words", "", "two more", "two words"):  # too long for all that are built in
         type_text(page, text)
-        if text != "two words":
+        if text.startswith("two"):
+            expect(page.get_by_test_id("stSidebar")).to_contain_text("2 tokens")
+        else:
             expect(page.get_by_test_id("stMain").get_by_test_id("stAlert").first).to_be_visible()
-            settle(page)
+        settle(page)
+        if text == "two words":
+            watching.append(page.evaluate("watching.size"))
     assert complaints == []
+    assert watching[0] == watching[1] > 0

@@ -51,7 +51,7 @@ function renewLinks(path, { page, common, others }) {
   }
 }
 
-export default function ({ data }) {
+function render({ data }) {
   // several parts of a page say the address, each when it was drawn: the last one said counts
   if (data.time < (window.regardAddress ?? 0)) return;
   window.regardAddress = data.time;

@@ -1,4 +1,4 @@
-export default function ({ data, parentElement, setTriggerValue }) {
+function render({ data, parentElement, setTriggerValue }) {
   const list = parentElement.querySelector(".rows");
   list.setAttribute("aria-label", data.name);
   renew(

@@ -1,4 +1,19 @@
-// Of every component; `register` puts it first.
+// Of every component; `register` puts it first. A component's own script is a function `render`, which draws the data and
+// may return what ends what it began.
+
+// Streamlit calls what a script returns only when the component goes, not before it is drawn with other data: so each
+// drawing ends what the last one in the same place began.
+const begun = new WeakMap();
+export default function (component) {
+  const place = component.parentElement;
+  const end = () => {
+    begun.get(place)?.();
+    begun.delete(place);
+  };
+  end();
+  begun.set(place, render(component));
+  return end;
+}
 
 // An element with what is in it: text stays text.
 function el(kind, name, ...content) {

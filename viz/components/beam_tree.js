@@ -110,7 +110,7 @@ function candidateItem({ text, score, sum, tokens }, i, chosen, picks) {
   return el("li", "", button);
 }
 
-export default function ({ data, parentElement, setTriggerValue }) {
+function render({ data, parentElement, setTriggerValue }) {
   const { candidates, chosen, picks } = data, tree = parentElement.querySelector(".beam"), tip = tipOf(tree);
   const svg = tree.querySelector("svg"), list = tree.querySelector("ol"), laid = layOut(data), nodes = laid.nodes;
   const ends = candidates.map((candidate) => nodes[candidate.node]);

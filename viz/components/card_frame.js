@@ -12,7 +12,7 @@ function origin(from) {
   return box ? box.left + box.width / 2 : 0;
 }
 
-export default function ({ data, parentElement, setTriggerValue }) {
+function render({ data, parentElement, setTriggerValue }) {
   const card = (parentElement.host || parentElement).closest(`.st-key-${data.of}`), from = focused();
   card.setAttribute("role", "dialog");
   card.setAttribute("aria-label", data.name);

@@ -6,7 +6,7 @@ function headingsOf(main, own) {
   }).filter((each) => each.checkVisibility());
 }
 
-export default function ({ parentElement }) {
+function render({ parentElement }) {
   const list = parentElement.querySelector(".contents ol"),
     root = list.getRootNode(),
     main = root.host.closest("[data-testid=stMain]");

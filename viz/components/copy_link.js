@@ -10,7 +10,7 @@ async function copy(text) {
   if (!done) throw new Error("refused");
 }
 
-export default function ({ parentElement }) {
+function render({ parentElement }) {
   const button = parentElement.querySelector("button"), done = parentElement.querySelector(".done");
   let timer;
   const say = (text) => {
@@ -19,5 +19,8 @@ export default function ({ parentElement }) {
     timer = setTimeout(() => (done.textContent = ""), 4000);
   };
   button.onclick = () => copy(location.href).then(() => say("Copied."), () => say(location.href));
-  return () => clearTimeout(timer);
+  return () => {
+    clearTimeout(timer);
+    done.textContent = "";
+  };
 }

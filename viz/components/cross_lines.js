@@ -13,7 +13,7 @@ function curve(x1, y1, x2, y2) {
   return points;
 }
 
-export default function ({ data, parentElement, setTriggerValue }) {
+function render({ data, parentElement, setTriggerValue }) {
   const { queries, keys, aligned } = data.view, graph = parentElement.querySelector(".graph");
   const stage = graph.querySelector(".stage"), pairs = new Set(aligned.map(([query, key]) => `${query} ${key}`));
   graph.toggleAttribute("data-roomy", Math.max(queries.length, keys.length) <= ROOMY);

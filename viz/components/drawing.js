@@ -1,4 +1,4 @@
-export default function ({ data, parentElement }) {
+function render({ data, parentElement }) {
   // drawn in Python, every word in it escaped there
   parentElement.querySelector(".drawing").innerHTML = data.svg;
 }

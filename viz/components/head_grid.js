@@ -185,7 +185,7 @@ function bringToSight(grid, { layer }, { top, tall }) {
   if (start + tall > box.scrollTop + box.clientHeight) box.scrollTop = start + tall - box.clientHeight;
 }
 
-export default function ({ data, parentElement, setTriggerValue }) {
+function render({ data, parentElement, setTriggerValue }) {
   const shape = data.shape, compact = shape.compact, host = parentElement.host || parentElement;
   const maps = compact
     ? Uint8Array.from(atob(data.maps), (character) => character.charCodeAt(0))
@@ -222,8 +222,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
     watchVariable(grid, "--together", () => outline(grid)),
     watchVariable(grid, "--layer", () => sight(chosen(grid))),
   ];
-  return instead(host, () => {
+  return () => {
     resized.disconnect();
     ends.forEach((end) => end());
-  });
+  };
 }

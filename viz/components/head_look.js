@@ -55,7 +55,7 @@ function followSliders({ sliders, over }, host, screen, look, signal) {
 
 const tell = (event, detail) => document.dispatchEvent(new CustomEvent(event, { detail }));
 
-export default function ({ data, parentElement }) {
+function render({ data, parentElement }) {
   const { heads, rows, columns, names, scale, over, title } = data.view, size = rows * columns;
   const maps = data.maps.getChild("w").toArray(), host = parentElement.host || parentElement;
   const canvas = parentElement.querySelector("canvas"), head = parentElement.querySelector(".title");
@@ -114,8 +114,8 @@ export default function ({ data, parentElement }) {
     colours = palette(host);
     look({ detail: seen });
   });
-  return instead(host, () => {
+  return () => {
     stop.abort();
     end();
-  });
+  };
 }

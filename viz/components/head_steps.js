@@ -264,7 +264,7 @@ function listen(root, { vectors, tokens }, { rest, point: pointAt, said }, setTr
   return focus;
 }
 
-export default function ({ data, parentElement, setTriggerValue }) {
+function render({ data, parentElement, setTriggerValue }) {
   const steps = readSteps(data), view = steps.view;
   const host = parentElement.host || parentElement, root = parentElement.querySelector(".path");
   root.setAttribute(
@@ -294,8 +294,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
       rest(true);
     });
   resized.observe(root);
-  return instead(host, () => {
+  return () => {
     unwatch();
     resized.disconnect();
-  });
+  };
 }

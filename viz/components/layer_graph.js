@@ -249,7 +249,7 @@ function listen(canvas, scroll, now, places, { tip, paint, show, setTriggerValue
   };
 }
 
-export default function ({ data, parentElement, setTriggerValue }) {
+function render({ data, parentElement, setTriggerValue }) {
   const now = readLayers(data), host = parentElement.host || parentElement;
   const graph = parentElement.querySelector(".layers"), scroll = graph.querySelector(".scroll"), tip = tipOf(graph);
   const canvas = graph.querySelector("canvas"), places = placesOf(now, scroll);
@@ -283,8 +283,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const resized = new ResizeObserver(place);
   resized.observe(graph);
   const unwatch = watchVariable(host, "--st-text-color", paint); // a canvas does not follow the theme by itself
-  return instead(host, () => {
+  return () => {
     resized.disconnect();
     unwatch();
-  });
+  };
 }

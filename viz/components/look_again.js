@@ -1,4 +1,4 @@
-export default function ({ data, setTriggerValue }) {
+function render({ data, setTriggerValue }) {
   const timer = setTimeout(() => setTriggerValue("look", data.drawn), 1000 * data.seconds);
   return () => clearTimeout(timer);
 }

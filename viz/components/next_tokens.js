@@ -26,7 +26,7 @@ function probabilities({ logits, temperatures, log_sums }, i) {
 // above temperature 0 none is quite 0 or 1, also where the machine's numbers end
 const between = (p) => Math.min(1 - Number.EPSILON, Math.max(Number.MIN_VALUE, p));
 
-export default function ({ data, parentElement, setTriggerValue }) {
+function render({ data, parentElement, setTriggerValue }) {
   const box = parentElement.querySelector(".next"), list = box.querySelector(".rows");
   const slider = box.querySelector("input"), label = box.querySelector("output"), how = box.querySelector(".how");
   const names = data.others ? [...data.labels, `${data.others.toLocaleString("en")} others`] : data.labels;

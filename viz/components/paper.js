@@ -1,6 +1,6 @@
 // Plotly draws in pixels of the window, and no observer of sizes runs while a browser lays out paper. With a viewBox an
 // SVG can be made smaller as a whole, by viz/frame.css.
-export default function () {
+function render() {
   const stop = new AbortController(), listening = { signal: stop.signal };
   const pictures = () => document.querySelectorAll(".js-plotly-plot .main-svg");
   const size = (svg) =>

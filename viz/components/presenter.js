@@ -17,7 +17,7 @@ function stops(scroller) {
   return found.filter((place, i) => i === 0 || place - found[i - 1] > 24);
 }
 
-export default function ({ setTriggerValue }) {
+function render({ setTriggerValue }) {
   const step = { ArrowRight: 1, PageDown: 1, ArrowLeft: -1, PageUp: -1 };
   const turn = (event) => {
     const typing = event.composedPath().some((node) =>

@@ -1,5 +1,5 @@
 // the trigger takes the values of all widgets along
-export default function ({ setTriggerValue }) {
+function render({ setTriggerValue }) {
   const app = document.querySelector("[data-testid=stApp]"), name = "data-test-connection-state";
   let lost = false;
   const look = () => {

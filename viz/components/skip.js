@@ -10,7 +10,7 @@ function targetsOf(main, own) {
   return targets;
 }
 
-export default function ({ parentElement }) {
+function render({ parentElement }) {
   const bar = parentElement.querySelector(".skip"),
     root = bar.getRootNode(),
     main = root.host.closest("[data-testid=stMain]");

@@ -74,7 +74,7 @@ function arcsOf(map, { query, key }) {
   return [...(query == null ? [] : map.shown({ query })), ...incoming.map((line) => ({ ...line, incoming: true }))];
 }
 
-export default function ({ data, parentElement, setTriggerValue }) {
+function render({ data, parentElement, setTriggerValue }) {
   const view = data.view, { labels, queries, keys, pinned, picks, opens } = view, map = readMap(data);
   const arcs = parentElement.querySelector(".arcs"), svg = arcs.querySelector("svg"), list = arcs.querySelector("ol");
   const scroll = arcs.querySelector(".scroll"), tip = tipOf(arcs);

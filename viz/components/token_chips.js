@@ -6,7 +6,7 @@ function describe(chip, position) {
   return lines.join("\n");
 }
 
-export default function ({ data, parentElement, setTriggerValue }) {
+function render({ data, parentElement, setTriggerValue }) {
   const row = parentElement.querySelector(".chips"), tip = tipOf(parentElement);
   row.toggleAttribute("data-clickable", data.clickable);
   renew(

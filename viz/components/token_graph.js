@@ -2,7 +2,7 @@ const LOWEST = 24, HIGHEST = 52; // px: tokens stay readable
 const NARROW = 640; // px: on a phone a graph is lower, so that all of it is in sight
 const BEYOND = 80; // px: a text that is too long for the graph's height may have so much more before it scrolls
 
-export default function ({ data, parentElement, setTriggerValue }) {
+function render({ data, parentElement, setTriggerValue }) {
   const { queries, keys, pinned, writes } = data.view, graph = parentElement.querySelector(".graph");
   const svg = graph.querySelector("svg"), left = graph.querySelector(".q");
   const heading = graph.querySelectorAll(".heading span");

@@ -1,4 +1,4 @@
-export default function ({ data, parentElement, setTriggerValue }) {
+function render({ data, parentElement, setTriggerValue }) {
   const line = parentElement.querySelector(".line"), tip = tipOf(parentElement);
   const before = line.getRootNode().activeElement, place = line.contains(before) ? +before.dataset.i : -1;
   line.setAttribute("aria-label", data.name);

@@ -40,7 +40,7 @@ function answerButtons(answers, choose) {
   });
 }
 
-export default function ({ data, parentElement }) {
+function render({ data, parentElement }) {
   const [start, box, ring] = [".start", ".stop", ".ring"].map((each) => parentElement.querySelector(each));
   const part = (name) => box.querySelector(name), { stops } = data, state = (box.state ??= { at: -1 });
   const label = () => (start.textContent = taken() ? "Take the tour again" : `Take the tour: ${stops.length} steps`);

@@ -16,12 +16,3 @@ function watchVariable(element, name, changed) {
     paper.removeEventListener("change", look);
   };
 }
-
-// Ends what the last drawing of a component began, and keeps how to `end` this one's: Streamlit calls what a script
-// returns only when the component goes, and not before it is drawn with other data.
-const begun = new WeakMap();
-function instead(host, end) {
-  begun.get(host)?.();
-  begun.set(host, end);
-  return end;
-}

@@ -1,4 +1,4 @@
-export default function ({ data, parentElement }) {
+function render({ data, parentElement }) {
   const root = parentElement.querySelector(".words"), list = root.querySelector("ul");
   renew(
     list,
