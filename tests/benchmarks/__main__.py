@@ -18,7 +18,7 @@ SUBJECTS = {
     "start": "from `streamlit run` to the first painted page, and what is imported on the way",
     "interaction": "a step of the layer control to the new picture; a hover and its messages",
     "long_texts": "500, 2,000 and 4,000 tokens of SmolLM2: a step of the layer control, and memory over ten of them",
-    "visitors": "25 visitors at once",
+    "visitors": "25 and 50 visitors at once",
     "compression": "bits per byte of held-out text, against a 5-gram and xz",
 }
 

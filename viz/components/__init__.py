@@ -9,6 +9,7 @@ come from Streamlit's CSS variables, so that a theme switch needs no server.
 from collections.abc import Callable, Container, Sequence
 from pathlib import Path
 
+import numpy as np
 import streamlit as st
 
 from viz.figures import theme
@@ -33,6 +34,13 @@ def register(name: str, html: str, *, shared: Sequence[str] = ()):
         css=f":host {{ --regard-accent: {theme.ACCENT} }}\n{joined('css')}",
         js=joined("js"),
     )
+
+
+def columns(**numbers: np.ndarray):
+    """Numbers for a component's data, as columns: in a tenth of the time that a DataFrame takes on its way."""
+    import pyarrow  # which the first page need not wait for
+
+    return pyarrow.table(numbers)
 
 
 def pick_handler(key: str, among: Container[int], on_pick: Callable[[int], None] | None) -> Callable[[], None]:

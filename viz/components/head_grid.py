@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from model.analysis.attention import Overview
-from viz.components import css_variables, register
+from viz.components import columns, css_variables, register
 from viz.figures.scale import weights_as_bytes
 from viz.guard import handler
 
@@ -71,12 +71,8 @@ def head_grid(
             on_pick(pick)
 
     maps = weights_as_bytes(overview.maximum)
-    if compact_height:
-        packed = base64.b64encode(maps.tobytes()).decode()  # a few kB; and the home page need not wait for pandas
-    else:
-        import pandas as pd
-
-        packed = pd.DataFrame({"w": maps.ravel()})
+    # compact: a few kB; and the home page need not wait for pyarrow
+    packed = base64.b64encode(maps.tobytes()).decode() if compact_height else columns(w=maps.ravel())
     shape = {"layers": n_layer, "heads": n_head, "queries": n_query, "keys": n_key}
     _grid(
         key=key,

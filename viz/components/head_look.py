@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
 
-from viz.components import css_variables, register
+from viz.components import columns, css_variables, register
 from viz.figures.scale import ColourScale
 
 _look = register(
@@ -56,6 +55,6 @@ def head_look(
                 "title": title,
                 "sliders": sliders,
             },
-            "maps": pd.DataFrame({"w": maps.ravel()}),
+            "maps": columns(w=maps.ravel()),
         },
     )

@@ -7,11 +7,10 @@ What a layer does not have is not sent, and is not drawn.
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import pandas as pd
 
 from model.analysis.head import HeadSteps, Path
 from model.layer import Norm
-from viz.components import pick_handler, register
+from viz.components import columns, pick_handler, register
 from viz.figures import theme
 from viz.figures.head import HUES, Step, drawn_rows, plain_scale, score_chain
 from viz.guard import handler
@@ -95,24 +94,21 @@ def head_pictures(
                 "lengths": {name: float(np.linalg.norm(vector.astype(np.float64))) for name, vector in stream.items()},
                 "largest_element": int(np.abs(steps.hidden).argmax()),
             },
-            "stream": pd.DataFrame(stream | _gains({part: norms[part][0] for part in ("n", "added", "behind")})),
-            "head": pd.DataFrame(
-                _stages("q", steps.q)
-                | _stages("k", own_key)
-                | _turning(steps)
-                | _gains({"qn": steps.query_norm, "kn": steps.key_norm})
+            "stream": columns(**stream, **_gains({part: norms[part][0] for part in ("n", "added", "behind")})),
+            "head": columns(
+                **_stages("q", steps.q),
+                **_stages("k", own_key),
+                **_turning(steps),
+                **_gains({"qn": steps.query_norm, "kn": steps.key_norm}),
             ),
-            "value": pd.DataFrame(
-                {"v": own_value.end, "z": steps.mixed} | _parted("v", own_value.projected, own_value.bias)
+            "value": columns(v=own_value.end, z=steps.mixed, **_parted("v", own_value.projected, own_value.bias)),
+            "rows": columns(
+                **{name: array[rows] for name, array in _present(**numbers).items()},
+                exponentials=steps.exponentials[rows],
+                weights=steps.weights[rows],
             ),
-            "rows": pd.DataFrame(
-                {name: array[rows] for name, array in _present(**numbers).items()}
-                | {"exponentials": steps.exponentials[rows], "weights": steps.weights[rows]}
-            ),
-            "keys": pd.DataFrame({"w": steps.keys.end[rows].ravel(), "product": (q * keys[rows]).ravel()}),
-            "values": pd.DataFrame(
-                {"w": steps.values.end[rows].ravel(), "product": (weights[rows, None] * values[rows]).ravel()}
-            ),
+            "keys": columns(w=steps.keys.end[rows].ravel(), product=(q * keys[rows]).ravel()),
+            "values": columns(w=steps.values.end[rows].ravel(), product=(weights[rows, None] * values[rows]).ravel()),
         },
     )
 

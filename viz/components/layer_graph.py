@@ -3,10 +3,9 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import pandas as pd
 import streamlit as st
 
-from viz.components import register
+from viz.components import columns, register
 from viz.figures.edges import choose_edges, count_sentence
 from viz.guard import handler
 
@@ -76,13 +75,11 @@ def layer_graph(
                 "shared": all(bool(np.nansum(weights, axis=1).max(initial=0) < 1 + 1e-4) for weights in layers),
                 "count": count_sentence(*chosen),
             },
-            "edges": pd.DataFrame(
-                {
-                    "layer": np.repeat(np.arange(len(layers), dtype=np.uint16), [len(each.weight) for each in chosen]),
-                    "q": np.concatenate([each.query for each in chosen]).astype(np.uint16),
-                    "k": np.concatenate([each.key for each in chosen]).astype(np.uint16),
-                    "w": np.concatenate([each.weight for each in chosen]),
-                }
+            "edges": columns(
+                layer=np.repeat(np.arange(len(layers), dtype=np.uint16), [len(each.weight) for each in chosen]),
+                q=np.concatenate([each.query for each in chosen]).astype(np.uint16),
+                k=np.concatenate([each.key for each in chosen]).astype(np.uint16),
+                w=np.concatenate([each.weight for each in chosen]),
             ),
         },
     )

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import pandas as pd
 import streamlit as st
 
+from viz.components import columns
 from viz.figures.edges import choose_edges, count_each, count_sentence, strongest
 from viz.guard import handler
 
@@ -67,8 +67,7 @@ def draw_lines(
                 "counts": {side: count_each(weights, edges, side) for side in ("query", "key")},
                 **more,
             },
-            # -1: no such weight; a column of pandas would turn NaN into nulls on its way
-            "weights": pd.DataFrame({"w": np.where(np.isnan(weights), np.float32(-1), weights).ravel()}),
-            "edges": pd.DataFrame({"q": ordered.query.astype(np.uint16), "k": ordered.key.astype(np.uint16)}),
+            "weights": columns(w=np.where(np.isnan(weights), np.float32(-1), weights).ravel()),  # -1: no such weight
+            "edges": columns(q=ordered.query.astype(np.uint16), k=ordered.key.astype(np.uint16)),
         },
     )

@@ -88,7 +88,8 @@ def attention_heatmap(
         layout["shapes"] = [{"type": "rect", **cell, "line": {"color": theme.ACCENT, "width": 3}}]
     step = cells_pooled(max(weights.shape))
     cells = _largest(weights, step)
-    heatmap = go.Heatmap(
+    heatmap = dict(  # not go.Heatmap: the figure would make it once more
+        type="heatmap",
         z=scale.place(cells),
         x0=left + (step - 1) / 2,  # the middle of the first cell
         y0=top + (step - 1) / 2,
@@ -129,12 +130,13 @@ def _click_overlay(
     first: tuple[int, int],
     title: str,
     height: int,
-) -> go.Scatter:
+) -> dict:
     row, column = (index.ravel() for index in np.indices(weights.shape))
     query, key = row + first[0], column + first[1]
     rows, columns = ([escape(label) for label in names] for names in (labels, key_labels))
     words = ["taken out" if np.isnan(w) else f"{title} {w:.4f}" for w in weights.ravel().tolist()]
-    return go.Scatter(
+    return dict(
+        type="scatter",
         x=key,
         y=query,
         mode="markers",

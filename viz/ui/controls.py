@@ -15,8 +15,14 @@ def position(label: str, name: str, n: int, place: Any = st, *, first: int | Non
     A choice that no longer exists (the text got shorter, the model smaller) is dropped with a word.
     """
     held(name, n, first)
-    # a slider needs two ends
-    return (place.slider if n > 1 else place.number_input)(label, 0, n - 1, key=name, **options)
+    if n == 1:  # a slider needs two ends
+        return place.number_input(label, 0, 0, key=name, **options)
+    return place.slider(label, 0, n - 1, 0, key=name, **options)
+
+
+def slider(label: str, least: float, most: float, name: str, **options) -> Any:
+    """A slider that holds a choice. Without any value Streamlit looks through all that the session holds for one."""
+    return st.slider(label, least, most, least, key=links.key(name), **options)
 
 
 def held(name: str, n: int, first: int | None = None) -> int:

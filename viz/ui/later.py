@@ -5,6 +5,7 @@ A long text takes seconds to be read again, and a script that computed it would 
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar
 
 import streamlit as st
@@ -47,21 +48,24 @@ def by_reading_again(
     `place`: on which page. A `VisitorError` is told in its place.
     """
 
-    @section(f"{place}_read_again")
-    def once_there() -> None:
-        future = begin(place, compute, *args) if work_of(run, layer) > AT_ONCE else None
-        if future and not future.done():
-            caption(f"Being checked: the text is read again up to layer {layer}, which at its length takes a while.")
-            look_again(f"{place}_look_again", LOOK)
-            return
+    def shown(found: Callable[[], T]) -> None:
         try:
-            found = future.result() if future else compute(*args)
+            show(found())
         except VisitorError as error:
             caption(plain(error))
-            return
-        show(found)
 
-    once_there()
+    @section(f"{place}_read_again")
+    def once_there() -> None:
+        future = begin(place, compute, *args)
+        if future.done():
+            return shown(future.result)
+        caption(f"Being checked: the text is read again up to layer {layer}, which at its length takes a while.")
+        look_again(f"{place}_look_again", LOOK)
+
+    if work_of(run, layer) > AT_ONCE:
+        once_there()
+    else:
+        shown(partial(compute, *args))
 
 
 def check_layer(run: ModelRun, layer: int, sentence: str, *, place: str, **of: Any) -> None:

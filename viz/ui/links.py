@@ -10,7 +10,7 @@ Streamlit's own `bind="query-params"` cannot do that: it adds an entry for each 
 import re
 import time
 import weakref
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
@@ -23,7 +23,7 @@ from viz import guard
 from viz.components.address import address
 from viz.plain import plain
 from viz.ui import session
-from viz.ui.choices import ATTENTION, CHOICES, HOME, Choice, owned_by
+from viz.ui.choices import ATTENTION, CHOICES, HOME, READER, Choice, owned_by
 from viz.ui.choices import of as choices_of
 from viz.ui.long_texts import LongTexts
 from viz.ui.prose import quoted
@@ -147,39 +147,40 @@ def belong_to(model: str, owner: str) -> None:
         state[name] = memory.chosen[name] = begins_with.get(name, CHOICES[name].default)
 
 
-def query(page: str) -> dict[str, str]:
-    """What the address of a page says besides its path, for the choices as they are now."""
-    state, memory = st.session_state, st.session_state.memory
-    found = {}
+def query(page: str, now: dict[str, Any] | None = None) -> dict[str, str]:
+    """What the address of a page says besides its path, for the choices as they are `now`, where that is known."""
+    now = now or _now()
+    memory, found = now["memory"], {}
+    chosen = _chosen(page, now)
     # both or neither: one alone means the first of the other, see `_take`
-    heads = [pair for pair in WHICH_HEAD if any(_value(name, page) is not None for name in pair)]
+    heads = {name for pair in WHICH_HEAD for name in pair if any(_made_by_hand(chosen, name) for name in pair)}
     for name, choice in choices_of(page).items():
-        if choice.here and page != state.page:
+        if choice.here and page != now["page"]:
             continue
-        value = _chosen(name, page)[0] if any(name in pair for pair in heads) else _value(name, page)
-        if value is None or value == choice.default:
+        value, made = chosen[name]
+        if value is None or value == choice.default or (made and name not in heads):
             continue
         found[name] = choice.write(value)
-    if len(state.text.encode()) > LONGEST_TEXT:
-        found["text_id"] = _LONG_TEXTS.keep(state.text)
+    if is_long(now["text"]):
+        found["text_id"] = _LONG_TEXTS.keep(now["text"])
         del found["text"]
-    if page == ATTENTION and state.pinned and state.token is not None:
-        found["token"] = str(state.token)
+    if page == ATTENTION and now["pinned"] and now["token"] is not None:
+        found["token"] = str(now["token"])
     elif page == ATTENTION and "token" in found and memory.reader:
         found["pinned"] = "false"  # an old link's token is kept in the graph
     return found
 
 
-def write(place: str = "page") -> None:
+def write(place: str = "page", now: dict[str, Any] | None = None) -> None:
     """Put the choices into the address; at the end of a run, and of what else is drawn alone, each with a place."""
-    state, memory = st.session_state, st.session_state.memory
-    _remember()
-    pages = {page: query(page) for page in PAGES if page != state.page}
-    here = query(state.page)
+    now = now or _remember()
+    memory, page_now = now["memory"], now["page"]
+    pages = {page: query(page, now) for page in PAGES if page != page_now}
+    here = query(page_now, now)
     common = [name for name in ("model", "text", "text_id", "chat", "target", "target_ids") if name in here]
     data = {
         "base": st.get_option("server.baseUrlPath").strip("/"),
-        "page": state.page,
+        "page": page_now,
         "query": urlencode(here),
         "common": urlencode({name: here[name] for name in common}),
         "others": {page: urlencode({k: v for k, v in full.items() if k not in common}) for page, full in pages.items()},
@@ -192,8 +193,8 @@ def write(place: str = "page") -> None:
 
 def go(page: str, **choices: Any) -> NoReturn:
     """Open another page; in place of st.switch_page, which would add two entries to the browser's history."""
-    _remember()
-    there = query(st.session_state.page)
+    now = _remember()
+    there = query(now["page"], now)
     st.session_state.next = {**st.session_state.get("next", {}), **choices}
     # what the address says already: nothing is added for it
     st.switch_page(path(page), query_params=there)
@@ -201,7 +202,14 @@ def go(page: str, **choices: Any) -> NoReturn:
 
 def link(page: str, label: str, icon: str, **more) -> None:
     """A link to a page, with all that is chosen: a click on it, with Ctrl or without, shows the same."""
-    st.page_link(path(page), label=label, icon=f":material/{icon}:", query_params=query(page), **more)
+    each({page: (label, icon)}, **more)
+
+
+def each(pages: Mapping[str, tuple[str, str]], **more) -> None:
+    """Links to pages, with the label and the icon of each."""
+    now = _now()
+    for page, (label, icon) in pages.items():
+        st.page_link(path(page), label=label, icon=f":material/{icon}:", query_params=query(page, now), **more)
 
 
 def path(page: str) -> str:
@@ -293,9 +301,11 @@ def _take(choices: dict[str, Choice]) -> None:
         state[widget] = widget.removesuffix(NUMBERS) in state.numbers
 
 
-def _remember(names: Iterable[str] = CHOICES) -> None:
+def _remember(names: Iterable[str] = CHOICES) -> dict[str, Any]:
+    """Keep what is chosen, also for when no widget holds it; all that the session holds."""
     now = _now()
     now["memory"].chosen |= {name: now[name] for name in names if name in now}
+    return now
 
 
 def _now() -> dict[str, Any]:
@@ -323,21 +333,24 @@ def _own(owner: str, model: str | None) -> str:
     return f"{owner} {model}"
 
 
-def _value(name: str, page: str) -> Any:
-    """Of a choice on a page, which may be read by another model; None where the page makes it of its text."""
-    value, made = _chosen(name, page)
-    return None if made else value
+def _chosen(page: str, now: dict[str, Any]) -> dict[str, tuple[Any, bool]]:
+    """The choices of a page, which may be read by another model; with each, whether the page makes it of its text."""
+    memory, found = now["memory"], {}
+    reader = memory.reader.get(READER) if page != now["page"] else None
+    there = session.reader_of(page) if reader else None
+    own = memory.own.get(_own(READER, there), {}) if there != reader else None
+    for name, choice in choices_of(page).items():
+        if choice.owner == READER and own is not None:
+            found[name] = own.get(name), False
+        else:
+            value = now.get(name, memory.chosen.get(name))
+            found[name] = value, value == memory.default.get(name)
+    return found
 
 
-def _chosen(name: str, page: str) -> tuple[Any, bool]:
-    """The same, and whether the page made it."""
-    state, memory, owner = st.session_state, st.session_state.memory, CHOICES[name].owner
-    if owner and page != state.page and (reader := memory.reader.get(owner)):
-        there = session.reader_of(page) if owner == "reader" else reader
-        if there != reader:
-            return memory.own.get(_own(owner, there), {}).get(name), False
-    value = state.get(name, memory.chosen.get(name))
-    return value, value == memory.default.get(name)
+def _made_by_hand(chosen: dict[str, tuple[Any, bool]], name: str) -> bool:
+    value, made = chosen.get(name, (None, True))
+    return value is not None and not made
 
 
 _LONG_TEXTS = LongTexts(KEPT_TEXTS)
@@ -365,9 +378,9 @@ def _drawn_alone(place: str) -> Iterator[None]:
         _remember()
     before = memory.chosen.copy()
     yield
-    _remember()
+    now = _remember()
     if first or memory.chosen != before:
-        write(re.sub(r"\W", "_", place))
+        write(re.sub(r"\W", "_", place), now)
 
 
 @contextmanager

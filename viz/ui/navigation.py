@@ -64,8 +64,7 @@ def bar() -> None:
     """The links, the first of each group a little apart."""
     with st.container(horizontal=True, key="pages", gap=None):
         for group in GROUPS:
-            for entry in group:
-                links.link(entry.page, entry.title, entry.icon, width="content")
+            links.each({entry.page: (entry.title, entry.icon) for entry in group}, width="content")
             if group is not GROUPS[-1]:
                 st.html('<span class="apart"></span>', width="content")
         copy_link(key="copy_link")

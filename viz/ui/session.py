@@ -164,7 +164,7 @@ def overview_of(run_key: RunKey, kind: str = "self") -> Overview:
 @cache.kept()
 def map_of(run_key: RunKey, spec: MapSpec) -> AttentionMap:
     """A run's attention as a spec reads it: see `model.analysis.attention_map`."""
-    return _map(run_key, spec)
+    return _maps(run_key, [spec])[0]
 
 
 @cache.kept()
@@ -174,10 +174,10 @@ def every_map_of(run_key: RunKey, spec: MapSpec) -> np.ndarray:
     Which heads a spec names and how it combines them does not matter.
     """
     layers = run_of(run_key).layers(spec.of)
-    heads = [[((layer, head),) for head in range(layers[0].n_head)] for layer in range(len(layers))]
-    return weights_in_steps(
-        np.array([[_map(run_key, replace(spec, heads=head)).weights for head in row] for row in heads])
-    )
+    shape = len(layers), layers[0].n_head
+    maps = _maps(run_key, [replace(spec, heads=(head,)) for head in np.ndindex(shape)])
+    weights = np.array([each.weights for each in maps])
+    return weights_in_steps(weights.reshape(*shape, *weights.shape[1:]))
 
 
 @cache.kept()
@@ -186,11 +186,13 @@ def pooled_maps_of(run_key: RunKey, kind: str = "self") -> np.ndarray:
     return weights_in_steps(overview_of(run_key, kind).maximum)
 
 
-def _map(run_key: RunKey, spec: MapSpec) -> AttentionMap:
-    run = run_of(run_key)
-    units, key_units = (units_in(run_key, spec.kind, side) for side in SIDES[spec.of])
+def _maps(run_key: RunKey, specs: list[MapSpec]) -> list[AttentionMap]:
+    """By specs that differ in their heads only."""
+    run, rules = run_of(run_key), specs[0]
+    units, key_units = (units_in(run_key, rules.kind, side) for side in SIDES[rules.of])
     second = second_text(run.tokens, text_of(run_key.prompt, run)) if not run.source else None
-    return attention_map(run.layers(spec.of), run.sides(spec.of)[1], units, spec, second, key_units)
+    layers, (_, keys) = run.layers(rules.of), run.sides(rules.of)
+    return [attention_map(layers, keys, units, spec, second, key_units) for spec in specs]
 
 
 @cache.kept(spinner="Searching …")
@@ -239,14 +241,19 @@ def family_of(name: str) -> str:
     Raises `ModelNotAvailable`.
     """
     families = st.session_state.setdefault("families", {})
-    families[name] = known_family(name) or language_model(name).info.family
+    if known_family(name) is None:
+        families[name] = language_model(name).info.family
     return families[name]
 
 
 def known_family(name: str) -> str | None:
     """The same, or None where only loading tells."""
-    entry = next((entry for entry in models_here() if entry.name == name), None)
-    return (entry and catalog.architecture_of(entry)) or st.session_state.get("families", {}).get(name)
+    families = st.session_state.setdefault("families", {})
+    if name not in families:
+        entry = next((entry for entry in models_here() if entry.name == name), None)
+        if built_in := entry and catalog.architecture_of(entry):
+            families[name] = built_in
+    return families.get(name)
 
 
 def current_model() -> LanguageModel:

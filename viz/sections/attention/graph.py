@@ -86,13 +86,13 @@ def choose() -> None:
     left, right = st.columns(2, gap="medium")
     again = {"on_change": handler(reading.read_again)}
     with left:
-        st.slider("Hide lines below", 0.0, 0.5, step=0.01, key=links.key("least"), **again)
+        controls.slider("Hide lines below", 0.0, 0.5, "least", step=0.01, **again)
     with right:
-        st.slider(
+        controls.slider(
             "Lines for each query",
             0,
             8,
-            key=links.key("top"),
+            "top",
             help="The largest ones; 0: no limit (3 in the graph of layers).",
             **again,
         )

@@ -10,7 +10,7 @@ from model.language_model import LanguageModel
 from model.run import ModelRun
 from viz.figures.embeddings import MapPoint, neighbour_map
 from viz.guard import section
-from viz.ui import links
+from viz.ui import controls, links
 from viz.ui.pictures import picture
 from viz.ui.prose import quoted
 
@@ -26,7 +26,8 @@ def show(lm: LanguageModel, run: ModelRun, token: int, whose: str) -> None:
     )
     token_vectors, _ = lm.embeddings()
     left, right = st.columns(2)
-    k = left.slider("Neighbours of each token", 1, 8, key=links.key("map_neighbours"))
+    with left:
+        k = controls.slider("Neighbours of each token", 1, 8, "map_neighbours")
     n_axis = right.radio("Dimensions", [2, 3], key=links.key("map_axes"), horizontal=True, format_func="{}-D".format)
     points = map_points(lm, run, k)
     seen = measures.principal_components(

@@ -12,7 +12,7 @@ from viz.figures.numbers import percent
 from viz.guard import section
 from viz.plain import plain
 from viz.sections.generation import continuation
-from viz.ui import links, session
+from viz.ui import controls, links, session
 from viz.ui.pictures import measures, picture
 
 
@@ -58,30 +58,30 @@ def the_best(run: ModelRun) -> None:
 
 
 def choose() -> None:
-    temperature = st.slider(
+    temperature = controls.slider(
         "Temperature",
         0.0,
         2.0,
+        "temperature",
         step=0.05,
-        key=links.key("temperature"),
         help="The logits are divided by it. Below 1 favours the likely tokens, above 1 gives the unlikely ones more of "
         "a chance, 0 always takes the most probable token.",
     )
     greedy = temperature == 0
-    st.slider(
+    controls.slider(
         "Top-k",
         0,
         100,
-        key=links.key("top_k"),
+        "top_k",
         disabled=greedy,
         help="Only the k most probable tokens may be drawn. 0: no limit.",
     )
-    st.slider(
+    controls.slider(
         "Top-p",
         0.05,
         1.0,
+        "top_p",
         step=0.05,
-        key=links.key("top_p"),
         disabled=greedy,
         help="Only the most probable tokens that together hold this much of the chance may be drawn. 1: no limit.",
     )
@@ -93,7 +93,7 @@ def choose() -> None:
         disabled=greedy,
         help="Where the random numbers come from: the same text, settings and seed give the same continuation.",
     )
-    st.slider("Tokens shown", 3, 30, key=links.key("n_shown"))
+    controls.slider("Tokens shown", 3, 30, "n_shown")
 
 
 def chosen() -> Sampling:

@@ -16,7 +16,7 @@ from viz.figures.translation import beam_tree, ranked
 from viz.guard import section
 from viz.plain import plain
 from viz.sections.translation import decoding
-from viz.ui import links, session
+from viz.ui import controls, session
 from viz.ui.pictures import caption, twin
 from viz.ui.prose import check, quoted
 
@@ -58,14 +58,14 @@ def show(run: ModelRun) -> None:
 def choose() -> tuple[int, float]:
     left, right = st.columns(2, gap="large")
     with left:
-        width = st.slider("Beam width", 1, 8, key=links.key("width"), help="How many targets are kept. 1: greedy.")
+        width = controls.slider("Beam width", 1, 8, "width", help="How many targets are kept. 1: greedy.")
     with right:
-        penalty = st.slider(
+        penalty = controls.slider(
             "Length penalty",
             0.0,
             2.0,
+            "penalty",
             step=0.1,
-            key=links.key("penalty"),
             help="A candidate's log-probability is divided by its number of tokens, with the end, to this power. 0: "
             "short ones win, for each token costs; more favours long ones.",
         )
