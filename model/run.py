@@ -115,6 +115,7 @@ class ModelInfo:
     family: str = "decoder"  # or encoder, or encoder-decoder
     reads_pairs: bool = False  # whether `encode` takes a second text, marked as such (an encoder's segments)
     labels: tuple[str, ...] = ()  # of a text as a whole: this is a `model.builtin.classifier.Judge`
+    remarks: tuple[str, ...] = ()  # sentences: what of its files is not read, what was made of them
 
     def __post_init__(self):
         if self.family not in FAMILIES:

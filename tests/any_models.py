@@ -10,12 +10,14 @@ from transformers import (
     BertModel,
     BloomConfig,
     BloomForCausalLM,
+    EncoderDecoderConfig,
+    EncoderDecoderModel,
     LlamaConfig,
     LlamaForCausalLM,
     MarianConfig,
     MarianMTModel,
-    MistralConfig,
-    MistralForCausalLM,
+    Mistral3Config,
+    Mistral3ForConditionalGeneration,
     T5Config,
     T5ForConditionalGeneration,
     T5Model,
@@ -33,7 +35,7 @@ SHAPE = {
 KINDS = {  # and the family of each
     **dict.fromkeys(("decoder", "window", "weights"), "decoder"),
     **dict.fromkeys(("encoder", "headless", "classifier"), "encoder"),
-    **dict.fromkeys(("encoder-decoder", "headless pair", "sinusoidal"), "encoder-decoder"),
+    **dict.fromkeys(("encoder-decoder", "headless pair", "sinusoidal", "of two"), "encoder-decoder"),
 }
 TEXT = "the cat saw the dog"
 
@@ -43,9 +45,19 @@ def built(kind: str):
     if kind == "decoder":
         return LlamaForCausalLM(LlamaConfig(**SHAPE, num_key_value_heads=2, max_position_embeddings=40))
     if kind == "window":
-        return MistralForCausalLM(MistralConfig(**SHAPE, num_key_value_heads=2, sliding_window=3))
+        # the text model of a checkpoint that has a part for pictures beside it
+        vision = {"model_type": "pixtral", "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+        vision |= {"intermediate_size": 24, "head_dim": 8, "image_size": 8, "patch_size": 4}
+        text = SHAPE | {"model_type": "mistral", "num_key_value_heads": 2, "sliding_window": 3}
+        return Mistral3ForConditionalGeneration(
+            Mistral3Config(text_config=text, vision_config=vision, image_token_id=119)
+        )
     if kind == "weights":
         return BloomForCausalLM(BloomConfig(vocab_size=120, hidden_size=32, n_layer=2, n_head=4))
+    if kind == "of two":  # bert2bert
+        parts = [BertConfig(**SHAPE, max_position_embeddings=40) for _ in range(2)]
+        config = EncoderDecoderConfig.from_encoder_decoder_configs(*parts, decoder_start_token_id=0, eos_token_id=1)
+        return EncoderDecoderModel(config)
     if kind == "sinusoidal":
         sizes = {"encoder_layers": 2, "decoder_layers": 2, "encoder_ffn_dim": 48, "decoder_ffn_dim": 48, "d_model": 32}
         heads = {"encoder_attention_heads": 4, "decoder_attention_heads": 4, "max_position_embeddings": 40}

@@ -5,59 +5,23 @@ class does otherwise than the rest has to show in its numbers.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 from model.run import Token
+from tests.zoo_of_several import SEVERAL
+from tests.zoo_sizes import MOE as _MOE
+from tests.zoo_sizes import PROPHET as _PROPHET
+from tests.zoo_sizes import VOCABULARY as _VOCABULARY
+from tests.zoo_sizes import Animal
+from tests.zoo_sizes import encoder as _encoder
+from tests.zoo_sizes import pair as _pair
+from tests.zoo_sizes import rotary as _rotary
+from tests.zoo_sizes import sizes as _sizes
+from tests.zoo_sizes import usual as _usual
+from tests.zoo_sizes import xlm as _xlm
 
 N_TOKEN, N_SOURCE = 13, 9  # not equal, so that self- and cross-attention cannot be taken for each other
-_VOCABULARY = 59
 
-
-@dataclass(frozen=True)
-class Animal:
-    """One class of transformers, with the configuration that makes it tiny."""
-
-    family: str  # decoder, encoder, encoder-decoder
-    config: str
-    options: dict[str, Any] = field(default_factory=dict)
-    output: str = ""  # the module that the heads' outputs enter in layer 1; "" where there is none
-    cannot: str = ""  # why the class cannot be shown
-    unchangeable: dict[str, str] = field(default_factory=dict)  # by the name of a change: a pattern of why not
-    unrepeatable: bool = False  # whether its head cannot be applied to single vectors
-    refusal: str = ""  # a pattern of the true reason, of a class that may be refused when it is loaded
-
-
-def _sizes(d_model: str, n_layer: str, n_head: str, **more: Any) -> dict[str, Any]:
-    return {"vocab_size": _VOCABULARY, d_model: 32, n_layer: 2, n_head: 4, **more}
-
-
-def _usual(**more: Any) -> dict[str, Any]:
-    return _sizes("hidden_size", "num_hidden_layers", "num_attention_heads", max_position_embeddings=64) | more
-
-
-def _encoder(**more: Any) -> dict[str, Any]:
-    return _usual(intermediate_size=48) | more
-
-
-def _rotary(**more: Any) -> dict[str, Any]:
-    return _usual(intermediate_size=48, num_key_value_heads=2, pad_token_id=0) | more
-
-
-def _xlm(**more: Any) -> dict[str, Any]:
-    named = {"pad_index": 0, "unk_index": 1, "bos_index": 2, "eos_index": 3, "mask_index": 4}
-    return _sizes("emb_dim", "n_layers", "n_heads", asm=False, n_langs=1, max_position_embeddings=64) | named | more
-
-
-def _pair(**more: Any) -> dict[str, Any]:
-    stacks = {f"{stack}_{size}": n for stack in ("encoder", "decoder") for size, n in _STACK.items()}
-    return {"vocab_size": _VOCABULARY, "d_model": 32, "max_position_embeddings": 64, **stacks, "pad_token_id": 1} | more
-
-
-_PROPHET = {"layers": 2, "attention_heads": 4}
-_STACK = {"layers": 2, "attention_heads": 4, "ffn_dim": 48}
-_MOE = {"num_local_experts": 4, "num_experts_per_tok": 2}
-_ROPE = {"rope_parameters": {"rope_type": "default", "rope_theta": 10000.0}}
 
 ZOO: dict[str, Animal] = {
     "GPT2LMHeadModel": Animal(
@@ -321,6 +285,7 @@ ZOO: dict[str, Animal] = {
         _pair(block_size=4, num_global_tokens=2, decoder_start_token_id=2),
         refusal=r"are no \(1, heads, queries, keys\) but dict",
     ),
+    **SEVERAL,
     "WhisperForConditionalGeneration": Animal(
         "encoder-decoder", "WhisperConfig", cannot="its encoder reads sound; Regard reads text"
     ),

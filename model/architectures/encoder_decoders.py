@@ -98,6 +98,26 @@ def _t5(base: Architecture, config: Configuration) -> Architecture:
     )
 
 
+def of_two(encoder: Architecture, decoder: Architecture, base: Architecture) -> Architecture:
+    """A pair that was made of two models (bert2bert, T5Gemma): what they do not share is not said of both."""
+    reads, writes = (replace(each.stacks[0], role=role) for role, each in (("encoder", encoder), ("decoder", decoder)))
+    unlike = {"norm": UNKNOWN, "norm_kind": UNKNOWN, "mlp": UNKNOWN, "activation": None, "biases": None}
+    unlike |= {"embedding_norm": None, "final_norm": None, "qk_norm": None, "soft_cap": None, "rotary_share": None}
+    n_distinct = [each.n_distinct_layer for each in (encoder, decoder)]
+    return replace(
+        decoder,
+        name=base.name,
+        model_type=base.model_type,
+        family="encoder-decoder",
+        stacks=(reads, replace(writes, cross=True)),
+        n_distinct_layer=None if None in n_distinct else sum(n_distinct),
+        head="tokens" if base.name == "EncoderDecoderModel" else base.head,  # it ends like a model without a head
+        tied=base.tied,
+        known=encoder.known and decoder.known,
+        **{name: none for name, none in unlike.items() if getattr(encoder, name) != getattr(decoder, name)},
+    )
+
+
 ENCODER_DECODERS: dict[str, Kind] = {
     "t5": _t5,
     "mt5": _t5,

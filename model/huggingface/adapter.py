@@ -18,6 +18,7 @@ from model.analysis.attention import layer_weights
 from model.architectures.description import is_encoder_alone
 from model.attention_call import AS_TRAINED, Changes
 from model.huggingface import capture, hooks
+from model.huggingface.beside import leave_out
 from model.huggingface.capture import ROUNDING, Enough, NotCaptured, Recorder
 from model.huggingface.eager import eager_weights
 from model.huggingface.flow import check_fed
@@ -85,7 +86,7 @@ class Opened:
     def __init__(self, build: Build, *, not_captured: str):
         self.not_captured_because = not_captured
         self.transformer = build(self.attn_implementation).eval().requires_grad_(False)
-        self.config = self.transformer.config
+        self.config = self.transformer.config.get_text_config()  # of what reads text; of two, that of what writes
         self.class_name = type(self.transformer).__name__
         # an encoder-decoder's encoder alone has the configuration of both
         self.pair = "decoder_input_ids" in inspect.signature(self.transformer.forward).parameters
@@ -100,6 +101,7 @@ class Opened:
         n_probe = min(_N_PROBE, self.reach.n_token) if self.reach else _N_PROBE
         ids = [min(5, self.n_vocab - 1) + i % max(1, self.n_vocab - 5) for i in range(n_probe)]
         self.probe = (ids, ids[:_N_PROBE_SOURCE] if self.pair else [])
+        self.beside = leave_out(self.transformer, lambda: self.forward(*self.probe)[1][0])  # parameters by part
         self.parameter_shapes = {name: tuple(weight.shape) for name, weight in self.transformer.named_parameters()}
         self._find_attention()
         self._find_head()

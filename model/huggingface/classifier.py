@@ -56,7 +56,7 @@ class HuggingFaceClassifier(HuggingFaceModel):
 
     def _labels(self) -> tuple[str, ...]:
         """None of a head for something else than one of several labels: then there are no probabilities to show."""
-        config, n_label = self.opened.config, self.opened.n_label
+        config, n_label = self.opened.transformer.config, self.opened.n_label
         if n_label < 2 or config.problem_type not in (None, "single_label_classification"):
             return ()
         names = config.id2label or {}

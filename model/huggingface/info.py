@@ -7,6 +7,7 @@ import numpy as np
 
 from model.huggingface import hooks
 from model.huggingface.adapter import Opened
+from model.huggingface.beside import sentence
 from model.run import ModelInfo
 from model.text.tokens import marks_pairs, tokens_of
 
@@ -54,6 +55,7 @@ def info_of(
         family=family,
         reads_pairs=family == "encoder" and _reads_pairs(opened, tokenizer),
         labels=labels,
+        remarks=(beside,) if (beside := sentence(opened.transformer.config, opened.beside)) else (),
     )
 
 

@@ -136,7 +136,7 @@ class HuggingFaceModel:
         """What a target text begins with, before its first word; None for a model that writes none."""
         if not self.opened.pair:
             return None
-        config, generation = self.opened.config, getattr(self.opened.transformer, "generation_config", None)
+        config, generation = self.opened.transformer.config, getattr(self.opened.transformer, "generation_config", None)
         first = "decoder_start_token_id"
         stated = [(config, first), (generation, first), (config, "bos_token_id"), (config, "pad_token_id")]
         ids = (getattr(settings, name, None) for settings, name in stated)
@@ -252,7 +252,7 @@ class HuggingFaceModel:
 
     def architecture(self) -> Architecture:
         """How it is built, read off its configuration."""
-        return describe(self.opened.config.to_dict() | {"architectures": [self.opened.class_name]})
+        return describe(self.opened.transformer.config.to_dict() | {"architectures": [self.opened.class_name]})
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         """Of every tensor of weights, by its name."""

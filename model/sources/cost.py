@@ -139,12 +139,16 @@ def judge(held: Snapshot) -> Judged:
         )
     config = _config(held, shapes)
     text = config.get_text_config()
-    two = text.is_encoder_decoder and not is_encoder_alone(config.architectures)
+    two = config.is_encoder_decoder and not is_encoder_alone(config.architectures)
+    encoder = getattr(config, "encoder", None) if text is not config else None  # of a pair that was made of two models
+    _check_reads_text(held, text, encoder)
     _check_tokenizer(held, text, shapes)
     cost = Cost(
         # old GPT-2 files carry their masks (1, 1, T, T) as "bias"
         sum(prod(shape) for name, shape in shapes.items() if not (name.endswith("bias") and len(shape) == 4)),
-        _number(text, "num_hidden_layers") + (_number(text, "num_decoder_layers", "decoder_layers") if two else 0),
+        _number(text, "num_hidden_layers")
+        + (_number(text, "num_decoder_layers", "decoder_layers") if two else 0)
+        + (_number(encoder.get_text_config(), "num_hidden_layers") if encoder else 0),
         _number(text, "num_attention_heads"),
         _number(text, "max_position_embeddings") or None,
         on_disk,
@@ -283,6 +287,22 @@ def _too_many(folder: Path) -> ModelNotAvailable:
 def _only(held: Snapshot) -> str:
     others = held.of("tekken.json", "*.spm", "*.tiktoken", "bpe.codes", "dict.txt")
     return f", only {', '.join(others[:3])}" if others else ""
+
+
+def _check_reads_text(held: Snapshot, text: Any, encoder: Any) -> None:
+    """Raises `ModelNotAvailable` for what has no vocabulary, and for a pair that has two."""
+    n_entry = getattr(text, "vocab_size", None)
+    if not isinstance(n_entry, int):
+        raise ModelNotAvailable(
+            f"The model in “{held.folder}” ({text.model_type}) has no text part: its config.json names no vocabulary, "
+            "so it reads pictures, sound or the like, and Regard reads text. Choose a model that reads text."
+        )
+    others = getattr(encoder and encoder.get_text_config(), "vocab_size", n_entry)
+    if others != n_entry:
+        raise ModelNotAvailable(
+            f"The model in “{held.folder}” reads {others:,} different tokens and writes {n_entry:,}, so it has two "
+            "tokenizers, and the folder holds one: what it writes could not be named. Choose another model."
+        )
 
 
 def _check_tokenizer(held: Snapshot, config: Any, shapes: Shapes) -> None:

@@ -160,6 +160,13 @@ def test_an_edge_outside_the_window_cannot_go(open_with):
     assert app.toggle(key="edge_off").disabled and "choose another key" in said(app)
 
 
+@pytest.mark.parametrize("page", ["attention", "model"])
+def test_a_part_for_pictures_is_said_to_be_there_and_not_read(open_with, page):
+    app = open_with("window", page)
+    sidebar = "".join(element.value for element in app.sidebar.markdown)
+    assert "Its part for pictures is in the files and is not read" in (sidebar if page == "attention" else said(app))
+
+
 def test_grouped_heads_share_their_keys(open_with, root):
     lm = session.language_model(open_with("decoder", "attention").session_state.model)
     run = lm.run(lm.encode(TEXT))

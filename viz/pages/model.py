@@ -66,6 +66,8 @@ def main() -> None:
 
 def show_block(lm: LanguageModel, architecture: Architecture) -> None:
     st.header(f"How {plain(lm.info.title)} is built", divider="gray", anchor=False)
+    for remark in lm.info.remarks:
+        st.info(plain(remark), icon=":material/info:")
     if not architecture.known:
         st.info(
             f"Models of the type {quoted(architecture.model_type)} are not known to Regard. What their configuration "

@@ -185,4 +185,5 @@ def summarise(place) -> None:
         f"**{n_token:,}** token{'s' if n_token != 1 else ''} × **{info.n_layer}** layers × **{info.n_head}** heads  \n"
         f":small[{info.n_parameter / 1e6:.1f} M parameters · reads up to {info.n_context:,} tokens · "
         f"weights {info.fingerprint[:8]}]"
+        + "".join(f"  \n:small[:material/info: {plain(remark)}]" for remark in info.remarks)
     )
