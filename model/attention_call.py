@@ -1,8 +1,9 @@
 """One attention call, and what interventions do to it: one place for the built-in models and for transformers'.
 
-A call is softmax(scale · Q·Kᵀ + bias)·V over the keys that a query sees. `Changes` says what is done otherwise in it:
-to the scores (scale, temperature, positions, queries of zeros), to the mask (causal or not, single edges) and to what
-the heads write. Each of the texts of a batch may have an intervention of its own.
+A call is softmax(scale · Q·Kᵀ + bias)·V over the keys that a query sees; with a learned sink (GPT-OSS), the softmax has
+one more entry, a score without key and value, and a row of weights sums to 1 with it. `Changes` says what is done
+otherwise in it: to the scores (scale, temperature, positions, queries of zeros), to the mask (causal or not, single
+edges) and to what the heads write. Each of the texts of a batch may have an intervention of its own.
 
 Letters as in `model.builtin.transformer`: B texts, H heads, T queries, S keys, K d_head. What is alike for all texts or
 heads may have 1 there.
@@ -37,6 +38,7 @@ class AttentionCall(NamedTuple):
     soft_cap: float = 0.0  # scores become cap · tanh(score / cap) before that; 0: they stay
     query_scale: float | None = 1.0  # what the queries come multiplied with: a part of the scale; None: not known
     output_gain: Tensor | None = None  # (B, H, T) multiplies what each head writes; None: it stays
+    sink_score: Tensor | None = None  # (B, H, T), 1 for what is alike: of the entry after the keys; None: there is none
 
     @property
     def vectors(self) -> tuple[Tensor, Tensor, Tensor]:
@@ -141,15 +143,19 @@ def _ablated(call: AttentionCall, ablations: Sequence[Ablation], layer: int) -> 
         query = query * uniform
         if bias is not None:
             bias = torch.where(bias > _lowest(bias), bias * uniform, bias)
-    edges = _rows([each.edge_bias(layer, n_head, n_query, n_key) for each in ablations], 0)
+    sink, n_column = call.sink_score, n_key + (call.sink_score is not None)
+    edges = _rows([each.edge_bias(layer, n_head, n_query, n_column) for each in ablations], 0)
+    if sink is not None and edges is not None:
+        sink, edges = sink + edges[..., n_key], edges[..., :n_key]  # it can be taken away as a key can
     gain = _rows([each.output_gain(layer, n_head, n_query) for each in ablations], 1)
-    return call._replace(query=query, bias=_sum(bias, edges), output_gain=gain)
+    return call._replace(query=query, bias=_sum(bias, edges), output_gain=gain, sink_score=sink)
 
 
 def _cooled(call: AttentionCall, temperature: float) -> AttentionCall:
-    """All scores, those that a bias or a cap make too, divided by a temperature."""
-    bias = None if call.bias is None else call.bias / temperature
-    return call._replace(scale=call.scale / temperature, bias=bias, soft_cap=call.soft_cap / temperature)
+    """All scores, those that a bias, a cap or a sink make too, divided by a temperature."""
+    bias, sink = (None if each is None else each / temperature for each in (call.bias, call.sink_score))
+    cap = call.soft_cap / temperature
+    return call._replace(scale=call.scale / temperature, bias=bias, soft_cap=cap, sink_score=sink)
 
 
 def apart(mask: Tensor | None) -> tuple[Tensor | None, Tensor | None]:

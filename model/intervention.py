@@ -21,7 +21,8 @@ class Ablation:
     heads_off: HeadSet = frozenset()  # they write nothing to the residual stream
     heads_uniform: HeadSet = frozenset()  # their queries are zero, so all weights of a row are equal
     rows_off: frozenset[tuple[int, int, int]] = frozenset()  # (layer, head, query): the head writes nothing there
-    edges_off: frozenset[tuple[int, int, int, int]] = frozenset()  # and (…, key): this query does not see this key
+    # and (…, key): this query does not see this key; the number behind the last key is that of a learned sink
+    edges_off: frozenset[tuple[int, int, int, int]] = frozenset()
 
     def __post_init__(self):
         # one form, whatever collection the places came in: equal interventions are equal keys of the same run
@@ -44,8 +45,11 @@ class Ablation:
         return _gain((n_head, n_query), [place[1:] for place in off if place[0] == layer])
 
     def edge_bias(self, layer: int, n_head: int, n_query: int, n_key: int) -> np.ndarray | None:
-        """(H, T, S) what is added to the scores: -inf at the edges that are off; None if none is, in this layer."""
-        edges = [edge[1:] for edge in self.edges_off if edge[0] == layer]
+        """(H, T, S) what is added to the scores: -inf at the edges that are off; None if none is, in this layer.
+
+        `n_key`: of a layer with a learned sink, one more than keys; one without it has no such edge.
+        """
+        edges = [edge[1:] for edge in self.edges_off if edge[0] == layer and edge[3] < n_key]
         if not edges:
             return None
         bias = np.zeros((n_head, n_query, n_key), np.float32)
@@ -61,9 +65,10 @@ class Ablation:
             if not all(0 <= position < n for position, n in zip(positions, (n_query, n_key), strict=False)):
                 text = f"a text of {n_query}" if n_query == n_key else f"texts of {n_query} and {n_key}"
                 raise ValueError(f"no tokens {positions} in {text}")
-        sees = {edge[:3]: edge[2] + 1 if causal else n_key for edge in self.edges_off}
+        n_sink = n_key - n_query if causal else 0  # a causal mask is of as many keys as queries, and hides no sink
+        sees = {edge[:3]: edge[2] + 1 + n_sink if causal else n_key for edge in self.edges_off}
         for layer, head, query, key in self.edges_off:
-            sees[layer, head, query] -= key <= query or not causal
+            sees[layer, head, query] -= key <= query or key >= n_query or not causal
         for (layer, head, query), left in sees.items():
             if not left:
                 raise ValueError(f"query {query} of layer {layer}, head {head}{where} would see no key any more")
@@ -140,9 +145,14 @@ class Intervention(Ablation):
 UNCHANGED = Intervention()
 
 
-def sizes_of(n_layer: int, n_head: int, n_token: int, n_source: int = 0, n_encoder: int = 0) -> dict[str, Size]:
-    """Of each kind of attention in a run; with a source, of an encoder-decoder with `n_encoder` layers before it."""
-    sizes = {"self": (n_layer, n_head, n_token, n_token)}
+def sizes_of(
+    n_layer: int, n_head: int, n_token: int, n_source: int = 0, n_encoder: int = 0, *, sink: bool = False
+) -> dict[str, Size]:
+    """Of each kind of attention in a run; with a source, of an encoder-decoder with `n_encoder` layers before it.
+
+    `sink`: whether the heads of a single stack have learned one, which counts as a key.
+    """
+    sizes = {"self": (n_layer, n_head, n_token, n_token + sink)}
     if n_source:
         sizes["encoder"] = n_encoder, n_head, n_source, n_source
         sizes["cross"] = n_layer, n_head, n_token, n_source

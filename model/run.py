@@ -92,6 +92,9 @@ def _visible(character: str) -> str:
     return character
 
 
+# what a map shows in the column after the keys, where heads have a sink of their own: it stands for no token
+LEARNED_SINK = Token(-1, b"sink", 0, 0, special=True)
+
 HALF = np.dtype(np.float16)
 FAMILIES = ("decoder", "encoder", "encoder-decoder")
 
@@ -141,6 +144,9 @@ class Attention:
     bias: np.ndarray | None = None  # (H or 1, T, S) added to the scores, as some models tell positions
     # what the queries were multiplied with before they came here: a part of the scale (OPT, ESM); None: not known
     query_scale: float | None = 1.0
+    # (H, T or 1) the score of one more entry of each softmax, after the keys, which every query sees and which gives no
+    # value: a learned sink (GPT-OSS); -inf where this layer has none and others of the model have; None: no layer has
+    sink_score: np.ndarray | None = None
 
     def __post_init__(self):
         n_head, n_query, d_head = self.query.shape
@@ -159,9 +165,11 @@ class Attention:
         if self.exact != (self.value is not None):
             raise ValueError(f"queries in {self.query.dtype} {'without' if self.exact else 'with'} values")
         seal(self.query, self.key, dtype=SINGLE if self.exact else HALF)
-        seal(*(array for array in (self.value, self.bias) if array is not None))
+        seal(*(array for array in (self.value, self.bias, self.sink_score) if array is not None))
         if self.bias is not None and self.bias.shape not in ((n_head, n_query, n_key), (1, n_query, n_key)):
             raise ValueError(f"a bias {self.bias.shape} for {n_head} heads, {n_query} queries, {n_key} keys")
+        if self.sink_score is not None and self.sink_score.shape not in ((n_head, n_query), (n_head, 1)):
+            raise ValueError(f"scores of a sink {self.sink_score.shape} for {n_head} heads, {n_query} queries")
 
     @property
     def exact(self) -> bool:
@@ -192,6 +200,11 @@ class Attention:
     def n_key(self) -> int:
         return self.key.shape[1]
 
+    @property
+    def n_column(self) -> int:
+        """Of its weights: the keys, and a sink after them where there is one."""
+        return self.n_key + (self.sink_score is not None)
+
 
 @dataclass(frozen=True)
 class DenseAttention:
@@ -220,6 +233,10 @@ class DenseAttention:
     @property
     def n_key(self) -> int:
         return self.weights.shape[2]
+
+    @property
+    def n_column(self) -> int:
+        return self.n_key
 
 
 Layer = Attention | DenseAttention
@@ -279,7 +296,7 @@ class ModelRun:
         for kind in self.kinds:
             queries, keys = self.sides(kind)
             for layer in self.layers(kind):
-                shape = (layer.n_head, layer.n_query, layer.n_key)
+                shape = (layer.n_head, layer.n_query, layer.n_column)
                 if shape != (self.info.n_head, len(queries), len(keys)):
                     raise ValueError(f"{kind} attention {shape}, expected {self.info.n_head, len(queries), len(keys)}")
         if self.predictions is not None and len(self.predictions.top_id) != n_token:
@@ -297,9 +314,21 @@ class ModelRun:
         return {"self": self.attention, "encoder": self.encoder, "cross": self.cross}[kind]
 
     def sides(self, kind: str = "self") -> tuple[tuple[Token, ...], tuple[Token, ...]]:
-        """The tokens that look and those looked at. KeyError for another word."""
+        """The tokens that look and those looked at, with `LEARNED_SINK` after them where heads have one. KeyError for
+        another word.
+        """
         both = {"self": (self.tokens, self.tokens), "encoder": (self.source, self.source)}
-        return (both | {"cross": (self.tokens, self.source)})[kind]
+        queries, keys = (both | {"cross": (self.tokens, self.source)})[kind]
+        return queries, (*keys, LEARNED_SINK) if self.has_sink(kind) else keys
+
+    def has_sink(self, kind: str = "self") -> bool:
+        """Whether the weights of this kind have a column after the keys: a learned sink (`Attention.sink_score`)."""
+        layer = next(iter(self.layers(kind)), None)
+        return layer is not None and layer.n_column > layer.n_key
+
+    def key_labels(self, kind: str = "self") -> list[str]:
+        """Of the columns of a map of tokens."""
+        return [token.label for token in self.sides(kind)[1]]
 
     @property
     def stream(self) -> np.ndarray:

@@ -12,6 +12,8 @@ from transformers import (
     BloomForCausalLM,
     EncoderDecoderConfig,
     EncoderDecoderModel,
+    GptOssConfig,
+    GptOssForCausalLM,
     LlamaConfig,
     LlamaForCausalLM,
     MarianConfig,
@@ -33,7 +35,7 @@ SHAPE = {
     "intermediate_size": 48,
 }
 KINDS = {  # and the family of each
-    **dict.fromkeys(("decoder", "window", "weights"), "decoder"),
+    **dict.fromkeys(("decoder", "window", "window and sink", "weights"), "decoder"),
     **dict.fromkeys(("encoder", "headless", "classifier"), "encoder"),
     **dict.fromkeys(("encoder-decoder", "headless pair", "sinusoidal", "of two"), "encoder-decoder"),
 }
@@ -52,6 +54,9 @@ def built(kind: str):
         return Mistral3ForConditionalGeneration(
             Mistral3Config(text_config=text, vision_config=vision, image_token_id=119)
         )
+    if kind == "window and sink":
+        more = {"head_dim": 8, "sliding_window": 3, "num_local_experts": 4, "num_experts_per_tok": 2, "pad_token_id": 0}
+        return GptOssForCausalLM(GptOssConfig(**SHAPE, num_key_value_heads=2, max_position_embeddings=64, **more))
     if kind == "weights":
         return BloomForCausalLM(BloomConfig(vocab_size=120, hidden_size=32, n_layer=2, n_head=4))
     if kind == "of two":  # bert2bert

@@ -128,11 +128,23 @@ ZOO: dict[str, Animal] = {
         | {"first_k_dense_replace": 1, "moe_intermediate_size": 16},
         "model.layers.1.self_attn.o_proj",
     ),
-    "GptOssForCausalLM": Animal(
+    "GptOssForCausalLM": Animal(  # learned sinks, in windows and without
         "decoder",
         "GptOssConfig",
         _rotary(head_dim=8, sliding_window=5, **_MOE),
-        refusal="attention sinks, so the weights of a row do not sum to 1",
+        "model.layers.1.self_attn.o_proj",
+    ),
+    "GraniteSWAForCausalLM": Animal(  # sinks that are left out of the weights that it returns
+        "decoder",
+        "GraniteSWAConfig",
+        _rotary(sliding_window=5, bos_token_id=1, eos_token_id=2),
+        "model.layers.1.self_attn.o_proj",
+    ),
+    "MiMoV2FlashForCausalLM": Animal(  # sinks in its windows alone
+        "decoder",
+        "MiMoV2FlashConfig",
+        _rotary(head_dim=8, sliding_window=5, layer_types=["full_attention", "sliding_attention"]),
+        "model.layers.1.self_attn.o_proj",
     ),
     "Qwen3NextForCausalLM": Animal(
         "decoder",
@@ -228,6 +240,11 @@ ZOO: dict[str, Animal] = {
         refusal=r"\d queries and \d keys in layer 1, for 7 tokens|layers",
     ),
     "FNetForMaskedLM": Animal("encoder", "FNetConfig", _encoder(), refusal="returns no attentions"),
+    "OpenAIPrivacyFilterModel": Animal(  # sinks, and windows to both sides
+        "encoder",
+        "OpenAIPrivacyFilterConfig",
+        _rotary(head_dim=8, sliding_window=5, eos_token_id=2, **_MOE),
+    ),
     "MPNetForMaskedLM": Animal("encoder", "MPNetConfig", _encoder(), "mpnet.encoder.layer.1.attention.attn.o"),
     "T5ForConditionalGeneration": Animal(
         "encoder-decoder",
@@ -334,6 +351,14 @@ def attentions_of(output: Any, config: Any) -> dict[str, list[Any]]:
         n_token = output.encoder_last_hidden_state.shape[1] if kind == "encoder" else 0
         said[kind] = [unroll(layer[0], n_token) if unroll else layer[0] for layer in getattr(output, its)]
     return said
+
+
+def as_theirs(ours: Any, theirs: Any) -> Any:
+    """Our weights (H, T, S or S + 1) as a class gives its own (H, T, S): without those of a learned sink; of a class
+    whose rows sum to 1 all the same, what that leaves is made 1 again.
+    """
+    keys = ours[..., : theirs.shape[-1]]
+    return keys / keys.sum(-1, keepdims=True) if abs(theirs.sum(-1) - 1).max() < 1e-4 else keys
 
 
 def _band(weights: Any, _: int) -> Any:

@@ -18,7 +18,7 @@ from model.analysis.head import head_steps
 from model.huggingface.language_model import HuggingFaceModel
 from model.run import ModelNotAvailable, ModelRun
 from tests import readme
-from tests.zoo import N_SOURCE, N_TOKEN, ZOO, attentions_of, builder, tokens
+from tests.zoo import N_SOURCE, N_TOKEN, ZOO, as_theirs, attentions_of, builder, tokens
 
 SAME = 1e-5  # the largest difference of two computations of the same weights in single precision
 _COLUMNS = ("class", "family", "shown from", "heads / key heads", "*Inside a head*")
@@ -108,7 +108,7 @@ def _off(run: ModelRun, transformer: Any, inputs: dict[str, torch.Tensor]) -> fl
     with torch.inference_mode():
         said = transformer(**inputs, output_attentions=True, output_hidden_states=True)
     off = [
-        float(np.abs(layer_weights(ours) - theirs.numpy()).max())
+        float(np.abs(as_theirs(layer_weights(ours), theirs.numpy()) - theirs.numpy()).max())
         for kind, layers in attentions_of(said, transformer.config).items()
         for ours, theirs in zip(run.layers(kind), layers, strict=True)
     ]

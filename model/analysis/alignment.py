@@ -44,7 +44,8 @@ def crossing(run: ModelRun, heads: Sequence[tuple[int, int]], written: Units, so
         raise ValueError(
             f"units of {written.n_token} and {source.n_token} tokens for {len(run.tokens) - 1} and {len(run.source)}"
         )
-    weights = combined_weights(run.cross, heads, "mean")[:-1]  # (T - 1, S)
+    # a learned sink goes with no word
+    weights = combined_weights(run.cross, heads, "mean")[:-1, : source.n_token]  # (T - 1, S)
     return Crossing(between_units(weights, written, source) if len(written) else weights, written, source)
 
 

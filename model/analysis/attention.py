@@ -1,7 +1,8 @@
 """Attention read off its queries and keys: weights, scores, one cell's arithmetic, and pooled overviews.
 
 A run keeps queries and keys (`model.run.Attention`, one a layer), not T x T weights; all here is computed where it is
-looked at: weights = softmax(query·key · scale), Vaswani et al. 2017, eq. 1. Rows are queries, columns keys.
+looked at: weights = softmax(query·key · scale), Vaswani et al. 2017, eq. 1. Rows are queries, columns keys; where heads
+have a sink of their own, the last column is that: C columns, S or S + 1.
 """
 
 from collections.abc import Sequence
@@ -17,28 +18,30 @@ _BLOCK = 1 << 18  # weights computed at a time: 1 MiB, what a processor keeps ne
 
 
 def attention_scores(attention: Attention, head: int, rows: slice = slice(None)) -> np.ndarray:
-    """Scores of some queries (all, unless told) before softmax: (R, S); -inf where the mask forbids to look.
+    """Scores of some queries (all, unless told) before softmax: (R, C); -inf where the mask forbids to look.
 
     Records in half precision are read in float32, here and below. IndexError if there is no such head, as below.
     """
     _check(attention, [head])
     keys = _keys(attention.key, [head], attention.n_head).transpose(0, 2, 1)  # (1, K, S)
-    return scores_of(_queries(attention, [head], rows) @ keys, attention, [head], rows)[0]
+    return _and_sink(
+        scores_of(_queries(attention, [head], rows) @ keys, attention, [head], rows), attention, [head], rows
+    )[0]
 
 
 def attention_weights(attention: Layer, head: int, rows: slice = slice(None)) -> np.ndarray:
-    """Weights of some queries (all, unless told): (R, S); each row sums to 1."""
+    """Weights of some queries (all, unless told): (R, C); each row sums to 1."""
     return layer_weights(attention, rows, [head])[0]
 
 
 def layer_weights(attention: Layer, rows: slice = slice(None), heads: Sequence[int] | None = None) -> np.ndarray:
-    """The same for several heads of the layer (all, unless told): (H', R, S)."""
+    """The same for several heads of the layer (all, unless told): (H', R, C)."""
     heads = range(attention.n_head) if heads is None else heads
     _check(attention, heads)
     if isinstance(attention, DenseAttention):
         return attention.weights[heads, rows]
     positions = np.arange(attention.n_query)[rows]
-    weights = np.zeros((len(heads), len(positions), attention.n_key), np.float32)
+    weights = np.zeros((len(heads), len(positions), attention.n_column), np.float32)
     n_row = min(len(positions), ROWS_AT_ONCE) or 1
     n_head = max(1, _BLOCK // (n_row * attention.n_key))
     for chosen in (slice(i, i + n_head) for i in range(0, len(heads), n_head)):
@@ -49,26 +52,45 @@ def layer_weights(attention: Layer, rows: slice = slice(None), heads: Sequence[i
             seen = _seen(attention, block)
             products = _queries(attention, its, block) @ keys[..., seen]  # (H', R, S')
             scores_of(products, attention, its, block, np.arange(seen.start, seen.stop))
-            weights[chosen, first : first + n_row, seen] = softmax(products, out=products)
+            if attention.sink_score is None:
+                weights[chosen, first : first + n_row, seen] = softmax(products, out=products)
+                continue
+            scores = _and_sink(products, attention, its, block)
+            softmax(scores, out=scores)
+            weights[chosen, first : first + n_row, seen] = scores[..., :-1]
+            weights[chosen, first : first + n_row, -1] = scores[..., -1]
     return weights
 
 
+def _and_sink(scores: np.ndarray, attention: Attention, heads: Sequence[int], rows: slice | np.ndarray) -> np.ndarray:
+    """Scores (H', R, S') with that of the sink after them, where there is one."""
+    if attention.sink_score is None:
+        return scores
+    return np.concatenate([scores, _sink_scores(attention, heads, rows)[..., None]], axis=-1)
+
+
+def _sink_scores(attention: Attention, heads: Sequence[int], rows: slice | np.ndarray) -> np.ndarray:
+    """(H', R) of a layer with a sink."""
+    shape = attention.n_head, attention.n_query
+    return np.broadcast_to(attention.sink_score, shape)[np.ix_(heads, np.arange(attention.n_query)[rows])]
+
+
 def visible(attention: Layer, head: int, rows: slice = slice(None)) -> np.ndarray:
-    """Which keys some queries (all, unless told) may look at, (R, S) of bool; of a model that gives only weights, where
-    there is one.
+    """Which keys some queries (all, unless told) may look at, (R, C) of bool; of a model that gives only weights, where
+    there is one. A sink every query sees, in a layer that has one.
     """
     _check(attention, [head])
     if isinstance(attention, DenseAttention):
         return attention.weights[head, rows] > 0
     rows, keys = np.arange(attention.n_query)[rows], np.arange(attention.n_key)
     nothing = np.zeros((1, len(rows), len(keys)), np.float32)
-    return ~np.isneginf(_masked(nothing, attention, [head], rows, keys)[0])
+    return ~np.isneginf(_and_sink(_masked(nothing, attention, [head], rows, keys), attention, [head], rows)[0])
 
 
 def attended(attention: Layer, value: np.ndarray) -> np.ndarray:
-    """What each head takes from values (G, S, K): weights·V, (H, T, K)."""
-    shared = attention.n_head // len(value)
-    mixed = [attention_weights(attention, head) @ value[head // shared] for head in range(attention.n_head)]
+    """What each head takes from values (G, S, K): weights·V, (H, T, K). A sink gives nothing."""
+    shared, n_key = attention.n_head // len(value), attention.n_key
+    mixed = [attention_weights(attention, head)[:, :n_key] @ value[head // shared] for head in range(attention.n_head)]
     return np.stack(mixed)
 
 
@@ -131,20 +153,24 @@ class CellArithmetic:
     bias: float  # added to the score; 0 where the model has none
     masked: bool  # the query may not look at this key
     score: float  # dot · scale, capped, with the bias; or -inf where masked
-    row_scores: np.ndarray  # (S,) all scores of this query
+    row_scores: np.ndarray  # (C,) all scores of this query
     exponential: float  # exp(score - largest score of the row)
     denominator: float  # the sum of those over the row
     weight: float  # exponential / denominator
     rank: int  # of this weight in its row; 0 is the largest
+    sink: bool = False  # it is that of a learned sink: a score without a key (which is zeros here) and without a value
 
 
 def cell_arithmetic(attention: Attention, head: int, query: int, key: int) -> CellArithmetic:
-    """Open one cell of one head. IndexError if there is no such query or key."""
-    if not (0 <= query < attention.n_query and 0 <= key < attention.n_key):
-        raise IndexError(f"no cell ({query}, {key}) in {attention.n_query} x {attention.n_key}")
+    """Open one cell of one head; that of a sink has the number behind the last key. IndexError if there is no such
+    query or key.
+    """
+    if not (0 <= query < attention.n_query and 0 <= key < attention.n_column):
+        raise IndexError(f"no cell ({query}, {key}) in {attention.n_query} x {attention.n_column}")
+    sink = key == attention.n_key
     row_scores = attention_scores(attention, head, slice(query, query + 1))[0]
     q = attention.query[head, query].astype(np.float32)
-    k = attention.key[key_head(attention, head), key].astype(np.float32)
+    k = np.zeros_like(q) if sink else attention.key[key_head(attention, head), key].astype(np.float32)
     exponentials = np.exp(row_scores - row_scores.max())
     denominator = exponentials.sum()
     weights = exponentials / denominator
@@ -157,7 +183,7 @@ def cell_arithmetic(attention: Attention, head: int, query: int, key: int) -> Ce
         query_scale=attention.query_scale,
         soft_cap=attention.soft_cap,
         bias=0.0
-        if attention.bias is None
+        if attention.bias is None or sink
         else float(attention.bias[head if len(attention.bias) > 1 else 0, query, key]),
         masked=bool(np.isneginf(row_scores[key])),
         score=float(row_scores[key]),
@@ -166,17 +192,18 @@ def cell_arithmetic(attention: Attention, head: int, query: int, key: int) -> Ce
         denominator=float(denominator),
         weight=float(weights[key]),
         rank=rank(weights, key),
+        sink=sink,
     )
 
 
 @dataclass(frozen=True)
 class Overview:
-    """All heads at a glance: every map made at most n x n cells by pooling neighbours."""
+    """All heads at a glance: every map made at most n x n cells by pooling neighbours; a sink is a column more."""
 
-    maximum: np.ndarray  # (L, H, n, n) the largest weight in a cell
-    mean: np.ndarray  # (L, H, n, n) the mean weight in a cell
+    maximum: np.ndarray  # (L, H, n, n or n + 1) the largest weight in a cell
+    mean: np.ndarray  # (L, H, n, n or n + 1) the mean weight in a cell
     query_edges: np.ndarray  # (n + 1,) cell i holds the queries query_edges[i] … query_edges[i + 1] - 1
-    key_edges: np.ndarray  # (n + 1,)
+    key_edges: np.ndarray  # (n + 1,), or one more
 
     @property
     def pooled(self) -> bool:
@@ -187,6 +214,8 @@ class Overview:
 def pooled_overview(layers: Sequence[Layer], n: int = 64) -> Overview:
     """Exact maps of all heads, pooled to at most `n` x `n`; never more than a block of some heads' rows is held."""
     query_edges, key_edges = _edges(layers[0].n_query, n), _edges(layers[0].n_key, n)
+    if layers[0].n_column > layers[0].n_key:
+        key_edges = np.append(key_edges, layers[0].n_column)
     shape = (len(layers), layers[0].n_head, len(query_edges) - 1, len(key_edges) - 1)
     maximum, mean = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
     for layer, attention in enumerate(layers):
@@ -208,11 +237,13 @@ def _pool_weights(
 def _pool_layer(
     attention: Attention, query_edges: np.ndarray, key_edges: np.ndarray, largest: np.ndarray, total: np.ndarray
 ) -> None:
-    """The largest weight and the sum of weights in each cell, written into `largest` and `total` (H, n, n).
+    """The largest weight and the sum of weights in each cell, written into `largest` and `total` (H, n, n or n + 1).
 
     A block is held keys first, (H', cells, G, R): to pool keys is then to reduce whole rows of memory. And the weights
     themselves are never made: what is pooled are scores and exponentials, and n sums a row are divided, not S weights.
     """
+    if attention.sink_score is not None:
+        key_edges = key_edges[:-1]
     size = int(np.diff(key_edges).max())
     # the keys of each cell, all as many as the largest has: what is missing in the others weighs nothing
     slots = key_edges[:-1, None] + np.arange(size)  # (n, G)
@@ -237,13 +268,22 @@ def _pool_layer(
             block = block.reshape(len(heads), to_cell - from_cell, size, len(rows))
             peak = block.max(axis=2)  # (H', cells, R)
             top = peak.max(axis=1, keepdims=True)  # (H', 1, R)
+            if attention.sink_score is not None:
+                sink = _sink_scores(attention, heads, rows)[:, None]  # (H', 1, R)
+                top = np.maximum(top, sink)
             block -= top[:, :, None]
             mass = np.exp(block, out=block).sum(axis=2)  # (H', cells, R)
             whole = mass.sum(axis=1, keepdims=True)  # (H', 1, R)
-            where = (slice(heads.start, heads.stop), slice(first, first + cells_at_once), slice(from_cell, to_cell))
-            for pooled, by, values in ((largest, np.maximum, np.exp(peak - top)), (total, np.add, mass)):
-                over_rows = by.reduceat(values / whole, edges[:-1] - edges[0], axis=2)  # (H', cells, n')
-                pooled[where] = over_rows.transpose(0, 2, 1)
+            where = [slice(heads.start, heads.stop), slice(first, first + cells_at_once), slice(from_cell, to_cell)]
+            cells = [(where, np.exp(peak - top), mass)]
+            if attention.sink_score is not None:
+                its = np.exp(sink - top)
+                whole = whole + its
+                cells.append(([*where[:2], slice(-1, None)], its, its))
+            for where, most, all_of_it in cells:
+                for pooled, by, values in ((largest, np.maximum, most), (total, np.add, all_of_it)):
+                    over_rows = by.reduceat(values / whole, edges[:-1] - edges[0], axis=2)  # (H', cells, n')
+                    pooled[tuple(where)] = over_rows.transpose(0, 2, 1)
 
 
 def strongest_in_cell(attention: Layer, head: int, overview: Overview, cell: tuple[int, int]) -> tuple[int, int]:

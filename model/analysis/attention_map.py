@@ -2,9 +2,10 @@
 
 The steps, always in this order, each on the weights of all tokens:
 1. combine the chosen heads, cell by cell, by their mean or their maximum;
-2. the sink: leave it, hide the keys that belong to it, or take them out and divide each row by what is left;
+2. the sink: leave it, hide the keys that belong to it, or take them out and divide each row by what is left; a sink
+   that heads have learned (`model.run.LEARNED_SINK`, the last column) belongs to it;
 3. units: sum over the keys of a unit, mean over its queries; so a row that summed to 1 still does;
-4. segments: keep the rows of one text and the columns of one text.
+4. segments: keep the rows of one text and the columns of one text, to neither of which a learned sink belongs.
 NaN marks what is not there: a key taken out, or a row of which nothing is left. Letters: Q rows, K columns, T tokens.
 `model.analysis.explanation` makes one value a second time, by arithmetic of its own.
 """
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from model.analysis.attention import ROWS_AT_ONCE, layer_weights
-from model.run import Layer, Token, VisitorError
+from model.run import LEARNED_SINK, Layer, Token, VisitorError
 from model.text.units import KINDS, Units
 
 COMBINE = ("mean", "max")
@@ -117,13 +118,19 @@ class AttentionMap:
     key_units: Units  # the same, but for cross-attention
     removed: np.ndarray  # (Q,) the part of each row's weight that the sink had, whether or not it was taken out
     shares: dict[str, float]  # segment -> mean over its rows of the weight on its columns; empty for one text
+    has_sink: bool  # whether heads have learned one: then it is the last of the key units
+
+    @property
+    def shows_sink(self) -> bool:
+        """Whether the last column is that of a learned sink."""
+        return self.has_sink and len(self.key_units) - 1 in self.keys
 
 
 def combined_weights(layers: Sequence[Layer], heads: Iterable[tuple[int, int]], by: str) -> np.ndarray:
-    """Step 1: (T, S), the mean or the maximum of each cell over (layer, head) pairs."""
+    """Step 1: (T, C), the mean or the maximum of each cell over (layer, head) pairs."""
     heads = sorted(heads)
     reduce = np.maximum if by == "max" else np.add
-    combined = np.zeros((layers[0].n_query, layers[0].n_key), np.float32)
+    combined = np.zeros((layers[0].n_query, layers[0].n_column), np.float32)
     for layer, chosen in itertools.groupby(heads, key=lambda pair: pair[0]):
         chosen = [head for _, head in chosen]
         for first in range(0, len(combined), ROWS_AT_ONCE):  # blocks that stay in the processor's cache
@@ -134,7 +141,9 @@ def combined_weights(layers: Sequence[Layer], heads: Iterable[tuple[int, int]], 
 
 
 def sink_keys(tokens: Sequence[Token]) -> np.ndarray:
-    """(T,) which keys count as the sink: the first token and the special tokens (Xiao et al. 2024)."""
+    """(C,) which keys count as the sink: the first token and the special tokens (Xiao et al. 2024), as a learned sink
+    is one.
+    """
     return np.array([position == 0 or token.special for position, token in enumerate(tokens)])
 
 
@@ -172,7 +181,8 @@ def attention_map(
     second: int | None = None,
     key_units: Units | None = None,
 ) -> AttentionMap:
-    """All steps. `keys`: the tokens looked at; `units`: of `spec.kind`, of the queries and, unless told, of the keys.
+    """All steps. `keys`: what is looked at, as `ModelRun.sides` says; `units`: of `spec.kind`, of the queries and,
+    unless told, of the keys.
 
     `second`: the first token of the second text, if one text is read and it has two parts.
     """
@@ -182,15 +192,16 @@ def attention_map(
     if spec.kind != "tokens":
         weights = between_units(weights, units, key_units)
         removed = np.add.reduceat(removed, units.starts) / np.diff(np.append(units.starts, units.n_token))
-    rows, columns = np.arange(len(units)), np.arange(len(key_units))
-    if second is None or second >= len(keys):
-        return AttentionMap(weights, rows, columns, units, key_units, removed, {})
+    rows, columns, has_sink = np.arange(len(units)), np.arange(len(key_units)), keys[-1] == LEARNED_SINK
+    if second is None or second >= units.n_token:
+        return AttentionMap(weights, rows, columns, units, key_units, removed, {}, has_sink)
     split = units.of(second)
-    parts = {"A": rows[:split], "B": rows[split:]}
+    parts = {"A": rows[:split], "B": rows[split:]}  # of one text's units, and so without a learned sink
     shares = {segment: _share(weights, *(parts[part] for part in segment.split(" → "))) for segment in SEGMENTS[1:]}
     if spec.segment != "all":
         rows, columns = (parts[part] for part in spec.segment.split(" → "))
-    return AttentionMap(weights[np.ix_(rows, columns)], rows, columns, units, key_units, removed[rows], shares)
+    part = weights[np.ix_(rows, columns)]
+    return AttentionMap(part, rows, columns, units, key_units, removed[rows], shares, has_sink)
 
 
 def _share(weights: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> float:

@@ -44,7 +44,7 @@ def explain(
     keys = np.array([key for unit in key_units for key in unit])
     combined, weights = None, []
     for layer, head in spec.heads:
-        exact = exact_rows(layers[layer], head, queries)  # (R, S)
+        exact = exact_rows(layers[layer], head, queries)  # (R, C)
         weights.append(exact[:, keys])
         if combined is None:
             combined = exact
@@ -69,8 +69,8 @@ def explain(
 
 
 def exact_rows(attention: Layer, head: int, queries: np.ndarray) -> np.ndarray:
-    """(R, S) one head's weights of some queries, softmax(query·key · scale) in float64; those given, of a layer that
-    is kept as weights. NaN in a row that may look at nothing.
+    """(R, C) one head's weights of some queries, softmax(query·key · scale) in float64, with that of a learned sink
+    behind the keys; those given, of a layer that is kept as weights. NaN in a row that may look at nothing.
     """
     if isinstance(attention, DenseAttention):
         return attention.weights[head, queries].astype(np.float64)
@@ -88,6 +88,9 @@ def exact_rows(attention: Layer, head: int, queries: np.ndarray) -> np.ndarray:
     if attention.window:
         visible &= np.abs(ahead) < attention.window
     score = np.where(visible, score, -np.inf)
+    if attention.sink_score is not None:
+        sink = attention.sink_score[head, queries % attention.sink_score.shape[1]]  # one for all queries, or one each
+        score = np.column_stack([score, sink.astype(np.float64)])
     with np.errstate(invalid="ignore"):  # −∞ − −∞, where nothing is visible
         power = np.exp(score - score.max(axis=1, keepdims=True))
     return power / power.sum(axis=1, keepdims=True)

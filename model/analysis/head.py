@@ -93,7 +93,10 @@ class HeadSteps:
     window: int  # of keys that the mask lets be seen; 0: all
     scores: np.ndarray  # (S,) those, or -inf where it may not look
     exponentials: np.ndarray  # (S,) e^(score - largest score)
-    denominator: float  # the sum of those
+    sink_score: float  # of a learned sink, for this query; -inf: the layer has none, and then these two are 0
+    sink_exponential: float
+    sink_weight: float
+    denominator: float  # the sum of all of those
     weights: np.ndarray  # (S,) exponentials / denominator
     mixed: np.ndarray  # (Kv,) z, the sum of weight · value
     projected: np.ndarray  # (D,) W_o z: this head's share of what the output projection gives
@@ -110,6 +113,15 @@ class HeadSteps:
     behind: np.ndarray | None  # (D,) `after` normed: what the layer goes on from (BERT)
     parallel: bool
     differences: tuple[Difference, ...]  # to the record of the run, step by step
+
+    @property
+    def has_sink(self) -> bool:
+        return self.sink_score > -np.inf
+
+    @property
+    def largest(self) -> float:
+        """The largest score of the row."""
+        return max(float(self.scores.max()), self.sink_score)
 
     @property
     def wrong(self) -> Difference | None:
@@ -164,12 +176,16 @@ def head_steps(run: ModelRun, parameters: LayerParameters, layer: int, head: int
     capped = cap * np.tanh(scaled / cap) if cap else None
     bias = None if record.bias is None else np.broadcast_to(record.bias[:, query], dots.shape)  # (H, S)
     row = slice(query, query + 1)
-    seen = np.concatenate([visible(record, each, row) for each in range(n_head)])  # (H, S)
+    seen = np.concatenate([visible(record, each, row)[:, : record.n_key] for each in range(n_head)])  # (H, S)
     unmasked = (scaled if capped is None else capped) + (0 if bias is None else bias)
     scores = np.where(seen, unmasked, np.float32(-np.inf))  # (H, S)
-    exponentials = np.exp(scores - scores.max(-1, keepdims=True))  # (H, S)
-    denominator = exponentials.sum(-1, keepdims=True)  # (H, 1)
-    weights = exponentials / denominator  # (H, S)
+    sink = np.full((n_head, 1), -np.inf, np.float32)
+    if record.sink_score is not None:
+        sink = record.sink_score[:, [query % record.sink_score.shape[1]]]  # (H, 1): one for all queries, or one each
+    largest = np.maximum(scores.max(-1, keepdims=True), sink)  # (H, 1)
+    exponentials, sink_exponential = np.exp(scores - largest), np.exp(sink - largest)  # (H, S), (H, 1)
+    denominator = exponentials.sum(-1, keepdims=True) + sink_exponential  # (H, 1)
+    weights, sink_weight = exponentials / denominator, sink_exponential / denominator  # (H, S), (H, 1)
 
     mixed = np.einsum("hs,hsk->hk", weights, values.end.repeat(group, 0))  # (H, Kv)
     projected = np.einsum("hdk,hk->hd", its.output_weight, mixed)  # (H, D)
@@ -205,6 +221,9 @@ def head_steps(run: ModelRun, parameters: LayerParameters, layer: int, head: int
         window=record.window,
         scores=scores[head],
         exponentials=exponentials[head],
+        sink_score=float(sink[head, 0]),
+        sink_exponential=float(sink_exponential[head, 0]),
+        sink_weight=float(sink_weight[head, 0]),
         denominator=float(denominator[head, 0]),
         weights=weights[head],
         mixed=mixed[head],
@@ -221,7 +240,12 @@ def head_steps(run: ModelRun, parameters: LayerParameters, layer: int, head: int
         after_size=_size(its.norm_behind, after),
         behind=None if its.norm_behind is None else its.norm_behind(after),
         parallel=its.parallel,
-        differences=tuple(_differences(record, head, query, queries, keys, values, unmasked[head], weights[head])),
+        differences=tuple(
+            _differences(
+                *(record, head, query, queries, keys, values, unmasked[head]),
+                np.append(weights[head], sink_weight[head])[: record.n_column],
+            )
+        ),
     )
 
 

@@ -60,7 +60,7 @@ def telling_weight(run: ModelRun, layer: int, head: int, kind: str | None = None
         rows = np.arange(first, min(first + ROWS_AT_ONCE, attention.n_query))
         weights = attention_weights(attention, head, slice(rows[0], rows[-1] + 1))  # (R, S)
         nothing = _nothing(run, kind, rows) | special[rows, None]
-        own = rows[:, None] == np.arange(attention.n_key) if kind == "self" else np.zeros_like(nothing)
+        own = rows[:, None] == np.arange(attention.n_column) if kind == "self" else np.zeros_like(nothing)
         # in three classes, each above the one before: a weight is at most 1
         ranked = np.where(weights > 0, weights + 2.0 * ~own + 2.0 * ~nothing, 0)
         row, key = np.unravel_index(ranked.argmax(), ranked.shape)

@@ -20,7 +20,7 @@ from model.attention_call import AS_TRAINED, Changes
 from model.huggingface import capture, hooks
 from model.huggingface.beside import leave_out
 from model.huggingface.capture import ROUNDING, Enough, NotCaptured, Recorder
-from model.huggingface.eager import eager_weights
+from model.huggingface.eager import eager_weights, without_sink
 from model.huggingface.flow import check_fed
 from model.huggingface.layers import LayerPlan, Unfollowed, layers_of
 from model.huggingface.loading import Build, quoted
@@ -81,6 +81,7 @@ class Opened:
     can_switch = True  # whether single heads can be switched off
     roles: tuple[str, ...] = ()  # of the attention calls, in order
     query_scales: tuple[float | None, ...] = ()  # of the same calls: what their queries come multiplied with
+    has_sink = False  # whether heads have learned one: a column after the keys
     exact_bytes = capture.EXACT_BYTES  # of a run's queries, keys and values; a longer text's are kept in half precision
 
     def __init__(self, build: Build, *, not_captured: str):
@@ -220,9 +221,10 @@ class Opened:
         if getattr(self.config, "use_cache", None) is not None:
             inputs["use_cache"] = False
         output = self._eager(lambda: self.transformer(**inputs, output_attentions=True, output_hidden_states=True))
-        theirs = eager_weights(output, self.config, self.class_name, len(run.tokens))["self"]
+        read = self.config, self.class_name, len(run.tokens)
+        theirs = eager_weights(output, *read, sinks=self.has_sink)["self"]
         off = [
-            float(np.abs(layer_weights(ours) - weights).max())
+            float(np.abs(without_sink(layer_weights(ours), weights) - weights).max())
             for ours, weights in zip(run.attention, theirs, strict=True)
         ]
         if run.hidden is not None:
@@ -318,7 +320,7 @@ class Captured(Opened):
     attn_implementation = capture.NAME
 
     def attention(self, recorder: Recorder, output: Any) -> dict[str, tuple[Layer, ...]]:
-        return {kind: tuple(call.attention for call in recorder.of(kind)) for kind in KINDS}
+        return {kind: capture.all_with_sink([call.attention for call in recorder.of(kind)]) for kind in KINDS}
 
     def _find_attention(self) -> None:
         recorder, _ = self.forward(*self.probe)
@@ -338,14 +340,16 @@ class Captured(Opened):
         recorder = self._watch([blocks, *hooks.stacks_of(self.transformer, n_layer, self.pair)], n_layer)
         ours = self.attention(recorder, None)
         self.has_positions |= any(layer.bias is not None for layer in ours["self"])
+        self.has_sink = any(layer.sink_score is not None for layers in ours.values() for layer in layers)
 
         eager, output = self._eager(lambda: self.forward(*self.probe, weights=True))
-        theirs = eager_weights(output, self.config, self.class_name, *map(len, self.probe))
+        read = self.config, self.class_name, *map(len, self.probe)
+        theirs = eager_weights(output, *read, sinks=self.has_sink)
         for kind, layers in theirs.items():
             if len(layers) != len(ours[kind]):
                 raise NotCaptured(f"it gives {len(layers)} layers of weights for {len(ours[kind])} of queries and keys")
             for layer, (kept, weights) in enumerate(zip(ours[kind], layers, strict=True)):
-                if (difference := np.abs(layer_weights(kept) - weights).max()) > ROUNDING:
+                if (difference := np.abs(without_sink(layer_weights(kept), weights) - weights).max()) > ROUNDING:
                     raise NotCaptured(
                         f"the weights of layer {layer} from queries and keys differ from its own by {difference:.2g}"
                     )

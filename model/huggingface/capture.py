@@ -17,7 +17,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,7 @@ EXACT_BYTES = 128 << 20  # of queries, keys and values in float32: 1,213 tokens 
 HALF_PRECISION = 2e-3  # the most that it may move a weight, in the rows compared; trained models: 1e-3, some 2e-3
 _ROWS_COMPARED = 4  # of each head, in each layer of each run
 _ROWS_AT_ONCE = 64  # of capped scores, which no fused kernel computes
+_NO_SINK = -1e30  # stands for -inf where that is multiplied by 0
 
 
 class NotCaptured(Exception):
@@ -132,6 +133,8 @@ class Recorder:
             "soft_cap": call.soft_cap,
             "bias": mask.bias,
         }
+        if call.sink_score is not None:
+            rule["sink_score"] = call.sink_score[0].float().numpy().copy()
         vectors = [each[0] for each in (call.query, call.key, call.value)]  # (H, T, K), (G, S, K), (G, S, K)
         n_byte, halves = 4 * sum(each.numel() for each in vectors), None
         if n_byte * len(self.roles) > self.exact_bytes:
@@ -264,11 +267,21 @@ def _rule_asked(
     position_bias: Tensor | None = None,
     softcap: float | None = None,
     s_aux: Tensor | None = None,
+    sinks: Tensor | None = None,
     **_: object,
 ) -> dict[str, Any]:
-    """What transformers asks of a call, besides its vectors. Raises `NotCaptured` for more than attention."""
-    if s_aux is not None:
-        raise NotCaptured("its heads have attention sinks, so the weights of a row do not sum to 1")
+    """What transformers asks of a call, besides its vectors.
+
+    A learned sink is `s_aux`, a score for each head (GPT-OSS), or `sinks`, one for each head and query (Inkling).
+    Raises `NotCaptured` if it is anything else.
+    """
+    n_head, n_query = query.shape[1:3]
+    sink = s_aux if sinks is None else sinks
+    if sink is not None:
+        shape = (1, n_head, 1) if sinks is None else (len(query), n_head, n_query)
+        if sink.numel() != math.prod(shape):
+            raise NotCaptured(f"its attention sinks are {tuple(sink.shape)}, for {n_head} heads")
+        sink = sink.detach().to(query.dtype).reshape(shape)
     is_causal = getattr(module, "is_causal", True) if is_causal is None else is_causal
     return {
         "scale": query.shape[-1] ** -0.5 if scaling is None else float(scaling),
@@ -276,6 +289,7 @@ def _rule_asked(
         "mask": mask,
         "bias": position_bias,
         "soft_cap": float(softcap or 0),
+        "sink_score": sink,
     }
 
 
@@ -285,10 +299,34 @@ def _output(module: nn.Module, call: AttentionCall) -> Tensor:
         output = _capped(call)
     else:
         # not every release of transformers heeds a bias that is handed on beside the mask
+        n_value = call.value.shape[-1]
+        if call.sink_score is not None:
+            call = _sink_as_key(call)
         mask, causal = call.fused_mask
         vectors = call.query, call.key, call.value
         output, _ = sdpa_attention_forward(module, *vectors, mask, scaling=call.scale, is_causal=causal)
+        if call.sink_score is not None:
+            output = output[:, 1:, :, :n_value]
     return output if call.output_gain is None else output * call.output_gain.transpose(1, 2)[..., None]
+
+
+def _sink_as_key(call: AttentionCall) -> AttentionCall:
+    """The same attention for fused kernels, which know no sink: it becomes a key before the others, of value 0, and its
+    score a number more of each query, which that key alone multiplies with 1. A query before the others, whose output
+    is to be left out, lets a causal mask be one again. So T, S and K are one more.
+    """
+    # the last number of each vector, and what stands before the first
+    score = call.sink_score.clamp(min=_NO_SINK) / call.scale
+    query = torch.cat([call.query, score.expand(call.query.shape[:3])[..., None]], dim=-1)
+    key, value = (nn.functional.pad(each, (0, 1, 1, 0)) for each in (call.key, call.value))
+    key[:, :, 0, -1] = 1
+    grown = {"query": nn.functional.pad(query, (0, 0, 1, 0)), "key": key, "value": value}
+    if call.mask is not None:
+        # of numbers, 0 lets be seen
+        grown["mask"] = nn.functional.pad(call.mask, (1, 0, 1, 0), value=call.mask.dtype == torch.bool)
+    if call.bias is not None:
+        grown["bias"] = nn.functional.pad(call.bias, (1, 0, 1, 0))
+    return call._replace(**grown)
 
 
 def _capped(call: AttentionCall) -> Tensor:
@@ -304,8 +342,21 @@ def _capped(call: AttentionCall) -> Tensor:
         if mask is not None:
             its = mask[:, :, rows]
             scores = scores.masked_fill(~its, -torch.inf) if its.dtype == torch.bool else scores + its
-        blocks.append(scores.softmax(-1) @ value)
+        if call.sink_score is not None:
+            sink = call.sink_score.expand(-1, -1, query.shape[2])[:, :, rows, None]
+            scores = torch.cat([scores, sink.expand(*scores.shape[:3], 1)], dim=-1)
+        blocks.append(scores.softmax(-1)[..., : key.shape[2]] @ value)
     return torch.cat(blocks, dim=2).transpose(1, 2)
+
+
+def all_with_sink(layers: Sequence[Attention]) -> tuple[Attention, ...]:
+    """Those of one kind, all with as many columns: where some layers have a sink (MiMo's windows), that of the others
+    has no weight.
+    """
+    if len({layer.sink_score is None for layer in layers}) < 2:
+        return tuple(layers)
+    none = np.full((layers[0].n_head, 1), -np.inf, np.float32)
+    return tuple(layer if layer.sink_score is not None else replace(layer, sink_score=none) for layer in layers)
 
 
 def register() -> None:

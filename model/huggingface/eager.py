@@ -19,12 +19,13 @@ _FIELDS = {"self": "decoder_attentions", "encoder": "encoder_attentions", "cross
 
 
 def eager_weights(
-    output: Any, config: Any, class_name: str, n_token: int, n_source: int = 0
+    output: Any, config: Any, class_name: str, n_token: int, n_source: int = 0, *, sinks: bool = False
 ) -> dict[str, list[np.ndarray]]:
     """What the model says its weights were, (H, T, S) a layer, for the kinds "self", "encoder" and "cross".
 
-    n_source: tokens that the encoder of an encoder-decoder read; 0 for other models. Raises `NotCaptured` if what it
-    returns is no distribution over the tokens.
+    n_source: tokens that the encoder of an encoder-decoder read; 0 for other models. `sinks`: it is known to have
+    learned sinks, which classes leave out of what they return, so that rows sum to less than 1. Raises `NotCaptured` if
+    what it returns is no distribution over the tokens.
     """
     fields = _FIELDS if n_source else {"self": "attentions"}
     sizes = {"self": (n_token, n_token), "encoder": (n_source, n_source), "cross": (n_token, n_source)}
@@ -38,13 +39,24 @@ def eager_weights(
             what = f"the {name} that {class_name} returns"
             if unroll and isinstance(layer, Tensor):
                 layer = unroll(layer, sizes[role][0], what)
-            _check(layer, sizes[role], what, number)
+            _check(layer, sizes[role], what, number, sinks)
             weights[role].append(layer[0].float().contiguous().numpy())
     return weights
 
 
-def _check(layer: Any, size: tuple[int, int], what: str, number: int) -> None:
-    """(1, H, T, S), nothing negative, rows that sum to 1; else `NotCaptured`."""
+def without_sink(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
+    """Our weights (H, T, S + 1) as a class gives its own (H, T, S): those of the keys as they are, or, where its rows
+    sum to 1, divided by what the sink leaves (Granite's, which takes the sink's part off what its heads give).
+    """
+    n_key = theirs.shape[-1]
+    keys, left = ours[..., :n_key], 1 - ours[..., n_key:].sum(-1, keepdims=True)
+    if not np.allclose(theirs.sum(-1, keepdims=True), 1, atol=ROUNDING) or left.min() <= 0:
+        return keys
+    return keys / left
+
+
+def _check(layer: Any, size: tuple[int, int], what: str, number: int, sinks: bool) -> None:
+    """(1, H, T, S), nothing negative, rows that sum to 1, or to less with `sinks`; else `NotCaptured`."""
     if not isinstance(layer, Tensor) or layer.ndim != 4 or len(layer) != 1:
         form = tuple(layer.shape) if isinstance(layer, Tensor) else type(layer).__name__
         raise NotCaptured(f"{what} are no (1, heads, queries, keys) but {form}")
@@ -63,7 +75,8 @@ def _check(layer: Any, size: tuple[int, int], what: str, number: int) -> None:
             f"{what} are scores and no weights: some are negative, and the rows of layer {number} sum to "
             f"{float(sums.min()):.3g} … {float(sums.max()):.3g}"
         )
-    if (off := float((sums - 1).abs().max())) > ROUNDING:
+    over = sums - 1
+    if (off := float((over.clamp(min=0) if sinks else over.abs()).max())) > ROUNDING:
         raise NotCaptured(
             f"{what} do not sum to 1: the rows of layer {number} sum to {float(sums.min()):.3g} … "
             f"{float(sums.max()):.3g} (off by {off:.2g})"

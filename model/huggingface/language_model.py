@@ -353,7 +353,8 @@ class HuggingFaceModel:
         """Raises as `run` does."""
         self._check_texts(tokens, source)
         n_encoder = self.opened.roles.count("encoder") or self.info.n_layer  # not known of a class without roles
-        sizes = sizes_of(self.info.n_layer, self.info.n_head, len(tokens), len(source), n_encoder)
+        n_layer, n_head, sink = self.info.n_layer, self.info.n_head, self.opened.has_sink
+        sizes = sizes_of(n_layer, n_head, len(tokens), len(source), n_encoder, sink=sink)
         for intervention in interventions:
             intervention.check(sizes, self.info.causal)
             self._check_possible(intervention)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from model.run import Token, readable
+from model.run import LEARNED_SINK, Token, readable
 
 KINDS = ("tokens", "words", "sentences")
 
@@ -44,6 +44,12 @@ class Units:
     def of(self, token: int) -> int:
         """The unit that a token belongs to."""
         return int(np.searchsorted(self.starts, token, side="right")) - 1
+
+
+def and_sink(units: Units) -> Units:
+    """With one more, after the others: that of a learned sink, which stands for no token."""
+    labels, starts = (*units.labels, LEARNED_SINK.label), np.append(units.starts, units.n_token)
+    return Units(units.kind, labels, starts, units.n_token + 1, units.rule)
 
 
 def units_of(tokens: Sequence[Token], text: str, kind: str) -> Units:

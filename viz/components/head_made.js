@@ -85,6 +85,7 @@ const written = (part, element) => {
 const line = (texts, ...between) => texts.flatMap((text, i) => [text, between[i] ?? ""].flat());
 
 const every = ({ tokens }, part, what = true) => Object.fromEntries(tokens.map((_, r) => [`${part}.${r}`, what]));
+const sinkRow = ({ view, R }, part) => view.sink ? { [`${part}.${R}`]: true } : {};
 
 // the largest terms of the weighted sum: weight × what(row) + …
 function mixture({ view, tokens, numbers }, what) {
@@ -204,6 +205,7 @@ function makingsOfTokens(steps) {
     return [line`${before} + ${S("b", tokens[r])}`, `${number} + ${signed(numbers.b[r])}`, unmasked];
   };
   const linked = (each) => (_, r) => {
+    if (r === tokens.length) return [{}, line`${S("s", "sink")} = ${fixed(view.sink.score)}, learned by this head`];
     const [, from, to] = each, [symbols, made, result] = link(each, r), lit = { [`${from}.${r}`]: true };
     const name = to === "s" ? S("s", tokens[r]) : NUMBER_NAMES[to];
     if (to !== "s" || Number.isFinite(scores[r])) return [lit, line`${name} = ${symbols} = ${made} = ${fixed(result)}`];
@@ -216,6 +218,11 @@ function makingsOfTokens(steps) {
     const power = el("sup", "", Number.isFinite(scores[r]) ? `${fixed(scores[r])} − ${signed(view.largest)}` : "−∞");
     const made = `${fixed(numbers.e[r])} / ${sum} = ${fixed(weights[r])}`;
     return line`${S("a", tokens[r])} = e${raised} / sum = e${power} / ${sum} = ${made}`;
+  };
+  const ofSink = () => {
+    const { score, exponential, weight: its } = view.sink, sum = fixed(view.denominator);
+    const power = el("sup", "", `${fixed(score)} − ${signed(view.largest)}`);
+    return line`${S("a", "sink")} = e${power} / ${sum} = ${`${fixed(exponential)} / ${sum} = ${fixed(its)}`}`;
   };
   const share = (i, r) => {
     const made = `${fixed(weights[r])} × ${signed(vectors[`V.${r}`][i])} = ${fixed(products.V[r * Kv + i])}`;
@@ -230,7 +237,7 @@ function makingsOfTokens(steps) {
       line`${dot(r)} = ${fixed(dots[r])} (“${view.labels[r]}”), the sum of ${K} products`,
     ],
     ...Object.fromEntries(view.chain.map((each) => [each[2], linked(each)])),
-    a: (_, r) => [every(steps, "s"), weight(r)],
+    a: (_, r) => [{ ...every(steps, "s"), ...sinkRow(steps, "s") }, r === tokens.length ? ofSink() : weight(r)],
     V: share,
   };
 }
@@ -269,7 +276,7 @@ function restingLines(steps, made) {
     },
     compare: () => made.d(0, view.chosen)[1],
     ...Object.fromEntries(view.chain.map(([kind, , to]) => [kind, () => made[to](0, view.chosen)[1]])),
-    softmax: () => made.a(0, view.chosen)[1],
+    softmax: () => made.a(0, view.sink?.chosen ? tokens.length : view.chosen)[1],
     mix: () => line`${S("z")} = ${mixture(steps, (r) => S("v", tokens[r]))}`,
     write: () => line`${S("o")} = ${S("W", "o")}${S("z")}: from ${Kv} to ${D} numbers; its length ${length("o")}`,
     written: () => line`${S("ŵ")} of ${S("w")}: ${sizeOf("added")}`,

@@ -41,15 +41,16 @@ function picturesOf(steps) {
     softmax: () => [
       table(steps, "reckon", [named(), el("div", "title", "score ", S("s")), el("div", "title", "weight ", S("a"))], [
         number("s", numbers.s),
-        bars(steps, "a", numbers.a, { kind: "weight", hue: "a" }),
-      ], { sums: true }),
+        bars(steps, "a", numbers.a, { kind: "weight", hue: "a", also: view.sink?.weight }),
+      ], { sums: true, sink: true }),
     ],
     mix: () => [
       table(steps, "mix", [named(), el("div", "title", "weight ", S("a")), el("div", "title", "value ", S("v"))], [
-        bars(steps, "a", numbers.a, { kind: "taken", hue: "a" }),
+        bars(steps, "a", numbers.a, { kind: "taken", hue: "a", also: view.sink?.weight }),
         matrix(steps, "V", values, "the value"),
       ], {
         sums: true,
+        without: view.sink && `the sink, ${fixed(view.sink.weight)}, gives nothing`,
         footer: [
           named(S("z")),
           el("div", "title", "the sum of weight × value"),

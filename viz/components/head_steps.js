@@ -88,17 +88,18 @@ function tokenName({ view, tokens }, r) {
   return name;
 }
 
-function bars({ view, tokens }, part, numbers, { kind, hue }) {
-  const finite = [...numbers].filter(Number.isFinite);
+// `also`: of the sink, which is no token: a number more, in row R
+function bars({ view, tokens, R }, part, numbers, { kind, hue, also }) {
+  const finite = [...numbers, also ?? 0].filter(Number.isFinite);
   const from = Math.min(0, ...finite), span = Math.max(0, ...finite) - from || 1;
   return (r) => {
-    const value = numbers[r], bar = el("span", "fill"), track = el("span", "track", bar);
+    const value = r === R ? also : numbers[r], bar = el("span", "fill"), track = el("span", "track", bar);
     const node = asPart(el("button", "bar", track, el("span", "number", fixed(value))), `${part}.${r}`);
     node.dataset.group = `${part}${kind}`;
     node.tabIndex = r === view.chosen ? 0 : -1;
     node.setAttribute(
       "aria-label",
-      `${kind} of token ${tokens[r]}, ${view.labels[r]}: ${fixed(value)}. Press to see where it comes from.`,
+      `${kind} of ${whose(view, tokens, r)}: ${fixed(value)}. Press to see where it comes from.`,
     );
     if (Number.isFinite(value)) {
       bar.style.left = `${100 * (Math.min(0, value) - from) / span}%`;
@@ -114,10 +115,11 @@ function bars({ view, tokens }, part, numbers, { kind, hue }) {
   };
 }
 
+const whose = (view, tokens, r) => r < tokens.length ? `token ${tokens[r]}, ${view.labels[r]}` : "the sink";
 const number = (part, numbers) => (r) => asPart(el("span", "number from", fixed(numbers[r])), `${part}.${r}`);
 
-// a row for each drawn token, and a thin one where others are left out
-function table(steps, kind, header, cells, { sums = false, footer } = {}) {
+// a row for each drawn token, and a thin one where others are left out; `sink`: with one for it; `without`: words instead
+function table(steps, kind, header, cells, { sums = false, sink, without, footer } = {}) {
   const { view, tokens, R } = steps, { s: scores } = steps.numbers;
   const body = el("div", `table ${kind}`, el("div", "row header", ...header));
   const leftOut = (r) => {
@@ -142,6 +144,13 @@ function table(steps, kind, header, cells, { sums = false, footer } = {}) {
     body.append(line);
   }
   leftOut(R);
+  if (sink && view.sink) {
+    const name = el("div", "name", el("span", "at", `${view.n}`), el("span", "token", "sink"));
+    const line = el("div", "row", name, number("s", { [R]: view.sink.score })(R), cells.at(-1)(R));
+    line.classList.toggle("chosen", view.sink.chosen);
+    body.append(line);
+  }
+  if (without) body.append(el("div", "gap", without));
   if (footer) body.append(el("div", "row footer", ...footer));
   return body;
 }
@@ -214,7 +223,7 @@ function indexAt(node, event, n) {
 }
 
 // what follows the pointer, the focus and the keys; returns what points at an element as the focus does
-function listen(root, { vectors, tokens }, { rest, point: pointAt, said }, setTriggerValue) {
+function listen(root, { view, vectors, tokens }, { rest, point: pointAt, said }, setTriggerValue) {
   const partAt = (event) => event.target.closest("[data-part]"), n = (node) => vectors[node.dataset.part].length;
   root.onpointermove = root.onpointerdown = (event) => {
     const node = partAt(event);
@@ -259,7 +268,8 @@ function listen(root, { vectors, tokens }, { rest, point: pointAt, said }, setTr
   };
   root.onclick = (event) => {
     const node = event.target.closest("button.bar");
-    if (node) setTriggerValue("pick", tokens[+node.dataset.part.split(".")[1]]);
+    // behind the last token: the sink
+    if (node) setTriggerValue("pick", tokens[+node.dataset.part.split(".")[1]] ?? view.n);
   };
   return focus;
 }

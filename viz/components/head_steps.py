@@ -33,11 +33,12 @@ def head_pictures(
     causal: bool,
     on_pick: Callable[[int], None] | None = None,
 ) -> None:
-    """Draw the steps with their `sentences`; `chosen` is the emphasised key token.
+    """Draw the steps with their `sentences`; `chosen` is the emphasised key token, or, behind the last, the sink.
 
     `on_pick(key)` is called when a score or a weight is clicked. Of a long text only some keys are drawn.
     """
-    rows = drawn_rows(steps.weights, (chosen, steps.query))
+    n = len(labels)
+    rows = drawn_rows(steps.weights, (min(chosen, n - 1), steps.query))
     # of single precision, and so exact in double
     q, keys, values, weights = (
         a.astype(np.float64) for a in (steps.q.end, steps.keys.end, steps.values.end, steps.weights)
@@ -61,10 +62,11 @@ def head_pictures(
         "added": (steps.written_norm, "together", steps.written_size),
         "behind": (steps.norm_behind, "after", steps.after_size),
     }
+    sink = {"score": steps.sink_score, "exponential": steps.sink_exponential, "weight": steps.sink_weight}
     numbers = {"d": steps.dots, "p": steps.scaled, "c": steps.capped, "b": steps.bias, "s": steps.scores}
     _steps(
         key=key,
-        on_pick_change=handler(pick_handler(key, range(len(labels)), on_pick)),
+        on_pick_change=handler(pick_handler(key, range(n + steps.has_sink), on_pick)),
         data={
             "view": {
                 "steps": [{"kind": step.kind, "title": step.title, "sentence": step.sentence} for step in sentences],
@@ -73,9 +75,11 @@ def head_pictures(
                 "layer": steps.layer,
                 "head": steps.head,
                 "query": steps.query,
-                "chosen": int(np.searchsorted(rows, chosen)),  # as a row
+                # as a row; of what a sink does not have, the query's own is emphasised
+                "chosen": int(np.searchsorted(rows, chosen if chosen < n else steps.query)),
+                "sink": sink | {"chosen": chosen >= n} if steps.has_sink else None,
                 "own": int(np.searchsorted(rows, steps.query)),
-                "n": len(labels),
+                "n": n,
                 "tokens": rows.tolist(),
                 "labels": [labels[i] for i in rows],
                 # of the tokens that are not drawn, before each row and after the last
@@ -89,7 +93,7 @@ def head_pictures(
                 "strength": steps.rotary.strength if steps.rotary else 1.0,
                 "cap": steps.soft_cap,
                 "multiplier": steps.multiplier,
-                "largest": float(steps.scores.max()),
+                "largest": steps.largest,
                 "denominator": steps.denominator,
                 "lengths": {name: float(np.linalg.norm(vector.astype(np.float64))) for name, vector in stream.items()},
                 "largest_element": int(np.abs(steps.hidden).argmax()),

@@ -18,6 +18,10 @@ from viz.figures import theme
 # No blue or orange for vectors, which are themselves drawn from orange to blue
 HUES = {"q": 3, "k": 4, "v": 2, "s": 0, "a": 0, "z": 1, "o": 7}
 MOST_ROWS = 24  # tokens drawn of a longer text
+_SINK = (
+    " The sink's score is one that this head has learned: it stands for no token, is compared with no query, and what "
+    "it takes of the row brings nothing back. So a head can look at nothing in particular."
+)
 _SCORE_TITLES = {"scale": "Scale", "cap": "Soft cap", "bias": "Position bias"}
 
 
@@ -50,6 +54,7 @@ def head_formula(steps: HeadSteps, mode: str, *, causal: bool) -> list[str]:
         score = rf"{steps.scale:.4g}\,{score}"
     if steps.soft_cap:
         score = rf"{steps.soft_cap:.4g}\tanh\frac{{{score}}}{{{steps.soft_cap:.4g}}}"
+    sink = rf" + e^{{{tint('s', 's')}_{{\mathrm{{sink}}}}}}" if steps.has_sink else ""
     score += r" + b_j" * (steps.bias is not None) + r" + \mathrm{mask}_j" * bool(causal or steps.window)
     written = rf"{o} + \mathrm{{other\ heads}}" + " + b" * (steps.output_bias is not None)
     if steps.written_norm:
@@ -66,7 +71,7 @@ def head_formula(steps: HeadSteps, mode: str, *, causal: bool) -> list[str]:
         rf"{k} = {projected('k', steps.keys.bias, steps.key_norm, turned=turned)}",
         rf"{v} = {projected('v', steps.values.bias)}",
         rf"{s_j} = {score}",
-        rf"{a_j} = \frac{{e^{{{s_j}}}}}{{\sum_i e^{{{tint('s', 's_i')}}}}}",
+        rf"{a_j} = \frac{{e^{{{s_j}}}}}{{\sum_i e^{{{tint('s', 's_i')}}}{sink}}}",
         rf"{z} = \sum\nolimits_j {a_j}{v_j}",
         rf"{o} = W_o{z}",
         rf"x' = {after}",
@@ -169,7 +174,9 @@ def head_sentences(
             "softmax",
             "Softmax",
             "Each score [s] becomes e to the power of [s], divided by the sum of all of them: weights [a] between 0 "
-            "and 1 that add up to 1. A difference between scores becomes a ratio between weights.",
+            "and 1 that add up to 1{sink}. A difference between scores becomes a ratio between weights.{learned}",
+            sink=" with that of the sink" if steps.has_sink else "",
+            learned=_SINK if steps.has_sink else "",
         ),
         _step(
             "mix",

@@ -32,7 +32,7 @@ def without_effect(run: ModelRun, change: Intervention) -> list[str]:
             idle.append(f"{edge}: the head is off and writes nothing, whatever it sees.")
         elif (*head, query) in change.rows_off:
             idle.append(f"{edge}: the head is off for this query and writes nothing there.")
-    if len(run.tokens) == 1 and not run.source:
+    if len(run.tokens) == 1 and not run.source and not run.has_sink():
         parts = [f"{head_name(*head).capitalize()} uniform" for head in change.heads_uniform - off]
         parts += ["Without the causal mask"] * (not change.causal_mask) + ["Without the scale"] * (not change.scale)
         parts += [f"Softmax temperature {change.temperature:g}"] * (change.temperature != 1)

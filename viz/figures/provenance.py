@@ -46,7 +46,9 @@ def weight_card(
     `mask`: which mask there is, in words: "causal", or "" for none.
     """
     changes = changes or Changes()
-    n, d_head = len(cell.row_scores), len(cell.query)
+    if cell.sink:
+        return _sink_card(cell, check, query, place, changes)
+    d_head = len(cell.query)
     ratio = cell.scale * d_head**0.5
     steps = [
         ("q·k", f"{cell.dot:.4f}" + (", for this head's queries were set to zeros" if changes.uniform else "")),
@@ -60,11 +62,29 @@ def weight_card(
         *([("added", f"+ {cell.bias:.4f}, by this model")] if np.isfinite(cell.bias) and cell.bias else []),
         ("mask", _masked(cell, mask, changes)),
         ("score", "−∞" if cell.masked else f"{cell.score:.4f}"),
-        ("softmax", f"e^(score − max) = {cell.exponential:.4f}, max {cell.row_scores.max():.4f}"),
-        ("row's sum", f"÷ {cell.denominator:.4f}"),
-        ("weight", f"<b>{cell.weight:.4f}</b>, number {cell.rank + 1} of {n} in its row"),
+        *_softmax(cell),
     ]
     return _card(f"“{html.escape(query)}” looks at “{html.escape(key)}”", place, check, steps)
+
+
+def _softmax(cell: CellArithmetic) -> list[tuple[str, str]]:
+    """From a score to its weight."""
+    return [
+        ("softmax", f"e^(score − max) = {cell.exponential:.4f}, max {cell.row_scores.max():.4f}"),
+        ("row's sum", f"÷ {cell.denominator:.4f}"),
+        ("weight", f"<b>{cell.weight:.4f}</b>, number {cell.rank + 1} of {len(cell.row_scores)} in its row"),
+    ]
+
+
+def _sink_card(cell: CellArithmetic, check: Check, query: str, place: str, changes: Changes) -> str:
+    """What a learned sink takes of a row."""
+    score = "−∞" if cell.masked else f"{cell.score:.4f}, learned by this head: there is no key to compare with"
+    if changes.edge_off:
+        score = "−∞: you took the sink away from this query"
+    elif cell.masked:
+        score = "−∞: this layer has no sink, other layers have one"
+    steps = [("score", score), *_softmax(cell), ("gives", "nothing: there is no value, and no token")]
+    return _card(f"“{html.escape(query)}” looks at the sink", place, check, steps)
 
 
 def _masked(cell: CellArithmetic, mask: str, changes: Changes) -> str:

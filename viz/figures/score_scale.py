@@ -55,7 +55,8 @@ def weights_formula(attention: Layer) -> str:
     scores = "Q·Kᵀ" if abs(scale - 1) < _SAME else scores
     if attention.soft_cap:
         scores = f"cap({scores})"
-    return f"softmax({scores}{' + bias' if attention.bias is not None else ''})·V"
+    scores += " + bias" if attention.bias is not None else ""
+    return f"softmax({scores}{', sink' if attention.sink_score is not None else ''})·V"
 
 
 def _number(factor: float) -> str:

@@ -12,10 +12,19 @@ from viz.figures.scale import ColourScale
 _MOST_THICK = 40  # rows: of more, a thick outline would hide its row
 
 
-def seen_heatmap(weights: np.ndarray, labels: Sequence[str], row: int, *, scale: ColourScale) -> go.Figure:
-    """Attention weights (T, T), with the row of one query outlined; a weight of exactly 0 is left blank."""
-    n = len(labels)
-    fig = attention_heatmap(np.where(weights > 0, weights, np.nan), labels, scale=scale, height=430)
+def seen_heatmap(
+    weights: np.ndarray,
+    labels: Sequence[str],
+    row: int,
+    *,
+    scale: ColourScale,
+    key_labels: Sequence[str] | None = None,
+) -> go.Figure:
+    """Attention weights (T, C), with the row of one query outlined; a weight of exactly 0 is left blank. `key_labels`:
+    of the columns, if they are not the rows.
+    """
+    n = weights.shape[1]
+    fig = attention_heatmap(np.where(weights > 0, weights, np.nan), labels, key_labels, scale=scale, height=430)
     line = {"color": theme.ACCENT, "width": 3 if n <= _MOST_THICK else 1}
     fig.add_shape(type="rect", x0=-0.5, x1=n - 0.5, y0=row - 0.5, y1=row + 0.5, line=line)
     return fig

@@ -43,10 +43,11 @@ def main() -> None:
 def show_grid(run: ModelRun) -> None:
     overview = session.current_overview(heads.attention_read(run))
     head_grid(overview, key="head_grid", on_pick=pick_heads, looks=True)
+    sink = " and, the last, the sink" if run.has_sink(heads.attention_read(run)) else ""
     cells = "each cell is the largest weight of its neighbourhood" if overview.pooled else "each cell is one weight"
     caption(
-        f"A tile is a head: rows are the tokens that look, columns the tokens looked at, {cells}. A click on the name "
-        "of a layer or a column reads all its heads; with shift, a click adds or takes away."
+        f"A tile is a head: rows are the tokens that look, columns the tokens looked at{sink}, {cells}. A click on the "
+        "name of a layer or a column reads all its heads; with shift, a click adds or takes away."
     )
 
 
@@ -54,8 +55,7 @@ def show_grid(run: ModelRun) -> None:
 def choose(run: ModelRun) -> None:
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom", key="choose_heads"):
         reading.choose_heads(run)
-        sides = run.sides(heads.attention_read(run))
-        heads.choose_pair(*map(len, sides), on_change=handler(reading.read_again))
+        heads.choose_pair(run, heads.attention_read(run), on_change=handler(reading.read_again))
 
 
 @section("read")
@@ -90,9 +90,10 @@ def pick_heads(pick: Pick) -> None:
 def show_checks(run: ModelRun, spec: MapSpec) -> None:
     layer, head = spec.heads[0]
     rows = checks.rows_sum_to_one(attention_weights(run.layers(spec.of)[layer], head))
+    with_sink = ", the sink included" if run.has_sink(spec.of) else ""
     check(
         rows,
-        f"every row of layer {layer}, head {head} adds up to 1; the largest difference is "
+        f"every row of layer {layer}, head {head} adds up to 1{with_sink}; the largest difference is "
         f"**{how_far(rows.difference)}**.",
     )
     if not run.layers(spec.of)[layer].exact:

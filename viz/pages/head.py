@@ -1,5 +1,6 @@
 """Inside one head: the whole path of one token, from its vector to what the head writes back, with every number."""
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -78,10 +79,9 @@ def read(run: ModelRun) -> None:
 
 
 def choose(run: ModelRun) -> tuple[int, int, int, int]:
-    n = len(run.tokens)
     columns = st.columns(4, gap="medium")
     layer, head = heads.choose_one(run, places=columns[:2])
-    return layer, head, *heads.choose_pair(n, n, places=columns[2:])
+    return layer, head, *heads.choose_pair(run, places=columns[2:])
 
 
 def show_formula(steps: HeadSteps, causal: bool) -> None:
@@ -104,19 +104,21 @@ def show_numbers(steps: HeadSteps, labels: list[str]) -> None:
     """Every number of the pictures, also of the keys that a long text leaves undrawn."""
     if not shows_numbers("head"):
         return
-    caption("Every key, from q·k to its weight.")
-    st.dataframe(
-        pd.DataFrame(
-            {
-                "q·k": steps.dots,
-                "scaled": steps.scaled,
-                "score": steps.scores,
-                "e^(score - largest)": steps.exponentials,
-                "weight": steps.weights,
-            },
-            index=[f"{i} {label}" for i, label in enumerate(labels)],
-        )
+    caption("Every key, from q·k to its weight." + (" The sink has a score, and no key." if steps.has_sink else ""))
+    rows = pd.DataFrame(
+        {
+            "q·k": steps.dots,
+            "scaled": steps.scaled,
+            "score": steps.scores,
+            "e^(score - largest)": steps.exponentials,
+            "weight": steps.weights,
+        },
+        index=[f"{i} {label}" for i, label in enumerate(labels)],
     )
+    if steps.has_sink:
+        its = (np.nan, np.nan, steps.sink_score, steps.sink_exponential, steps.sink_weight)
+        rows.loc[f"{len(labels)} sink"] = np.float32(its)
+    st.dataframe(rows)
     stream, head = st.columns(2, gap="medium")
     with stream:
         caption("The vectors of the residual stream.")

@@ -87,10 +87,12 @@ def choose_one(
     return found[0], found[1]
 
 
-def choose_pair(n_query: int, n_key: int, *, places: tuple[Any, Any] = (st, st), **more: Any) -> tuple[int, int]:
-    """Query and key, each in its place."""
-    query = controls.position("Query", "token", n_query, places[0], help="The token that looks.", **more)
-    return query, controls.position("Key", "key", n_key, places[1], help="The token looked at.", **more)
+def choose_pair(run: ModelRun, of: str = "self", *, places: tuple[Any, Any] = (st, st), **more: Any) -> tuple[int, int]:
+    """Query and key, each in its place; a learned sink is the last key."""
+    queries, keys = run.sides(of)
+    told = "The token looked at" + (f"; {len(keys) - 1} is the sink." if run.has_sink(of) else ".")
+    query = controls.position("Query", "token", len(queries), places[0], help="The token that looks.", **more)
+    return query, controls.position("Key", "key", len(keys), places[1], help=told, **more)
 
 
 def spec(show: str, run: ModelRun, of: str = "self", *, before: str = "", **rules: str) -> MapSpec:

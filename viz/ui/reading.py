@@ -41,7 +41,8 @@ def choose_how(two_texts: bool) -> None:
             "The sink",
             "sink",
             help="Heads that have nothing to look for often look at the first token. as is: shown · hide: left out · "
-            "renormalise: left out, and each row divided by what remains. Special tokens count as sink too.",
+            "renormalise: left out, and each row divided by what remains. Special tokens count as sink too, and so "
+            "does one that heads have learned, in the last column.",
         )
     if two_texts:
         with columns[2]:
@@ -157,9 +158,10 @@ def statements(reading: AttentionMap, spec: MapSpec) -> list[str]:
             f"Each cell is the sum over the keys of a {spec.kind[:-1]} and the mean over its queries; "
             f"{reading.units.rule}."
         )
+    tokens = "first token, special tokens and the learned one" if reading.has_sink else "first token and special tokens"
     removed = f"{100 * np.mean(reading.removed):.1f} % of the weight on average"
     if spec.sink == "as is":
-        sentences.append(f"The sink (first token and special tokens) holds {removed}; nothing is taken out.")
+        sentences.append(f"The sink ({tokens}) holds {removed}; nothing is taken out.")
     else:
         what = (
             "hidden, and rows add up to what is left"
@@ -172,7 +174,14 @@ def statements(reading: AttentionMap, spec: MapSpec) -> list[str]:
             if gone
             else ""
         )
-        sentences.append(f"The sink (first token and special tokens) is {what}: {removed}.{alone}")
+        sentences.append(f"The sink ({tokens}) is {what}: {removed}.{alone}")
+    if reading.shows_sink:
+        sentences.append(
+            "The last column, “sink”, is no token: this model's heads have learned a score for it, which takes its "
+            "share of each row and gives nothing."
+        )
+    elif reading.has_sink:
+        sentences.append("What heads have learned as a sink belongs to neither text: it is not among these columns.")
     if reading.shares:
         shares = " · ".join(f"{segment} {share:.3f}" for segment, share in reading.shares.items())
         sentences.append(f"Weight between the two texts, mean over the rows: {shares}.")

@@ -26,7 +26,7 @@ from model.sources.places import Entry, HuggingFaceHub, Listing
 from model.text import prompt as prompts
 from model.text.cut import Cut, Cutting
 from model.text.prompt import Prompt, RunKey, as_read, encode, ids_in, text_of, tokens_of, written_text
-from model.text.units import Units, second_text, units_of
+from model.text.units import Units, and_sink, second_text, units_of
 from viz.figures.scale import weights_in_steps
 from viz.plain import visible
 from viz.ui import cache, waiting
@@ -190,6 +190,7 @@ def _maps(run_key: RunKey, specs: list[MapSpec]) -> list[AttentionMap]:
     """By specs that differ in their heads only."""
     run, rules = run_of(run_key), specs[0]
     units, key_units = (units_in(run_key, rules.kind, side) for side in SIDES[rules.of])
+    key_units = and_sink(key_units) if run.has_sink(rules.of) else key_units
     second = second_text(run.tokens, text_of(run_key.prompt, run)) if not run.source else None
     layers, (_, keys) = run.layers(rules.of), run.sides(rules.of)
     return [attention_map(layers, keys, units, spec, second, key_units) for spec in specs]

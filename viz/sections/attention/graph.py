@@ -1,5 +1,6 @@
 """The same map as lines: between two columns, as arcs over one line, or through all layers."""
 
+import numpy as np
 import streamlit as st
 
 from model.analysis.attention_map import AttentionMap, MapSpec
@@ -29,12 +30,12 @@ def show(run: ModelRun, read_now: AttentionMap, spec: MapSpec) -> None:
     if form == LAYERS:
         followed = links.about("followed", session.current_key())
         maps = [
-            session.current_map(reading.layer_spec(spec, layer, run.info.n_head)).weights
+            square(session.current_map(reading.layer_spec(spec, layer, run.info.n_head)).weights)
             for layer in range(len(run.layers(spec.of)))
         ]
         layer_graph(
             maps,
-            read_now.units.labels,
+            read_now.key_units.labels,
             key="layer_graph",
             top=top or 3,
             pinned=followed if followed and followed[1] < len(read_now.units) else None,
@@ -45,13 +46,14 @@ def show(run: ModelRun, read_now: AttentionMap, spec: MapSpec) -> None:
         caption(
             f"Each layer by the {spec.combine if len(spec.heads) > 1 else 'mean'} of {whose}. Point at a token in any "
             "layer to follow back where it comes from; click it to keep the path, click a line to see how it was made."
+            + (" What goes to the sink ends there." if run.has_sink(spec.of) else "")
         )
         return
     pinned = outlined(read_now)[0]
     # two texts, one after the other, where the keys are another text
-    labels, offset = read_now.units.labels, 0
+    labels, offset = read_now.key_units.labels, 0  # with a sink, which no query is
     if crossing:
-        labels, offset = labels + read_now.key_units.labels, len(labels)
+        labels, offset = read_now.units.labels + labels, len(read_now.units)
     token_graph(
         read_now.weights,
         labels,
@@ -68,6 +70,12 @@ def show(run: ModelRun, read_now: AttentionMap, spec: MapSpec) -> None:
         "The same weights as lines, thicker and darker for more. Point at a token to see only its own; click it to "
         "keep them, click a line to see how it was made."
     )
+
+
+def square(weights: np.ndarray) -> np.ndarray:
+    """Of a map (U, U + 1) whose last column is a sink, (U + 1, U + 1): the sink looks at nothing."""
+    more = weights.shape[1] - len(weights)
+    return np.pad(weights, ((0, more), (0, 0)), constant_values=np.nan) if more else weights
 
 
 def offer(run: ModelRun, read_now: AttentionMap, spec: MapSpec) -> None:

@@ -83,7 +83,11 @@ def strongest(read_now: AttentionMap) -> str:
         return float(values[row, column]), int(read_now.queries[row]), int(read_now.keys[column])
 
     value, query, key = largest(weights)
-    text = f"Heatmap of {weights.shape[0]} by {weights.shape[1]} {read_now.units.kind}. The largest weight is "
+    n_query, n_key = weights.shape
+    keys = (
+        f"{n_key - 1} {read_now.units.kind} and the sink" if read_now.shows_sink else f"{n_key} {read_now.units.kind}"
+    )
+    text = f"Heatmap of {n_query} by {keys}. The largest weight is "
     text += f"{value:.3f}, from {query} “{names[query]}” to {key} “{key_names[key]}”."
     if query == key:
         apart = weights.copy()

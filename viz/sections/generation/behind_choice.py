@@ -72,8 +72,9 @@ def what_it_looked_at(written: tuple[int, ...]) -> None:
     def open_weight(key: int) -> None:
         provenance.open_value(spec, (last,), (key,), continuation=written)
 
+    looked_at = run.sides()[1]
     token_chips(
-        run.tokens,
+        looked_at,
         key="looked_at_chips",
         on_pick=open_weight,
         notes=[f"weight {weight:.4f} in {where}" for weight in weights.tolist()],
@@ -81,10 +82,10 @@ def what_it_looked_at(written: tuple[int, ...]) -> None:
     )
     row_picture(
         weights,
-        run.labels,
+        run.key_labels(),
         key="looked_at",
         how=f"The attention row of the position that chooses: in {where} it looks most at "
-        f"{quoted(run.tokens[most].label)}, {strongest}. Chips and bars show the same {len(weights)} weights, which "
+        f"{quoted(looked_at[most].label)}, {strongest}. Chips and bars show the same {len(weights)} weights, which "
         f"sum to {weights.sum():.4f}; the chips are shaded relative to the largest. Click one to see how it was made.",
         title=f"weight, {where}",
         on_pick=open_weight,

@@ -23,16 +23,26 @@ def show(run: ModelRun) -> None:
     def open_weight(query: int, key: int) -> None:
         provenance.open_value(MapSpec(((layer, head),), of=kind), (query,), (key,))
 
-    weights = attention_weights(layers[layer], head, slice(0, MOST))[:, :MOST]
+    weights = attention_weights(layers[layer], head, slice(0, MOST))
     labels = [token.label for token in queries[:MOST]]
     if kind == "self":
-        token_graph(weights, labels, key="home_lines", threshold=LEAST, tall=TALL, on_open=open_weight)
+        drawn = [*range(len(labels)), *range(len(queries), len(keys))]  # a learned sink is the last key
+        token_graph(
+            weights[:, drawn],
+            [*labels, *(token.label for token in keys[len(queries) :])],
+            range(len(labels)),
+            range(len(drawn)),
+            key="home_lines",
+            threshold=LEAST,
+            tall=TALL,
+            on_open=lambda query, place: open_weight(query, drawn[place]),
+        )
     else:  # row i is what was looked at while token i + 1 was chosen
         labels = labels[1:]
         both = [*labels, *(token.label for token in keys[:MOST])]
         written, source = range(len(labels)), range(len(labels), len(both))
         token_graph(
-            weights[: len(labels)],
+            weights[: len(labels), :MOST],
             both,
             written,
             source,

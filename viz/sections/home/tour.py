@@ -84,7 +84,8 @@ def asked(run: ModelRun) -> Stop | None:
     asks = [i for i in rows if not queries[i if kind == "self" else i + 1].special]
     if not asks or len(keys) < 2:
         return None
-    weights = attention_weights(layers[layer], head, slice(asks[-1], asks[-1] + 1))[0, :MOST]
+    # of tokens: a learned sink is none
+    weights = attention_weights(layers[layer], head, slice(asks[-1], asks[-1] + 1))[0, : min(MOST, layers[layer].n_key)]
     best = [key for key in np.argsort(-weights, kind="stable")[:MOST_ANSWERS] if weights[key] > 0]
     if len(best) < 2:
         return None

@@ -16,7 +16,7 @@ from viz.guard import handler
 from viz.sections.mechanism.switches import chosen_change
 from viz.ui import controls, later, provenance, session
 from viz.ui.choices import RANGES, SCALES
-from viz.ui.pictures import picture, square_table
+from viz.ui.pictures import picture, token_table
 from viz.ui.prose import quoted
 
 # a change of a weight by less does not count: rounding, of single and of half precision
@@ -75,19 +75,21 @@ def show_map(run: ModelRun, weights: np.ndarray, name: str, colours: ColourScale
     clickable, map_key = is_clickable(len(run.tokens)), f"map_{name}".replace(" ", "_")
     step = cells_pooled(len(run.tokens))
     pooled = f"; a cell is the largest of {step} × {step} weights" if step > 1 else ""
+    sink_too = " and the sink" if run.has_sink() else ""
+    sink = " with the last column, the sink" if run.has_sink() else ""
     st.markdown(f"**{name.capitalize()}**")
     picture(
-        attention_heatmap(weights, run.labels, selected=(token, key), scale=colours, height=420),
+        attention_heatmap(weights, run.labels, run.key_labels(), selected=(token, key), scale=colours, height=420),
         key=map_key,
-        how=f"Each row adds up to 1{pooled}. "
+        how=f"Each row adds up to 1{sink}{pooled}. "
         + (
             "Click a cell, or choose one above, to see how its weight was made."
             if clickable
             else "Choose query and key above to see how a weight was made."
         ),
-        alt=f"Heatmap of this head {name}, {len(run.tokens)} by {len(run.tokens)} tokens; a row's largest weight is "
-        f"{weights.max(axis=1).mean():.3f} on average.",
-        table=lambda: square_table(weights, run.labels),
+        alt=f"Heatmap of this head {name}, {len(run.tokens)} by {len(run.tokens)} tokens{sink_too}; a row's largest "
+        f"weight is {weights.max(axis=1).mean():.3f} on average.",
+        table=lambda: token_table(weights, run.labels, run.key_labels()),
         on_pick=partial(open_cell, run.intervention) if clickable else None,
     )
 
@@ -95,7 +97,7 @@ def show_map(run: ModelRun, weights: np.ndarray, name: str, colours: ColourScale
 def show_weight(run: ModelRun, weights: np.ndarray, name: str, token: int, key: int) -> None:
     """One weight, and a way to its arithmetic that long texts and keyboards have too."""
     st.button(
-        f"{name.capitalize()}, {quoted(run.labels[token])} looks at {quoted(run.labels[key])} with "
+        f"{name.capitalize()}, {quoted(run.labels[token])} looks at {quoted(run.key_labels()[key])} with "
         f"**{weights[token, key]:.4f}**",
         key=f"open_{name}".replace(" ", "_"),
         icon=":material/calculate:",
@@ -124,14 +126,14 @@ def map_difference(trained: ModelRun, changed: ModelRun, layer: int, before: np.
             return f"{same} A head that is switched off still looks; what it finds is missing in what comes after it."
         return same
     query, key = np.unravel_index(change.argmax(), change.shape)
-    labels = trained.labels
+    labels, key_labels = trained.labels, trained.key_labels()
     words = (
         f"A row's largest weight is {before.max(axis=1).mean():.2f} on average as trained and "
         f"**{after.max(axis=1).mean():.2f}** changed. The weight that changed most: {quoted(labels[query])} (query "
-        f"{query}) looked at {quoted(labels[key])} (key {key}) with {before[query, key]:.3f}, and now with "
+        f"{query}) looked at {quoted(key_labels[key])} (key {key}) with {before[query, key]:.3f}, and now with "
         f"**{after[query, key]:.3f}**."
     )
     if not changed.intervention.causal_mask:
-        ahead = float(np.triu(after, 1).sum() / len(after))
+        ahead = float(np.triu(after[:, : len(after)], 1).sum() / len(after))
         words += f" **{percent(ahead)}** of all weight now lies on tokens that come later."
     return words

@@ -30,9 +30,9 @@ def choose(run: ModelRun) -> Intervention:
         rows = [st.columns(4, gap="small"), st.columns(4, gap="small")]
     cards = [column.container(border=True, height="stretch", gap="xsmall") for row in rows for column in row]
     columns = st.columns(4, gap="medium")
-    n, again = len(run.tokens), {"on_change": handler(change_again)}
+    again = {"on_change": handler(change_again)}
     layer, head = heads.choose_one(run, places=columns[:2], **again)
-    token, key = heads.choose_pair(n, n, places=columns[2:], **again)
+    token, key = heads.choose_pair(run, places=columns[2:], **again)
     with cards[0]:
         switch("Without the causal mask", "mask_off", disabled=not info.causal)
         caption(
@@ -65,7 +65,7 @@ def choose(run: ModelRun) -> Intervention:
         switch(f"{this_head.capitalize()} uniform", "head_uniform")
         caption(
             "Queries choose where a head looks; with queries of zero, it looks alike at all that it may see, and takes "
-            "their plain average."
+            "their plain average" + (" of what the sink leaves." if run.has_sink() else ".")
         )
     with cards[5]:
         switch(f"{this_head.capitalize()} off", "head_off")
@@ -73,13 +73,14 @@ def choose(run: ModelRun) -> Intervention:
             "A head writes what it finds for the later layers to use; switched off, it writes nothing, and the less "
             "that changes, the less it matters here."
         )
-    looks, seen = quoted(run.labels[token]), quoted(run.labels[key])
+    looks, seen = quoted(run.labels[token]), quoted(run.key_labels()[key])
+    what = "the sink" if key == len(run.tokens) else f"key {key}"
     with cards[6]:
         switch(f"Off for query {token} only", "row_off")
         caption(f"{this_head.capitalize()} writes nothing at {looks}: does the model need there what this head finds?")
     with cards[7]:
         there = edge_can_go(run, token, key)
-        switch(f"Query {token} does not see key {key}", "edge_off", disabled=not there)
+        switch(f"Query {token} does not see {what}", "edge_off", disabled=not there)
         caption(
             f"In {this_head}, {looks} cannot look at {seen}: its other weights share what that one had."
             if there

@@ -22,7 +22,7 @@ from viz.guard import section
 from viz.plain import plain
 from viz.ui import controls, heads, links, provenance, session
 from viz.ui.choices import DECODER, ONE
-from viz.ui.pictures import picture, square_table
+from viz.ui.pictures import picture, token_table
 from viz.ui.prose import check, quoted
 
 EXAMPLES = (
@@ -39,7 +39,7 @@ class Side:
     name: str  # of its widgets
     run_key: RunKey
     spec: MapSpec
-    weights: np.ndarray  # (T, T)
+    weights: np.ndarray  # (T, T), and a column more where heads have learned a sink
     visible: np.ndarray  # (T, T) of bool: what the masks of the heads that are read let a token look at
     position: int  # of the token that both are asked about
 
@@ -88,6 +88,7 @@ def show() -> None:
                 heads.choose_one(run, places=places, before=before, first=(look.layer, look.head))
             spec = heads.spec(maps, run, before=before)
             sees = np.logical_or.reduce([visible(run.attention[layer], head) for layer, head in spec.heads])
+            sees = sees[:, : len(run.tokens)]
             sides.append(Side(name, key, spec, session.map_of(key, spec).weights, sees, position))
     scale = colour_scale(np.concatenate([side.weights.ravel() for side in sides]), log=colours == "log", fitted=True)
     for column, side in zip(columns, sides, strict=True):
@@ -129,9 +130,10 @@ def same_place(run: ModelRun, i: int, other: ModelRun) -> int:
 
 def show_side(side: Side, scale: ColourScale) -> None:
     run, row, i = side.run, side.weights[side.position], side.position
-    n, sees = len(row), side.sees
+    n, sees = len(run.tokens), side.sees
     before, after = int((sees < i).sum()), int((sees > i).sum())
     largest = float(row.max())
+    sink = f" The sink takes {row[n]:.3f} of its row." if run.has_sink() else ""
     pieces = [
         Piece(
             label,
@@ -144,7 +146,7 @@ def show_side(side: Side, scale: ColourScale) -> None:
     ]
     st.markdown(
         f"{quoted(run.labels[i])}, token {i} of {n}, sees **{len(sees)} of {n}**: {before} before it, "
-        f"{'itself' if i in sees else 'not itself'}, **{after} after it**."
+        f"{'itself' if i in sees else 'not itself'}, **{after} after it**.{sink}"
     )
     token_line(
         pieces,
@@ -153,18 +155,19 @@ def show_side(side: Side, scale: ColourScale) -> None:
         on_pick=partial(open_weight, side, i),
     )
     on_pick = partial(open_weight, side) if is_clickable(n) else None
-    n_seen = int((side.weights > 0).sum())
+    n_seen = int((side.weights[:, :n] > 0).sum())
     picture(
-        seen_heatmap(side.weights, run.labels, i, scale=scale),
+        seen_heatmap(side.weights, run.labels, i, scale=scale, key_labels=run.key_labels()),
         key=f"{side.name}_map",
         how=f"{heads.in_words(side.spec, run).capitalize()}: {n_seen:,} of {n * n:,} cells have weight; the others are "
         "blank. "
+        + ("The last column is the sink. " if sink else "")
         + (
             "Click a cell to see how it was made." if on_pick else "Click a token above to see how its weight was made."
         ),
         alt=f"Heatmap of {n} by {n} tokens; {n_seen} cells have weight. Token {i} sees {len(sees)} tokens, {after} of "
         "them after it.",
-        table=lambda: square_table(side.weights, run.labels),
+        table=lambda: token_table(side.weights, run.labels, run.key_labels()),
         on_pick=on_pick,
     )
 
@@ -175,7 +178,9 @@ def open_weight(side: Side, query: int, key: int) -> None:
 
 
 def say_difference(square: Side, triangle: Side) -> None:
-    ahead = [float(np.triu(side.weights, 1).sum() / len(side.weights)) for side in (square, triangle)]
+    # of the weights on tokens
+    maps = [side.weights[:, : len(side.weights)] for side in (square, triangle)]
+    ahead = [float(np.triu(weights, 1).sum() / len(weights)) for weights in maps]
     m = len(triangle.weights)
     st.markdown(
         f"Of all the weight in the square, **{percent(ahead[0])}** lies on tokens that come later; in the triangle, "
@@ -185,7 +190,7 @@ def say_difference(square: Side, triangle: Side) -> None:
     )
     st.markdown(cut_alike(square.run, triangle.run, session.current_text()) + read_as_blank(triangle.run))
     possible = m * (m + 1) // 2
-    seen = int((triangle.weights > 0).sum())
+    seen = int((maps[1] > 0).sum())
     check(
         checks.same("weight above the diagonal, and none", ahead[1] == 0 and seen <= possible),
         f"a triangle of {m} rows has {m} · {m + 1} / 2 = {possible:,} cells; **{seen:,}** of them have weight, and no "
