@@ -358,7 +358,8 @@ def as_theirs(ours: Any, theirs: Any) -> Any:
     whose rows sum to 1 all the same, what that leaves is made 1 again.
     """
     keys = ours[..., : theirs.shape[-1]]
-    return keys / keys.sum(-1, keepdims=True) if abs(theirs.sum(-1) - 1).max() < 1e-4 else keys
+    without = ours.shape != theirs.shape and abs(theirs.sum(-1) - 1).max() < 1e-4
+    return keys / keys.sum(-1, keepdims=True) if without else keys
 
 
 def _band(weights: Any, _: int) -> Any:

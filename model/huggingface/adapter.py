@@ -14,13 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from model.analysis.attention import layer_weights
 from model.architectures.description import is_encoder_alone
 from model.attention_call import AS_TRAINED, Changes
 from model.huggingface import capture, hooks
 from model.huggingface.beside import leave_out
-from model.huggingface.capture import ROUNDING, Enough, NotCaptured, Recorder
-from model.huggingface.eager import eager_weights, without_sink
+from model.huggingface.capture import Enough, NotCaptured, Recorder
+from model.huggingface.eager import check_same, difference_of, eager_weights
 from model.huggingface.flow import check_fed
 from model.huggingface.layers import LayerPlan, Unfollowed, layers_of
 from model.huggingface.loading import Build, quoted
@@ -223,10 +222,7 @@ class Opened:
         output = self._eager(lambda: self.transformer(**inputs, output_attentions=True, output_hidden_states=True))
         read = self.config, self.class_name, len(run.tokens)
         theirs = eager_weights(output, *read, sinks=self.has_sink)["self"]
-        off = [
-            float(np.abs(without_sink(layer_weights(ours), weights) - weights).max())
-            for ours, weights in zip(run.attention, theirs, strict=True)
-        ]
+        off = [difference_of(ours, weights) for ours, weights in zip(run.attention, theirs, strict=True)]
         if run.hidden is not None:
             # the last may stand behind a norm; what leads to it was compared when the stream was found
             for ours, states in zip(run.hidden[:-1], output.hidden_states[:-1], strict=True):
@@ -344,15 +340,8 @@ class Captured(Opened):
 
         eager, output = self._eager(lambda: self.forward(*self.probe, weights=True))
         read = self.config, self.class_name, *map(len, self.probe)
-        theirs = eager_weights(output, *read, sinks=self.has_sink)
-        for kind, layers in theirs.items():
-            if len(layers) != len(ours[kind]):
-                raise NotCaptured(f"it gives {len(layers)} layers of weights for {len(ours[kind])} of queries and keys")
-            for layer, (kept, weights) in enumerate(zip(ours[kind], layers, strict=True)):
-                if (difference := np.abs(without_sink(layer_weights(kept), weights) - weights).max()) > ROUNDING:
-                    raise NotCaptured(
-                        f"the weights of layer {layer} from queries and keys differ from its own by {difference:.2g}"
-                    )
+        for kind, weights in eager_weights(output, *read, sinks=self.has_sink).items():
+            check_same(ours[kind], weights)
         if self.stream and not torch.allclose(
             recorder.hidden, eager.hidden, rtol=1e-3, atol=1e-3 * float(eager.hidden.abs().max())
         ):

@@ -6,14 +6,16 @@ else that is not a weight for each query and key is refused with what it is.
 Letters as in `model.run`; B blocks of a text.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from model.analysis.attention import layer_weights
 from model.huggingface.capture import ROUNDING, NotCaptured
+from model.run import Layer
 
 _FIELDS = {"self": "decoder_attentions", "encoder": "encoder_attentions", "cross": "cross_attentions"}
 
@@ -44,15 +46,27 @@ def eager_weights(
     return weights
 
 
-def without_sink(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
-    """Our weights (H, T, S + 1) as a class gives its own (H, T, S): those of the keys as they are, or, where its rows
-    sum to 1, divided by what the sink leaves (Granite's, which takes the sink's part off what its heads give).
+def check_same(ours: Sequence[Layer], theirs: Sequence[np.ndarray]) -> None:
+    """Raises `NotCaptured` unless the weights of one kind's layers are those that the class returns, (H, T, S) each."""
+    if len(theirs) != len(ours):
+        raise NotCaptured(f"it gives {len(theirs)} layers of weights for {len(ours)} of queries and keys")
+    for layer, (kept, weights) in enumerate(zip(ours, theirs, strict=True)):
+        if (difference := difference_of(kept, weights)) > ROUNDING:
+            raise NotCaptured(
+                f"the weights of layer {layer} from queries and keys differ from its own by {difference:.2g}"
+            )
+
+
+def difference_of(ours: Layer, theirs: np.ndarray) -> float:
+    """The largest between a layer's weights and those that a class returns (H, T, S), which leaves out a learned sink:
+    then ours are as they are without it, or, where its rows sum to 1, divided by what the sink leaves (Granite's, which
+    takes the sink's part off what its heads give).
     """
-    n_key = theirs.shape[-1]
-    keys, left = ours[..., :n_key], 1 - ours[..., n_key:].sum(-1, keepdims=True)
-    if not np.allclose(theirs.sum(-1, keepdims=True), 1, atol=ROUNDING) or left.min() <= 0:
-        return keys
-    return keys / left
+    weights, n_key = layer_weights(ours), theirs.shape[-1]
+    left = 1 - weights[..., n_key:].sum(-1, keepdims=True)
+    if ours.n_column > n_key and left.min() > 0 and np.allclose(theirs.sum(-1), 1, atol=ROUNDING):
+        weights = weights / left
+    return float(np.abs(weights[..., :n_key] - theirs).max())
 
 
 def _check(layer: Any, size: tuple[int, int], what: str, number: int, sinks: bool) -> None:

@@ -76,7 +76,8 @@ WORDS = (
     Word("causal mask", "what keeps a token from looking at those after it", (ATTENTION, MECHANISM, HEAD)),
     Word(
         "sink",
-        "a token, mostly the first, on which heads put weight that they do not need",
+        "a token, mostly the first, on which heads put weight that they do not need; heads of some models have learned "
+        "one that is no token",
         (ATTENTION, UNDERSTANDING),
     ),
     Word(
