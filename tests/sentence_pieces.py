@@ -8,11 +8,12 @@ from pathlib import Path
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
-from model.sources.sentence_piece import BPE, CONTROL, NORMAL, UNIGRAM, UNKNOWN
+from model.sources.sentence_piece import BPE, CONTROL, NORMAL, UNIGRAM, UNKNOWN, read
 from tests.tiny_tokenizers import TEXTS
 
 ENGLISH, FRENCH = [TEXTS["English"], TEXTS["emoji"]], [TEXTS["French"], TEXTS["spaces"]]
 MARKS = (("<unk>", 0.0, UNKNOWN), ("<s>", 0.0, CONTROL), ("</s>", 0.0, CONTROL))
+T5_MARKS = (("<pad>", 0.0, CONTROL), ("</s>", 0.0, CONTROL), ("<unk>", 0.0, UNKNOWN))
 Pieces = Iterable[tuple[str, float, int]]
 SIZES = {
     "d_model": 16,
@@ -23,6 +24,15 @@ SIZES = {
     "encoder_ffn_dim": 24,
     "decoder_ffn_dim": 24,
     "max_position_embeddings": 64,
+}
+FAIRSEQ = {"bos_token_id": 0, "pad_token_id": 1, "eos_token_id": 2}
+T5 = {"d_model": 16, "d_kv": 8, "d_ff": 24, "num_layers": 2, "num_heads": 2, "decoder_start_token_id": 0}
+ENCODER = FAIRSEQ | {
+    "hidden_size": 16,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 24,
+    "max_position_embeddings": 66,
 }
 
 
@@ -46,12 +56,12 @@ def written(pieces: Pieces, kind: int = UNIGRAM, charsmap: bytes = b"", trainer:
     return b"".join([*entries, field(2, field(3, kind) + trainer), field(3, field(2, charsmap))])
 
 
-def unigram(texts: list[str], n: int) -> bytes:
+def unigram(texts: list[str], n: int, marks: Pieces = MARKS) -> bytes:
     tokenizer = Tokenizer(models.Unigram())
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
     tokenizer.train_from_iterator(texts * 4, trainers.UnigramTrainer(vocab_size=n, show_progress=False))
     entries = json.loads(tokenizer.to_str())["model"]["vocab"]
-    return written([*MARKS, *((text, float(score), NORMAL) for text, score in entries if text != "<unk>")])
+    return written([*marks, *((text, float(score), NORMAL) for text, score in entries if text != "<unk>")])
 
 
 def byte_pairs(texts: list[str], n: int) -> bytes:
@@ -63,8 +73,6 @@ def byte_pairs(texts: list[str], n: int) -> bytes:
 
 
 def entries_of(file: bytes) -> list[str]:
-    from model.sources.sentence_piece import read
-
     return [piece.text for piece in read(file).pieces if piece.kind == NORMAL]
 
 
@@ -91,11 +99,31 @@ def write_m2m100(folder: Path, file: bytes, *codes: str) -> Path:
     from transformers import M2M100Config, M2M100ForConditionalGeneration
 
     ids = {entry: id for id, entry in enumerate(["<s>", "<pad>", "</s>", "<unk>", *entries_of(file)])}
-    marks = {"bos_token_id": 0, "pad_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 2}
-    config = M2M100Config(vocab_size=len(ids) + 108, **marks, **SIZES)
+    config = M2M100Config(vocab_size=len(ids) + 108, decoder_start_token_id=2, **FAIRSEQ, **SIZES)
     _save(M2M100ForConditionalGeneration(config), folder)
     settings = {"tokenizer_class": "M2M100Tokenizer", "additional_special_tokens": list(codes)}
     _write(folder, settings, {"sentencepiece.bpe.model": file}, ids)
+    return folder
+
+
+def write_lone(folder: Path, tokenizer: str, file: bytes) -> Path:
+    """A model with one SentencePiece file and no vocabulary beside it; `tokenizer`: its class in transformers."""
+    import transformers
+
+    n = len(read(file).pieces)
+    name, options = {
+        "T5Tokenizer": ("T5", T5 | {"vocab_size": n + 100}),
+        "XLMRobertaTokenizer": ("XLMRoberta", ENCODER | {"vocab_size": n + 2}),
+        "MBartTokenizer": ("MBart", SIZES | FAIRSEQ | {"vocab_size": n + 27, "decoder_start_token_id": n + 1}),
+        "MBart50Tokenizer": ("MBart", SIZES | FAIRSEQ | {"vocab_size": n + 54, "decoder_start_token_id": 2}),
+        "NllbTokenizer": ("M2M100", SIZES | FAIRSEQ | {"vocab_size": n + 206, "decoder_start_token_id": 2}),
+    }[tokenizer]
+    kind = "ForMaskedLM" if name == "XLMRoberta" else "ForConditionalGeneration"
+    config = getattr(transformers, f"{name}Config")(**options)
+    _save(getattr(transformers, name + kind)(config), folder)
+    _write(
+        folder, {"tokenizer_class": tokenizer}, {"spiece.model" if name == "T5" else "sentencepiece.bpe.model": file}
+    )
     return folder
 
 
@@ -106,8 +134,18 @@ def _save(transformer: torch.nn.Module, folder: Path) -> None:
     transformer.save_pretrained(folder)
 
 
-def _write(folder: Path, settings: dict, files: dict[str, bytes], ids: dict[str, int]) -> None:
+def _write(folder: Path, settings: dict, files: dict[str, bytes], ids: dict[str, int] | None = None) -> None:
     for name, content in files.items():
         (folder / name).write_bytes(content)
-    (folder / "vocab.json").write_text(json.dumps(ids))
+    if ids:
+        (folder / "vocab.json").write_text(json.dumps(ids))
     (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+
+
+def write_translators(root: Path) -> Path:
+    """One folder of each kind."""
+    write_marian(root / "marian", unigram(ENGLISH, 90), unigram(FRENCH, 90), ">>deu<<", ">>fra<<")
+    write_m2m100(root / "m2m100", byte_pairs(ENGLISH + FRENCH, 160))
+    write_lone(root / "nllb", "NllbTokenizer", byte_pairs(ENGLISH + FRENCH, 160))
+    write_lone(root / "t5", "T5Tokenizer", unigram(ENGLISH, 90, T5_MARKS))
+    return root

@@ -36,6 +36,7 @@ from model.sources.snapshot import snapshot
 from model.text.chat_template import fill
 from model.text.cut import Cutting
 from model.text.lengths import check_tokens
+from model.text.piece_tokenizer import PieceTokenizer
 from model.text.tokens import check_fits, cutting_of, token_of, tokens_of
 
 _LOG = logging.getLogger("regard")
@@ -313,7 +314,7 @@ class HuggingFaceModel:
         """A text, and two where it reads pairs, are read as ``model(**tokenizer(…))`` reads them in transformers: the
         same ids and token types, and so the same weights and hidden vectors.
         """
-        if self._tokenizer is None or self.opened.pair:
+        if self._tokenizer is None or isinstance(self._tokenizer, PieceTokenizer) or self.opened.pair:
             return
         for texts in (PROBE_TEXTS[:1], PROBE_TEXTS)[: 1 + self.info.reads_pairs]:
             tokens = self.encode(*texts)

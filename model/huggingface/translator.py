@@ -51,10 +51,11 @@ class HuggingFaceTranslator(HuggingFaceModel):
         its = self.languages
         for code, known, use in ((source, its.source, "read"), (target, its.target, "write")):
             if code and code not in known:
-                some = f"{', '.join(known[:_NAMED])}{' …' * (len(known) > _NAMED)}" or "none that can be chosen"
+                more = f" and {len(known) - _NAMED} more" if len(known) > _NAMED else ""
+                some = f"It knows {', '.join(known[:_NAMED])}{more}: choose one on the Translation page."
                 raise PromptError(
-                    f"{self.info.title} cannot {use} the language “{code[:40]}”: it knows {some}. Choose one of these "
-                    "on the Translation page."
+                    f"{self.info.title} cannot {use} the language “{code[:40]}”. "
+                    f"{some if known else 'It reads one only, which is not chosen.'}"
                 )
         other._spoken = source or its.default[0], target or its.default[1]
         return other

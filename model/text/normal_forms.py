@@ -5,11 +5,12 @@ Korean written in parts, and no half-width kana with its mark. Here, as in Sente
 taken.
 """
 
+import re
 from collections.abc import Iterator
 
 import numpy as np
 
-from model.sources.sentence_piece import SentencePieceFile
+from model.sources.sentence_piece import USER_DEFINED, SentencePieceFile
 
 Span = tuple[int, int]  # the characters of the text as typed that one normalized character stands for
 
@@ -23,6 +24,8 @@ class NormalForms:
         self._forms = file.charsmap[4 + n_trie :]
         self._file = file
         self._after: dict[str, int] = {}  # where the trie goes on behind a text's first character; −1: nowhere
+        kept = sorted((piece.text for piece in file.pieces if piece.kind == USER_DEFINED), key=len, reverse=True)
+        self._kept = re.compile("|".join(map(re.escape, kept))) if kept else None  # stays as it is
         self._check()
         # what it does, in words
         self.steps: tuple[str, ...] = tuple(
@@ -85,6 +88,8 @@ class NormalForms:
 
     def _longest(self, text: str, start: int) -> tuple[str, int]:
         """What the longest rule that fits here makes, and where it ends; else the character as it is."""
+        if self._kept and (match := self._kept.match(text, start)):
+            return match[0], match.end()
         found = text[start], start + 1
         first = text[start]
         if first not in self._after:

@@ -1,16 +1,16 @@
 """A SentencePiece model at work: a text normalized, then cut as a whole by Unigram or by BPE.
 
-Its pieces are looked up by what they are in a vocabulary of the model's own (`vocab.json`), whose ids are not those of
-the file. The cutting is the `tokenizers` library's; `named` shows its work, in the ids of that vocabulary.
+What a piece's id is, is not said by the file: models have vocabularies of their own, or count otherwise. The cutting is
+the `tokenizers` library's; `named` shows its work, in a model's ids.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import tokenizers
 from tokenizers import models
 
-from model.sources.sentence_piece import BPE, BYTE, CONTROL, NORMAL, UNIGRAM, UNKNOWN, SentencePieceFile
+from model.sources.sentence_piece import BPE, NORMAL, UNIGRAM, UNUSED, USER_DEFINED, SentencePieceFile
 from model.text.bpe import BytePairs, Merge, Piece
 from model.text.normal_forms import NormalForms, Span
 from model.text.unigram import Lattice, Unigram
@@ -27,6 +27,28 @@ class Cuts:
     pieces: list[tuple[int, int]]  # from where to where in `written`
 
 
+@dataclass(frozen=True)
+class Names:
+    """The ids of a model's vocabulary."""
+
+    ids: Mapping[str, int]  # of the pieces
+    unknown: int
+    of_bytes: Sequence[int] = ()  # of all 256, where unknown characters are written with theirs
+
+    def of(self, piece: Piece, word: str) -> list[Piece]:
+        """A piece of a word, with its id. A stretch unknown to the file can be an entry of the vocabulary all the same,
+        which may be that of two languages; else it is one unknown, or a piece for each of its bytes.
+        """
+        written = word[piece.start : piece.end]
+        if (id := self.ids.get(written)) is not None or not self.of_bytes:
+            return [replace(piece, id=self.unknown if id is None else id)]
+        return [
+            Piece(self.of_bytes[byte], place, place + 1)
+            for place, character in enumerate(written, piece.start)
+            for byte in character.encode()
+        ]
+
+
 class SentencePiece:
     """One file. Raises `ValueError` with the reason for one that does what is not done here."""
 
@@ -35,12 +57,12 @@ class SentencePiece:
             raise ValueError("it cuts neither by Unigram nor by BPE")
         if not file.escapes:
             raise ValueError("it keeps spaces as they are")
-        if file.byte_fallback:
-            raise ValueError("it writes unknown characters as bytes")
-        if any(piece.kind not in (NORMAL, UNKNOWN, CONTROL, BYTE) for piece in file.pieces):
-            raise ValueError("it has pieces that are cut before all else, or not used")
         self.is_unigram: bool = file.kind == UNIGRAM
-        self.entries: dict[str, float] = {piece.text: piece.score for piece in file.pieces if piece.kind == NORMAL}
+        kinds = {piece.kind for piece in file.pieces}
+        if not self.is_unigram and (file.byte_fallback or kinds & {UNUSED, USER_DEFINED}):
+            raise ValueError("it is BPE with pieces that are cut before all else, are not used, or are single bytes")
+        self.falls_to_bytes: bool = file.byte_fallback
+        self.entries: dict[str, float] = _scores(file)
         self.forms = NormalForms(file)
         stated = self._stated()
         if self.is_unigram:
@@ -54,9 +76,9 @@ class SentencePiece:
         written, spans = self.forms.normalize(text)
         return Cuts(written, spans, self._cutter.encode(written).offsets)
 
-    def named(self, ids: dict[str, int], unknown: int) -> "NamedUnigram | NamedBytePairs":
+    def named(self, names: Names) -> "NamedUnigram | NamedBytePairs":
         """How it cuts, with the ids of a vocabulary."""
-        return (NamedUnigram if self.is_unigram else NamedBytePairs)(self._stated(), ids, unknown)
+        return (NamedUnigram if self.is_unigram else NamedBytePairs)(self._stated(), names)
 
     def _stated(self) -> dict:
         """As the "model" of a tokenizer.json would have it."""
@@ -73,40 +95,49 @@ class SentencePiece:
         return {"vocab": vocabulary, "merges": merges, "unk_token": _NOTHING, "fuse_unk": True}
 
 
-class NamedUnigram(Unigram):
-    """Unigram whose pieces have ids of another vocabulary; what that does not hold is unknown."""
+def _scores(file: SentencePieceFile) -> dict[str, float]:
+    """Of the pieces that a text is cut into. One that its makers defined counts more than any other way to write it."""
+    most = max(piece.score for piece in file.pieces if piece.kind == NORMAL)
+    return {
+        piece.text: piece.score if piece.kind == NORMAL else len(piece.text.encode()) * most - 0.1
+        for piece in file.pieces
+        if piece.kind in (NORMAL, USER_DEFINED)
+    }
 
-    def __init__(self, stated: dict, ids: dict[str, int], unknown: int):
+
+class NamedUnigram(Unigram):
+    """Unigram whose pieces have a vocabulary's ids."""
+
+    def __init__(self, stated: dict, names: Names):
         super().__init__(stated)
-        self._own, self._named, self.unknown = Unigram(stated), ids, unknown
+        self._own, self._names, self.unknown = Unigram(stated), names, names.unknown
 
     def pieces(self, word: str, opens: bool = True, closes: bool = True) -> tuple[Piece, ...]:
-        return tuple(_named(piece, word, self._named, self.unknown) for piece in self._own.pieces(word, opens, closes))
+        return _flat(self._names, self._own.pieces(word, opens, closes), word)
 
     def lattice(self, word: str) -> Lattice:
-        lattice = self._own.lattice(word)
-        best = (replace(each, piece=_named(each.piece, word, self._named, self.unknown)) for each in lattice.best)
-        return replace(lattice, best=tuple(best))
+        ids, lattice = self._names.ids, self._own.lattice(word)
+        best = [(each, word[each.piece.start : each.piece.end]) for each in lattice.best]
+        named = (replace(each, piece=replace(each.piece, id=ids.get(text, self.unknown))) for each, text in best)
+        return replace(lattice, best=tuple(named))
 
 
 class NamedBytePairs(BytePairs):
     """The same of BPE."""
 
-    def __init__(self, stated: dict, ids: dict[str, int], unknown: int):
+    def __init__(self, stated: dict, names: Names):
         super().__init__(stated)
-        self._own, self._named, self.unknown = BytePairs(stated), ids, unknown
+        self._own, self._names, self.unknown = BytePairs(stated), names, names.unknown
         self._entries = {id: entry for entry, id in self._own.ids.items()}
 
     def pieces(self, word: str, opens: bool = True, closes: bool = True) -> tuple[Piece, ...]:
-        return tuple(_named(piece, word, self._named, self.unknown) for piece in self._own.pieces(word, opens, closes))
+        return _flat(self._names, self._own.pieces(word, opens, closes), word)
 
     def steps(self, word: str, opens: bool = True, closes: bool = True) -> Iterator[Merge]:
         for merge in self._own.steps(word, opens, closes):
-            pieces = tuple(_named(piece, word, self._named, self.unknown) for piece in merge.pieces)
-            pair = merge.pair and tuple(self._named.get(self._entries[id], self.unknown) for id in merge.pair)
-            yield replace(merge, pieces=pieces, pair=pair)
+            pair = merge.pair and tuple(self._names.ids.get(self._entries[id], self.unknown) for id in merge.pair)
+            yield replace(merge, pieces=_flat(self._names, merge.pieces, word), pair=pair)
 
 
-def _named(piece: Piece, word: str, ids: dict[str, int], unknown: int) -> Piece:
-    """With its id in the vocabulary. A stretch unknown to the file can be an entry of that, of the other language."""
-    return replace(piece, id=ids.get(word[piece.start : piece.end], unknown))
+def _flat(names: Names, pieces: Sequence[Piece], word: str) -> tuple[Piece, ...]:
+    return tuple(named for piece in pieces for named in names.of(piece, word))

@@ -56,8 +56,10 @@ def tokens_of(
     return _vocabulary(tokenizer).tokens(text, text_pair, around)
 
 
-def marks_pairs(tokenizer: "PreTrainedTokenizerFast") -> bool:
+def marks_pairs(tokenizer: "AnyTokenizer") -> bool:
     """Whether it tells two texts apart: by a mark between them, or by their types."""
+    if isinstance(tokenizer, PieceTokenizer):
+        return tokenizer.marks.between is not None
     encoding = _encode(_vocabulary(tokenizer).backend, "a", "b")
     texts, types = encoding.sequence_ids, encoding.type_ids
     if not {0, 1} <= set(texts):

@@ -68,7 +68,7 @@ def only(folder: Path, tokenizer_class: str, **files: bytes) -> None:
     ],
 )
 def test_the_package_that_would_help_is_named(folder, monkeypatch, content, kind, package, install):
-    only(folder, "T5Tokenizer", spiece__model=content)
+    only(folder, "AlbertTokenizer", spiece__model=content)
     monkeypatch.setitem(sys.modules, package, None)  # as where it is not installed
     assert refusal(folder) == (
         f"The tokenizer in “{folder}” is a {kind} model (spiece.model), and the package that reads it is not "

@@ -12,11 +12,15 @@ from transformers import AutoTokenizer
 from model.huggingface.language_model import load
 from model.huggingface.pieces import M2M100
 from model.text.prompt import cut_of
-from tests.sentence_pieces import write_m2m100, write_marian
+from model.text.tokens import tokens_of
+from tests.sentence_pieces import write_lone, write_m2m100, write_marian
 from tests.tiny_tokenizers import TEXTS
 
-# the package is one that tests install; a test run from nothing has no excuse
-sentencepiece = __import__("sentencepiece") if os.environ.get("CI") else pytest.importorskip("sentencepiece")
+# a test run from nothing has it, and no excuse
+why = "pip install 'regard[sentencepiece]'"
+sentencepiece = (
+    __import__("sentencepiece") if os.environ.get("CI") else pytest.importorskip("sentencepiece", reason=why)
+)
 
 STRANGE = {
     **TEXTS,
@@ -106,3 +110,79 @@ def test_the_steps_end_where_the_tokens_are(read, kind, name):
     cut = cut_of(lm, lm.cutting(), text)  # raises if they do not
     standing = {i for i, token in enumerate(lm.encode(text)) if not token.special}
     assert standing <= {i for i, word in enumerate(cut.word_of) if word is not None}
+
+
+# --- one file alone ---
+
+T5_IDS = {"pad_id": 0, "eos_id": 1, "unk_id": 2, "bos_id": -1}
+LONE = {
+    "T5Tokenizer": ("unigram", T5_IDS, 0),
+    "T5Tokenizer, bytes": ("unigram", T5_IDS | {"byte_fallback": True, "user_defined_symbols": ["cat sat"]}, 0),
+    "XLMRobertaTokenizer": ("unigram", {}, 1),
+    "MBartTokenizer": ("unigram", {}, 1),
+    "MBart50Tokenizer": ("unigram", {}, 1),
+    "NllbTokenizer": ("bpe", {}, 1),
+}
+# those that name no token that is found before all else
+PLAIN = {name: text for name, text in STRANGE.items() if name != "marks typed"}
+
+
+@pytest.fixture(scope="module", params=LONE)
+def lone(request, tmp_path_factory):
+    """A model, and what SentencePiece itself makes of a text, in that model's ids."""
+    kind, more, moved = LONE[request.param]
+    file = trained([*TEXTS.values(), "각각 ガギ"], 420 if "bytes" in request.param else 200, kind, **more)
+    name = request.param.split(",")[0]
+    lm = load(write_lone(tmp_path_factory.mktemp("lone") / "it", name, file), name=name, title=name)
+    theirs = sentencepiece.SentencePieceProcessor(model_proto=file)
+
+    def ids(text: str) -> list[int]:
+        return [3 if moved and id == theirs.unk_id() else id + moved for id in theirs.encode(text)]
+
+    return lm, ids
+
+
+def test_ids_are_those_of_sentencepiece(lone):
+    lm, ids = lone
+    for name, text in PLAIN.items():
+        tokens = tokens_of(lm._tokenizer, text, around=((), ()))
+        assert [token.id for token in tokens] == ids(text), name
+        starts, ends = [token.start for token in tokens], [token.end for token in tokens]
+        assert starts == sorted(starts) and ends == sorted(ends), name
+        covered = {place for token in tokens for place in range(token.start, token.end)}
+        assert covered == set(range(len(text))) or not tokens, name
+        cut_of(lm, lm.cutting(), text)  # raises if the steps end elsewhere
+
+
+def test_marks_and_languages_stand_where_the_checkpoints_have_them(lone):
+    lm, _ = lone
+    ids, n = [token.id for token in lm.encode("the")], sentencepiece_size(lm)
+    marks = {
+        "T5Tokenizer": ((), (1,)),
+        "XLMRobertaTokenizer": ((0,), (2,)),
+        "MBartTokenizer": ((), (2, n + 1 + 3)),  # en_XX is the fourth
+        "MBart50Tokenizer": ((n + 1 + 3,), (2,)),
+        "NllbTokenizer": ((n + 1 + 46,), (2,)),  # eng_Latn: 256,047 of the released ones, which have 256,000 pieces
+    }
+    before, behind = marks[lm.info.name]
+    assert tuple(ids[: len(before)]) == before and tuple(ids[len(ids) - len(behind) :]) == behind
+    if lm.info.name == "XLMRobertaTokenizer":
+        assert lm.mask_token().id == n + 1 and lm.info.reads_pairs
+        assert [t.id for t in lm.encode("the", "the")] == [*ids, 2, *ids[1:]]
+        masked = lm.encode("the <mask> on")
+        assert [(t.start, t.end) for t in masked if t.id == n + 1] == [(3, 10)]
+
+
+def sentencepiece_size(lm) -> int:
+    """The pieces of a model's file: of all its rows those that are not added behind them."""
+    added = {"T5Tokenizer": 100, "XLMRobertaTokenizer": 2, "MBartTokenizer": 27, "MBart50Tokenizer": 54}
+    return lm.info.n_vocab - added.get(lm.info.name, 206)
+
+
+@pytest.mark.parametrize("kind", ["T5Tokenizer", "XLMRobertaTokenizer", "MBart50Tokenizer"])
+def test_where_transformers_cuts_as_sentencepiece_does_they_are_its_ids(kind, tmp_path):
+    file = trained([*TEXTS.values()], 200, *LONE[kind][:1], **LONE[kind][1])
+    folder = write_lone(tmp_path / "it", kind, file)
+    lm, theirs = load(folder, name=kind, title=kind), AutoTokenizer.from_pretrained(folder)
+    for name in ("English", "French", "Chinese", "Arabic", "emoji", "ellipsis", "right to left", "joiners"):
+        assert [token.id for token in lm.encode(STRANGE[name])] == theirs(STRANGE[name]).input_ids, name

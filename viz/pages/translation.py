@@ -4,6 +4,7 @@ import contextlib
 
 import numpy as np
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from model.analysis import doubt
 from model.analysis.alignment import Alignment, Crossing
@@ -71,6 +72,7 @@ def type_both() -> None:
         if state.get(own) != state[shared]:  # said again, it would take back what is typed meanwhile
             state[own] = state[shared]
     left, right = st.columns(2, gap="medium")
+    choose_languages(left, right)
     with left:
         st.text_area(
             "Source", key="own_source", height=90, on_change=handler(lambda: session.read_next(state.own_source))
@@ -103,6 +105,25 @@ def type_both() -> None:
             caption(f"Written by the model: {how_it_writes()}. Type a translation of your own to have that one read.")
             show_doubts(key)
     st.pills("Try", EXAMPLES, key="try_source", label_visibility="collapsed", on_change=handler(try_example))
+
+
+def choose_languages(left: DeltaGenerator, right: DeltaGenerator) -> None:
+    """Of the two texts, above each, where the model has several to choose from."""
+    with contextlib.suppress(VisitorError):  # the page says below what is wrong
+        if (known := session.languages_known()) is None:
+            return
+        of_source, of_target = known.default
+        for place, name, label, codes, own in (
+            (left, "source_language", "Language of the source", known.source, of_source),
+            (right, "target_language", "Language of the translation", known.target, of_target),
+        ):
+            if codes:
+                place.selectbox(
+                    label,
+                    codes,
+                    key=links.key(name, own),
+                    help="By the codes that the model was trained with. It is told by a token of its own.",
+                )
 
 
 def show_doubts(key: RunKey) -> None:

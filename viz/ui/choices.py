@@ -109,7 +109,7 @@ def _positions(n: int, meaning: str, *pages: str, **more) -> Choice:
     return Choice(meaning, None, parse, pages, **more)
 
 
-def _matching(pattern: str, default: str, meaning: str, *pages: str, **more) -> Choice:
+def _matching(pattern: str, default: str | None, meaning: str, *pages: str, **more) -> Choice:
     def parse(text: str) -> str:
         if not re.fullmatch(pattern, text):
             raise ValueError(text)
@@ -132,6 +132,7 @@ def _layer_or_tokens(text: str) -> str | int:
     return text if text == TOKEN_VECTORS else _position("").parse(text)
 
 
+_CODE = r"[\w-]{1,20}"  # of a language
 _OF_A_HEAD = (HOME, ATTENTION, HEAD, MECHANISM, TRANSLATION, GENERATION, UNDERSTANDING)
 _OF_A_TOKEN = (TOKENIZATION, EMBEDDINGS, ATTENTION, HEAD, MECHANISM)
 
@@ -141,6 +142,8 @@ CHOICES: dict[str, Choice] = {
     "chat": _switch("whether the text is a message of a chat"),
     "target": _text("", "what the decoder of an encoder-decoder is read with; empty: the model writes it"),
     "target_ids": _matching(r"(\d{1,7}\.){1,1000}|\.?", "", "its tokens, where another cut would be another target"),
+    "source_language": _matching(_CODE, None, "what language the text is in, by its code in the model", owner=READER),
+    "target_language": _matching(_CODE, None, "what language the model is to write", owner=READER),
     "numbers": Choice("the pictures whose numbers are shown as a table", (), _names),
     "card": _matching(r"[\w.*~,-]{0,2000}", "", "the weight whose card is open", here=True, own_words=True),
     "present": _switch("for a projector: no sidebar, larger type"),

@@ -18,14 +18,14 @@ from model.analysis.attention_map import AttentionMap, MapSpec, attention_map
 from model.analysis.telling import telling_head, telling_weight
 from model.builtin.beam import PENALTY, WIDTH, Beam
 from model.intervention import UNCHANGED, Intervention
-from model.language_model import BeamSearcher, LanguageModel
+from model.language_model import BeamSearcher, LanguageModel, Languages, Translator, Writing
 from model.layer import AttentionOutput
 from model.run import ModelRun, PromptError, Token, VisitorError
 from model.sources import places as sources
 from model.sources.places import Entry, HuggingFaceHub, Listing
 from model.text import prompt as prompts
 from model.text.cut import Cut, Cutting
-from model.text.prompt import Prompt, RunKey, as_read, encode, ids_in, text_of, tokens_of, written_text
+from model.text.prompt import Prompt, RunKey, as_read, encode, ids_in, speaking, text_of, tokens_of, written_text
 from model.text.units import Units, and_sink, second_text, units_of
 from viz.figures.scale import weights_in_steps
 from viz.plain import visible
@@ -96,9 +96,9 @@ def cutting_of(name: str) -> Cutting:
 
 
 @cache.kept()
-def cut_of(name: str, text: str) -> Cut:
+def cut_of(name: str, text: str, languages: tuple[str, str]) -> Cut:
     """How a model's tokenizer cut a text. Raises `VisitorError`."""
-    return prompts.cut_of(language_model(name), cutting_of(name), text)
+    return prompts.cut_of(speaking(language_model(name), languages), cutting_of(name), text)
 
 
 @cache.kept()
@@ -258,7 +258,26 @@ def known_family(name: str) -> str | None:
 
 
 def current_model() -> LanguageModel:
-    return language_model(model_name())
+    """With the languages that were chosen, where there are some to choose. Raises `VisitorError`."""
+    return speaking(language_model(model_name()), _languages())
+
+
+def languages_known() -> Languages | None:
+    """What can be chosen of the current model; None: nothing. Raises `VisitorError`."""
+    lm = language_model(model_name())
+    return lm.languages if isinstance(lm, Translator) else None
+
+
+def current_writing() -> Writing:
+    """What the current model's settings say of writing a target. Raises `VisitorError`."""
+    lm = current_model()
+    return lm.writing() if isinstance(lm, Translator) else Writing()
+
+
+def _languages() -> tuple[str, str]:
+    """The codes that were chosen; "" for the model's own."""
+    state = st.session_state
+    return state.get("source_language") or "", state.get("target_language") or ""
 
 
 def current_text() -> str:
@@ -276,7 +295,8 @@ def _typed(continuation: tuple[int, ...] = ()) -> Prompt:
     if not state.text:
         raise PromptError("There is no text to read. Type one in the sidebar, or choose an example there.")
     ids = ids_in(state.get("target_ids", ""))
-    return Prompt(state.text, continuation, state.get("target", ""), ids, chat=bool(state.get("chat")))
+    chat, languages = bool(state.get("chat")), _languages()
+    return Prompt(state.text, continuation, state.get("target", ""), ids, chat=chat, languages=languages)
 
 
 def current_tokens() -> tuple[Token, ...]:
@@ -284,7 +304,7 @@ def current_tokens() -> tuple[Token, ...]:
 
 
 def current_cut() -> Cut:
-    return cut_of(model_name(), current_text())
+    return cut_of(model_name(), current_text(), _languages())
 
 
 def current_key(continuation: tuple[int, ...] = (), intervention: Intervention = UNCHANGED) -> RunKey:

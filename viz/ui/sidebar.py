@@ -97,6 +97,7 @@ def _other_reader(entry: Entry | None) -> None:
 def _how_it_is_read(models: dict[str, Entry]) -> None:
     """What only some models have: a template for chats, a target to write. Raises `VisitorError`."""
     name = session.model_name()
+    _keep_known_languages()
     # ours have no template, and their family is known beforehand: the page need not wait until they are loaded
     ours = name in models and models[name].source == catalog.BUILT_IN
     if not ours and session.current_model().chat_text("") is not None:
@@ -114,6 +115,15 @@ def _how_it_is_read(models: dict[str, Entry]) -> None:
             on_change=handler(lambda: st.session_state.update(target_ids="")),
             help="What the decoder is read with. Empty: the model writes it itself.",
         )
+
+
+def _keep_known_languages() -> None:
+    """Let a language that the model does not know be its own: from a link, or chosen for another model."""
+    if session.family_of(session.model_name()) != "encoder-decoder" or not (known := session.languages_known()):
+        return
+    for name, codes in (("source_language", known.source), ("target_language", known.target)):
+        if st.session_state[name] not in (None, *codes):
+            st.session_state[name] = None
 
 
 @section("own_model")

@@ -23,11 +23,13 @@ N_BEST = 8  # candidates of a step
 def chosen_tokens(run: ModelRun) -> tuple[list[Token], np.ndarray, list[int]]:
     """What each step chose, its log-probability and its rank.
 
-    The last step chose to end, where it is known which token ends a text: the one that ends the source.
+    The last step chose to end, where it is known which token ends a text: by the model's settings, else the one that
+    ends the source.
     """
     tokens, log_prob = list(run.tokens[1:]), run.predictions.next_log_prob[:-1].astype(np.float64)
     ranks = run.predictions.next_rank[:-1].tolist()
-    end = run.source[-1]
+    ends = session.current_writing().ends
+    end = session.current_model().token(min(ends)) if ends else run.source[-1]
     if not end.special:
         return tokens, log_prob, ranks
     try:
@@ -79,7 +81,13 @@ def show_tokens(run: ModelRun, tokens: list[Token], log_prob: np.ndarray, rank: 
         f"Each token is shaded by the probability it was given; the least expected is {quoted(tokens[least].label)}, "
         f"{percent(float(probability[least]))}. Point at one for what else might have been; click it to see its step."
     )
-    totals(log_prob, ended=len(tokens) == len(run.tokens))
+    n_forced = len(session.current_writing().forced)
+    if n_forced:
+        caption(
+            f"{quoted(tokens[0].label)} stands there by the model's settings, whatever is probable: it is not counted "
+            "in the sums."
+        )
+    totals(log_prob[n_forced:], ended=len(tokens) == len(run.tokens))
     twin(lambda: numbers(tokens, log_prob, rank), key="written")
 
 
