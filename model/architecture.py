@@ -3,6 +3,7 @@
 Pure: small frozen values; no torch, no transformers. None means that the configuration does not say.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -26,21 +27,39 @@ class Stack:
     n_context: int | None  # None also where the positions set no limit
     positions: tuple[str, ...]  # learned | sinusoidal | rotary | relative | ALiBi | disentangled; empty if unknown
     windows: tuple[int | None, ...] | None  # of each layer: tokens seen on each side, itself included; None is all
+    others: tuple[tuple[int, str], ...] = ()  # a hybrid's layers without attention, and what each works by instead
     cross: bool = False  # whether its blocks also look at the other stack
 
     @property
     def attention(self) -> str:
         """Which tokens a query sees, in words."""
-        if self.windows is None:
+        windows = self.attending_windows
+        if windows is None:
             return UNKNOWN
-        narrow = {window for window in self.windows if window}
+        narrow = {window for window in windows if window}
         if not narrow:
             return "full"
         size = " or ".join(f"{window:,}" for window in sorted(narrow))
-        if None not in self.windows:
+        if None not in windows:
             return f"sliding window of {size}"
-        n_narrow = sum(window is not None for window in self.windows)
-        return f"alternating: {n_narrow} layers with a window of {size}, {len(self.windows) - n_narrow} full"
+        n_narrow = sum(window is not None for window in windows)
+        return f"alternating: {n_narrow} layers with a window of {size}, {len(windows) - n_narrow} full"
+
+    @property
+    def attending_windows(self) -> tuple[int | None, ...] | None:
+        """`windows` of the layers that have attention."""
+        without = dict(self.others)
+        return self.windows and tuple(window for layer, window in enumerate(self.windows) if layer not in without)
+
+    @property
+    def n_attending(self) -> int | None:
+        """How many of its layers have softmax attention."""
+        return None if self.n_layer is None else self.n_layer - len(self.others)
+
+    @property
+    def works_by(self) -> dict[str, int]:
+        """What its layers without attention work by instead, and how many of them: by words, in their order."""
+        return dict(Counter(what for _, what in self.others))
 
 
 @dataclass(frozen=True)
@@ -139,5 +158,5 @@ def _over_layers(architecture: Architecture, numbers: Callable[[Stack], int]) ->
     for stack in architecture.stacks:
         if None in (stack.n_layer, stack.n_head, stack.n_key_head, stack.d_head):
             return None
-        total += stack.n_layer * numbers(stack) * (2 if stack.cross else 1)
+        total += stack.n_attending * numbers(stack) * (2 if stack.cross else 1)
     return total * FLOAT32

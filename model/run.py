@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from model.grid import Grid
 from model.intervention import Intervention
 from model.layer import SINGLE, seal
 
@@ -26,6 +27,14 @@ class PromptError(VisitorError):
 
 class ModelNotAvailable(VisitorError):
     """The model cannot be loaded."""
+
+
+class NoAttentionHere(VisitorError):
+    """A layer was asked for its attention, and has none. `nearest`: the number of the nearest that has."""
+
+    def __init__(self, message: str, nearest: int):
+        super().__init__(message)
+        self.nearest = nearest
 
 
 def short(error: BaseException) -> str:
@@ -119,10 +128,27 @@ class ModelInfo:
     reads_pairs: bool = False  # whether `encode` takes a second text, marked as such (an encoder's segments)
     labels: tuple[str, ...] = ()  # of a text as a whole: this is a `model.builtin.classifier.Judge`
     remarks: tuple[str, ...] = ()  # sentences: what of its files is not read, what was made of them
+    # a hybrid's layers without softmax attention, and what each works by instead: see `Grid`
+    others: tuple[tuple[int, str], ...] = ()
 
     def __post_init__(self):
         if self.family not in FAMILIES:
             raise ValueError(f"no family {self.family!r}: there are {', '.join(FAMILIES)}")
+
+    @property
+    def grid(self) -> Grid:
+        """Which layers have heads, of the text's attention to itself."""
+        return Grid(self.n_layer, self.n_head, self.others)
+
+    def check_attention(self, layer: int) -> None:
+        """Raises `NoAttentionHere` for a layer that works otherwise."""
+        if self.others and (what := self.grid.instead(layer)):
+            nearest = self.grid.nearest(layer)
+            raise NoAttentionHere(
+                f"Layer {layer} of {self.title} is of another kind ({what}): it has no softmax attention, so there are "
+                f"no weights of heads in it. The nearest layer that has some is layer {nearest}.",
+                nearest,
+            )
 
 
 @dataclass(frozen=True)
@@ -239,6 +265,13 @@ class DenseAttention:
         return self.n_key
 
 
+@dataclass(frozen=True)
+class NoAttention:
+    """One layer of a hybrid that has no softmax attention: there are no weights of tokens to each other in it."""
+
+    what: str  # it works by: linear attention, state space, convolution …
+
+
 Layer = Attention | DenseAttention
 
 
@@ -275,7 +308,8 @@ class ModelRun:
 
     info: ModelInfo
     tokens: tuple[Token, ...]
-    attention: tuple[Layer, ...]  # L of them; self-attention: the decoder's, or the encoder's if there is no decoder
+    # L of them; self-attention: the decoder's, or the encoder's if there is no decoder
+    attention: tuple[Layer | NoAttention, ...]
     # (L + 1, T, D) the residual stream before each block and, before the final norm, after the last; None: not known
     hidden: np.ndarray | None
     predictions: Predictions | None  # None where the model has no head that predicts tokens
@@ -288,6 +322,9 @@ class ModelRun:
         n_layer, n_token, d_model = self.info.n_layer, len(self.tokens), self.info.d_model
         if len(self.attention) != n_layer:
             raise ValueError(f"{len(self.attention)} attention records for {n_layer} layers")
+        others = tuple((i, each.what) for i, each in enumerate(self.attention) if isinstance(each, NoAttention))
+        if others != self.info.others:
+            raise ValueError(f"layers without attention {others}, expected {self.info.others}")
         if self.hidden is not None and self.hidden.shape != (n_layer + 1, n_token, d_model):
             raise ValueError(f"hidden states {self.hidden.shape}, expected {(n_layer + 1, n_token, d_model)}")
         both = self.info.family == "encoder-decoder"
@@ -295,7 +332,8 @@ class ModelRun:
             raise ValueError(f"source, encoder and cross-attention do not fit the family {self.info.family}")
         for kind in self.kinds:
             queries, keys = self.sides(kind)
-            for layer in self.layers(kind):
+            for number in self.grid(kind).layers:
+                layer = self.layers(kind)[number]
                 shape = (layer.n_head, layer.n_query, layer.n_column)
                 if shape != (self.info.n_head, len(queries), len(keys)):
                     raise ValueError(f"{kind} attention {shape}, expected {self.info.n_head, len(queries), len(keys)}")
@@ -309,9 +347,23 @@ class ModelRun:
         """Which kinds of attention there are: "self" alone, or with the "encoder"'s and "cross"."""
         return ("self", "encoder", "cross") if self.source else ("self",)
 
-    def layers(self, kind: str = "self") -> tuple[Layer, ...]:
-        """The attention of one kind. KeyError for another word."""
+    def layers(self, kind: str = "self") -> tuple[Layer | NoAttention, ...]:
+        """The attention of one kind, by the number of the layer. KeyError for another word."""
         return {"self": self.attention, "encoder": self.encoder, "cross": self.cross}[kind]
+
+    def grid(self, kind: str = "self") -> Grid:
+        """Which layers have heads of one kind of attention."""
+        return Grid(len(self.layers(kind)), self.info.n_head, self.info.others if kind == "self" else ())
+
+    def attending(self, kind: str = "self") -> tuple[Layer, ...]:
+        """The same as `layers`, without those that have none."""
+        return tuple(each for each in self.layers(kind) if not isinstance(each, NoAttention))
+
+    def layer(self, number: int, kind: str = "self") -> Layer:
+        """The attention of one layer. Raises `NoAttentionHere` where it has none; IndexError for no layer at all."""
+        if kind == "self":
+            self.info.check_attention(number)
+        return self.layers(kind)[number]
 
     def sides(self, kind: str = "self") -> tuple[tuple[Token, ...], tuple[Token, ...]]:
         """The tokens that look and those looked at, with `LEARNED_SINK` after them where heads have one. KeyError for
@@ -323,7 +375,7 @@ class ModelRun:
 
     def has_sink(self, kind: str = "self") -> bool:
         """Whether the weights of this kind have a column after the keys: a learned sink (`Attention.sink_score`)."""
-        layer = next(iter(self.layers(kind)), None)
+        layer = next(iter(self.attending(kind)), None)
         return layer is not None and layer.n_column > layer.n_key
 
     def key_labels(self, kind: str = "self") -> list[str]:

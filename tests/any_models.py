@@ -4,6 +4,7 @@ from pathlib import Path
 
 import torch
 from transformers import (
+    AutoModelForCausalLM,
     BertConfig,
     BertForMaskedLM,
     BertForSequenceClassification,
@@ -14,12 +15,14 @@ from transformers import (
     EncoderDecoderModel,
     GptOssConfig,
     GptOssForCausalLM,
+    Lfm2Config,
     LlamaConfig,
     LlamaForCausalLM,
     MarianConfig,
     MarianMTModel,
     Mistral3Config,
     Mistral3ForConditionalGeneration,
+    Qwen3NextConfig,
     T5Config,
     T5ForConditionalGeneration,
     T5Model,
@@ -35,11 +38,22 @@ SHAPE = {
     "intermediate_size": 48,
 }
 KINDS = {  # and the family of each
-    **dict.fromkeys(("decoder", "window", "window and sink", "weights"), "decoder"),
+    **dict.fromkeys(("decoder", "window", "window and sink", "weights", "hybrid", "convolution"), "decoder"),
     **dict.fromkeys(("encoder", "headless", "classifier"), "encoder"),
     **dict.fromkeys(("encoder-decoder", "headless pair", "sinusoidal", "of two"), "encoder-decoder"),
 }
 TEXT = "the cat saw the dog"
+_LINEAR = {f"linear_{part}": 8 for part in ("key_head_dim", "value_head_dim")} | {"linear_num_key_heads": 2}
+_LINEAR |= {"linear_num_value_heads": 4, "head_dim": 8, "num_key_value_heads": 2, "num_hidden_layers": 3}
+_EXPERTS = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 16}
+_TYPES = {"layer_types": ["linear_attention", "full_attention", "linear_attention"]}
+HYBRIDS = {
+    "hybrid": (Qwen3NextConfig, _LINEAR | _EXPERTS | _TYPES | {"shared_expert_intermediate_size": 16}),
+    "convolution": (
+        Lfm2Config,
+        {"layer_types": ["conv", "full_attention", "conv"], "num_hidden_layers": 3, "num_key_value_heads": 2},
+    ),
+}
 
 
 def built(kind: str):
@@ -63,6 +77,9 @@ def built(kind: str):
         parts = [BertConfig(**SHAPE, max_position_embeddings=40) for _ in range(2)]
         config = EncoderDecoderConfig.from_encoder_decoder_configs(*parts, decoder_start_token_id=0, eos_token_id=1)
         return EncoderDecoderModel(config)
+    if kind in HYBRIDS:  # the second of three layers has attention
+        config, its = HYBRIDS[kind]
+        return AutoModelForCausalLM.from_config(config(**SHAPE | its, max_position_embeddings=40))
     if kind == "sinusoidal":
         sizes = {"encoder_layers": 2, "decoder_layers": 2, "encoder_ffn_dim": 48, "decoder_ffn_dim": 48, "d_model": 32}
         heads = {"encoder_attention_heads": 4, "decoder_attention_heads": 4, "max_position_embeddings": 40}

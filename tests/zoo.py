@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from model.run import Token
+from tests.zoo_of_hybrids import HYBRIDS
 from tests.zoo_of_several import SEVERAL
 from tests.zoo_sizes import MOE as _MOE
 from tests.zoo_sizes import PROPHET as _PROPHET
@@ -146,19 +147,12 @@ ZOO: dict[str, Animal] = {
         _rotary(head_dim=8, sliding_window=5, layer_types=["full_attention", "sliding_attention"]),
         "model.layers.1.self_attn.o_proj",
     ),
-    "Qwen3NextForCausalLM": Animal(
-        "decoder",
-        "Qwen3NextConfig",
-        _rotary(head_dim=8, layer_types=["linear_attention", "full_attention"], moe_intermediate_size=16)
-        | {"linear_key_head_dim": 8, "linear_value_head_dim": 8, "linear_num_key_heads": 2, "num_experts": 4}
-        | {"linear_num_value_heads": 4, "num_experts_per_tok": 2, "shared_expert_intermediate_size": 16},
-        refusal="1 of its 2 layers has attention",
-    ),
+    **HYBRIDS,
     "MambaForCausalLM": Animal(
         "decoder",
         "MambaConfig",
         {"vocab_size": _VOCABULARY, "hidden_size": 32, "num_hidden_layers": 2},
-        refusal="never calls transformers' attention interface",
+        refusal="has no softmax attention: its layers work by state space",
     ),
     "XLNetLMHeadModel": Animal("encoder", "XLNetConfig", _sizes("d_model", "n_layer", "n_head", d_inner=48)),
     "BertForMaskedLM": Animal("encoder", "BertConfig", _encoder(), "bert.encoder.layer.1.attention.output.dense"),
@@ -346,6 +340,10 @@ def attentions_of(output: Any, config: Any) -> dict[str, list[Any]]:
         fields = {"self": "decoder_attentions", "encoder": "encoder_attentions", "cross": "cross_attentions"}
     windows = {("longformer", "self"): _band, ("led", "encoder"): _band, ("longt5", "encoder"): _three_blocks}
     said = {}
+    if config.model_type == "minimax" and len(output.attentions) == len(config.layer_types):  # of its other layers too
+        output.attentions = [
+            its for its, word in zip(output.attentions, config.layer_types, strict=True) if word == "full_attention"
+        ]
     for kind, its in fields.items():
         unroll = windows.get((config.model_type, kind))
         n_token = output.encoder_last_hidden_state.shape[1] if kind == "encoder" else 0

@@ -18,6 +18,8 @@ class Animal:
     unchangeable: dict[str, str] = field(default_factory=dict)  # by the name of a change: a pattern of why not
     unrepeatable: bool = False  # whether its head cannot be applied to single vectors
     refusal: str = ""  # a pattern of the true reason, of a class that may be refused when it is loaded
+    others: dict[int, str] = field(default_factory=dict)  # a hybrid's layers without attention, and what each works by
+    n_layer: int = 2
 
 
 def sizes(d_model: str, n_layer: str, n_head: str, **more: Any) -> dict[str, Any]:

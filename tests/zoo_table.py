@@ -19,6 +19,7 @@ from model.huggingface.language_model import HuggingFaceModel
 from model.run import ModelNotAvailable, ModelRun
 from tests import readme
 from tests.zoo import N_SOURCE, N_TOKEN, ZOO, as_theirs, attentions_of, builder, tokens
+from viz.figures.heads import others_in_words
 
 SAME = 1e-5  # the largest difference of two computations of the same weights in single precision
 _COLUMNS = ("class", "family", "shown from", "heads / key heads", "*Inside a head*")
@@ -62,20 +63,27 @@ def measured(name: str) -> Measured:
         # that it has a way of its own is no reason yet
         reason = asked[1 + ("never calls" in asked[1])] if asked else str(refusal)
         reason = reason.partition(", and the rows")[0]  # of numbers whose last digits differ between processors
+        if none := re.search(r"no softmax attention: [^,]*", reason):
+            reason = none[0]
         return Measured("refused", f"{name} | {animal.family} | refused: {reason} | – | – | –")
     except Exception as error:
         return Measured("crashed", f"{name} | {animal.family} | crashed: {type(error).__name__} | – | – | –")
     shown = f"{difference:.0e}" if difference else "0"
     heads = f"{lm.info.n_head} / {lm.info.n_key_head}"
     outcome = "exact" if difference < SAME else "wrong"
-    return Measured(outcome, f"{name} | {lm.info.family} | {lm.captured} | {heads} | {inside(lm)} | {shown}")
+    return Measured(outcome, f"{name} | {lm.info.family} | {lm.captured}{_but(lm)} | {heads} | {inside(lm)} | {shown}")
+
+
+def _but(lm: HuggingFaceModel) -> str:
+    """Of a hybrid: in which layers, and what the others are."""
+    return f". {others_in_words(lm.info.grid)}" if lm.info.others else ""
 
 
 def inside(lm: HuggingFaceModel) -> str:
     """Whether every head of every layer is followed step by step; else the first step that is not."""
     pair = lm.info.family == "encoder-decoder"
     run = lm.run(tokens(N_TOKEN), source=tokens(N_SOURCE) if pair else ())
-    for layer in range(lm.info.n_layer):
+    for layer in lm.info.grid.layers:
         if reason := lm.unfollowed(layer):
             return f"not: {re.search('“(.*?)”', reason)[1]}"
         parameters, output = lm.layer_parameters(layer), lm.attention_output(run, layer)
@@ -110,7 +118,7 @@ def _off(run: ModelRun, transformer: Any, inputs: dict[str, torch.Tensor]) -> fl
     off = [
         float(np.abs(as_theirs(layer_weights(ours), theirs.numpy()) - theirs.numpy()).max())
         for kind, layers in attentions_of(said, transformer.config).items()
-        for ours, theirs in zip(run.layers(kind), layers, strict=True)
+        for ours, theirs in zip(run.attending(kind), layers, strict=True)
     ]
     if run.hidden is not None:
         states = said.decoder_hidden_states if run.source else said.hidden_states

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from model.analysis.logits import rank, softmax
-from model.run import Attention, DenseAttention, Layer
+from model.run import Attention, DenseAttention, Layer, NoAttention
 
 ROWS_AT_ONCE = 128  # measured best between 64 and 256
 _BLOCK = 1 << 18  # weights computed at a time: 1 MiB, what a processor keeps near
@@ -204,6 +204,7 @@ class Overview:
     mean: np.ndarray  # (L, H, n, n or n + 1) the mean weight in a cell
     query_edges: np.ndarray  # (n + 1,) cell i holds the queries query_edges[i] … query_edges[i + 1] - 1
     key_edges: np.ndarray  # (n + 1,), or one more
+    others: tuple[tuple[int, str], ...] = ()  # layers without attention, NaN above, and what each works by instead
 
     @property
     def pooled(self) -> bool:
@@ -211,18 +212,23 @@ class Overview:
         return bool(self.query_edges[-1] > len(self.query_edges) - 1 or self.key_edges[-1] > len(self.key_edges) - 1)
 
 
-def pooled_overview(layers: Sequence[Layer], n: int = 64) -> Overview:
+def pooled_overview(layers: Sequence[Layer | NoAttention], n: int = 64) -> Overview:
     """Exact maps of all heads, pooled to at most `n` x `n`; never more than a block of some heads' rows is held."""
-    query_edges, key_edges = _edges(layers[0].n_query, n), _edges(layers[0].n_key, n)
-    if layers[0].n_column > layers[0].n_key:
-        key_edges = np.append(key_edges, layers[0].n_column)
-    shape = (len(layers), layers[0].n_head, len(query_edges) - 1, len(key_edges) - 1)
+    others = tuple((i, layer.what) for i, layer in enumerate(layers) if isinstance(layer, NoAttention))
+    some = next(layer for layer in layers if not isinstance(layer, NoAttention))
+    query_edges, key_edges = _edges(some.n_query, n), _edges(some.n_key, n)
+    if some.n_column > some.n_key:
+        key_edges = np.append(key_edges, some.n_column)
+    shape = (len(layers), some.n_head, len(query_edges) - 1, len(key_edges) - 1)
     maximum, mean = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
     for layer, attention in enumerate(layers):
+        if isinstance(attention, NoAttention):
+            maximum[layer] = mean[layer] = np.nan
+            continue
         pool = _pool_weights if isinstance(attention, DenseAttention) else _pool_layer
         pool(attention, query_edges, key_edges, maximum[layer], mean[layer])
     mean /= np.diff(query_edges)[:, None] * np.diff(key_edges)  # weights in each cell
-    return Overview(maximum, mean, query_edges, key_edges)
+    return Overview(maximum, mean, query_edges, key_edges, others)
 
 
 def _pool_weights(

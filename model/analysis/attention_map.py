@@ -18,7 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from model.analysis.attention import ROWS_AT_ONCE, layer_weights
-from model.run import LEARNED_SINK, Layer, Token, VisitorError
+from model.grid import Grid
+from model.run import LEARNED_SINK, Layer, NoAttention, Token, VisitorError
 from model.text.units import KINDS, Units
 
 COMBINE = ("mean", "max")
@@ -59,15 +60,13 @@ class MapSpec:
         return len(self.heads) == 1 and self.sink != "renormalise" and self.kind == "tokens"
 
 
-def heads_at(
-    n_layer: int, n_head: int, layer: int | None = None, head: int | None = None
-) -> tuple[tuple[int, int], ...]:
-    """(layer, head) pairs: of one layer or of every one (None), one head or every one; sorted."""
-    layers = range(n_layer) if layer is None else [layer]
-    return tuple((one, other) for one in layers for other in (range(n_head) if head is None else [head]))
+def heads_at(there: Grid, layer: int | None = None, head: int | None = None) -> tuple[tuple[int, int], ...]:
+    """(layer, head) pairs: of one layer or of every one that has heads (None), one head or every one; sorted."""
+    layers = there.layers if layer is None else [layer]
+    return tuple((one, other) for one in layers for other in (range(there.n_head) if head is None else [head]))
 
 
-def parse_heads(text: str, n_layer: int, n_head: int) -> tuple[tuple[int, int], ...]:
+def parse_heads(text: str, there: Grid) -> tuple[tuple[int, int], ...]:
     """Heads written as "2.3, 4.*": layer.head, with * for every one. Sorted, each once.
 
     Raises `HeadsError` if the text says nothing, or names what is not there.
@@ -81,26 +80,32 @@ def parse_heads(text: str, n_layer: int, n_head: int) -> tuple[tuple[int, int], 
                 "every layer."
             )
         layer, head = (None if part == "*" else int(part) for part in match.groups())
-        if (layer or 0) >= n_layer or (head or 0) >= n_head:
+        if (layer or 0) >= there.n_layer or (head or 0) >= there.n_head:
             raise HeadsError(
-                f"There is no head {word}: layers go from 0 to {n_layer - 1}, heads from 0 to {n_head - 1}."
+                f"There is no head {word}: layers go from 0 to {there.n_layer - 1}, heads from 0 to {there.n_head - 1}."
             )
-        chosen |= {*heads_at(n_layer, n_head, layer, head)}
+        if layer is not None and (what := there.instead(layer)):
+            with_heads = ", ".join(map(str, there.layers))
+            raise HeadsError(
+                f"There is no head {word}: layer {layer} has no softmax attention ({what}). Layers with heads: "
+                f"{with_heads}."
+            )
+        chosen |= {*heads_at(there, layer, head)}
     if not chosen:
         raise HeadsError("No head is chosen. Hold shift and click tiles, or write some, such as 2.3, 4.*")
     return tuple(sorted(chosen))
 
 
-def write_heads(heads: Iterable[tuple[int, int]], n_layer: int, n_head: int) -> str:
+def write_heads(heads: Iterable[tuple[int, int]], there: Grid) -> str:
     """The shortest such text: whole layers as 4.*, one head of every layer as *.3."""
-    left, words = set(heads), []
-    if len(left) == n_layer * n_head:
+    left, words, layers, n_head = set(heads), [], there.layers, there.n_head
+    if len(left) == there.n_total:
         return "*.*"
     for head in range(n_head):
-        if n_layer > 1 and all((layer, head) in left for layer in range(n_layer)):
+        if len(layers) > 1 and all((layer, head) in left for layer in layers):
             words.append(f"*.{head}")
-            left -= {(layer, head) for layer in range(n_layer)}
-    for layer in range(n_layer):
+            left -= {(layer, head) for layer in layers}
+    for layer in layers:
         if n_head > 1 and all((layer, head) in left for head in range(n_head)):
             words.append(f"{layer}.*")
             left -= {(layer, head) for head in range(n_head)}
@@ -126,11 +131,11 @@ class AttentionMap:
         return self.has_sink and len(self.key_units) - 1 in self.keys
 
 
-def combined_weights(layers: Sequence[Layer], heads: Iterable[tuple[int, int]], by: str) -> np.ndarray:
+def combined_weights(layers: Sequence[Layer | NoAttention], heads: Iterable[tuple[int, int]], by: str) -> np.ndarray:
     """Step 1: (T, C), the mean or the maximum of each cell over (layer, head) pairs."""
     heads = sorted(heads)
     reduce = np.maximum if by == "max" else np.add
-    combined = np.zeros((layers[0].n_query, layers[0].n_column), np.float32)
+    combined = np.zeros((layers[heads[0][0]].n_query, layers[heads[0][0]].n_column), np.float32)
     for layer, chosen in itertools.groupby(heads, key=lambda pair: pair[0]):
         chosen = [head for _, head in chosen]
         for first in range(0, len(combined), ROWS_AT_ONCE):  # blocks that stay in the processor's cache
@@ -174,7 +179,7 @@ def between_units(weights: np.ndarray, queries: Units, keys: Units) -> np.ndarra
 
 
 def attention_map(
-    layers: Sequence[Layer],
+    layers: Sequence[Layer | NoAttention],
     keys: Sequence[Token],
     units: Units,
     spec: MapSpec,

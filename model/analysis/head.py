@@ -156,7 +156,7 @@ def head_steps(run: ModelRun, parameters: LayerParameters, layer: int, head: int
     ):
         if not 0 <= index < n:
             raise IndexError(f"no {name} {index} among {n}")
-    record, its = run.attention[layer], parameters
+    record, its = run.layer(layer), parameters
     n_head, n_key_head = len(its.query_weight), len(its.key_weight)
     group = n_head // n_key_head  # so many heads share a key head
     shared = head // group

@@ -20,19 +20,22 @@ def kind_read_first(run: ModelRun) -> str:
 
 
 def head_information(run: ModelRun) -> np.ndarray:
-    """The mutual information (L, H) of query and key in each head, in nats; 0 of a text without two tokens to compare.
+    """The mutual information (L, H) of query and key in each head, in nats; 0 of a text without two tokens to compare,
+    -inf where a layer has no heads.
 
     Special tokens do not count as queries; of a text of more than `MOST_QUERIES` tokens, only the first do.
     """
     kind = kind_read_first(run)
     queries, _ = run.sides(kind)
     rows = [i for i, token in enumerate(queries[:MOST_QUERIES]) if not token.special]
-    found = np.zeros((len(run.layers(kind)), run.info.n_head))
+    layers = run.grid(kind).layers
+    found = np.full((len(run.layers(kind)), run.info.n_head), -np.inf)
+    found[list(layers)] = 0
     if not rows:
         return found
     nothing = _nothing(run, kind, np.arange(min(len(queries), MOST_QUERIES)))[rows]  # (R, S)
-    for layer, attention in enumerate(run.layers(kind)):
-        weights = layer_weights(attention, slice(0, MOST_QUERIES))[:, rows]  # (H, R, S)
+    for layer in layers:
+        weights = layer_weights(run.layers(kind)[layer], slice(0, MOST_QUERIES))[:, rows]  # (H, R, S)
         shares = np.where(nothing, 0, weights).astype(np.float64)
         rest = (weights * nothing).sum(axis=-1, keepdims=True, dtype=np.float64)
         shares = np.concatenate([shares, rest], axis=-1)  # (H, R, S + 1)

@@ -20,56 +20,15 @@ from model.huggingface import capture, hooks
 from model.huggingface.beside import leave_out
 from model.huggingface.capture import Enough, NotCaptured, Recorder
 from model.huggingface.eager import check_same, difference_of, eager_weights
-from model.huggingface.flow import check_fed
 from model.huggingface.layers import LayerPlan, Unfollowed, layers_of
-from model.huggingface.loading import Build, quoted
+from model.huggingface.loading import Build
+from model.huggingface.other_layers import hybrid_layers, in_order
 from model.huggingface.prepacking import prepack, undo
 from model.huggingface.reach import reach_of, settle
 from model.intervention import KINDS
-from model.run import Attention, DenseAttention, Layer, ModelNotAvailable, ModelRun
+from model.run import Attention, DenseAttention, Layer, ModelRun, NoAttention
 
 _N_PROBE, _N_PROBE_SOURCE = 7, 5  # tokens read when it is opened; two lengths, to tell cross-attention apart
-
-
-def open_model(build: Build, title: str) -> "Opened":
-    """By queries and keys if that is the truth, else by the weights it gives.
-
-    Raises `ModelNotAvailable` with the class and both reasons.
-    """
-    capture.register()
-    tried, class_name = [], "unknown class"
-
-    def named_build(attn_implementation: str) -> Any:
-        nonlocal class_name
-        transformer = build(attn_implementation)
-        class_name = type(transformer).__name__
-        return transformer
-
-    for way in (Captured, Dense):
-        try:
-            opened = way(named_build, not_captured=" ".join(tried))
-        except NotCaptured as reason:
-            tried.append(str(reason))
-        except (
-            ArithmeticError,
-            AssertionError,
-            AttributeError,
-            LookupError,
-            RuntimeError,
-            TypeError,
-            ValueError,
-        ) as error:
-            if "memory" in str(error):
-                raise
-            # a class that was not written for this fails in a way of its own
-            tried.append(f"it stops with {quoted(error)}")
-        else:
-            check_fed(opened, title)
-            return opened
-    raise ModelNotAvailable(
-        f"Regard cannot show the true attention weights of “{title}” ({class_name}), so it shows none. "
-        f"Asked for queries and keys: {tried[0]}. Asked for its weights (eager attention): {tried[1]}."
-    )
 
 
 class Opened:
@@ -81,6 +40,8 @@ class Opened:
     roles: tuple[str, ...] = ()  # of the attention calls, in order
     query_scales: tuple[float | None, ...] = ()  # of the same calls: what their queries come multiplied with
     has_sink = False  # whether heads have learned one: a column after the keys
+    self_layers: tuple[int, ...] = ()  # of each call of "self", its layer, where only some have attention
+    others: tuple[tuple[int, str], ...] = ()  # the layers without, and what each works by
     exact_bytes = capture.EXACT_BYTES  # of a run's queries, keys and values; a longer text's are kept in half precision
 
     def __init__(self, build: Build, *, not_captured: str):
@@ -108,7 +69,8 @@ class Opened:
         self.n_type = self._count_types()
         if not self.n_label:  # of what a classifier says, gradients are asked, and none pass through
             self._prepack()
-        self.layers = self._find_layers()  # of self-attention: how each is built, or which step of it was not found
+        # by layer, of self-attention: how each is built, or which step of it was not found
+        self.layers = dict(zip(self.self_layers or range(self._n_layer()), self._find_layers(), strict=True))
 
     @torch.inference_mode()
     def forward(
@@ -135,7 +97,8 @@ class Opened:
         if states:
             inputs["output_hidden_states"] = True
         sizes = len(ids), len(source)
-        recorder = Recorder(changes, self.roles, self.query_scales, keep_output, self.exact_bytes, *sizes, until)
+        options = {"until": until, "layers": self.self_layers}
+        recorder = Recorder(changes, self.roles, self.query_scales, keep_output, self.exact_bytes, *sizes, **options)
         with recorder, suppress(Enough):
             return recorder, self._body(**inputs)
         return recorder, None
@@ -158,7 +121,8 @@ class Opened:
         if n_text > 1 and self.captured == Captured.captured and not self.pair and self.stream and self.stream.enters:
             stack, layer = changes.interventions[0].beginning
             widens_at = layer if stack == 1 else len(self.stream.blocks)
-        options = {"n_token": len(ids), "n_source": len(source), "keeps": False, "widens_at": widens_at}
+        options = {"n_token": len(ids), "n_source": len(source), "layers": self.self_layers}
+        options |= {"keeps": False, "widens_at": widens_at}
         recorder = Recorder(changes, self.roles, self.query_scales, **options)
         with recorder:
             output = self._body(**self._inputs(ids, source, types, n_text if widens_at is None else 1))
@@ -184,7 +148,7 @@ class Opened:
             inputs["use_cache"] = False
         return inputs
 
-    def attention(self, recorder: Recorder, output: Any) -> dict[str, tuple[Layer, ...]]:
+    def attention(self, recorder: Recorder, output: Any) -> dict[str, tuple[Layer | NoAttention, ...]]:
         """Of each of `KINDS`, what one forward showed."""
         raise NotImplementedError
 
@@ -221,8 +185,8 @@ class Opened:
             inputs["use_cache"] = False
         output = self._eager(lambda: self.transformer(**inputs, output_attentions=True, output_hidden_states=True))
         read = self.config, self.class_name, len(run.tokens)
-        theirs = eager_weights(output, *read, sinks=self.has_sink)["self"]
-        off = [difference_of(ours, weights) for ours, weights in zip(run.attention, theirs, strict=True)]
+        theirs = eager_weights(output, *read, sinks=self.has_sink, only=self.self_layers)["self"]
+        off = [difference_of(ours, weights) for ours, weights in zip(run.attending(), theirs, strict=True)]
         if run.hidden is not None:
             # the last may stand behind a norm; what leads to it was compared when the stream was found
             for ours, states in zip(run.hidden[:-1], output.hidden_states[:-1], strict=True):
@@ -315,8 +279,9 @@ class Captured(Opened):
     captured = "queries and keys"
     attn_implementation = capture.NAME
 
-    def attention(self, recorder: Recorder, output: Any) -> dict[str, tuple[Layer, ...]]:
-        return {kind: capture.all_with_sink([call.attention for call in recorder.of(kind)]) for kind in KINDS}
+    def attention(self, recorder: Recorder, output: Any) -> dict[str, tuple[Layer | NoAttention, ...]]:
+        its = {kind: capture.all_with_sink([call.attention for call in recorder.of(kind)]) for kind in KINDS}
+        return its | {"self": in_order(its["self"], self.others)} if self.others else its
 
     def _find_attention(self) -> None:
         recorder, _ = self.forward(*self.probe)
@@ -324,23 +289,25 @@ class Captured(Opened):
         if not roles:
             raise NotCaptured(f"{self.class_name} never calls transformers' attention interface")
         n_layer = self._n_layer()
-        if roles.count("self") != n_layer or roles.count("cross") != n_layer * self.pair:
+        hybrid = not self.pair and len(roles) < n_layer
+        if not hybrid and (roles.count("self") != n_layer or roles.count("cross") != n_layer * self.pair):
             counted = ", ".join(f"{roles.count(role)} {role}" for role in dict.fromkeys(roles))
-            if not self.pair and len(roles) < n_layer:
-                have = "has" if len(roles) == 1 else "have"
-                raise NotCaptured(f"{len(roles)} of its {n_layer} layers {have} attention, the others work otherwise")
             raise NotCaptured(f"{self.class_name} made {len(roles)} attention calls in {n_layer} layers ({counted})")
         self.roles = recorder.roles = tuple(roles)
         self.query_scales = hooks.query_scales(recorder.calls, lambda: self.forward(*self.probe)[0].calls)
-        blocks = hooks.blocks_of([call.module for call in recorder.of("self")], self.transformer)
-        recorder = self._watch([blocks, *hooks.stacks_of(self.transformer, n_layer, self.pair)], n_layer)
-        ours = self.attention(recorder, None)
+        stacks = hooks.stacks_of(self.transformer, n_layer, self.pair)
+        if not hybrid:
+            stacks.insert(0, hooks.blocks_of([call.module for call in recorder.of("self")], self.transformer))
+        recorder = self._watch(stacks, n_layer)
+        if hybrid:
+            self.self_layers, self.others = hybrid_layers(self.stream, recorder.calls, self.config)
+        ours = {kind: [call.attention for call in recorder.of(kind)] for kind in KINDS}
         self.has_positions |= any(layer.bias is not None for layer in ours["self"])
         self.has_sink = any(layer.sink_score is not None for layers in ours.values() for layer in layers)
 
         eager, output = self._eager(lambda: self.forward(*self.probe, weights=True))
         read = self.config, self.class_name, *map(len, self.probe)
-        for kind, weights in eager_weights(output, *read, sinks=self.has_sink).items():
+        for kind, weights in eager_weights(output, *read, sinks=self.has_sink, only=self.self_layers).items():
             check_same(ours[kind], weights)
         if self.stream and not torch.allclose(
             recorder.hidden, eager.hidden, rtol=1e-3, atol=1e-3 * float(eager.hidden.abs().max())

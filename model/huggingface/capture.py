@@ -55,6 +55,8 @@ class CallRecord:
     """What is kept of one attention call."""
 
     module: nn.Module
+    layer: int  # among those of its kind of attention
+    block: int  # in which of the blocks it lies; -1 while they are not watched
     attention: Attention
     output: np.ndarray | None  # (T, H, K) what the heads gave to the output projection; where it was asked for,
     value: np.ndarray | None  # (G, S, K) and of what: the attention may be without
@@ -78,6 +80,7 @@ class Recorder:
     n_source: int = 0  # of what the encoder of an encoder-decoder reads
     until: int | None = None  # the self-attention layer after which the forward pass may end, with `Enough`
     keeps: bool = True  # False: nothing but `last` is kept
+    layers: Sequence[int] = ()  # of each call of "self", its layer, where only some have attention; (): in order
     widens_at: int | None = None  # the layer before which one text becomes as many as there are interventions
     calls: list[CallRecord] = field(default_factory=list)
     hidden: Tensor | None = None  # (L + 1, T, D)
@@ -105,6 +108,15 @@ class Recorder:
         """How many texts go through a layer of self-attention."""
         return 1 if self.widens_at is not None and layer < self.widens_at else len(self.changes.interventions)
 
+    def at(self, layer: int) -> CallRecord:
+        """The call of self-attention in a layer."""
+        return next(call for call in self.of("self") if call.layer == layer)
+
+    @property
+    def layer(self) -> int:
+        """That of the call of self-attention that began last."""
+        return self._layer("self", self.n_self - 1)
+
     @property
     def n_self(self) -> int:
         """Calls of self-attention that have begun."""
@@ -120,9 +132,12 @@ class Recorder:
         number = self._n_call.total()
         role = self.roles[number] if self.roles else "unknown"
         self._n_call[role] += 1
-        return role, self._n_call[role] - 1, self.query_scales[number] if self.query_scales else 1.0
+        return role, self._layer(role, self._n_call[role] - 1), self.query_scales[number] if self.query_scales else 1.0
 
-    def record(self, module: nn.Module, role: str, call: AttentionCall, output: Tensor) -> None:
+    def _layer(self, role: str, nth: int) -> int:
+        return self.layers[nth] if self.layers and role == "self" else nth
+
+    def record(self, module: nn.Module, role: str, layer: int, call: AttentionCall, output: Tensor) -> None:
         """Keep what a call was, and its output (1, T, H, K) where it was asked for."""
         mask = self._mask(call)
         rule = {
@@ -142,7 +157,7 @@ class Recorder:
         kept = self._own(role, halves or vectors)
         attention = Attention(*kept, *([None] if halves else []), **rule)
         copies = [each[0].float().numpy().copy() for each in (output, call.value)] if self.keep_output else (None, None)
-        self.calls.append(CallRecord(module, attention, *copies))
+        self.calls.append(CallRecord(module, layer, self.n_block - 1, attention, *copies))
 
     def _mask(self, call: AttentionCall) -> "Mask":
         """`read_mask`, once for all layers that were given the same tensors."""
@@ -248,7 +263,7 @@ def attend(
     call = recorder.changes.of_call(call._replace(query_scale=query_scale), role, layer)
     output = _output(module, call)
     if recorder.keeps:
-        recorder.record(module, role, call, output)
+        recorder.record(module, role, layer, call, output)
     if role == "self" and layer == recorder.until:
         raise Enough
     if recorder.roles:

@@ -21,19 +21,29 @@ _FIELDS = {"self": "decoder_attentions", "encoder": "encoder_attentions", "cross
 
 
 def eager_weights(
-    output: Any, config: Any, class_name: str, n_token: int, n_source: int = 0, *, sinks: bool = False
+    output: Any,
+    config: Any,
+    class_name: str,
+    n_token: int,
+    n_source: int = 0,
+    *,
+    sinks: bool = False,
+    only: Sequence[int] = (),
 ) -> dict[str, list[np.ndarray]]:
     """What the model says its weights were, (H, T, S) a layer, for the kinds "self", "encoder" and "cross".
 
     n_source: tokens that the encoder of an encoder-decoder read; 0 for other models. `sinks`: it is known to have
-    learned sinks, which classes leave out of what they return, so that rows sum to less than 1. Raises `NotCaptured` if
-    what it returns is no distribution over the tokens.
+    learned sinks, which classes leave out of what they return, so that rows sum to less than 1. `only`: the layers of a
+    hybrid that have attention; what some classes (MiniMax) return of the others too is left out. Raises `NotCaptured`
+    if what it returns is no distribution over the tokens.
     """
     fields = _FIELDS if n_source else {"self": "attentions"}
     sizes = {"self": (n_token, n_token), "encoder": (n_source, n_source), "cross": (n_token, n_source)}
     weights: dict[str, list[np.ndarray]] = {"self": [], "encoder": [], "cross": []}
     for role, name in fields.items():
         layers = getattr(output, name, None)
+        if only and layers and len(layers) > len(only):
+            layers = [layers[layer] for layer in only]
         if not layers or any(layer is None for layer in layers):
             raise NotCaptured(f"{class_name} returns no {name}")
         unroll = _UNROLLED.get((getattr(config, "model_type", ""), role))

@@ -387,9 +387,9 @@ def finishes(transformer: nn.Module, config: Any) -> Iterator[Callable[[Tensor],
     """What classes do to the result of their last module, the usual first."""
     yield lambda x: x
     factors = [getattr(config, "logit_scale", None), getattr(config, "d_model", 1) ** -0.5]
-    for name in ("logits_scaling", "logits_mup_width_multiplier"):
-        if scaling := getattr(config, name, None):
-            factors.append(1 / scaling)
+    factors.append(getattr(config, "lm_head_multiplier", None))
+    stated = (getattr(config, name, None) for name in ("logits_scaling", "logits_mup_width_multiplier"))
+    factors += [1 / scaling for scaling in stated if scaling]
     for factor in factors:
         if isinstance(factor, float):
             yield lambda x, factor=factor: x * factor

@@ -8,7 +8,7 @@ import numpy as np
 from model.huggingface import hooks
 from model.huggingface.adapter import Opened
 from model.huggingface.beside import sentence
-from model.run import ModelInfo
+from model.run import ModelInfo, NoAttention
 from model.text.tokens import marks_pairs, tokens_of
 
 PROBE_TEXTS = ("a b", "c")  # read when a model is loaded, by us and by transformers
@@ -21,7 +21,8 @@ def info_of(
 ) -> ModelInfo:
     """Of a model that was opened: the sizes of what it gave, and what its configuration says of the rest."""
     recorder, output = opened.forward(*opened.probe)
-    kept = opened.attention(recorder, output)["self"]
+    layers = opened.attention(recorder, output)["self"]
+    kept = [each for each in layers if not isinstance(each, NoAttention)]
     config = opened.config
     if recorder.hidden is not None:
         d_model = recorder.hidden.shape[-1]
@@ -42,7 +43,7 @@ def info_of(
     return ModelInfo(
         name=name,
         title=title,
-        n_layer=len(kept),
+        n_layer=len(layers),
         n_head=n_head,
         n_key_head=n_key_head,
         d_model=d_model,
@@ -56,6 +57,7 @@ def info_of(
         reads_pairs=family == "encoder" and _reads_pairs(opened, tokenizer),
         labels=labels,
         remarks=(beside,) if (beside := sentence(opened.transformer.config, opened.beside)) else (),
+        others=opened.others,
     )
 
 

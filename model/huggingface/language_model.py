@@ -19,14 +19,15 @@ from torch import Tensor
 from model.analysis.attention import attended
 from model.architecture import Architecture
 from model.architectures.description import describe
+from model.architectures.generic import with_stack
 from model.attention_call import Changes, batches
 from model.huggingface import hooks
-from model.huggingface.adapter import open_model
 from model.huggingface.batches import one_by_one
 from model.huggingface.capture import ROUNDING, NotCaptured, Recorder
 from model.huggingface.info import PROBE_TEXTS, info_of
 from model.huggingface.layers import LayerPlan, Unfollowed
 from model.huggingface.loading import Build, builder, fingerprint_of, quoted, read_tokenizer
+from model.huggingface.opening import open_model
 from model.intervention import UNCHANGED, Intervention, sizes_of
 from model.layer import AttentionOutput, LayerParameters
 from model.predictions import predictions
@@ -216,6 +217,7 @@ class HuggingFaceModel:
 
         Returns the largest difference. Raises `VisitorError` for a model that gives no values.
         """
+        self.info.check_attention(layer)
         if self.captured == "weights":
             raise VisitorError(
                 f"{self._title} gives its attention weights, but not the values they were applied to: "
@@ -225,13 +227,14 @@ class HuggingFaceModel:
         return self._difference(run, layer, recorder)
 
     def _difference(self, run: ModelRun, layer: int, recorder: Recorder) -> float:
-        call = recorder.of("self")[layer]
+        call = recorder.at(layer)
         ours = attended(run.attention[layer], call.value)  # (H, T, K)
         if (gain := run.intervention.output_gain(layer, *ours.shape[:2])) is not None:
             ours *= gain[:, :, None]
         return float(np.abs(ours.transpose(1, 0, 2) - call.output).max())
 
     def unfollowed(self, layer: int) -> str | None:
+        self.info.check_attention(layer)
         its = self.opened.layers[layer]
         if not isinstance(its, Unfollowed):
             return None
@@ -242,7 +245,8 @@ class HuggingFaceModel:
 
     def attention_output(self, run: ModelRun, layer: int) -> AttentionOutput:
         self._plan(layer)
-        until = layer + 1 if layer + 1 < self.info.n_layer else None  # what is behind a layer ends before the next
+        # what is behind a layer ends before the next that has attention
+        until = next((each for each in self.info.grid.layers if each > layer), None)
         recorder, _ = self._forward(run.tokens, run.source, run.intervention, keep_output=True, until=until)
         return AttentionOutput(recorder.behind[layer, "written"], recorder.behind.get((layer, "after")))
 
@@ -253,7 +257,8 @@ class HuggingFaceModel:
 
     def architecture(self) -> Architecture:
         """How it is built, read off its configuration."""
-        return describe(self.opened.transformer.config.to_dict() | {"architectures": [self.opened.class_name]})
+        built = describe(self.opened.transformer.config.to_dict() | {"architectures": [self.opened.class_name]})
+        return with_stack(built, others=self.info.others) if self.info.others else built
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         """Of every tensor of weights, by its name."""
@@ -304,10 +309,11 @@ class HuggingFaceModel:
         if self.captured == "weights":
             return
         recorder, _ = self._forward(tokens, source, keep_output=True)
-        for layer, call in enumerate(recorder.of("self")):
-            if (difference := self._difference(run, layer, recorder)) > ROUNDING * max(1, np.abs(call.output).max()):
+        for call in recorder.of("self"):
+            off = self._difference(run, call.layer, recorder)
+            if off > ROUNDING * max(1, np.abs(call.output).max()):
                 raise ModelNotAvailable(
-                    f"{refused}: in layer {layer}, weights·values is not what the heads gave (off by {difference:.2g})."
+                    f"{refused}: in layer {call.layer}, weights·values is not what the heads gave (off by {off:.2g})."
                 )
 
     def _check_as_tokenized(self) -> None:
@@ -358,6 +364,8 @@ class HuggingFaceModel:
         sizes = sizes_of(n_layer, n_head, len(tokens), len(source), n_encoder, sink=sink)
         for intervention in interventions:
             intervention.check(sizes, self.info.causal)
+            for layer, *_ in intervention.places if self.info.others else ():
+                self.info.check_attention(layer)
             self._check_possible(intervention)
 
     def _check_texts(self, tokens: Sequence[Token], source: Sequence[Token]) -> None:

@@ -91,7 +91,7 @@ class LayerPlan:
                 if (recorder := active()) and recorder.keep_output:
                     values = output if index < 0 else (*args, *kwargs.values())
                     its = kept(vectors(values)[max(0, index)])  # (T, D)
-                    recorder.behind.setdefault((recorder.n_self - 1, name), its)
+                    recorder.behind.setdefault((recorder.layer, name), its)
 
             return hook
 
@@ -102,7 +102,9 @@ class LayerPlan:
 
 
 def layers_of(opened: Any) -> list[LayerPlan | Unfollowed]:
-    """Of a model that was opened and whose attention is captured: how each layer of its self-attention is built."""
+    """Of a model that was opened and whose attention is captured: how each layer of its self-attention is built; in the
+    order of its calls.
+    """
     recorder: Recorder
 
     def read() -> None:
@@ -110,15 +112,16 @@ def layers_of(opened: Any) -> list[LayerPlan | Unfollowed]:
         recorder, _ = opened.forward(*opened.probe, keep_output=True)
 
     calls = calls_of(opened.transformer, read)
-    records, found = recorder.of("self"), []
-    for layer, record in enumerate(records):
+    found: list[LayerPlan | Unfollowed] = []
+    for nth, record in enumerate(recorder.of("self")):
+        layer = record.layer
         if recorder.hidden is None:
             found.append(Unfollowed("The vector of the token", "its hidden vectors are not known"))
             continue
         own = [call for call in calls if call.block == layer]
         x, following = (recorder.hidden[each].numpy() for each in (layer, layer + 1))
         try:
-            found.append(_Search(opened, layer, own, record, x, following).plan())
+            found.append(_Search(opened, nth, own, record, x, following).plan())
         except Unfollowed as reason:
             found.append(reason)
     watched: set[tuple[nn.Module, str]] = set()
@@ -132,11 +135,11 @@ class _Search:
     """Of one layer."""
 
     def __init__(
-        self, opened: Any, layer: int, calls: Sequence[Call], record: CallRecord, x: np.ndarray, following: np.ndarray
+        self, opened: Any, nth: int, calls: Sequence[Call], record: CallRecord, x: np.ndarray, following: np.ndarray
     ):
         self.opened, self.record, self.x, self.following = opened, record, x, following
-        self.before = [call for call in calls if call.n_attention == layer]
-        self.behind = [call for call in calls if call.n_attention == layer + 1]
+        self.before = [call for call in calls if call.n_attention == nth]  # `nth` call of self-attention
+        self.behind = [call for call in calls if call.n_attention == nth + 1]
         self.all = calls
 
     def plan(self) -> LayerPlan:

@@ -23,6 +23,7 @@ from model.analysis.attention_map import (
 )
 from model.analysis.explanation import explain
 from model.analysis.measures import attention_entropy, attention_received
+from model.grid import Grid
 from model.run import Attention, DenseAttention, Token, VisitorError
 from model.text.units import KINDS, Units, units_of
 
@@ -209,16 +210,16 @@ def test_sums_over_several_queries_are_explained(tiny_run):
     ],
 )
 def test_heads_are_written_and_read(text, heads):
-    parsed = parse_heads(text, 3, 4)
+    parsed = parse_heads(text, Grid(3, 4))
     assert parsed == tuple(heads)
-    assert parse_heads(write_heads(parsed, 3, 4), 3, 4) == parsed
+    assert parse_heads(write_heads(parsed, Grid(3, 4)), Grid(3, 4)) == parsed
 
 
 def test_heads_are_written_short():
     everything = [(layer, head) for layer in range(3) for head in range(4)]
-    assert write_heads(everything, 3, 4) == "*.*"
-    assert write_heads([(1, 0), (1, 1), (1, 2), (1, 3), (2, 2)], 3, 4) == "1.*, 2.2"
-    assert write_heads([(0, 3), (1, 3), (2, 3), (1, 1)], 3, 4) == "*.3, 1.1"
+    assert write_heads(everything, Grid(3, 4)) == "*.*"
+    assert write_heads([(1, 0), (1, 1), (1, 2), (1, 3), (2, 2)], Grid(3, 4)) == "1.*, 2.2"
+    assert write_heads([(0, 3), (1, 3), (2, 3), (1, 1)], Grid(3, 4)) == "*.3, 1.1"
 
 
 @pytest.mark.parametrize(
@@ -236,7 +237,7 @@ def test_heads_are_written_short():
 )
 def test_what_names_no_head_gets_a_sentence(text, sentence):
     with pytest.raises(VisitorError) as refused:
-        parse_heads(text, 3, 4)
+        parse_heads(text, Grid(3, 4))
     assert str(refused.value) == sentence
 
 

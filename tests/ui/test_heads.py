@@ -4,6 +4,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from model.analysis.attention_map import HeadsError, MapSpec, heads_at
+from model.grid import Grid
 from tests.shipped import ENCODER, STORY, TRANSLATOR
 from viz.ui import heads
 
@@ -31,10 +32,10 @@ def in_a_session(run, call, **state) -> tuple[object, dict]:
     ("show", "chosen"),
     [
         ("head", [(1, 2)]),
-        ("layer", heads_at(3, 4, layer=1)),
-        ("all", heads_at(3, 4)),
-        ("mean", heads_at(3, 4)),
-        ("chosen", [*heads_at(3, 4, layer=0), (2, 3)]),
+        ("layer", heads_at(Grid(3, 4), layer=1)),
+        ("all", heads_at(Grid(3, 4))),
+        ("mean", heads_at(Grid(3, 4))),
+        ("chosen", [*heads_at(Grid(3, 4), layer=0), (2, 3)]),
     ],
 )
 def test_each_choice_makes_a_spec(tiny_run, show, chosen):
@@ -53,7 +54,7 @@ def test_heads_of_which_attention(tiny_run, tiny_translator):
     for run, kind, read in [(tiny_run, "cross", "self"), (translated, "cross", "cross")]:
         assert in_a_session(run, heads.attention_read, kind=kind)[0] == read
     spec, _ = in_a_session(translated, lambda run: heads.spec("all", run, "cross"))
-    assert spec == MapSpec(heads_at(len(translated.cross), 4), of="cross")
+    assert spec == MapSpec(heads_at(Grid(len(translated.cross), 4)), of="cross")
 
 
 def test_heads_that_do_not_exist_are_refused(tiny_run):

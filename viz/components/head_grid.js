@@ -30,7 +30,7 @@ function measure({ layers, heads, compact, looks }, width) {
 
 const headName = (head, pitch) => pitch > 52 ? `head ${head}` : String(head);
 
-function drawNames(context, { layers, heads, looks }, { left, top, pitch, tall }, style) {
+function drawNames(context, { layers, heads, looks, others }, { left, top, pitch, tall }, style) {
   context.fillStyle = style.getPropertyValue("--st-text-color");
   context.font = `12px ${style.getPropertyValue("--st-font")}`;
   context.textBaseline = "middle";
@@ -39,10 +39,19 @@ function drawNames(context, { layers, heads, looks }, { left, top, pitch, tall }
     context.fillText(headName(head, pitch), left + (head + 0.5) * pitch, top / 2);
   }
   context.textAlign = "left";
-  for (let layer = 0; layer < layers; layer++) context.fillText(`layer ${layer}`, 2, top + (layer + 0.5) * tall);
+  for (let layer = 0; layer < layers; layer++) {
+    context.fillText(`layer ${layer}`, 2, top + (layer + 0.5) * tall);
+    if (layer in others) context.fillText(others[layer], left + 14, top + (layer + 0.5) * tall, pitch * heads - 24);
+  }
 }
 
-function drawTiles(context, { layers, heads, queries, keys, compact }, maps, { left, top, pitch, tall, gap }, colour) {
+function drawTiles(
+  context,
+  { layers, heads, queries, keys, compact, others },
+  maps,
+  { left, top, pitch, tall, gap },
+  colour,
+) {
   const tile = document.createElement("canvas");
   tile.width = keys;
   tile.height = queries;
@@ -50,6 +59,10 @@ function drawTiles(context, { layers, heads, queries, keys, compact }, maps, { l
     image = pen.createImageData(keys, queries),
     pixels = new Uint32Array(image.data.buffer);
   for (let layer = 0; layer < layers; layer++) {
+    if (layer in others) {
+      if (!compact) context.strokeRect(left + gap, top + layer * tall + gap, pitch * heads - 2 * gap, tall - 2 * gap);
+      continue;
+    }
     for (let head = 0; head < heads; head++) {
       const start = (layer * heads + head) * queries * keys;
       for (let i = 0; i < pixels.length; i++) pixels[i] = colour[maps[start + i]];
@@ -107,12 +120,12 @@ function outline(grid) {
 }
 
 // what lies under the pointer: a cell of a head, or the name of a whole layer or column of heads
-function placeAt(event, { layers, heads, queries, keys }, { left, top, pitch, tall, gap }) {
+function placeAt(event, { layers, heads, queries, keys, others }, { left, top, pitch, tall, gap }) {
   const onNames = event.offsetY - event.target.parentElement.scrollTop < top; // which stay where they are
   const x = (event.offsetX - left) / pitch, y = onNames ? -1 : (event.offsetY - top) / tall;
   const head = Math.floor(x), layer = Math.floor(y);
   if (x >= heads || y >= layers || (x < 0 && y < 0)) return null;
-  if (x < 0) return { layer, head: -1, cell: null };
+  if (x < 0 || layer in others) return { layer, head: -1, cell: null };
   if (y < 0) return { layer: -1, head, cell: null };
   const inside = (fraction, size, n) => Math.floor((fraction * size - gap) / (size - 2 * gap) * n);
   const cell = [inside(y - layer, tall, queries), inside(x - head, pitch, keys)];
@@ -120,8 +133,14 @@ function placeAt(event, { layers, heads, queries, keys }, { left, top, pitch, ta
   return { layer, head, cell: real ? cell : null };
 }
 
-const named = ({ layer, head }) =>
-  layer < 0 ? `head ${head} of every layer` : head < 0 ? `all of layer ${layer}` : `layer ${layer}, head ${head}`;
+const named = ({ layer, head }, others) =>
+  layer in others
+    ? `layer ${layer}: ${others[layer]}, no attention weights`
+    : layer < 0
+    ? `head ${head} of every layer`
+    : head < 0
+    ? `all of layer ${layer}`
+    : `layer ${layer}, head ${head}`;
 
 // the head that is outlined
 const chosen = (grid) => ({
@@ -139,7 +158,7 @@ function lookAt(grid, place, spoken = false) {
 
 const STEPS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
 
-function listen(grid, { layers, heads, looks }, at, pick, sight) {
+function listen(grid, { layers, heads, looks, others }, at, pick, sight) {
   const canvas = grid.querySelector("canvas"), tip = tipOf(grid);
   let walked = null; // where the arrow keys have come to, until Enter
   let kept = null; // the tile that was clicked last: what it chose is shown, until the pointer leaves it
@@ -153,8 +172,9 @@ function listen(grid, { layers, heads, looks }, at, pick, sight) {
     const same = kept && place && place.layer === kept.layer && place.head === kept.head;
     if (!same) kept = null;
     if (looks) lookAt(grid, same ? null : place);
-    if (place && !(looks && place.layer >= 0 && place.head >= 0)) tip.show(named(place), event.clientX, event.clientY);
-    else tip.hide();
+    if (place && !(looks && place.layer >= 0 && place.head >= 0)) {
+      tip.show(named(place, others), event.clientX, event.clientY);
+    } else tip.hide();
   };
   canvas.onmouseleave = canvas.onblur = rest;
   canvas.onclick = (event) => {
@@ -171,6 +191,7 @@ function listen(grid, { layers, heads, looks }, at, pick, sight) {
     if (!step && !(enter && walked)) return;
     event.preventDefault();
     const place = step ? { layer: from.layer + step[0], head: from.head + step[1] } : walked;
+    while (place.layer in others && step?.[0]) place.layer += step[0]; // to the next that has heads
     if (place.layer < 0 || place.layer >= layers || place.head < 0 || place.head >= heads) return;
     if (enter || !looks) return pick({ ...place, cell: null, add: enter && event.shiftKey });
     sight(walked = place);

@@ -4,6 +4,7 @@ import base64
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+import numpy as np
 import streamlit as st
 
 from model.analysis.attention import Overview
@@ -58,7 +59,8 @@ def head_grid(
     compact_height: int = 0,
     looks: bool = False,
 ) -> None:
-    """Draw `overview.maximum` (L, H, n, n). `on_pick` is called when a head, a layer or a column is chosen.
+    """Draw `overview.maximum` (L, H, n, n); a layer without attention is a row with the name of what it works by.
+    `on_pick` is called when a head, a layer or a column is chosen.
 
     `compact_height`: without names, at most so many pixels high; 0: with names, as large as there is room.
     `looks`: there is a stage, where `head_look` shows what is pointed at; the arrow keys then only look, and Enter
@@ -70,10 +72,11 @@ def head_grid(
         if on_pick and (pick := Pick.parse(st.session_state[key].pick, overview)):
             on_pick(pick)
 
-    maps = weights_as_bytes(overview.maximum)
+    maps = weights_as_bytes(np.nan_to_num(overview.maximum) if overview.others else overview.maximum)
     # compact: a few kB; and the home page need not wait for pyarrow
     packed = base64.b64encode(maps.tobytes()).decode() if compact_height else columns(w=maps.ravel())
     shape = {"layers": n_layer, "heads": n_head, "queries": n_query, "keys": n_key}
+    shape["others"] = {str(layer): what for layer, what in overview.others}
     _grid(
         key=key,
         on_pick_change=handler(picked),
@@ -81,9 +84,11 @@ def head_grid(
     )
 
 
-def outline_head(key: str, layer: int, head: int, together: Iterable[tuple[int, int]] = ()) -> None:
-    """Outline one head of the grid drawn with `key`, and those that are read `together`.
+def outline_head(key: str, layer: int, head: int, together: Iterable[tuple[int, int]] = (), *, across: int = 1) -> None:
+    """Outline one head of the grid drawn with `key`, and those that are read `together`; a row without heads as one,
+    `across` so many.
 
     It is a style, so that the grid's maps, up to half a megabyte, stay put.
     """
-    css_variables(key, layer=layer, head=head, together='"' + " ".join(f"{a}.{b}" for a, b in together) + '"')
+    pairs = " ".join(f"{a}.{b}" for a, b in together)
+    css_variables(key, layer=layer, head=head, across=across, together=f'"{pairs}"')

@@ -25,13 +25,13 @@ function linesOf(maps, start, { rows, columns, lines: { least, top, most } }) {
 
 // Calls `look` with the head that the sliders have moved to, until the server's picture of it stands on the stage: then
 // Python names it in the style of `host`. `screen` remembers from one drawing to the next that it is ahead.
-function followSliders({ sliders, over }, host, screen, look, signal) {
+function followSliders({ sliders, over, others }, host, screen, look, signal) {
   const inputs = () => sliders.map((name) => drawnAs(name, 'input[type="range"]'));
   const compare = () => {
     const chosen = variable(host, "--chosen").replaceAll('"', "").split(".").map(Number);
     const [layer, head] = inputs().map((input, i) => (input ? Number(input.value) : chosen[i]));
     const ahead = sliders.length > 0 && (layer !== chosen[0] || head !== chosen[1]);
-    if (ahead) look({ detail: { layer, head, cell: null, ahead } });
+    if (ahead && !others.includes(layer)) look({ detail: { layer, head, cell: null, ahead } });
     else if (screen.ahead) look({ detail: null });
     screen.ahead = ahead;
   };

@@ -35,10 +35,11 @@ function readLayers({ view, edges }) {
 
 // How much of each node reaches one node along drawn lines: the products of weights along each path, summed over paths
 // (attention rollout, Abnar & Zuidema 2020, without the residual stream). Column 0 is the input.
-function sharesTo({ byLayer, n }, column, token) {
+function sharesTo({ byLayer, n, others }, column, token) {
   const shares = Array.from({ length: column + 1 }, () => new Float64Array(n));
   shares[column][token] = 1;
   for (let l = column - 1; l >= 0; l--) {
+    if (l in others) shares[l].set(shares[l + 1]); // without weights, a path goes straight on
     for (const { query, key, weight } of byLayer[l]) shares[l][key] += shares[l + 1][query] * weight;
   }
   return shares;
@@ -144,19 +145,62 @@ function paintOn(canvas, host, scroll, now, places) {
     pen.fillStyle = colour("--st-secondary-background-color");
     pen.fillRect(0, places.y(now.focus[1]) - now.height / 2, width, now.height);
   }
-  const drawn = places.visible().map(places.placed);
+  const drawn = places.visible().map(places.placed), first = Math.max(0, Math.floor(scroll.scrollTop / now.height));
+  paintOthers(pen, colour, tall, now, places, first);
   paintLines(pen, colour, drawn, now, places);
-  paintNodes(pen, colour, tall, now, places, Math.max(0, Math.floor(scroll.scrollTop / now.height)));
+  paintNodes(pen, colour, tall, now, places, first);
   canvas.dataset.lines = drawn.length;
 }
 
+// a layer without attention: a band with its name, which paths cross
+function paintOthers(pen, colour, tall, { n, others, pitch }, { x, y }, first) {
+  for (const [layer, what] of Object.entries(others)) {
+    const left = x(Number(layer)) + DOT + 2, wide = pitch - 2 * DOT - 4;
+    if (wide <= 0) continue;
+    pen.fillStyle = colour("--st-secondary-background-color");
+    pen.fillRect(left, 0, wide, tall);
+    pen.strokeStyle = pen.fillStyle = colour("--st-text-color");
+    pen.globalAlpha = 0.35;
+    pen.lineWidth = 1;
+    pen.setLineDash([2, 4]);
+    pen.beginPath();
+    for (let token = first; token < n && y(token) < tall + DOT; token++) {
+      pen.moveTo(left, y(token));
+      pen.lineTo(left + wide, y(token));
+    }
+    pen.stroke();
+    pen.setLineDash([]);
+    pen.globalAlpha = 0.8;
+    pen.font = `13px ${colour("--st-font")}`;
+    if (wide > 14) {
+      pen.save();
+      pen.translate(left + wide / 2, tall / 2);
+      pen.rotate(-Math.PI / 2);
+      pen.textAlign = "center";
+      pen.textBaseline = "middle";
+      const long = pen.measureText(what).width + 12;
+      pen.clearRect(-long / 2, -9, long, 18); // the lines do not run through the name
+      pen.globalAlpha = 1;
+      pen.fillText(what, 0, 0, tall);
+      pen.restore();
+    }
+    pen.globalAlpha = 1;
+  }
+}
+
 // the names of tokens and columns, and what the canvas is for those who cannot see it
-function name(graph, { labels, layers, n, height, picks, opens }) {
+function name(graph, { labels, layers, others, n, height, picks, opens }) {
   graph.style.setProperty("--row", `${height}px`);
   const rows = labels.map((label) => el("li", "", el("span", "text", label), el("span", "number")));
   graph.querySelector("ol").replaceChildren(...rows);
   const heads = Array.from({ length: layers + 1 }, (_, column) => el("span", "", columnName(column)));
   graph.querySelector(".heading").replaceChildren(...heads);
+  const without = Object.entries(others).map(([layer, what]) => `layer ${layer}: ${what}`);
+  graph.querySelector(".others").textContent = without.length
+    ? ` Layers without attention have no weights, and a path goes straight through them; what they move from token to token is not in the numbers (${
+      without.join(", ")
+    }).`
+    : "";
   graph.querySelector("canvas").setAttribute(
     "aria-label",
     `${n} tokens by ${layers + 1} columns, joined by lines. Arrow keys choose a node` +

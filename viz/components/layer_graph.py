@@ -1,6 +1,6 @@
 """Tokens down, layers across: the lines of every layer, and the paths along them that lead to one node."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import streamlit as st
@@ -19,15 +19,16 @@ _graph = register(
 <p class="count"></p>
 <p class="how">A number beside a token: the products of the weights along each path of lines from it to the chosen
 node, summed over all these paths (attention rollout, Abnar and Zuidema 2020, on the drawn lines alone; what each layer
-passes on unchanged in the residual stream is not mixed in).</p>
+passes on unchanged in the residual stream is not mixed in).<span class="others"></span></p>
 <div class="tip" hidden></div><div class="spoken" aria-live="polite"></div></div>""",
 )
 
 
 def layer_graph(
-    layers: Sequence[np.ndarray],
+    layers: Sequence[np.ndarray | None],
     labels: Sequence[str],
     *,
+    others: Mapping[int, str] | None = None,
     key: str,
     threshold: float = 0.0,
     top: int = 3,
@@ -35,14 +36,17 @@ def layer_graph(
     on_pick: Callable[[int, int], None] | None = None,
     on_open: Callable[[int, int, int], None] | None = None,
 ) -> None:
-    """Draw the lines that `choose_edges` takes from each layer's weights (T, T); NaN: no such weight.
+    """Draw the lines that `choose_edges` takes from each layer's weights (T, T); NaN: no such weight. A layer that has
+    none at all is None, and in `others` by what it works by; a path goes straight through it.
 
     A node is (column, token): column 0 is the input, column l + 1 what layer l makes of it. Pointing at a node follows
     its paths back to the input, in the browser (all shares of 512 tokens in six layers would be 22 MB to send).
     `pinned`: the node followed meanwhile. `on_pick(column, token)` is called when a node is clicked, with
     (-1, -1) for the pinned one; `on_open(layer, query, key)` when a line is. ValueError if the sizes do not fit.
     """
-    n = len(labels)
+    n, others = len(labels), dict(others or {})
+    nothing = np.full((n, n), np.nan, np.float32)
+    layers = [nothing if weights is None else weights for weights in layers]
     for weights in layers:
         if np.shape(weights) != (n, n):
             raise ValueError(f"weights {np.shape(weights)} for {n} tokens")
@@ -69,6 +73,7 @@ def layer_graph(
             "view": {
                 "labels": list(labels),
                 "layers": len(layers),
+                "others": {str(layer): what for layer, what in others.items()},
                 "pinned": list(pinned) if pinned and pinned[0] <= len(layers) and pinned[1] < n else None,
                 "picks": on_pick is not None,
                 "opens": on_open is not None,

@@ -80,7 +80,19 @@ def facts(architecture: Architecture) -> list[Fact]:
     lines = [
         Fact("Family", a.family, reads.get(a.family, "the configuration does not say which tokens see which")),
         Fact("Layers", each(lambda s: shown(s.n_layer)), "blocks, one above the other"),
-        Fact("Heads", each(lambda s: shown(s.n_head)), "in each layer; each looks in its own way"),
+    ]
+    if stacks[0].others:
+        lines.append(Fact("With softmax attention", shown(stacks[0].n_attending), "layers that have heads"))
+        lines += [
+            Fact(what.capitalize(), shown(n), "layers with this instead; they have no attention weights")
+            for what, n in stacks[0].works_by.items()
+        ]
+    lines += [
+        Fact(
+            "Heads",
+            each(lambda s: shown(s.n_head)),
+            f"in each layer{' with attention' * bool(stacks[0].others)}; each looks in its own way",
+        ),
     ]
     if any(s.n_key_head != s.n_head for s in stacks):
         lines.append(

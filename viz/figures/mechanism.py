@@ -37,7 +37,7 @@ def without_effect(run: ModelRun, change: Intervention) -> list[str]:
         parts += ["Without the causal mask"] * (not change.causal_mask) + ["Without the scale"] * (not change.scale)
         parts += [f"Softmax temperature {change.temperature:g}"] * (change.temperature != 1)
         return idle + [f"{part}: a token alone gives all its weight to itself, whatever the score." for part in parts]
-    layers = [layer for kind in run.kinds for layer in run.layers(kind)]
+    layers = [layer for kind in run.kinds for layer in run.attending(kind)]
     if change.scale or any(isinstance(layer, DenseAttention) or layer.whole_scale is None for layer in layers):
         return idle
     if all(abs(layer.whole_scale * change.temperature - 1) < 1e-6 for layer in layers):

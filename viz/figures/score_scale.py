@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from model.run import DenseAttention, Layer
+from model.run import DenseAttention, Layer, NoAttention
 
 _SAME = 1e-4  # relative
 
@@ -21,9 +21,11 @@ def can_go(layers: Sequence[Layer]) -> bool:
     return any(abs(layer.whole_scale - 1) > _SAME for layer in layers)
 
 
-def scale_in_words(layers: Sequence[Layer], layer: int) -> str:
-    """What this model's scale is for, and by how much scores change without it; `layers` are as trained."""
-    attention = layers[layer]
+def scale_in_words(layers: Sequence[Layer | NoAttention], layer: int) -> str:
+    """What this model's scale is for, and by how much scores change without it; `layers` are as trained, and this one
+    has attention.
+    """
+    attention, layers = layers[layer], [each for each in layers if not isinstance(each, NoAttention)]
     if isinstance(attention, DenseAttention):
         return "This model does its attention in code of its own: its scale is not known here."
     if not can_go(layers):

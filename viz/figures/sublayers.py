@@ -29,8 +29,9 @@ def attention(
         notes += [(_ON_SCORES[p], True) for p in stack.positions if p in _ON_SCORES]
     if a.soft_cap and not cross:
         notes.append((f"scores kept within ±{a.soft_cap:g}", False))
+    notes += [(f"instead in {n} of {stack.n_layer} layers: {what}", False) for what, n in stack.works_by.items()]
     colour = sheet.colours[PART_COLOUR["cross" if cross else "attention"]]
-    height = (138 if cross or len(set(stack.windows or ())) < 2 else 150) + _ROW * len(notes)
+    height = (138 if cross or len(set(stack.attending_windows or ())) < 2 else 150) + _ROW * len(notes)
     top = y - height
     sheet.box(x, top, width, height, colour)
     sheet.text(x + 14, top + 23, "Cross-attention" if cross else "Attention", size=15, weight=700, anchor="start")
@@ -81,7 +82,8 @@ def _masks(sheet: Sheet, stack: Stack, right: float, top: float, colour: str, cr
         sheet.text(right, top + 22, "mask: unknown", size=11.5, anchor="end", opacity=0.7)
         return
     else:
-        counts = {window: stack.windows.count(window) for window in dict.fromkeys(stack.windows)}
+        windows = stack.attending_windows
+        counts = {window: windows.count(window) for window in dict.fromkeys(windows)}
         kinds = [(window, f"window {window:,}" if window else "all") for window in counts]
         if len(counts) == 1 and not kinds[0][0]:
             kinds = [(None, "no look ahead" if stack.role == "decoder" else "all see all")]

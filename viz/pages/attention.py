@@ -105,7 +105,7 @@ def show_checks(run: ModelRun, spec: MapSpec) -> None:
         later.check_layer(
             run,
             layer,
-            f"layer {layer} done again by hand from these weights, {weights_formula(run.attention[layer])}, gives what "
+            f"layer {layer} done again by hand from these weights, {weights_formula(run.layer(layer))}, gives what "
             "the model itself computed on its fast path",
             place="attention",
         )

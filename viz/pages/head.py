@@ -46,6 +46,8 @@ def main() -> None:
 @section("head_page")
 def read(run: ModelRun) -> None:
     layer, head, token, key = choose(run)
+    if not heads.has_attention(run, key="nearest"):
+        return
     lm = session.current_model()
     if reason := lm.unfollowed(layer):
         st.info(f"{plain(reason)} {_ELSEWHERE}")
@@ -58,7 +60,7 @@ def read(run: ModelRun) -> None:
             f"{wrong.size:.3g}. {_ELSEWHERE}"
         )
         return
-    causal = run.attention[layer].causal
+    causal = run.layer(layer).causal
     show_formula(steps, causal)
     caption(
         "A vector is a strip with one cell for each number: blue is positive, orange negative, and full colour stands "
@@ -68,7 +70,7 @@ def read(run: ModelRun) -> None:
         steps,
         run.labels[token],
         n_head=run.info.n_head,
-        n_key_head=len(run.attention[layer].key),
+        n_key_head=len(run.layer(layer).key),
         causal=causal,
         cross=bool(run.cross),
         entering=entering_in_words(entering(run, *lm.embeddings(), token)),

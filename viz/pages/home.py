@@ -6,7 +6,7 @@ from viz.figures.home import token_vectors_picture
 from viz.guard import handler
 from viz.plain import plain
 from viz.sections.home import following, lines, tour
-from viz.ui import glossary, links, session
+from viz.ui import glossary, heads, links, session
 from viz.ui.choices import ATTENTION, EMBEDDINGS, HEAD, MECHANISM, TOKENIZATION, TRANSLATION, UNDERSTANDING
 from viz.ui.pictures import caption
 
@@ -70,7 +70,7 @@ def main() -> None:
     with st.container(horizontal=True, gap="medium", key="elsewhere"):
         links.link(TRANSLATION, "Translate it", "translate", width="content")
         links.link(UNDERSTANDING, "Hide a word", "select_check_box", width="content")
-        if session.current_model().unfollowed(st.session_state.layer) is None:
+        if session.current_model().unfollowed(heads.shown_layer(run, "self")) is None:
             links.link(HEAD, "Inside a head", "zoom_in", width="content")
         links.link(MECHANISM, "Break the mechanism", "construction", width="content")
     glossary.show()

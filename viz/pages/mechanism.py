@@ -26,7 +26,10 @@ def main() -> None:
 @section("mechanism")
 def experiment() -> None:
     trained = session.current_run()
-    change = st.session_state.changed_now = switches.choose(trained)
+    change = switches.choose(trained)
+    st.session_state.changed_now = change or UNCHANGED
+    if change is None:
+        return
     try:
         changed = session.current_run(intervention=change)
     except VisitorError as error:

@@ -36,8 +36,7 @@ class Cell:
 def write_cell(cell: Cell) -> str:
     """As one line for an address: parts with ~ between, those that are as usual left out."""
     spec, run_key = cell.spec, cell.run_key
-    info = session.run_of(run_key).info
-    parts = [spec.of, write_heads(spec.heads, len(session.run_of(run_key).layers(spec.of)), info.n_head)]
+    parts = [spec.of, write_heads(spec.heads, session.run_of(run_key).grid(spec.of))]
     parts += [_write_places(cell.queries), _write_places(cell.keys)]
     named = {
         "combine": (spec.combine, COMBINE[0]),
@@ -81,7 +80,7 @@ def _read(written: str, continuation: tuple[int, ...], change: Intervention) -> 
     if of not in run.kinds:
         raise ValueError(written)
     spec = MapSpec(
-        parse_heads(heads, len(run.layers(of)), run.info.n_head),
+        parse_heads(heads, run.grid(of)),
         _among(COMBINE, named.pop("combine", None)),
         _among(SINK, named.pop("sink", None)),
         _among(KINDS, named.pop("units", None)),

@@ -4,13 +4,15 @@ How many are read is said by a choice of the address that each page has for itse
 `layer`, `head` and `heads`, which belong to a model. `spec` makes of them what `model.analysis.attention_map` follows.
 """
 
-from typing import Any
+from typing import Any, NoReturn
 
 import streamlit as st
 
 from model.analysis.attention_map import MapSpec, heads_at, parse_heads, write_heads
-from model.run import ModelRun, VisitorError
-from viz.figures.heads import heads_name
+from model.run import ModelRun, NoAttentionHere, VisitorError
+from viz.figures.heads import heads_name, others_in_words
+from viz.guard import handler
+from viz.plain import plain
 from viz.ui import controls, links
 from viz.ui.choices import ALL, CHOICES, CHOSEN, LAYER, MEAN, ONE
 
@@ -31,11 +33,6 @@ def attention_read(run: ModelRun) -> str:
     """Which attention: an encoder-decoder has three kinds."""
     chosen = st.session_state.kind
     return chosen if chosen in run.kinds else "self"
-
-
-def shape(run: ModelRun, of: str = "self") -> tuple[int, int]:
-    """How many layers have this attention, and how many heads each."""
-    return len(run.layers(of)), run.info.n_head
 
 
 def choose_attention(run: ModelRun, **more: Any) -> str:
@@ -78,13 +75,45 @@ def choose_one(
     **more: Any,
 ) -> tuple[int, int]:
     """Layer and head, each in its place; the names of both begin with `before`; at first `first`, see `controls`."""
-    found = [
-        controls.position(word.capitalize(), f"{before}{word}", n, place, first=at_first, disabled=off, **more)
-        for word, n, place, at_first, off in zip(
-            ("layer", "head"), shape(run, of), places, first, disabled, strict=True
-        )
-    ]
-    return found[0], found[1]
+    there = run.grid(of)
+    told = {"help": others_in_words(there)} if there.others else {}
+    layer = controls.position(
+        "Layer", f"{before}layer", there.n_layer, places[0], first=first[0], disabled=disabled[0], **(more | told)
+    )
+    return layer, controls.position(
+        "Head", f"{before}head", there.n_head, places[1], first=first[1], disabled=disabled[1], **more
+    )
+
+
+def has_attention(run: ModelRun, *, before: str = "", key: str) -> bool:
+    """Whether the chosen layer has attention; where it has none, that is said, with the way to the nearest that has.
+
+    `key`: of the button.
+    """
+    try:
+        run.info.check_attention(st.session_state[f"{before}layer"])
+    except NoAttentionHere as error:
+        lead_on(error, before=before, key=key)
+        return False
+    return True
+
+
+def lead_on(error: NoAttentionHere, *, before: str = "", key: str) -> None:
+    """Say that a layer has no attention, and offer the nearest that has."""
+    st.info(plain(error), icon=":material/layers:")
+    name, icon = f"Show layer {error.nearest}", ":material/arrow_forward:"
+    st.button(name, key=key, icon=icon, on_click=handler(_show_layer), args=(before, error.nearest))
+
+
+def _show_layer(before: str, layer: int) -> NoReturn:
+    controls.select(f"{before}layer", layer)
+    st.rerun()  # the sliders, the grid and all that is read of it
+
+
+def shown_layer(run: ModelRun, of: str) -> int:
+    """The chosen layer where nothing but one with attention can stand: itself, or the nearest."""
+    there = run.grid(of)
+    return there.nearest(controls.held("layer", there.n_layer))
 
 
 def choose_pair(run: ModelRun, of: str = "self", *, places: tuple[Any, Any] = (st, st), **more: Any) -> tuple[int, int]:
@@ -96,17 +125,21 @@ def choose_pair(run: ModelRun, of: str = "self", *, places: tuple[Any, Any] = (s
 
 
 def spec(show: str, run: ModelRun, of: str = "self", *, before: str = "", **rules: str) -> MapSpec:
-    """What is chosen, read by these rules. Raises `HeadsError` if the heads as written do not exist."""
-    state, there = st.session_state, shape(run, of)
+    """What is chosen, read by these rules. Raises `HeadsError` if the heads as written do not exist, `NoAttentionHere`
+    if the layer has none.
+    """
+    state, there = st.session_state, run.grid(of)
     if show == CHOSEN:
-        return MapSpec(parse_heads(state.heads, *there), of=of, **rules)
+        return MapSpec(parse_heads(state.heads, there), of=of, **rules)
     layer = None if show in (ALL, MEAN) else state[f"{before}layer"]
-    return MapSpec(heads_at(*there, layer, state[f"{before}head"] if show == ONE else None), of=of, **rules)
+    if layer is not None and of == "self":
+        run.info.check_attention(layer)
+    return MapSpec(heads_at(there, layer, state[f"{before}head"] if show == ONE else None), of=of, **rules)
 
 
 def in_words(spec: MapSpec, run: ModelRun) -> str:
     """Which heads are read, and how they make one map."""
-    return heads_name(spec.heads, *shape(run, spec.of), spec.combine)
+    return heads_name(spec.heads, run.grid(spec.of), spec.combine)
 
 
 def choose_on_grid(
@@ -116,16 +149,18 @@ def choose_on_grid(
 
     A choice `name` that has no `chosen` knows neither columns nor additions.
     """
-    state, there = st.session_state, shape(run, of)
+    state, there = st.session_state, run.grid(of)
     if CHOSEN in CHOICES[name].options and (add or layer is None):
-        clicked = set(heads_at(*there, layer, head))
+        if layer is not None and there.instead(layer):  # nothing to add
+            run.info.check_attention(layer)
+        clicked = set(heads_at(there, layer, head))
         if add:
             try:
                 before = set(spec(state[name], run, of).heads)
             except VisitorError:
                 before = set()
             clicked = before - clicked if clicked <= before and before != clicked else before | clicked
-        state[name], state.heads = CHOSEN, write_heads(clicked, *there)
+        state[name], state.heads = CHOSEN, write_heads(clicked, there)
     elif layer is not None:
         state[name], state.layer = LAYER if head is None else ONE, layer
         state.head = state.head if head is None else head

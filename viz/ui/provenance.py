@@ -100,7 +100,7 @@ def _close() -> None:
 
 def _one_weight(cell: Cell, run: ModelRun) -> None:
     (layer, head), query, key = cell.spec.heads[0], cell.queries[0], cell.keys[0]
-    attention, check = run.layers(cell.spec.of)[layer], _check(cell, run, _explained(cell, run))
+    attention, check = run.layer(layer, cell.spec.of), _check(cell, run, _explained(cell, run))
     queries, keys = run.sides(cell.spec.of)
     labels = queries[query].label, keys[key].label
     place = f"query {query}, key {key} · {head_name(layer, head)}{_changed(cell)}"
@@ -167,7 +167,7 @@ def _explained(cell: Cell, run: ModelRun) -> Explained:
 
 
 def _check(cell: Cell, run: ModelRun, explained: Explained) -> Check:
-    dense = isinstance(run.layers(cell.spec.of)[0], DenseAttention)
+    dense = isinstance(run.attending(cell.spec.of)[0], DenseAttention)
     return Check(_shown(cell), explained.value, dense)
 
 

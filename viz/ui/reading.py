@@ -12,6 +12,7 @@ import numpy as np
 import streamlit as st
 
 from model.analysis.attention_map import COMBINE, SEGMENTS, AttentionMap, MapSpec, heads_at
+from model.grid import Grid
 from model.run import ModelRun, VisitorError
 from viz.figures.scale import ColourScale, colour_scale
 from viz.guard import handler
@@ -84,7 +85,7 @@ def _choice(label: str, name: str, **more) -> str:
 
 
 def spec(run: ModelRun) -> MapSpec:
-    """What the controls say. Raises `HeadsError` if the heads as written do not exist."""
+    """What the controls say. Raises `HeadsError` if the heads as written do not exist; `NoAttentionHere`."""
     state = st.session_state
     return heads.spec(
         state.show,
@@ -107,11 +108,11 @@ def rules(spec: MapSpec, heads: tuple[tuple[int, int], ...] = ((0, 0),)) -> MapS
     return replace(spec, heads=heads, combine=COMBINE[0])
 
 
-def layer_spec(spec: MapSpec, layer: int, n_head: int) -> MapSpec:
+def layer_spec(spec: MapSpec, layer: int, there: Grid) -> MapSpec:
     """The heads of one layer that a spec reads, or all of that layer's if it reads only one head or none of them."""
     chosen = tuple(pair for pair in spec.heads if pair[0] == layer)
     if len(spec.heads) == 1 or not chosen:
-        chosen = heads_at(layer + 1, n_head, layer)
+        chosen = heads_at(there, layer)
     return replace(spec, heads=chosen, segment="all")
 
 

@@ -14,7 +14,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from model import catalog
 from model.analysis.attention import Overview, pooled_overview
-from model.analysis.attention_map import AttentionMap, MapSpec, attention_map
+from model.analysis.attention_map import AttentionMap, MapSpec, attention_map, heads_at
 from model.analysis.telling import telling_head, telling_weight
 from model.builtin.beam import PENALTY, WIDTH, Beam
 from model.intervention import UNCHANGED, Intervention
@@ -169,15 +169,16 @@ def map_of(run_key: RunKey, spec: MapSpec) -> AttentionMap:
 
 @cache.kept()
 def every_map_of(run_key: RunKey, spec: MapSpec) -> np.ndarray:
-    """(L, H, Q, K), in steps of `weights_in_steps`: each head alone, read as a spec reads.
+    """(L, H, Q, K), in steps of `weights_in_steps`: each head alone, read as a spec reads; nothing in a layer without.
 
     Which heads a spec names and how it combines them does not matter.
     """
-    layers = run_of(run_key).layers(spec.of)
-    shape = len(layers), layers[0].n_head
-    maps = _maps(run_key, [replace(spec, heads=(head,)) for head in np.ndindex(shape)])
+    there = run_of(run_key).grid(spec.of)
+    maps = _maps(run_key, [replace(spec, heads=(pair,)) for pair in heads_at(there)])
     weights = np.array([each.weights for each in maps])
-    return weights_in_steps(weights.reshape(*shape, *weights.shape[1:]))
+    every = np.full((there.n_layer, there.n_head, *weights.shape[1:]), np.nan, np.float32)
+    every[list(there.layers)] = weights.reshape(len(there.layers), *every.shape[1:])
+    return weights_in_steps(every)
 
 
 @cache.kept()

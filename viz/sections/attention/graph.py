@@ -30,12 +30,15 @@ def show(run: ModelRun, read_now: AttentionMap, spec: MapSpec) -> None:
     if form == LAYERS:
         followed = links.about("followed", session.current_key())
         maps = [
-            square(session.current_map(reading.layer_spec(spec, layer, run.info.n_head)).weights)
+            None
+            if run.grid(spec.of).instead(layer)
+            else square(session.current_map(reading.layer_spec(spec, layer, run.grid(spec.of))).weights)
             for layer in range(len(run.layers(spec.of)))
         ]
         layer_graph(
             maps,
             read_now.key_units.labels,
+            others=dict(run.grid(spec.of).others),
             key="layer_graph",
             top=top or 3,
             pinned=followed if followed and followed[1] < len(read_now.units) else None,
@@ -118,7 +121,8 @@ def open_cross_line(query: int, key: int) -> None:
 
 
 def open_layer_line(layer: int, query: int, key: int) -> None:
-    spec = reading.layer_spec(reading.whole_spec(), layer, session.current_model().info.n_head)
+    spec = reading.whole_spec()
+    spec = reading.layer_spec(spec, layer, session.current_run().grid(spec.of))
     provenance.open_value(spec, (query,), (key,))
 
 

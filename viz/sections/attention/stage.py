@@ -7,7 +7,7 @@ import numpy as np
 import streamlit as st
 
 from model.analysis.attention_map import AttentionMap, MapSpec
-from model.run import ModelRun, VisitorError
+from model.run import ModelRun, NoAttentionHere, VisitorError
 from viz.components.head_grid import outline_head
 from viz.components.head_look import head_look
 from viz.components.lines import MOST_LINES
@@ -26,6 +26,10 @@ def show(run: ModelRun) -> None:
     state = st.session_state
     try:
         spec = reading.spec(run)
+    except NoAttentionHere as error:
+        outline_head("head_grid", state.layer, 0, across=run.info.n_head)
+        heads.lead_on(error, key="nearest")
+        return
     except VisitorError as error:
         outline_head("head_grid", state.layer, state.head)
         st.warning(plain(error), icon=":material/info:")
@@ -86,16 +90,17 @@ def ready_to_look(run: ModelRun, read_now: AttentionMap, spec: MapSpec, scale: C
         lines=lines,
         sliders=("layer", "head") if exact and state.show == ONE else (),
         chosen=spec.heads[0],
+        others=[layer for layer, _ in run.grid(spec.of).others],
     )
 
 
 def pinned(spec: MapSpec, run: ModelRun) -> MapSpec | None:
     """The head that stays beside the one that is read, by the same rules; None, with a word, where there is none."""
-    n_layer, n_head = heads.shape(run, spec.of)
+    there = run.grid(spec.of)
     chosen = st.session_state[links.key("beside")]
     if chosen is None:
         return None
-    if chosen[0] >= n_layer or chosen[1] >= n_head:
+    if chosen[0] not in there.layers or chosen[1] >= there.n_head:
         st.session_state.beside = None
         if not links.is_asked("beside"):
             st.toast("The pinned head is not in this model: it was let go.")

@@ -77,7 +77,7 @@ def show_received_and_given(read_now: AttentionMap, spec: MapSpec) -> None:
 
 def early_tokens(spec: MapSpec) -> str:
     """What to bear in mind where a mask hides what comes later."""
-    layers = session.current_run().layers(spec.of)
+    layers = session.current_run().attending(spec.of)
     causal = all(isinstance(layer, Attention) and layer.causal for layer in layers)
     return " Early tokens can be seen by more queries." if causal else ""
 

@@ -63,6 +63,8 @@ def what_it_looked_at(written: tuple[int, ...]) -> None:
     columns = st.columns(3, vertical_alignment="bottom")
     mean = columns[2].toggle("Mean of the layer's heads", key=links.key("mean_of_heads"))
     heads.choose_one(run, places=columns[:2], disabled=(False, mean))
+    if not heads.has_attention(run, key="nearest"):
+        return
     spec = heads.spec(LAYER if mean else ONE, run)
     weights = session.map_of(session.current_key(written), spec).weights[last]
     where = heads.in_words(spec, run)

@@ -1,12 +1,14 @@
 """On the home page: the tokens with the lines of one head, the telling one unless another was chosen."""
 
+import streamlit as st
+
 from model.analysis.attention import attention_weights
 from model.analysis.attention_map import MapSpec
 from model.analysis.telling import kind_read_first, telling_weight
 from model.run import ModelRun
 from viz.components.token_graph import token_graph
 from viz.figures.heads import head_name
-from viz.ui import controls, provenance, session
+from viz.ui import controls, heads, provenance, session
 from viz.ui.pictures import caption
 from viz.ui.prose import quoted
 
@@ -18,7 +20,7 @@ TALL = 300  # px
 def show(run: ModelRun) -> None:
     kind = kind_read_first(run)
     layers, (queries, keys) = run.layers(kind), run.sides(kind)
-    layer, head = controls.held("layer", len(layers)), controls.held("head", run.info.n_head)
+    layer, head = heads.shown_layer(run, kind), controls.held("head", run.info.n_head)
 
     def open_weight(query: int, key: int) -> None:
         provenance.open_value(MapSpec(((layer, head),), of=kind), (query,), (key,))
@@ -59,10 +61,12 @@ def in_words(run: ModelRun, layer: int, head: int) -> str:
     """Which head it is and why, its strongest weight, and how much of the text is shown."""
     kind, look = kind_read_first(run), session.first_look()
     queries, keys = run.sides(kind)
-    n_head = len(run.layers(kind)) * run.info.n_head
+    n_head = run.grid(kind).n_total
     name = head_name(layer, head).capitalize()
-    parts = [f"**{name}.**"]
-    if (layer, head) != (look.layer, look.head):
+    parts, asked = [f"**{name}.**"], st.session_state.layer
+    if what := run.grid(kind).instead(asked):
+        parts = [f"Layer {asked} has no softmax attention ({what}); this is **{name.lower()}**."]
+    elif (layer, head) != (look.layer, look.head):
         parts = [f"**{name}**, as chosen."]
     elif n_head > 1:
         where = "on a set of sentences" if look.stated else "in this text"

@@ -8,7 +8,7 @@ from model.run import ModelRun
 from viz.components.tour import Stop, tour
 from viz.sections.home.following import Step
 from viz.sections.home.lines import MOST
-from viz.ui import controls
+from viz.ui import controls, heads
 
 MOST_ANSWERS = 4
 
@@ -78,7 +78,7 @@ def asked(run: ModelRun) -> Stop | None:
     """What the last token looks at most, of up to four keys; None where there is nothing to choose."""
     kind = kind_read_first(run)
     layers, (queries, keys) = run.layers(kind), run.sides(kind)
-    layer, head = controls.held("layer", len(layers)), controls.held("head", run.info.n_head)
+    layer, head = heads.shown_layer(run, kind), controls.held("head", run.info.n_head)
     # of an encoder-decoder, row i is what was looked at to write token i + 1
     rows = range(1, min(len(queries), MOST)) if kind == "self" else range(min(len(queries), MOST) - 1)
     asks = [i for i in rows if not queries[i if kind == "self" else i + 1].special]

@@ -32,7 +32,7 @@ def show(trained: ModelRun, changed: ModelRun) -> None:
         places = st.columns(2, gap="medium")
     if changed.intervention != UNCHANGED:
         difference = st.container()
-    before, after = (attention_weights(run.attention[layer], head) for run in (trained, changed))
+    before, after = (attention_weights(run.layer(layer), head) for run in (trained, changed))
     colours = colour_scale(np.stack([before, after]), log=log, fitted=fitted)  # one for both
     columns = st.columns(2, gap="medium")
     with places[0]:

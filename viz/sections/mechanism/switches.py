@@ -11,7 +11,7 @@ from model.run import ModelRun
 from viz.figures import score_scale
 from viz.figures.heads import head_name
 from viz.guard import handler
-from viz.ui import heads, links, provenance, session
+from viz.ui import controls, heads, links, provenance, session
 from viz.ui.choices import TEMPERATURES
 from viz.ui.pictures import caption
 from viz.ui.prose import quoted
@@ -20,12 +20,17 @@ UNBROKEN = "\u2060"  # a line does not end here, as it may after a slash
 TOGGLES = ("mask_off", "scale_off", "positions_off", "head_uniform", "head_off", "row_off", "edge_off")
 
 
-def choose(run: ModelRun) -> Intervention:
-    """The switches, each with what its part is for, and the head, query and key that some are about.
+def choose(run: ModelRun) -> Intervention | None:
+    """The switches, each with what its part is for, and the head, query and key that some are about; None where the
+    chosen layer has no heads, which is said.
 
     All of it is in the link.
     """
     info = run.info
+    if info.grid.instead(controls.held("layer", info.n_layer)):
+        heads.choose_one(run, places=st.columns(4, gap="medium")[:2], on_change=handler(change_again))
+        heads.has_attention(run, key="nearest")
+        return None
     with st.container(key="roomy_switches"):
         rows = [st.columns(4, gap="small"), st.columns(4, gap="small")]
     cards = [column.container(border=True, height="stretch", gap="xsmall") for row in rows for column in row]
@@ -36,14 +41,18 @@ def choose(run: ModelRun) -> Intervention:
     with cards[0]:
         switch("Without the causal mask", "mask_off", disabled=not info.causal)
         caption(
-            "The mask hides what comes after a token; without it, weights appear right of the diagonal, and the model "
-            "sees the answers."
+            (
+                "The mask hides what comes after a token; without it, weights appear right of the diagonal, and the "
+                "model sees the answers."
+                + " Its layers without attention still read from left to right."
+                * bool(info.others)
+            )
             if info.causal
             else "This model has no causal mask: its tokens look both ways."
         )
     with cards[1]:
-        usual = all(map(score_scale.is_usual, run.attention))
-        removable = score_scale.can_go(run.attention)
+        usual = all(map(score_scale.is_usual, run.attending()))
+        removable = score_scale.can_go(run.attending())
         switch(f"Without the scale{f' 1/{UNBROKEN}√d' if usual else ''}", "scale_off", disabled=not removable)
         caption(score_scale.scale_in_words(run.attention, layer))
     with cards[2]:
@@ -95,7 +104,7 @@ def switch(label: str, key: str, **options) -> None:
 
 def edge_can_go(run: ModelRun, query: int, key: int) -> bool:
     """Whether there is such an edge, and another one that is left."""
-    sees = visible(run.attention[st.session_state.layer], st.session_state.head)[query]  # (T,)
+    sees = visible(run.layer(st.session_state.layer), st.session_state.head)[query]  # (T,)
     if st.session_state.mask_off and run.info.causal:
         sees = sees | (np.arange(len(sees)) > query)
     return bool(sees[key]) and int(sees.sum()) > 1
@@ -112,7 +121,7 @@ def chosen_change(run: ModelRun) -> Intervention:
         rows_off=frozenset({(*head, query)} if state.row_off else ()),
         edges_off=frozenset({(*head, query, key)} if edge else ()),
         causal_mask=not (state.mask_off and info.causal),
-        scale=not (state.scale_off and score_scale.can_go(run.attention)),
+        scale=not (state.scale_off and score_scale.can_go(run.attending())),
         temperature=float(state.softmax_temperature),
         positions=not state.positions_off,
     )
@@ -126,7 +135,11 @@ def as_trained_again() -> None:
 def change_again() -> None:
     """A card that is open on a weight of the changed model follows the change."""
     cell = provenance.pointed_at()
-    if cell and cell.run_key.intervention != UNCHANGED:
+    if (
+        cell
+        and cell.run_key.intervention != UNCHANGED
+        and not session.current_run().grid().instead(st.session_state.layer)
+    ):
         change = chosen_change(session.current_run())
         provenance.point_at(replace(cell, run_key=replace(cell.run_key, intervention=change)))
         st.rerun(["mechanism", "card"])

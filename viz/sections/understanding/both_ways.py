@@ -86,8 +86,10 @@ def show() -> None:
                 look = session.first_look_of(key)
                 places = st.columns(2, gap="medium")
                 heads.choose_one(run, places=places, before=before, first=(look.layer, look.head))
+                if not heads.has_attention(run, before=before, key=f"nearest_{name}"):
+                    return
             spec = heads.spec(maps, run, before=before)
-            sees = np.logical_or.reduce([visible(run.attention[layer], head) for layer, head in spec.heads])
+            sees = np.logical_or.reduce([visible(run.layer(layer), head) for layer, head in spec.heads])
             sees = sees[:, : len(run.tokens)]
             sides.append(Side(name, key, spec, session.map_of(key, spec).weights, sees, position))
     scale = colour_scale(np.concatenate([side.weights.ravel() for side in sides]), log=colours == "log", fitted=True)
