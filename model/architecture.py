@@ -90,6 +90,7 @@ class Architecture:
     tied: bool | None  # whether the logits use the token table itself
     biases: tuple[str, ...] | None  # which of `BIASES` there are
     known: bool  # whether Regard knows how models of this type are built
+    has_sink: bool = False  # whether each head has learned a score for one more entry of its softmax
 
 
 def both(stack: Stack) -> tuple[Stack, Stack]:

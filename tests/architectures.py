@@ -75,6 +75,16 @@ TABLE = {
         **LLAMA,
     ),
     "mixtral": Row("decoder", "pre", "rotary", "gated", "silu", (32, 32, 8, 128, 14336, 131072), **LLAMA),
+    "gpt_oss": Row(
+        "decoder",
+        "pre",
+        "rotary",
+        "gated",
+        "silu",
+        (36, 64, 8, 64, 2880, 131072),
+        norm_kind="RMSNorm",
+        attention="alternating: 18 layers with a window of 128, 18 full",
+    ),
     "qwen2": Row(
         "decoder", "pre", "rotary", "gated", "silu", (32, 32, 32, 128, 22016, 32768), **LLAMA | {"biases": QKV}
     ),
@@ -169,10 +179,12 @@ def parts_expected(a: Architecture) -> dict[str, int]:
         wide, narrow = stack.n_head * stack.d_head, stack.n_key_head * stack.d_head
         bias = {"query": wide, "key": narrow, "value": narrow, "output": a.d_model}
         attention = 2 * a.d_model * (wide + narrow) + sum(n for name, n in bias.items() if name in a.biases)
+        attention += stack.n_head * a.has_sink
         counts["attention"] += n_layer * attention * (2 if stack.cross else 1)
         mlp = (3 if a.mlp == "gated" else 2) * a.d_model * stack.d_mlp
-        mlp += (stack.d_mlp + a.d_model) * ("MLP" in a.biases)
-        counts["MLP"] += n_layer * (max(1, a.n_expert) * mlp + a.n_expert * a.d_model)
+        biased, gated = "MLP" in a.biases, a.mlp == "gated"
+        mlp += ((1 + gated) * stack.d_mlp + a.d_model) * biased
+        counts["MLP"] += n_layer * (max(1, a.n_expert) * mlp + a.n_expert * (a.d_model + biased))  # with its router
         n_norm = {"sandwich": 4, "parallel": 1 if a.shared_norm else 2}.get(a.norm, 2) + stack.cross
         counts["norms"] += (n_layer * n_norm + a.final_norm) * a.d_model * a_norm
         counts["norms"] += a.d_embedding * a_norm if a.embedding_norm else 0

@@ -113,6 +113,7 @@ OPTIONS = {
     "vit": WIDE | {"image_size": 16, "patch_size": 8},
     **dict.fromkeys(("t5", "mt5"), T5_SMALL),
     "mixtral": LLAMA_SMALL | {"num_local_experts": 4},
+    "gpt_oss": LLAMA_SMALL | {"num_local_experts": 4, "head_dim": 8},
     **dict.fromkeys(("bart", "mbart", "marian", "pegasus", "whisper"), PAIR_SMALL),
     **dict.fromkeys(
         (

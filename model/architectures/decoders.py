@@ -119,6 +119,12 @@ def _mixtral(base: Architecture, config: Configuration) -> Architecture:
     return _mistral(base, config, **experts)
 
 
+def _gpt_oss(base: Architecture, config: Configuration) -> Architecture:
+    experts = {"n_expert": config.get("num_local_experts", 0), "n_expert_used": config.get("num_experts_per_tok", 0)}
+    biases = (*stated_biases(config), "MLP")
+    return _by_layer(_llama(base, config, biases=biases, has_sink=True, **experts), config)
+
+
 def _qwen2(base: Architecture, config: Configuration) -> Architecture:
     return _by_layer(_llama(base, config, biases=BIASES[:3]), config)
 
@@ -197,6 +203,7 @@ DECODERS: dict[str, Kind] = {
     "llama": _llama,
     "mistral": _mistral,
     "mixtral": _mixtral,
+    "gpt_oss": _gpt_oss,
     **dict.fromkeys(("qwen2", "qwen2_vl_text", "qwen2_5_vl_text"), _qwen2),
     **dict.fromkeys(("qwen3", "qwen3_vl_text"), _qwen3),
     "gemma": _gemma,

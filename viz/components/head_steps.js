@@ -138,7 +138,7 @@ function table(steps, kind, header, cells, { sums = false, sink, without, footer
   for (let r = 0; r < R; r++) {
     leftOut(r);
     const line = el("div", "row", tokenName(steps, r), ...cells.map((cell) => cell(r)));
-    line.classList.toggle("chosen", r === view.chosen);
+    line.classList.toggle("chosen", r === view.chosen && !(sink && view.sink?.chosen));
     line.classList.toggle("own", r === view.own);
     line.classList.toggle("masked", !Number.isFinite(scores[r]));
     body.append(line);

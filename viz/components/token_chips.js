@@ -1,5 +1,6 @@
 function describe(chip, position) {
   const [start, end] = chip.span;
+  if (chip.id < 0) return ["the sink, which is no token", chip.note].filter(Boolean).join("\n");
   const lines = [`“${chip.label}”  token ${position}`, `id ${chip.id}`, `bytes ${chip.bytes}`];
   if (end > start) lines.push(`characters ${start}–${end} of the text`);
   if (chip.note) lines.push(chip.note);

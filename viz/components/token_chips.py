@@ -24,7 +24,7 @@ def token_chips(
     notes: Sequence[str] | None = None,
     shades: Sequence[float] | None = None,
 ) -> None:
-    """Draw the chips; `first` is the position of the first one in its text.
+    """Draw the chips; `first` is the position of the first one in its text. A learned sink is told apart by its id.
 
     `on_pick(i)` is called when token i is clicked. `notes`: one more line for each hover. `shades`: 0 … 1 for each
     chip, coloured by the sequential scale (a probability, a weight) instead of by turns.

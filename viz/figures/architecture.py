@@ -131,6 +131,8 @@ def facts(architecture: Architecture) -> list[Fact]:
         lines.append(Fact("Queries and keys normalised", yes_no(a.qk_norm), "before they are compared"))
     if a.soft_cap:
         lines.append(Fact("Scores capped", f"±{a.soft_cap:g}", "softly, by a tanh, before the softmax"))
+    if a.has_sink:
+        lines.append(Fact("Sink", "learned", "a score of each head, for an entry of its softmax that is no token"))
     lines += [
         Fact("Norms", a.norm_kind, _NORMS.get(a.norm, "the configuration does not say where")),
         Fact(

@@ -27,7 +27,8 @@ def without_effect(run: ModelRun, change: Intervention) -> list[str]:
         if tuple(head) in off:
             idle.append(f"{head_name(*head).capitalize()} off for query {query}: it is off for every query.")
     for *head, query, key in change.edges_off:
-        edge = f"{head_name(*head).capitalize()}, query {query} does not see key {key}"
+        what = "the sink" if key == len(run.tokens) else f"key {key}"
+        edge = f"{head_name(*head).capitalize()}, query {query} does not see {what}"
         if tuple(head) in off:
             idle.append(f"{edge}: the head is off and writes nothing, whatever it sees.")
         elif (*head, query) in change.rows_off:

@@ -29,6 +29,8 @@ def attention(
         notes += [(_ON_SCORES[p], True) for p in stack.positions if p in _ON_SCORES]
     if a.soft_cap and not cross:
         notes.append((f"scores kept within ±{a.soft_cap:g}", False))
+    if a.has_sink and not cross:
+        notes.append(("softmax with a learned sink", False))
     notes += [(f"instead in {n} of {stack.n_layer} layers: {what}", False) for what, n in stack.works_by.items()]
     colour = sheet.colours[PART_COLOUR["cross" if cross else "attention"]]
     height = (138 if cross or len(set(stack.attending_windows or ())) < 2 else 150) + _ROW * len(notes)

@@ -48,7 +48,7 @@ def experiment() -> None:
 def show_summary(trained: ModelRun, changed: ModelRun) -> None:
     change = changed.intervention
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.header(switches.name_of(change), anchor=False, width="stretch")
+        st.header(switches.name_of(change, trained), anchor=False, width="stretch")
         st.button(
             "Back to as trained",
             key="as_trained",

@@ -31,7 +31,7 @@ def show_received_and_given(read_now: AttentionMap, spec: MapSpec) -> None:
     weights, names, key_names = read_now.weights, read_now.units.labels, read_now.key_units.labels
     received, entropy, sink = attention_received(weights), attention_entropy(weights), read_now.removed
     rows, columns = [names[i] for i in read_now.queries], [key_names[i] for i in read_now.keys]
-    has_sink = session.current_run().has_sink(spec.of)
+    holders = "first and special tokens" + " and the learned sink" * read_now.has_sink
     panels = [
         Bars(
             "received: mean of the column",
@@ -49,7 +49,7 @@ def show_received_and_given(read_now: AttentionMap, spec: MapSpec) -> None:
             lambda label, value: f"“{label}” looks with an entropy of {value:.4f} nats",
         ),
         Bars(
-            "sink: the part of the row that first and special tokens hold" + " or the learned one" * has_sink,
+            f"sink: the part of the row that {holders} hold",
             sink,
             read_now.queries,
             rows,

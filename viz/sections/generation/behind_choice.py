@@ -69,7 +69,8 @@ def what_it_looked_at(written: tuple[int, ...]) -> None:
     weights = session.map_of(session.current_key(written), spec).weights[last]
     where = heads.in_words(spec, run)
     most = int(weights.argmax())
-    strongest = f"position {most}, with weight {weights[most]:.3f}"
+    place = f"position {most}" if most <= last else "which is no token"
+    strongest = f"{place}, with weight {weights[most]:.3f}"
 
     def open_weight(key: int) -> None:
         provenance.open_value(spec, (last,), (key,), continuation=written)

@@ -83,7 +83,7 @@ def choose(run: ModelRun) -> Intervention | None:
             "that changes, the less it matters here."
         )
     looks, seen = quoted(run.labels[token]), quoted(run.key_labels()[key])
-    what = "the sink" if key == len(run.tokens) else f"key {key}"
+    what = key_in_words(run, key)
     with cards[6]:
         switch(f"Off for query {token} only", "row_off")
         caption(f"{this_head.capitalize()} writes nothing at {looks}: does the model need there what this head finds?")
@@ -145,8 +145,12 @@ def change_again() -> None:
         st.rerun(["mechanism", "card"])
 
 
-def name_of(change: Intervention) -> str:
-    """What is changed, in words."""
+def key_in_words(run: ModelRun, key: int) -> str:
+    return "the sink" if key == len(run.tokens) else f"key {key}"
+
+
+def name_of(change: Intervention, run: ModelRun) -> str:
+    """What is changed in a run, in words."""
     parts = []
     if not change.causal_mask:
         parts.append("without the causal mask")
@@ -159,5 +163,6 @@ def name_of(change: Intervention) -> str:
     parts += [f"{head_name(*head)} uniform" for head in change.heads_uniform]
     parts += [f"{head_name(*head)} off" for head in change.heads_off]
     parts += [f"{head_name(*head)} off for query {query}" for *head, query in change.rows_off]
-    parts += [f"in {head_name(*head)}, query {query} does not see key {key}" for *head, query, key in change.edges_off]
+    for *head, query, key in change.edges_off:
+        parts.append(f"in {head_name(*head)}, query {query} does not see {key_in_words(run, key)}")
     return "Changed: " + "; ".join(parts) if parts else "Nothing is changed yet"
