@@ -10,18 +10,20 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from model.language_model import LanguageModel
 from model.memory import memory_available
 from model.run import ModelNotAvailable
+from model.sources import adapters, gguf
 from model.sources import cost as checkpoint
-from model.sources import gguf
 from model.sources import places as sources
+from model.sources.adapters import Adapter
 from model.sources.cost import Cost
 from model.sources.places import Allowed, Entry, Hub, HuggingFaceHub
 from model.sources.progress import Stage
+from model.sources.snapshot import Within, listing, snapshot
 
 WEIGHTS = Path(__file__).parent / "weights"
 DEFAULT = "story"
@@ -92,8 +94,8 @@ def cost(entry: Entry, hub: Hub | None = None) -> Cost | None:
     """
     if entry.source == BUILT_IN:
         return checkpoint.cost_of_built_in(Path(entry.where))
-    folder, within = _folder(entry, hub)
-    return checkpoint.cost_of(folder, within) if folder else None
+    files = _files(entry, hub)
+    return checkpoint.cost_of(files.folder, files.within, files.adapter) if files else None
 
 
 def is_slow_once(entry: Entry) -> bool:
@@ -145,12 +147,13 @@ def load(
     entry = find(name, allowed, weights)
     if entry.source == BUILT_IN:
         return _class_of(entry)(Path(entry.where))
-    folder, within = _folder(entry, hub)
-    if folder is None:
+    files = _files(entry, hub)
+    if files is None:
         raise ModelNotAvailable(
             f"“{entry.where}” is not on this machine yet. Download it first: hf download {entry.where}"
         )
-    cost = checkpoint.cost_of(folder, within)
+    folder, within = files.folder, files.within
+    cost = checkpoint.cost_of(folder, within, files.adapter)
     cost.check(entry.title)
     with _room_for(cost.needed, available):
         replace(cost, available=available()).check(entry.title)
@@ -158,8 +161,9 @@ def load(
             folder, within = gguf.converted(file, within=within), None
         if loader is None:
             from model.huggingface.language_model import load as loader
+        more = {"adapter": files.adapter} if files.adapter else {}
         try:
-            return loader(folder, name=entry.name, title=entry.title, within=within)
+            return loader(folder, name=entry.name, title=files.title, within=within, **more)
         except MemoryError as error:
             raise ModelNotAvailable(
                 f"{entry.title} does not fit: the memory ran out while it was loaded. Choose a smaller model."
@@ -244,10 +248,64 @@ def _class_of(entry: Entry) -> Callable[[Path], LanguageModel]:
     return BuiltinModel.load
 
 
-def _folder(entry: Entry, hub: Hub | None) -> tuple[Path | None, tuple[Path, ...] | None]:
-    """Where a model's files are, None if it is on the hub only; and where links among them may lead."""
-    if entry.name.startswith("hub:"):
-        hub = hub or HuggingFaceHub()
-        folder = hub.local(entry.where)
-        return folder, (hub.cache().resolve(), *([folder.resolve()] if folder else []))
-    return Path(entry.where), entry.within
+@dataclass(frozen=True)
+class _Files:
+    """Where a model is on this machine: of an adapter, its base, and itself beside."""
+
+    title: str
+    folder: Path
+    within: Within  # where links among them may lead
+    adapter: tuple[Path, Within] | None = None  # the same two of it
+
+
+def _files(entry: Entry, hub: Hub | None) -> _Files | None:
+    """None if it is on the hub only. Raises `ModelNotAvailable` for an adapter without its base."""
+    if (own := _own_files(entry, hub)) is None or own.folder.is_file():
+        return own
+    _, names = listing(own.folder, own.within, (adapters.CONFIG,))
+    if not adapters.is_one(names):
+        return own
+    with snapshot(own.folder, own.within, (adapters.CONFIG,)) as held:
+        adapter = adapters.settings(held)
+    base = _base(entry, adapter, hub)
+    return replace(base, title=f"{base.title} + {entry.title}", adapter=(own.folder, own.within))
+
+
+def _base(entry: Entry, adapter: Adapter, hub: Hub | None) -> _Files:
+    """What an adapter is a change to, by the same rules as any model. Raises `ModelNotAvailable`."""
+    named = adapter.base[:200]
+    says = f"“{entry.title}” is an adapter, which is a change to another model, “{named}”"
+    try:
+        base = find_typed(adapter.base, entry.allowed or NOTHING_ELSE)
+        files = _own_files(base, hub)
+    except ModelNotAvailable as error:
+        raise ModelNotAvailable(
+            f"{says}, and that cannot be opened here. {error} If it lies elsewhere, say so as base_model_name_or_path "
+            f"in {adapters.CONFIG}."
+        ) from error
+    if files is None:
+        raise ModelNotAvailable(f"{says}, which is not on this machine yet. Load that one first, then this.")
+    if adapter.revision and base.name.startswith("hub:"):
+        raise ModelNotAvailable(
+            f"{says}, in its revision {adapter.revision[:80]}, and Regard takes the newest from the hub. Download that "
+            f"revision into a folder, and name it as base_model_name_or_path in {adapters.CONFIG}."
+        )
+    if checkpoint.gguf_file(files.folder):
+        raise ModelNotAvailable(
+            f"{says}, which is a GGUF file there. Regard merges into safetensors: give the checkpoint it was made from."
+        )
+    if adapters.is_one(listing(files.folder, files.within, (adapters.CONFIG,))[1]):
+        raise ModelNotAvailable(
+            f"{says}, and that one is an adapter itself. Merge it into its own base with peft (merge_and_unload) "
+            "first, and save the whole."
+        )
+    return files
+
+
+def _own_files(entry: Entry, hub: Hub | None) -> _Files | None:
+    """Without a look at what they are."""
+    if not entry.name.startswith("hub:"):
+        return _Files(entry.title, Path(entry.where), entry.within)
+    hub = hub or HuggingFaceHub()
+    folder = hub.local(entry.where)
+    return folder and _Files(entry.title, folder, (hub.cache().resolve(), folder.resolve()))

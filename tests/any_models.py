@@ -28,6 +28,7 @@ from transformers import (
     T5Model,
 )
 
+from tests.adapters import write_adapter
 from tests.tiny_tokenizers import of_family
 
 SHAPE = {
@@ -99,14 +100,18 @@ def built(kind: str):
 def write_models(root: Path) -> Path:
     """One folder for each kind of model."""
     for kind in KINDS:
-        transformer = built(kind)
+        transformer, folder = built(kind), root / kind
+        if kind == "weights":  # an adapter; its base lies beside it
+            folder = root / "base"
+            sizes = {f"transformer.h.{layer}.self_attention.query_key_value": (96, 32) for layer in range(2)}
+            write_adapter(root / kind, folder, sizes)
         for parameter in transformer.parameters():
             torch.nn.init.normal_(parameter, std=0.2)
-        transformer.save_pretrained(root / kind)
+        transformer.save_pretrained(folder)
         words = of_family(KINDS[kind])
         if kind == "decoder":
             words.chat_template = "{% for m in messages %}</s>{{ m.role }} {{ m.content }}{% endfor %}</s>assistant "
-        words.save_pretrained(root / kind)
+        words.save_pretrained(folder)
     return root
 
 

@@ -7,6 +7,7 @@ out, and checked, before anyone sees the model (`model.huggingface.adapter`). Le
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -27,13 +28,14 @@ from model.huggingface.capture import ROUNDING, NotCaptured, Recorder
 from model.huggingface.info import PROBE_TEXTS, info_of
 from model.huggingface.layers import LayerPlan, Unfollowed
 from model.huggingface.loading import Build, builder, fingerprint_of, quoted, read_tokenizer
+from model.huggingface.merging import Merger
 from model.huggingface.opening import open_model
 from model.intervention import UNCHANGED, Intervention, sizes_of
 from model.layer import AttentionOutput, LayerParameters
 from model.predictions import predictions
 from model.run import ModelNotAvailable, ModelRun, Predictions, PromptError, Token, VisitorError, short
 from model.sources import cost as checkpoint
-from model.sources.snapshot import snapshot
+from model.sources.snapshot import Within, snapshot
 from model.text.chat_template import fill
 from model.text.cut import Cutting
 from model.text.lengths import check_tokens
@@ -44,11 +46,13 @@ _LOG = logging.getLogger("regard")
 _ROWS_AT_ONCE = 128  # of logits: a (T, V) table of a long text would not fit
 
 
-def load(folder: Path, *, name: str, title: str, within: Sequence[Path] | None = None) -> "HuggingFaceModel":
+def load(
+    folder: Path, *, name: str, title: str, within: Within = None, adapter: tuple[Path, Within] | None = None
+) -> "HuggingFaceModel":
     """From a folder as ``save_pretrained`` writes it: safetensors only, no code of the checkpoint's own.
 
-    `within`: where its files may lie, if they are links; None is anywhere. Raises `ModelNotAvailable` with a sentence,
-    whatever is wrong with the folder.
+    `within`: where files may lie that are links; None is anywhere. `adapter`: the folder of one to merge into it, and
+    the same of that. Raises `ModelNotAvailable` with a sentence, whatever is wrong with the folder.
     """
     import transformers
 
@@ -57,15 +61,16 @@ def load(folder: Path, *, name: str, title: str, within: Sequence[Path] | None =
 
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
-    with snapshot(folder, within) as held:
-        judged = checkpoint.judge(held)  # what headers alone can tell is told there
+    with snapshot(folder, within) as held, snapshot(*adapter) if adapter else nullcontext() as patch:
+        judged = checkpoint.judge(held, patch)  # what headers alone can tell is told there
+        merger = judged.adapter and Merger(judged.adapter, patch, held)
         try:
-            tokenizer = read_tokenizer(held, judged.config)
-            build, judges = builder(held.path, judged.config, judged.shapes, title)
-            kind = HuggingFaceClassifier if judges else HuggingFaceModel
-            if kind is HuggingFaceModel and getattr(judged.config, "is_encoder_decoder", False):
-                kind = HuggingFaceTranslator
-            return kind(build, tokenizer, name=name, title=title, fingerprint=fingerprint_of(held.path))
+            tokenizer = read_tokenizer(judged.tokenizer, judged.config)
+            build, judges = builder(held.path, judged.config, judged.shapes, title, merger)
+            pair = getattr(judged.config, "is_encoder_decoder", False)
+            kind = HuggingFaceClassifier if judges else HuggingFaceTranslator if pair else HuggingFaceModel
+            lm = kind(build, tokenizer, name=name, title=title, fingerprint=fingerprint_of(held.path))
+            return merger.told(lm) if merger else lm
         except (ModelNotAvailable, MemoryError):
             raise
         # each architecture fails in a way of its own; whatever is wrong, the visitor gets the sentence
@@ -73,10 +78,8 @@ def load(folder: Path, *, name: str, title: str, within: Sequence[Path] | None =
             if "can't allocate memory" in str(error):
                 raise MemoryError from error
             reason = short(error).replace(str(held.path), str(folder))
-            raise ModelNotAvailable(
-                f"The model “{title}” in “{folder}” cannot be read ({reason}). "
-                "Copy or download it again, or choose another model."
-            ) from error
+            says = f"The model “{title}” in “{folder}” cannot be read ({reason}). Copy or download it again, or choose "
+            raise ModelNotAvailable(says + "another model.") from error
 
 
 class HuggingFaceModel:
@@ -95,8 +98,6 @@ class HuggingFaceModel:
     def captured(self) -> str:
         """What its attention is read from: "queries and keys", or "weights" that it gives itself."""
         return self.opened.captured
-
-    # --- what the app asks ---
 
     def encode(self, text: str, second: str | None = None) -> tuple[Token, ...]:
         """Cut a text into tokens; or two texts, for a model that reads pairs. An empty text has none."""

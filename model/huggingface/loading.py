@@ -72,8 +72,10 @@ def _check_library(held: Snapshot) -> None:
             )
 
 
-def builder(folder: Path, config: Any, shapes: Shapes, title: str) -> tuple[Build, bool]:
-    """What builds the model, and whether it was saved as one that judges texts.
+def builder(
+    folder: Path, config: Any, shapes: Shapes, title: str, merge: Callable[[Any], None] | None = None
+) -> tuple[Build, bool]:
+    """What builds the model, and whether it was saved as one that judges texts. `merge` puts an adapter into it.
 
     With the head that the checkpoint holds, or without one: transformers would make a missing one up at random.
 
@@ -109,12 +111,16 @@ def builder(folder: Path, config: Any, shapes: Shapes, title: str) -> tuple[Buil
                 )
             # what a pooler makes is not shown, but where a classifier reads it
             missing = sorted(key for key in loading["missing_keys"] if reader.pools or "pooler" not in key)
+            whole = transformer
             if reader.body:
-                missing, whole = [key for key in missing if key.startswith(transformer.base_model_prefix)], transformer
+                missing = [key for key in missing if key.startswith(transformer.base_model_prefix)]
                 transformer = transformer.base_model
                 if transformer is whole:
                     continue
             if not missing and not (reader.takes_all and loading["unexpected_keys"]):
+                if merge:
+                    merge(whole)
+                    _check_numbers(whole, title)
                 return transformer
         raise ModelNotAvailable(
             f"The weights of “{title}” are incomplete: {type(transformer).__name__} needs {len(missing)} more tensors, "

@@ -4,7 +4,7 @@ No weights are loaded, nothing is unpickled, no code that comes with a checkpoin
 """
 
 import re
-from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -15,9 +15,10 @@ from safetensors import SafetensorError, safe_open
 from model.architectures.description import is_encoder_alone
 from model.memory import memory_available
 from model.run import ModelNotAvailable, short
-from model.sources import builtin_files, claims, foreign, gguf, tokenizer_file
+from model.sources import adapters, builtin_files, claims, foreign, gguf, tokenizer_file
+from model.sources.adapters import Adapter
 from model.sources.claims import Shapes
-from model.sources.snapshot import INDEX, Snapshot, damaged, snapshot
+from model.sources.snapshot import INDEX, Snapshot, Within, damaged, snapshot
 
 ROOM_TO_RUN = 256 * 2**20  # bytes that a run, and the app beside it, need besides the weights
 
@@ -93,9 +94,9 @@ def gguf_file(place: Path) -> Path | None:
     return files[0] if len(files) == 1 and not any(place.glob("*.safetensors")) else None
 
 
-def cost_of(place: Path, within: Sequence[Path] | None = None) -> Cost:
+def cost_of(place: Path, within: Within = None, adapter: tuple[Path, Within] | None = None) -> Cost:
     """What the model in a folder, or in a GGUF file, takes. `within`: where its files may lie (see
-    `model.sources.snapshot`).
+    `model.sources.snapshot`). `adapter`: the folder of one that is to be merged into it, and where that one's may.
 
     Raises `ModelNotAvailable` if it cannot be read, and says why.
     """
@@ -111,8 +112,8 @@ def cost_of(place: Path, within: Sequence[Path] | None = None) -> Cost:
             file.stat().st_size,
             memory_available(),
         )
-    with snapshot(place, within) as held:
-        return judge(held).cost
+    with snapshot(place, within) as held, snapshot(*adapter) if adapter else nullcontext() as patch:
+        return judge(held, patch).cost
 
 
 @dataclass(frozen=True)
@@ -122,10 +123,12 @@ class Judged:
     cost: Cost
     config: Any  # of transformers
     shapes: Shapes  # of every tensor in its files, by name
+    tokenizer: Snapshot  # the folder that holds it
+    adapter: Adapter | None  # to be merged into it
 
 
-def judge(held: Snapshot) -> Judged:
-    """Raises `ModelNotAvailable` with what speaks against it."""
+def judge(held: Snapshot, patch: Snapshot | None = None) -> Judged:
+    """`patch`: the folder of an adapter of this model. Raises `ModelNotAvailable` with what speaks against it."""
     folder = held.folder
     if not held.has("config.json"):
         raise ModelNotAvailable(
@@ -140,12 +143,16 @@ def judge(held: Snapshot) -> Judged:
     config = _config(held, shapes)
     text = config.get_text_config()
     two = config.is_encoder_decoder and not is_encoder_alone(config.architectures)
-    encoder = getattr(config, "encoder", None) if text is not config else None  # of a pair that was made of two models
+    # of a pair that was made of two models
+    encoder = getattr(config, "encoder", None) if text is not config and config.is_encoder_decoder else None
     _check_reads_text(held, text, encoder)
-    _check_tokenizer(held, text, shapes)
+    adapter, its_shapes = _adapter(patch, held, shapes) if patch else (None, {})
+    its_tokenizer = patch if patch and patch.of(*_VOCABULARIES) else held
+    _check_tokenizer(its_tokenizer, text, shapes)
     cost = Cost(
         # old GPT-2 files carry their masks (1, 1, T, T) as "bias"
-        sum(prod(shape) for name, shape in shapes.items() if not (name.endswith("bias") and len(shape) == 4)),
+        sum(prod(shape) for name, shape in shapes.items() if not (name.endswith("bias") and len(shape) == 4))
+        + sum(map(prod, its_shapes.values())),
         _number(text, "num_hidden_layers")
         + (_number(text, "num_decoder_layers", "decoder_layers") if two else 0)
         + (_number(encoder.get_text_config(), "num_hidden_layers") if encoder else 0),
@@ -154,7 +161,21 @@ def judge(held: Snapshot) -> Judged:
         on_disk,
         memory_available(),
     )
-    return Judged(cost, config, shapes)
+    return Judged(cost, config, shapes, its_tokenizer, adapter)
+
+
+def _adapter(patch: Snapshot, held: Snapshot, shapes: Shapes) -> tuple[Adapter, Shapes]:
+    """What is to be merged, and the shape of each of its tensors. Raises `ModelNotAvailable`."""
+    if not patch.has(adapters.WEIGHTS):
+        stated = patch.json(adapters.CONFIG)
+        raise ModelNotAvailable(foreign.sentence(f"“{patch.folder}”", foreign.names_in(patch.folder), stated))
+    tensors, _ = _headers(patch.folder, [patch.path / adapters.WEIGHTS])
+    if packed := next((f"{name} is {dtype}" for name, (_, dtype) in tensors.items() if dtype not in _PLAIN), ""):
+        raise _packed(patch.folder, packed)
+    its_shapes = {name: shape for name, (shape, _) in tensors.items()}
+    adapter = adapters.read(patch, its_shapes)
+    adapters.check_base(adapter, shapes, str(patch.folder), str(held.folder))
+    return adapter, its_shapes
 
 
 def cost_of_built_in(folder: Path) -> Cost:
@@ -189,7 +210,12 @@ def _config(held: Snapshot, shapes: Shapes) -> Any:
         raise ModelNotAvailable(foreign.no_architecture(f"“{folder}”", stated))
     if not isinstance(family, str):
         raise damaged(folder, "config.json", f"its model_type is {str(family)[:40]!r}, and no name")
-    from transformers import CONFIG_MAPPING, AutoConfig, __version__  # seconds: only once there is something to read
+    from transformers import (
+        CONFIG_MAPPING,
+        AutoConfig,
+        PreTrainedConfig,
+        __version__,
+    )  # seconds: only once there is something to read
 
     if family not in CONFIG_MAPPING:
         own_code = " It brings code of its own, which Regard never runs." if stated.get("auto_map") else ""
@@ -203,7 +229,10 @@ def _config(held: Snapshot, shapes: Shapes) -> Any:
             config = AutoConfig.from_pretrained(
                 held.path, local_files_only=True, trust_remote_code=False, **NOT_AS_SAVED
             )
-        claims.check_sizes(config.get_text_config())
+        for part in (config.get_text_config(), getattr(config, "encoder", config)):
+            if not isinstance(part, PreTrainedConfig):
+                raise ValueError("one of its parts is no configuration")
+            claims.check_sizes(part)
         return config
     # each architecture checks its values in its own way; whatever is wrong, the visitor gets the sentence
     except Exception as error:

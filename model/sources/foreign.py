@@ -118,6 +118,15 @@ def _unfinished(files: list[str], _: Mapping[str, Any]) -> str:
 def _adapter(files: list[str], stated: Mapping[str, Any]) -> str:
     if "adapter_config.json" not in files:
         return ""
+    if "adapter_model.safetensors" not in files:
+        found = [name for name in files if name.count("/") < 2 and _PICKLED.search(name)]
+        return (
+            f"an adapter as {_some(found)}, a format that can run any code when it is opened, so Regard never does. If "
+            "you trust it, convert it: peft's PeftModel.from_pretrained(base, old).save_pretrained(new) writes "
+            "adapter_model.safetensors."
+            if found
+            else "the settings of an adapter without its weights, adapter_model.safetensors. Download it again."
+        )
     base = str(stated.get("base_model_name_or_path") or "")[:80]
     return (
         f"an adapter (LoRA or its like), which is a change to another model{f', {base}' if base else ''}. Merge the "

@@ -19,7 +19,7 @@ from typing import Protocol
 
 from model.memory import memory_available
 from model.run import ModelNotAvailable, short
-from model.sources import foreign
+from model.sources import adapters, foreign
 from model.sources.cost import ROOM_TO_RUN, size, weight_files
 from model.sources.snapshot import INDEX, listing, snapshot
 
@@ -43,6 +43,7 @@ class Entry:
     source: str  # where it comes from, in words
     where: str  # the folder, or the hub's id
     within: tuple[Path, ...] | None = None  # where its files may lie, if they are links; None: anywhere
+    allowed: "Allowed | None" = None  # where the base of an adapter may be; None: nowhere
 
 
 @dataclass(frozen=True)
@@ -131,8 +132,9 @@ def folder(typed: str, allowed: Allowed) -> Entry:
     if found is None:
         listing(file.parent, allowed.roots, (file.name,))
         return Entry(f"folder:{file}", file.stem, "a GGUF file on this machine", str(file), allowed.roots)
-    listing(found, allowed.roots)
-    return Entry(f"folder:{found}", _folder_title(found), "a folder on this machine", str(found), allowed.roots)
+    _, names = listing(found, allowed.roots)
+    what = "an adapter on this machine" if adapters.is_one(names) else "a folder on this machine"
+    return Entry(f"folder:{found}", _folder_title(found), what, str(found), allowed.roots, allowed)
 
 
 def _folder_title(place: Path) -> str:
@@ -190,15 +192,20 @@ def hub_model(id: str, allowed: Allowed) -> Entry:
         )
     if not _HUB_ID.fullmatch(id) or ".." in id or "--" in id:
         raise ModelNotAvailable(f"“{id[:200]}” is not a hub id. One looks like this: openai-community/gpt2")
-    return Entry(f"hub:{id}", id.split("/")[1], "the Hugging Face hub", id)
+    return Entry(f"hub:{id}", id.split("/")[1], "the Hugging Face hub", id, None, allowed)
 
 
 def hub_listing(id: str, hub: Hub) -> Listing:
-    """What a download would fetch. Raises `ModelNotAvailable` if there is nothing that can be read."""
+    """What a download would fetch; of an adapter without its base. Raises `ModelNotAvailable` if there is nothing that
+    can be read.
+    """
     files, n_parameter = hub.files(id)
-    wanted = {name: n_byte for name, n_byte in files.items() if any(fnmatch(name, w) for w in _WANTED)}
+    is_adapter = adapters.is_one(files)
+    patterns = (*_WANTED, adapters.CONFIG, adapters.WEIGHTS) if is_adapter else _WANTED
+    wanted = {name: n_byte for name, n_byte in files.items() if any(fnmatch(name, w) for w in patterns)}
     wanted = {name: n_byte for name, n_byte in wanted.items() if "/" not in name}
-    if "config.json" not in wanted or not any(name.endswith(".safetensors") for name in wanted):
+    first = adapters.CONFIG if is_adapter else "config.json"
+    if first not in wanted or not any(name.endswith(".safetensors") for name in wanted):
         raise ModelNotAvailable(foreign.sentence(f"“{id}” on the hub", files, {}))
     return Listing(wanted, n_parameter)
 
@@ -257,13 +264,15 @@ class HuggingFaceHub:
     def local(self, id: str) -> Path | None:
         from huggingface_hub import try_to_load_from_cache
 
-        found = try_to_load_from_cache(id, "config.json", cache_dir=self._cache)
-        if not isinstance(found, str):
+        tries = (try_to_load_from_cache(id, name, cache_dir=self._cache) for name in ("config.json", adapters.CONFIG))
+        found = next((place for place in tries if isinstance(place, str)), None)
+        if found is None:
             return None
         folder = Path(found).parent
         with snapshot(folder, (self.cache().resolve(),), ("*.safetensors", INDEX)) as held:
+            needed = [adapters.WEIGHTS] if adapters.is_one(held.names) else weight_files(held)
             # a download that was interrupted is no download: it goes on where it was
-            return folder if all(map(held.has, weight_files(held))) else None
+            return folder if all(map(held.has, needed)) else None
 
     def download(self, id: str, names: list[str], count: Callable[[int], None]) -> Path:
         from huggingface_hub import hf_hub_download

@@ -22,6 +22,8 @@ from typing import Any
 from model.run import ModelNotAvailable, short
 from model.sources.strict_json import parse
 
+Within = Sequence[Path] | None  # where files may lie, if they are links; None is anywhere
+
 MIB = 2**20
 # names of texts, and the most bytes of each; about twice what the largest known tokenizers take
 TEXTS = {

@@ -167,6 +167,17 @@ def test_a_part_for_pictures_is_said_to_be_there_and_not_read(open_with, page):
     assert "Its part for pictures is in the files and is not read" in (sidebar if page == "attention" else said(app))
 
 
+def test_an_adapter_is_said_to_be_merged(open_with):
+    app = open_with("weights", "model")
+    assert any(header.value == "How base + weights is built" for header in app.header)
+    assert (
+        said(app).count("This is “base” with the adapter “weights” merged into it (LoRA of rank 4 in 2 matrices)") == 3
+    )
+    assert "Regard reads them as they are" not in said(app)
+    app = open_with("weights", "home")
+    assert "base + weights" in said(app) and "an adapter on this machine" in app.sidebar.caption[0].value
+
+
 def test_grouped_heads_share_their_keys(open_with, root):
     lm = session.language_model(open_with("decoder", "attention").session_state.model)
     run = lm.run(lm.encode(TEXT))

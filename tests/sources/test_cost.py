@@ -62,11 +62,6 @@ def pickle_only(folder: Path) -> None:
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
 
 
-def adapter(folder: Path) -> None:
-    (folder / "model.safetensors").rename(folder / "adapter_model.safetensors")
-    (folder / "adapter_config.json").write_text("{}")
-
-
 def larger_tokenizer(folder: Path) -> None:
     tokenizer = json.loads((folder / "tokenizer.json").read_text())
     tokenizer["model"]["vocab"]["new"] = 1000
@@ -116,10 +111,6 @@ BROKEN = {
         pickle_only,
         "“{folder}” holds its weights as pytorch_model.bin, a format that can run any code when it is opened, so "
         "Regard never does.",
-    ),
-    "adapter": (
-        adapter,
-        "“{folder}” holds an adapter (LoRA or its like), which is a change to another model. Merge the",
     ),
     "packed": (
         lambda folder: change_config(folder, quantization_config={"quant_method": "gptq"}),

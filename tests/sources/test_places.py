@@ -16,6 +16,7 @@ from model import catalog
 from model.sources import places as sources
 from model.sources.cost import cost_of
 from model.sources.places import Allowed, HuggingFaceHub
+from tests.adapters import write_adapter
 from tests.sources.hub import REPOSITORY, FakeHub
 from tests.sources.steps import must_not_load, refused
 
@@ -178,6 +179,38 @@ def test_only_pickled_on_the_hub(tmp_path):
         "“org/old” on the hub holds its weights as pytorch_model.bin, a format that can run any code when it is opened"
     )
     assert "is not a model: it holds README.md, but no config.json" in refused(sources.hub_listing, "org/empty", hub)
+
+
+def test_an_adapter_on_the_hub(tmp_path):
+    adapter = {"adapter_config.json": 5, "adapter_model.safetensors": 50, "README.md": 7, "training_args.bin": 9}
+    other = {"adapter_config.json": 5, "adapter_model.bin": 50}
+    hub = FakeHub({"org/lora": adapter, "org/old": other, "org/both": REPOSITORY | adapter}, tmp_path)
+    assert set(sources.hub_listing("org/lora", hub).files) == {"adapter_config.json", "adapter_model.safetensors"}
+    said = refused(sources.hub_listing, "org/old", hub)
+    assert said.startswith("“org/old” on the hub holds an adapter as adapter_model.bin, a format that can run any code")
+    # a whole model is read as it is
+    assert set(sources.hub_listing("org/both", hub).files) == {"config.json", "model.safetensors", "tokenizer.json"}
+
+
+def test_an_adapter_and_its_base_as_they_were_downloaded(tmp_path, tiny_gpt2):
+    """In the cache of the hub, each in the folder of a commit; an adapter without its weights is no download."""
+    hub, folders = HuggingFaceHub(cache=tmp_path), {}
+    for name in ("lora", "base"):
+        place = tmp_path / f"models--org--{name}"
+        folders[name] = place / "snapshots" / ("a" * 40)
+        (place / "refs").mkdir(parents=True)
+        (place / "refs/main").write_text("a" * 40)
+    write_adapter(folders["lora"], "org/base", {"transformer.h.0.attn.c_attn": (24, 8)})
+    allowed = Allowed(hub=True)
+    entry = catalog.find("hub:org/lora", allowed)
+    assert "“org/base”, which is not on this machine yet. Load that one first" in refused(catalog.cost, entry, hub)
+    shutil.copytree(tiny_gpt2, folders["base"])
+    given = {}
+    catalog.load(entry.name, allowed=allowed, hub=hub, loader=lambda *args, **names: given.update(names, folder=args))
+    assert (given["folder"], given["title"], given["name"]) == ((folders["base"],), "base + lora", "hub:org/lora")
+    assert given["adapter"][0] == folders["lora"]
+    (folders["lora"] / "adapter_model.safetensors").unlink()
+    assert catalog.cost(entry, hub) is None
 
 
 def test_a_download_that_does_not_fit(tmp_path):

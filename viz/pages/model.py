@@ -185,8 +185,8 @@ def show_origin(lm: LanguageModel) -> None:
     if not (folder and (folder / "card.json").is_file()):
         st.markdown(
             f"The weights of {quoted(lm.info.title)}, with the fingerprint {quoted(lm.info.fingerprint)}, did not come "
-            "with Regard: who trained them, and on which texts, only their own model card can tell. Regard reads them "
-            "as they are."
+            "with Regard: who trained them, and on which texts, only their own model card can tell. "
+            + plain(" ".join(lm.info.remarks) or "Regard reads them as they are.")
         )
         return
     card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
