@@ -3,12 +3,16 @@ pair that was made of two."""
 
 from typing import Any
 
-from tests.zoo_sizes import ROPE, VOCABULARY, Animal, encoder, rotary
+from tests.zoo_sizes import ROPE, VOCABULARY, Animal, encoder, pair, rotary
 
 _VIT = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1, "num_attention_heads": 2}
 _VIT |= {"image_size": 8, "patch_size": 4}
 _QWEN_VIT = {"depth": 1, "num_heads": 2, "patch_size": 4, "hidden_size": 16, "intermediate_size": 24}
 _QWEN_VIT |= {"out_hidden_size": 32}
+_DAVIT = {"embed_dim": [8], "depths": [1], "num_heads": [1], "num_groups": [1], "patch_size": [3], "patch_stride": [2]}
+_DAVIT |= {"patch_padding": [1], "patch_prenorm": [False], "projection_dim": 32}
+_MLLAMA = {"num_hidden_layers": 1, "num_global_layers": 1, "intermediate_size": 24, "vision_output_dim": 32}
+_MLLAMA |= {"intermediate_layers_indices": [0], "supported_aspect_ratios": [[1, 1]], "max_num_tiles": 1}
 
 
 def _inside(model_type: str, **more: Any) -> dict[str, Any]:
@@ -91,6 +95,28 @@ SEVERAL: dict[str, Animal] = {
         | {"audio_config": {"d_model": 16, "encoder_ffn_dim": 24, "encoder_layers": 1, "encoder_attention_heads": 2}},
         "model.language_model.layers.1.self_attn.o_proj",
     ),
+    "Florence2ForConditionalGeneration": Animal(
+        "encoder-decoder",
+        "Florence2Config",
+        {"text_config": {"model_type": "bart", **pair()}, "image_token_id": 58, "vision_config": _DAVIT},
+        "model.language_model.decoder.layers.1.self_attn.out_proj",
+    ),
+    "MllamaForConditionalGeneration": Animal(  # without a picture it leaves layers out
+        "decoder",
+        "MllamaConfig",
+        _inside("mllama_text_model", num_hidden_layers=3, cross_attention_layers=[1])
+        | {"vision_config": {"attention_heads": 2, "hidden_size": 16, "image_size": 8, "patch_size": 4} | _MLLAMA},
+        refusal="only some of its layers have attention|2 of its 3 layers",
+    ),
+    # the text model of a checkpoint whose own class reads no text without a picture
+    "Llama4ForCausalLM": Animal(
+        "decoder",
+        "Llama4TextConfig",
+        rotary(head_dim=8, intermediate_size_mlp=48, num_local_experts=4, num_experts_per_tok=1),
+        "model.layers.1.self_attn.o_proj",
+        unchangeable={"positions": "turns its queries and keys in a way of its own"},
+    ),
+    "CLIPTextModel": Animal("decoder", "CLIPTextConfig", encoder()),
     # pairs that were made of two
     "EncoderDecoderModel": Animal(  # bert2bert
         "encoder-decoder",

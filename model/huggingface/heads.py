@@ -14,6 +14,8 @@ from model.sources.claims import bounded_work
 _READS = {"input_features": "sound", "input_values": "sound", "audio_mel": "sound", "pixel_values": "pictures"}
 _READS |= {"flattened_patches": "pictures", "pixel_values_videos": "films", "past_values": "series of numbers"}
 
+_BROKEN = ("Llama4ForConditionalGeneration",)  # asks its text model for pictures, in transformers 5.24
+
 
 @dataclass(frozen=True)
 class Reader:
@@ -23,6 +25,7 @@ class Reader:
     takes_all: bool = False  # whether the files may hold nothing that it does not take
     pools: bool = False  # whether its pooler is a part of what is shown
     body: bool = False  # whether its head is left out
+    alone: bool = False  # whether it is the text model alone of a checkpoint that holds more
 
 
 def check_reads_text(config: Any, title: str) -> None:
@@ -68,7 +71,7 @@ def readers(config: Any) -> list[Reader]:
         return [*(Reader(cls, takes_all=True) for cls in of_its_kind[:1]), body]
     cls = named[0]
     if cls.__name__ in _names(language + bodies):
-        return [Reader(cls), body]
+        return [*_text_alone(config, cls), Reader(cls), body]
     # of an encoder-decoder, what is read is how it writes
     judges = _names([auto.MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES])
     if cls.__name__ in judges and not config.is_encoder_decoder:
@@ -76,6 +79,19 @@ def readers(config: Any) -> list[Reader]:
     if of_its_kind and _predicts_tokens(cls, config):  # BertForPreTraining
         return [Reader(of_its_kind[0]), body]
     return [Reader(cls, body=True), body]
+
+
+def _text_alone(config: Any, cls: Any) -> list[Reader]:
+    """The class that transformers lists for the text model in a checkpoint whose own class reads no text by itself."""
+    from transformers.models.auto import modeling_auto as auto
+
+    text, names = config.get_text_config(), {}
+    if cls.__name__ in _BROKEN:
+        names = _names([auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES], config.model_type)
+    elif cls.__name__ in _names([auto.MODEL_MAPPING_NAMES]) and text is not config:  # CLIP: no head, nor is one made up
+        names = _names([auto.MODEL_FOR_TEXT_ENCODING_MAPPING_NAMES], text.model_type)
+    listed = [_class(name) for name in names if name != cls.__name__]
+    return [Reader(each, alone=True) for each in listed if each and each.config_class is type(text)][:1]
 
 
 def _names(mappings: list[Any], model_type: str | None = None) -> dict[str, None]:

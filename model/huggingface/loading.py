@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from model.huggingface.beside import note_left_out
 from model.huggingface.heads import check_reads_text, readers
 from model.huggingface.pieces import check_files, is_tiktoken, read_pieces
 from model.run import ModelNotAvailable, short
@@ -84,7 +85,8 @@ def builder(
     with BUILDING:
         check_reads_text(config, title)
         choice = readers(config)
-        check_build(getattr(choice[0].cls, "from_config", choice[0].cls), config, shapes, f"config.json of “{title}”")
+        first, its_config = choice[0].cls, config.get_text_config() if choice[0].alone else config
+        check_build(getattr(first, "from_config", first), its_config, shapes, f"config.json of “{title}”")
 
     def build(attn_implementation: str) -> Any:
         progress.begin("weights")
@@ -117,6 +119,8 @@ def builder(
                 transformer = transformer.base_model
                 if transformer is whole:
                     continue
+            if reader.alone:
+                note_left_out(transformer, {key: shapes.get(key, ()) for key in loading["unexpected_keys"]})
             if not missing and not (reader.takes_all and loading["unexpected_keys"]):
                 if merge:
                     merge(whole)

@@ -106,6 +106,11 @@ def check_build(build: Callable[[Any], Any], config: Any, shapes: Shapes, source
     try:
         with bounded_work(), torch.device("meta"):
             built = build(deepcopy(config))
+    except ImportError as error:  # Gemma 3n's pictures are read by timm
+        raise ModelNotAvailable(
+            f"The model of the {source} is built with a package that is not installed ({short(error)}). Install it and "
+            "start Regard again, or choose another model."
+        ) from error
     except Exception as error:  # of any architecture that does not like its configuration
         raise ModelNotAvailable(
             f"The {source} describes no model that can be built ({short(error)}). "

@@ -1,6 +1,8 @@
 """Checkpoints that hold several models, as ``save_pretrained`` writes the whole: their text model is read through the
 same door as any folder, and what lies beside it is named. What holds no text model is refused."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -15,6 +17,7 @@ from model.sources.cost import cost_of
 from model.sources.places import Allowed
 from tests.huggingface.checkpoints import byte_level, load
 from tests.zoo import ZOO
+from tests.zoo_sizes import rotary
 
 SAME = 1e-5
 READ = {  # a class, and how what it leaves out is called; "" for a pair
@@ -36,9 +39,11 @@ def with_vocabulary(options: dict, n: int) -> dict:
     }
 
 
-def save(folder, name: str, n: int = 300, **changes):
+def save(folder, name: str, n: int = 300, config: str = "", **changes):
+    """Of the zoo, with some changes; or by a configuration of another class."""
     torch.manual_seed(0)
-    config = getattr(transformers, ZOO[name].config)(**with_vocabulary(ZOO[name].options, n) | changes)
+    options = changes if config else ZOO[name].options | changes
+    config = getattr(transformers, config or ZOO[name].config)(**with_vocabulary(options, n))
     transformer = getattr(transformers, name)(config)
     for parameter in transformer.parameters():
         nn.init.normal_(parameter, std=0.3)
@@ -79,6 +84,31 @@ def test_a_whole_checkpoint_is_read_as_transformers_reads_text_with_it(name, tmp
     assert not any(part in shape for shape in lm.parameter_shapes() for part in beside)
 
 
+_LLAMA_4 = {"intermediate_size_mlp": 48, "num_local_experts": 4, "num_experts_per_tok": 1, "head_dim": 8}
+_PICTURES = {"image_size": 8, "patch_size": 4, "hidden_size": 16, "intermediate_size": 24, "num_attention_heads": 2}
+_PICTURES |= {"num_hidden_layers": 1, "vision_output_dim": 16, "projector_input_dim": 16, "projector_output_dim": 16}
+ALONE = {  # checkpoints whose own class reads no text without a picture, and the class of their text model
+    "CLIPModel": ("CLIPConfig", "CLIPTextModel", {}),
+    "Llama4ForConditionalGeneration": ("Llama4Config", "Llama4ForCausalLM", _LLAMA_4),
+}
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_a_text_model_that_is_read_alone(name, tmp_path):
+    config, alone, sizes = ALONE[name]
+    folder = save(tmp_path / "mine", name, config=config, text_config=rotary(**sizes), vision_config=_PICTURES)
+    lm = load(folder)
+    run = lm.run(lm.encode("the cat saw the dog"))
+    theirs = getattr(transformers, alone).from_pretrained(folder, attn_implementation="eager")
+    with torch.inference_mode():
+        said = theirs(torch.tensor([[token.id for token in run.tokens]]), output_attentions=True)
+    for ours, its in zip(run.attention, said.attentions, strict=True):
+        np.testing.assert_allclose(layer_weights(ours), its[0].numpy(), atol=SAME)
+    assert lm.opened.class_name == alone and (run.predictions is None) == (name == "CLIPModel")
+    assert lm.info.remarks[0].startswith("Its part for pictures is in the files and is not read")
+    assert "vision_model" in lm.opened.beside
+
+
 def test_how_a_text_model_inside_is_built(tmp_path):
     lm = load(save(tmp_path / "mine", "Gemma3ForConditionalGeneration"))
     built = lm.architecture()
@@ -113,8 +143,10 @@ def test_a_picture_model_without_a_text_part_is_refused(tmp_path):
 
 
 def test_a_pair_with_two_vocabularies_is_refused(tmp_path):
-    options = ZOO["EncoderDecoderModel"].options
-    save(tmp_path, "EncoderDecoderModel", decoder=options["decoder"] | {"vocab_size": 310})
+    save(tmp_path, "EncoderDecoderModel")
+    config = json.loads((tmp_path / "config.json").read_text())
+    config["decoder"]["vocab_size"] = 310
+    (tmp_path / "config.json").write_text(json.dumps(config))
     said = refusal(tmp_path)
     assert "reads 300 different tokens and writes 310, so it has two tokenizers, and the folder holds one" in said
 

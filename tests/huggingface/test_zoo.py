@@ -28,6 +28,7 @@ MAYBE = [name for name, animal in ZOO.items() if animal.refusal]
 NOT_FOLLOWED = {  # of those that give queries and keys: the step of a head that is done in a way of their own
     "DogeForCausalLM": "Add to the residual stream",  # the stream is multiplied before
     "DeepseekV3ForCausalLM": "Query, key and value",  # of a vector between, narrower than the stream
+    "Llama4ForCausalLM": "Query, key and value",  # its rotation is of complex numbers
     "MiMoV2FlashForCausalLM": "Query, key and value",  # its values are multiplied
     "OpenAIPrivacyFilterModel": "Query, key and value",  # scaled, both of them
 }
