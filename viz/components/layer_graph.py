@@ -29,6 +29,7 @@ def layer_graph(
     labels: Sequence[str],
     *,
     others: Mapping[int, str] | None = None,
+    about_others: str = "",
     key: str,
     threshold: float = 0.0,
     top: int = 3,
@@ -37,7 +38,7 @@ def layer_graph(
     on_open: Callable[[int, int, int], None] | None = None,
 ) -> None:
     """Draw the lines that `choose_edges` takes from each layer's weights (T, T); NaN: no such weight. A layer that has
-    none at all is None, and in `others` by what it works by; a path goes straight through it.
+    none at all is None, and in `others` by what it works by; a path goes straight through it. `about_others`: which.
 
     A node is (column, token): column 0 is the input, column l + 1 what layer l makes of it. Pointing at a node follows
     its paths back to the input, in the browser (all shares of 512 tokens in six layers would be 22 MB to send).
@@ -73,6 +74,7 @@ def layer_graph(
             "view": {
                 "labels": list(labels),
                 "layers": len(layers),
+                "about_others": about_others,
                 "others": {str(layer): what for layer, what in others.items()},
                 "pinned": list(pinned) if pinned and pinned[0] <= len(layers) and pinned[1] < n else None,
                 "picks": on_pick is not None,

@@ -27,6 +27,14 @@ def heads_name(heads: Sequence[tuple[int, int]], there: Grid, combine: str = "me
     return f"{by} of {n} heads: {write_heads(heads, there)}"
 
 
+def layers_and_heads(there: Grid, mark: str = "") -> str:
+    """How many there are, each number between two marks: "12 layers × 12 heads"."""
+    n_layer, n_attending, n_head = (f"{mark}{n}{mark}" for n in (there.n_layer, len(there.layers), there.n_head))
+    if there.others:
+        return f"{n_layer} layers, {n_attending} of them with attention: {n_head} heads each"
+    return f"{n_layer} layers × {n_head} heads"
+
+
 def others_in_words(there: Grid) -> str:
     """Which layers of a hybrid have attention, and what the others work by."""
     kinds = {what: [layer for layer, its in there.others if its == what] for _, what in there.others}

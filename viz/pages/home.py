@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from viz.figures.heads import layers_and_heads
 from viz.figures.home import token_vectors_picture
 from viz.guard import handler
 from viz.plain import plain
@@ -76,7 +77,7 @@ def main() -> None:
     glossary.show()
     info = run.info
     st.markdown(
-        f"**{plain(info.title)}** · {info.n_layer} layers × {info.n_head} heads · "
+        f"**{plain(info.title)}** · {layers_and_heads(info.grid)} · "
         f"vectors of {info.d_model:,} numbers · {info.n_parameter / 1e6:.1f} M parameters · "
         f"vocabulary of {info.n_vocab:,} tokens · reads up to {info.n_context:,} tokens"
     )

@@ -10,6 +10,7 @@ from model.sources import places as sources
 from model.sources.cost import size
 from model.sources.places import Entry, HuggingFaceHub
 from model.sources.progress import Progress, Stage, in_words
+from viz.figures.heads import layers_and_heads
 from viz.guard import handler, section
 from viz.plain import plain
 from viz.ui import links, session
@@ -192,7 +193,7 @@ def summarise(place) -> None:
     except VisitorError:
         return
     place.markdown(
-        f"**{n_token:,}** token{'s' if n_token != 1 else ''} × **{info.n_layer}** layers × **{info.n_head}** heads  \n"
+        f"**{n_token:,}** token{'s' if n_token != 1 else ''} × {layers_and_heads(info.grid, '**')}  \n"
         f":small[{info.n_parameter / 1e6:.1f} M parameters · reads up to {info.n_context:,} tokens · "
         f"weights {info.fingerprint[:8]}]"
         + "".join(f"  \n:small[:material/info: {plain(remark)}]" for remark in info.remarks)

@@ -7,6 +7,7 @@ from model.analysis.attention_map import AttentionMap, MapSpec
 from model.run import ModelRun
 from viz.components.layer_graph import layer_graph
 from viz.components.token_graph import token_graph
+from viz.figures.heads import others_in_words
 from viz.guard import handler
 from viz.sections.attention.cell import first_token, open_cell, outlined
 from viz.ui import controls, links, provenance, reading, session
@@ -39,6 +40,7 @@ def show(run: ModelRun, read_now: AttentionMap, spec: MapSpec) -> None:
             maps,
             read_now.key_units.labels,
             others=dict(run.grid(spec.of).others),
+            about_others=others_in_words(run.grid(spec.of)) if run.grid(spec.of).others else "",
             key="layer_graph",
             top=top or 3,
             pinned=followed if followed and followed[1] < len(read_now.units) else None,

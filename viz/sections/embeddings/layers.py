@@ -8,6 +8,7 @@ from model.analysis import measures
 from model.language_model import LanguageModel
 from model.run import ModelRun
 from viz.figures.embeddings import layer_lengths, layer_strips, layer_turns
+from viz.figures.heads import others_in_words
 from viz.ui import links
 from viz.ui.pictures import picture
 from viz.ui.prose import quoted
@@ -20,6 +21,8 @@ def show(lm: LanguageModel, run: ModelRun, token: int) -> None:
         f"Each block reads the vector of {quoted(run.labels[token])} at position {token} and **adds** something to it"
         f"{', then normalises the sum' if lm.architecture().norm == 'post' else ''}. "
         f"Layer 0 is what enters block 0, layer {n_layer} what leaves the last block."
+        + f" Blocks by their kind: {others_in_words(run.info.grid)}"
+        * bool(run.info.others)
     )
     hidden = run.stream[:, token]  # (L + 1, D)
     each = st.toggle("Colour each layer by its own numbers", key=links.key("layers_apart"))
