@@ -164,6 +164,18 @@ TABLE = {
     ),
 }
 
+# of blocks with attention; which these are is found where a model is read
+HYBRIDS = {
+    "qwen3_next": Row("decoder", "pre", "rotary", "gated", "silu", (48, 16, 2, 256, 512, 32768), qk_norm=True, **LLAMA),
+    "qwen3_5_text": Row(
+        "decoder", "pre", "rotary", "gated", "silu", (32, 16, 4, 256, 12288, 32768), qk_norm=True, **LLAMA
+    ),
+    "lfm2": Row("decoder", "pre", "rotary", "gated", "silu", (32, 32, 8, 80, 8192, 128000), qk_norm=True, **LLAMA),
+    "jamba": Row("decoder", "pre", "none", "gated", "silu", (32, 32, 8, 128, 14336, 262144), **LLAMA),
+    "granitemoehybrid": Row("decoder", "pre", "none", "gated", "silu", (32, 32, 32, 128, 11008, 2048), **LLAMA),
+    "bamba": Row("decoder", "pre", "rotary", "gated", "silu", (32, 32, 8, 128, 14336, 262144), **LLAMA),
+}
+
 
 def config_of(model_type: str, **options) -> dict:
     return transformers.CONFIG_MAPPING[model_type](**options).to_dict()

@@ -9,12 +9,12 @@ import transformers
 from model.analysis.parameters import parameters_by_part, part_of
 from model.architecture import UNKNOWN
 from model.architectures.description import describe
-from tests.architectures import BRAND_NEW, PAIR, QKV, TABLE, Row, config_of, parts_expected
+from tests.architectures import BRAND_NEW, HYBRIDS, PAIR, QKV, TABLE, Row, config_of, parts_expected
 
 
-@pytest.mark.parametrize("model_type", TABLE)
+@pytest.mark.parametrize("model_type", [*TABLE, *HYBRIDS])
 def test_a_default_configuration_means_what_the_source_does(model_type):
-    a, row = describe(config_of(model_type)), TABLE[model_type]
+    a, row = describe(config_of(model_type)), (TABLE | HYBRIDS)[model_type]
     last = a.stacks[-1]
     sizes = (last.n_layer, last.n_head, last.n_key_head, last.d_head, last.d_mlp, last.n_context)
     found = Row(
@@ -55,6 +55,9 @@ def test_what_a_configuration_turns_on_is_seen():
     t5 = describe(config_of("t5", feed_forward_proj="gated-gelu", num_decoder_layers=3))
     assert (t5.mlp, t5.activation) == ("gated", "gelu_new")
     assert [stack.n_layer for stack in t5.stacks] == [6, 3]
+    granite = describe(config_of("granitemoehybrid", position_embedding_type="rope", num_local_experts=0))
+    assert (granite.stacks[0].positions, granite.stacks[0].d_mlp, granite.n_expert) == (("rotary",), 1024, 0)
+    assert describe(config_of("lfm2", block_auto_adjust_ff_dim=False)).stacks[0].d_mlp == 12288
     mixtral = describe(config_of("mixtral"))
     assert (mixtral.n_expert, mixtral.n_expert_used) == (8, 2)
     falcon = {"new_decoder_architecture": True, "num_kv_heads": 8, "num_attention_heads": 64, "hidden_size": 4096}

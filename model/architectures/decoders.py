@@ -92,7 +92,7 @@ def _falcon(base: Architecture, config: Configuration) -> Architecture:
     )
 
 
-def _llama(base: Architecture, config: Configuration, **parts: Any) -> Architecture:
+def llama(base: Architecture, config: Configuration, **parts: Any) -> Architecture:
     """Llama, and what follows it but for `parts`: pre-norm RMSNorm, rotary positions, a gated MLP."""
     return one_stack(
         base,
@@ -110,7 +110,7 @@ def _llama(base: Architecture, config: Configuration, **parts: Any) -> Architect
 
 
 def _mistral(base: Architecture, config: Configuration, **parts: Any) -> Architecture:
-    built = _llama(base, config, **({"biases": ()} | parts))
+    built = llama(base, config, **({"biases": ()} | parts))
     return with_stack(built, windows=_windows(built, config))
 
 
@@ -122,19 +122,19 @@ def _mixtral(base: Architecture, config: Configuration) -> Architecture:
 def _gpt_oss(base: Architecture, config: Configuration) -> Architecture:
     experts = {"n_expert": config.get("num_local_experts", 0), "n_expert_used": config.get("num_experts_per_tok", 0)}
     biases = (*stated_biases(config), "MLP")
-    return _by_layer(_llama(base, config, biases=biases, has_sink=True, **experts), config)
+    return _by_layer(llama(base, config, biases=biases, has_sink=True, **experts), config)
 
 
 def _qwen2(base: Architecture, config: Configuration) -> Architecture:
-    return _by_layer(_llama(base, config, biases=BIASES[:3]), config)
+    return _by_layer(llama(base, config, biases=BIASES[:3]), config)
 
 
 def _qwen3(base: Architecture, config: Configuration) -> Architecture:
-    return _by_layer(_llama(base, config, qk_norm=True), config)
+    return _by_layer(llama(base, config, qk_norm=True), config)
 
 
 def _gemma(base: Architecture, config: Configuration, **parts: Any) -> Architecture:
-    built = _llama(base, config, **parts)
+    built = llama(base, config, **parts)
     if config.get("use_bidirectional_attention"):
         built = replace(with_stack(built, role="encoder"), family="encoder")
     return built
@@ -163,12 +163,12 @@ def _phi(base: Architecture, config: Configuration) -> Architecture:
 
 def _cohere(base: Architecture, config: Configuration) -> Architecture:
     parts = {"norm": "parallel", "shared_norm": True, "norm_kind": "LayerNorm"}
-    return _llama(base, config, qk_norm=bool(config.get("use_qk_norm")), **parts)
+    return llama(base, config, qk_norm=bool(config.get("use_qk_norm")), **parts)
 
 
 def _stablelm(base: Architecture, config: Configuration) -> Architecture:
     parallel = bool(config.get("use_parallel_residual"))
-    return _llama(
+    return llama(
         base,
         config,
         norm="parallel" if parallel else "pre",
@@ -189,7 +189,7 @@ def _mpt(base: Architecture, config: Configuration) -> Architecture:
 
 
 def _olmo2(base: Architecture, config: Configuration) -> Architecture:
-    return _llama(base, config, norm="output", qk_norm=True)
+    return llama(base, config, norm="output", qk_norm=True)
 
 
 DECODERS: dict[str, Kind] = {
@@ -200,7 +200,7 @@ DECODERS: dict[str, Kind] = {
     "opt": _opt,
     "bloom": _bloom,
     "falcon": _falcon,
-    "llama": _llama,
+    "llama": llama,
     "mistral": _mistral,
     "mixtral": _mixtral,
     "gpt_oss": _gpt_oss,
@@ -211,7 +211,7 @@ DECODERS: dict[str, Kind] = {
     "gemma3_text": _gemma3,
     "phi": _phi,
     "phi3": _mistral,
-    "granite": _llama,
+    "granite": llama,
     "cohere": _cohere,
     "stablelm": _stablelm,
     "starcoder2": _starcoder2,

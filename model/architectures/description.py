@@ -13,8 +13,9 @@ from model.architectures.decoders import DECODERS
 from model.architectures.encoder_decoders import ENCODER_DECODERS, of_two
 from model.architectures.encoders import ENCODERS
 from model.architectures.generic import Configuration, generic
+from model.architectures.hybrids import HYBRIDS
 
-_KINDS = DECODERS | ENCODERS | ENCODER_DECODERS
+_KINDS = DECODERS | HYBRIDS | ENCODERS | ENCODER_DECODERS
 
 
 def describe(config: Configuration) -> Architecture:

@@ -259,7 +259,9 @@ class HuggingFaceModel:
     def architecture(self) -> Architecture:
         """How it is built, read off its configuration."""
         built = describe(self.opened.transformer.config.to_dict() | {"architectures": [self.opened.class_name]})
-        return with_stack(built, others=self.info.others) if self.info.others else built
+        if not self.info.others:
+            return built
+        return with_stack(built, n_layer=self.info.n_layer, others=self.info.others)  # Nemotron-H does not say how many
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         """Of every tensor of weights, by its name."""

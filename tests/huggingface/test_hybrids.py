@@ -13,6 +13,8 @@ import transformers
 from model.analysis.attention import layer_weights, pooled_overview
 from model.analysis.head import head_steps
 from model.analysis.telling import telling_head
+from model.architecture import record_bytes
+from model.architectures.hybrids import HYBRIDS as HYBRID_TYPES
 from model.huggingface.language_model import HuggingFaceModel
 from model.intervention import Intervention
 from model.run import ModelNotAvailable, ModelRun, NoAttention, NoAttentionHere
@@ -166,6 +168,31 @@ def test_the_steps_of_a_head_are_the_models_own_or_the_one_that_is_not_is_named(
         steps = head_steps(pair.run, parameters, layer, 1, N_TOKEN - 1)
         for each in (*steps.differences, *steps.against(output)):
             assert each.relative < SAME, each
+
+
+def test_the_architecture_is_that_of_its_modules(pair):
+    """Of the kinds that are known: the rest is called unknown on the page."""
+    a, blocks = pair.lm.architecture(), pair.lm.opened.stream.blocks
+    stack = a.stacks[0]
+    assert dict(stack.others) == pair.others
+    n_token, numbers = 10, stack.n_head + 2 * stack.n_key_head
+    assert record_bytes(a, n_token) == 4 * n_token * numbers * stack.d_head * len(pair.run.grid().layers)
+    if not a.known:
+        assert a.model_type not in HYBRID_TYPES
+        return
+    attending = blocks[pair.run.grid().layers[0]]
+    parts = {name.rpartition(".")[2]: part for name, part in attending.named_modules()}
+    assert a.qk_norm == bool({"q_norm", "q_layernorm"} & parts.keys())
+    assert ("rotary" in stack.positions) == pair.lm.opened.has_positions
+    assert not a.biases and not any(name.endswith("_proj.bias") for name, _ in attending.named_parameters())
+    assert (a.n_expert > 0) == any("Experts" in type(part).__name__ for part in pair.theirs.modules())
+    if not a.n_expert:
+        widths = {
+            weight.shape[0]
+            for name, weight in attending.named_parameters()
+            if name.endswith(("up_proj.weight", "w1.weight"))
+        }
+        assert widths == {stack.d_mlp}
 
 
 @pytest.mark.parametrize(

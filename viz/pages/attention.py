@@ -48,7 +48,8 @@ def show_grid(run: ModelRun) -> None:
     caption(
         f"A tile is a head: rows are the tokens that look, columns the tokens looked at{sink}, {cells}. A click on the "
         "name of a layer or a column reads all its heads; with shift, a click adds or takes away."
-        + " A row without tiles is a layer without softmax attention, and says what it works by." * bool(overview.others)
+        + " A row without tiles is a layer without softmax attention, and says what it works by."
+        * bool(overview.others)
     )
 
 
