@@ -259,9 +259,8 @@ class HuggingFaceModel:
     def architecture(self) -> Architecture:
         """How it is built, read off its configuration."""
         built = describe(self.opened.transformer.config.to_dict() | {"architectures": [self.opened.class_name]})
-        if not self.info.others:
-            return built
-        return with_stack(built, n_layer=self.info.n_layer, others=self.info.others)  # Nemotron-H does not say how many
+        hybrid = {"n_layer": self.info.n_layer, "others": self.info.others}  # Nemotron-H does not say how many
+        return with_stack(built, **hybrid) if self.info.others else built
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
         """Of every tensor of weights, by its name."""

@@ -9,6 +9,15 @@ def test_no_tensor_is_lost():
     shapes = {"transformer.h.0.attn.c_attn.weight": (8, 24), "something.new": (5, 2), "a_number": ()}
     assert parameters_by_part(shapes) == {"attention": 192, "other": 11}
     assert parameters_by_part({}) == {}
+    shapes = {
+        "layers.0.mamba.in_proj.weight": (2,),
+        "layers.1.self_attn.q_proj.weight": (3,),
+        "layers.0.norm.weight": (5,),
+    }
+    shapes |= {"layers.2.mixer.up_proj.weight": (7,), "layers.0.mlp.up_proj.weight": (11,)}
+    others = ((0, "state space"), (2, "MLP alone"))
+    counts = {"attention": 3, "instead of attention": 2, "MLP": 18, "norms": 5}
+    assert parameters_by_part(shapes, others) == counts
 
 
 @pytest.mark.parametrize(

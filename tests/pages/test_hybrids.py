@@ -8,7 +8,7 @@ import torch
 from model.analysis.attention import layer_weights
 from model.text.prompt import Prompt, RunKey
 from tests.any_models import TEXT, built
-from tests.pages.reading import address, component, heatmap, said
+from tests.pages.reading import address, component, heatmap, numbers, said, traces
 from tests.tiny_tokenizers import of_family
 from viz.ui import session
 
@@ -110,6 +110,13 @@ def test_the_model_page_counts_the_kinds_of_layers(open_with):
     html = " ".join(element.proto.body for element in app.get("html"))
     for name, n in (("With softmax attention", 1), ("Linear attention", 2), ("Layers", 3)):
         assert f">{name}<" in html and f">{n}</td>" in html.partition(f">{name}<")[2][:700]
+    n_weight = sum(
+        weight.numel()
+        for name, weight in built("hybrid").named_parameters()
+        if "linear_attn" in name and "norm" not in name
+    )
+    bars = traces(app)[0][0]
+    assert dict(zip(bars["y"], numbers(bars["x"]), strict=True))["instead of attention"] == n_weight
     assert "instead in 2 of 3 layers: linear attention" in component(app, "drawing")["svg"]
 
 

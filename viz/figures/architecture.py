@@ -84,7 +84,7 @@ def facts(architecture: Architecture) -> list[Fact]:
     if stacks[0].others:
         lines.append(Fact("With softmax attention", shown(stacks[0].n_attending), "layers that have heads"))
         lines += [
-            Fact(what.capitalize(), shown(n), "layers with this instead; they have no attention weights")
+            Fact(what[0].upper() + what[1:], shown(n), "layers with this instead; they have no attention weights")
             for what, n in stacks[0].works_by.items()
         ]
     lines += [

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import plotly.graph_objects as go
 
+from model.analysis.parameters import INSTEAD
 from viz.figures import axes, theme
 from viz.figures.architecture import PART_COLOUR
 from viz.figures.numbers import percent
@@ -17,7 +18,7 @@ def parameter_bars(parts: Mapping[str, int], mode: str) -> go.Figure:
     """How many parameters each part holds, as one bar a part."""
     total, colours = sum(parts.values()) or 1, theme.CATEGORICAL[mode]
     names = list(parts)
-    own = {part: colours[i] for part, i in {**PART_COLOUR, "other": 9}.items()}
+    own = {part: colours[i] for part, i in {**PART_COLOUR, INSTEAD: PART_COLOUR["cross"], "other": 9}.items()}
     own |= {"positions": theme.ACCENT, "norms": theme.NEUTRAL}
     fig = go.Figure(
         go.Bar(

@@ -10,7 +10,7 @@ import streamlit as st
 
 from model import catalog
 from model.analysis import checks
-from model.analysis.parameters import parameters_by_part
+from model.analysis.parameters import INSTEAD, parameters_by_part
 from model.architecture import Architecture, record_bytes, weights_bytes
 from model.language_model import Captured, LanguageModel
 from model.run import PromptError
@@ -39,6 +39,7 @@ PART_MEANINGS = {
     "embeddings": "a vector for each token",
     "positions": "what says where a token stands",
     "attention": "queries, keys, values and what is written back",
+    INSTEAD: "what layers without attention work by",
     "MLP": "what each block does with one token's vector at a time",
     "norms": "a gain, and often a shift, for each number",
     "head": "from the last vector to the answer",
@@ -109,7 +110,7 @@ def file_name(name: str) -> str:
 
 
 def show_parameters(lm: LanguageModel) -> None:
-    parts = parameters_by_part(lm.parameter_shapes())
+    parts = parameters_by_part(lm.parameter_shapes(), lm.info.others)
     total, largest = sum(parts.values()), max(parts, key=parts.get)
     st.header(f"Where its {total:,} parameters are", divider="gray", anchor=False)
     picture(
