@@ -1,16 +1,23 @@
 """A transformers checkpoint that reads one text and writes another, each cut in its own way, in languages to choose."""
 
+import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from copy import copy
 from typing import Any
 
+import torch
+from torch import Tensor
+
+from model.builtin.beam import Beam, Candidate
+from model.builtin.beam_search import search
 from model.huggingface.language_model import HuggingFaceModel
 from model.huggingface.loading import Build
 from model.huggingface.pieces import TwoTokenizers
 from model.language_model import Languages, Writing
 from model.run import PromptError, Token
 from model.text.piece_tokenizer import Around
+from model.text.prompt import MOST_WRITTEN
 from model.text.tokens import added_tokens, check_fits, tokens_of
 
 # how the tokens of languages are called: M2M100's, NLLB's, mBART's; Marian's
@@ -18,6 +25,7 @@ _CODE = re.compile(r"__([a-z]{2,3})__|([a-z]{3}_[A-Z][a-z]{3})|([a-z]{2}_[A-Z]{2
 _MARIAN = re.compile(r">>(.+)<<")
 _ENGLISH, _FRENCH = ("en", "eng", "eng_Latn", "en_XX"), ("fr", "fra", "fra_Latn", "fr_XX")
 _NAMED = 12  # languages in a sentence
+_SAME = 1e-3  # between the log-probabilities of a few tokens, read with a cache and without
 
 
 class HuggingFaceTranslator(HuggingFaceModel):
@@ -31,6 +39,8 @@ class HuggingFaceTranslator(HuggingFaceModel):
         self._spoken: tuple[str, str] | None = None
         self._codes, self._marks = self._known()
         self.languages: Languages | None = self._to_choose()
+        if self._searches():
+            self.beam_search = self._beam_search  # it is a `BeamSearcher`
 
     def encode(self, text: str, second: str | None = None) -> tuple[Token, ...]:
         if not text:
@@ -45,10 +55,9 @@ class HuggingFaceTranslator(HuggingFaceModel):
         return tokens_of(self._target_tokenizer, text)
 
     def speaking(self, source: str, target: str) -> "HuggingFaceTranslator":
-        other = copy(self)
         if self.languages is None:
-            return other
-        its = self.languages
+            return self
+        other, its = copy(self), self.languages
         for code, known, use in ((source, its.source, "read"), (target, its.target, "write")):
             if code and code not in known:
                 more = f" and {len(known) - _NAMED} more" if len(known) > _NAMED else ""
@@ -58,6 +67,8 @@ class HuggingFaceTranslator(HuggingFaceModel):
                     f"{some if known else 'It reads one only, which is not chosen.'}"
                 )
         other._spoken = source or its.default[0], target or its.default[1]
+        if hasattr(self, "beam_search"):
+            other.beam_search = other._beam_search
         return other
 
     def start_token(self) -> Token | None:
@@ -80,6 +91,58 @@ class HuggingFaceTranslator(HuggingFaceModel):
             frozenset([*never, *(self._setting("suppress_tokens") or ())]),
             frozenset([ends] if isinstance(ends, int) else ends or ()),
         )
+
+    def _beam_search(self, source: Sequence[Token], width: int, length_penalty: float = 1.0) -> Beam:
+        """As `model.language_model.BeamSearcher` says. What is forced is a part of each target."""
+        self._check_texts([self.start_token()], source)
+        most = min(MOST_WRITTEN, self.info.n_context - 1)
+        return self._search(source, self.writing().ends, most, width, length_penalty)
+
+    @torch.inference_mode()
+    def _search(self, source: Sequence[Token], ends: Collection[int], most: int, width: int, penalty: float) -> Beam:
+        start, writing, transformer = self.start_token(), self.writing(), self.opened.transformer
+        never = torch.tensor(sorted(writing.never), dtype=torch.long)
+        encoded = transformer.get_encoder()(input_ids=torch.tensor([[token.id for token in source]]), return_dict=True)
+        cache: Any = None
+        # what transformers calls it, newer versions and older ones
+        of_cache = "cache" if "cache" in inspect.signature(transformer.forward).parameters else "past_key_values"
+
+        def log_prob(alive: Sequence[Candidate]) -> Tensor:
+            nonlocal cache
+            if cache is not None:
+                cache.reorder_cache(torch.tensor([each.parent for each in alive]))
+            n_written = len(alive[0].ids)
+            if n_written < len(writing.forced):  # of one beam that has only begun
+                log_probs = torch.full((1, self.info.n_vocab), float("-inf"))
+                log_probs[0, writing.forced[n_written]] = 0.0
+                return log_probs
+            row = [each.ids if cache is None else each.ids[-1:] for each in alive]
+            row = [(start.id, *ids) for ids in row] if cache is None else row
+            states = encoded.last_hidden_state.expand(len(alive), -1, -1)
+            output = transformer(
+                encoder_outputs=type(encoded)(last_hidden_state=states),
+                decoder_input_ids=torch.tensor(row),
+                use_cache=True,
+                **{of_cache: cache},
+            )
+            cache = getattr(output, of_cache)
+            log_probs = output.logits[:, -1].float().log_softmax(-1)
+            log_probs[:, never] = float("-inf")
+            return log_probs
+
+        return search(log_prob, ends, most, width, penalty)
+
+    def _searches(self) -> bool:
+        """Whether what a search finds, step by step with a cache, is what the model says of it read in one go."""
+        if not self.opened.has_head or self.start_token() is None:
+            return False
+        source, n_forced = [self.token(id) for id in self.opened.probe[1]], len(self.writing().forced)
+        try:
+            best = self._search(source, (), n_forced + 3, 2, 1.0).finished[0]
+            run = self.run([self.start_token(), *map(self.token, best.ids)], source=source)
+        except Exception:  # of a class that has no such cache, or wants to be given more
+            return False
+        return abs(float(run.predictions.next_log_prob[n_forced:-1].sum()) - best.log_prob) < _SAME
 
     def _setting(self, name: str) -> Any:
         """Of how it writes: from generation_config.json, or, of older checkpoints, from config.json."""

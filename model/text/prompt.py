@@ -125,7 +125,7 @@ def tokens_of(
         if writer is None:
             return write_target(lm, tokens, start, min(MOST_WRITTEN, lm.info.n_context - 1)), tokens
         ids = writer(lm, tokens)
-    begun = (start, *map(lm.token, _writing(lm).forced))
+    begun = (start, *map(lm.token, writing_of(lm).forced))
     if ids is None:
         typed = lm.encode_target(prompt.target) if isinstance(lm, Translator) else lm.encode(prompt.target)
         return (*begun, *(token for token in typed if not token.special)), tokens
@@ -172,7 +172,7 @@ def write_target(lm: LanguageModel, source: Sequence[Token], start: Token, n: in
     The start token comes first, and what the model's settings force; what ends the text is left out. A model without a
     head writes nothing behind it.
     """
-    writing = _writing(lm)
+    writing = writing_of(lm)
     tokens = [start, *map(lm.token, writing.forced)]
     while len(tokens) <= n:
         run = lm.run(tokens, source=source)
@@ -189,7 +189,8 @@ def write_target(lm: LanguageModel, source: Sequence[Token], start: Token, n: in
     return tuple(tokens)
 
 
-def _writing(lm: LanguageModel) -> Writing:
+def writing_of(lm: LanguageModel) -> Writing:
+    """What a model's settings say of writing a target."""
     return lm.writing() if isinstance(lm, Translator) else Writing()
 
 

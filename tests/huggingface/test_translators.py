@@ -15,7 +15,7 @@ from model.analysis.attention import layer_weights
 from model.huggingface.language_model import load
 from model.huggingface.translator import HuggingFaceTranslator
 from model.run import ModelNotAvailable, PromptError
-from model.text.prompt import MOST_WRITTEN, Prompt, tokens_of
+from model.text.prompt import MOST_WRITTEN, Prompt, speaking, tokens_of
 from tests.sentence_pieces import (
     ENGLISH,
     FRENCH,
@@ -86,6 +86,39 @@ def test_greedy_translations_are_those_of_generate(both):
         ids = [token.id for token in tokens]
         assert generated[: len(ids)] == ids or generated[:-1] == ids[:-1]  # at the end it forces the end
         assert len(ids) > 1 + bool(lm.writing().forced)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_beams_are_those_of_generate(root, tmp_path, kind):
+    folder = shutil.copytree(root / kind, tmp_path / kind)
+    theirs = AutoModelForSeq2SeqLM.from_pretrained(folder)
+    ends_soon(theirs)
+    theirs.save_pretrained(folder)
+    lm, ended = speaking(load(folder, name=kind, title=kind), None), 0
+    target = lm.languages.default[1] if lm.languages else ""
+    for text in ("The cats sat on the mat.", "A cat", "the mat, and the cat didn't move"):
+        source = lm.encode(text)
+        for width, penalty in ((1, 1.0), (2, 1.0), (4, 0.5), (4, 1.0)):
+            best = lm.beam_search(source, width, penalty).finished[0]
+            generated = theirs.generate(
+                torch.tensor([[token.id for token in source]]), num_beams=width, do_sample=False,
+                max_new_tokens=MOST_WRITTEN, length_penalty=penalty, **options(lm, target),
+            )[0].tolist()  # fmt: skip
+            written = [lm.start_token().id, *best.ids, *([*lm.writing().ends] if best.finished else [])]
+            assert generated[: len(written) - (not best.finished)] == written[: len(written) - (not best.finished)]
+            assert len(generated) == len(written)
+            ended += best.finished
+    assert ended
+
+
+def ends_soon(transformer: torch.nn.Module) -> None:
+    """Let the end be more probable: random weights write on. By its own bias, or by a row that is longer."""
+    end, head = transformer.generation_config.eos_token_id, transformer.get_output_embeddings()
+    if hasattr(transformer, "final_logits_bias"):
+        transformer.final_logits_bias[0, end] += 3
+        return
+    with torch.no_grad():
+        head.weight[end] *= 10
 
 
 def test_the_chosen_language_stands_around_the_source_and_before_the_target(root):

@@ -1,5 +1,7 @@
 """The page Translation and its pictures, by their data and by what a visitor reads."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -339,13 +341,22 @@ def folder(tmp_path_factory):
     return root / "t5"
 
 
-def test_a_hugging_face_model_is_read_and_says_that_it_has_no_beam(open_page, folder, monkeypatch):
+def test_a_hugging_face_model_is_read_and_shows_its_beam(open_page, folder, monkeypatch):
     monkeypatch.setenv("REGARD_MODEL_ROOTS", str(folder.parent))
     app = open_page("translation", model=f"folder:{folder}", text="the cat saw the dog", target="a dog", across="head")
     assert not app.exception and "**Check failed" not in said(app)
-    assert "The beam search of this page is that of the built-in translator" in said(app)
+    assert "Of all ways to go on, the 4 best are kept" in said(app)
     assert component(app, "cross_lines")["view"]["labels"][:2] == ["a", "dog"]
     assert "What step 0 may write" in said(app)
+
+
+def test_a_model_that_cannot_be_searched_says_so(open_page, folder, monkeypatch):
+    monkeypatch.setenv("REGARD_MODEL_ROOTS", str(folder.parent))
+    monkeypatch.setattr("model.huggingface.translator._SAME", -1.0)  # whatever it finds is taken for another
+    copied = shutil.copytree(folder, folder.with_name("another"), dirs_exist_ok=True)
+    app = open_page("translation", model=f"folder:{copied}", text="the cat saw the dog")
+    assert not app.exception
+    assert "cannot be searched step by step here, so it writes greedily, the most probable token each time" in said(app)
 
 
 def test_a_model_of_ones_own_is_doubted_too(open_page, folder, monkeypatch):

@@ -25,7 +25,18 @@ from model.sources import places as sources
 from model.sources.places import Entry, HuggingFaceHub, Listing
 from model.text import prompt as prompts
 from model.text.cut import Cut, Cutting
-from model.text.prompt import Prompt, RunKey, as_read, encode, ids_in, speaking, text_of, tokens_of, written_text
+from model.text.prompt import (
+    Prompt,
+    RunKey,
+    as_read,
+    encode,
+    ids_in,
+    speaking,
+    text_of,
+    tokens_of,
+    writing_of,
+    written_text,
+)
 from model.text.units import Units, and_sink, second_text, units_of
 from viz.figures.scale import weights_in_steps
 from viz.plain import visible
@@ -106,8 +117,11 @@ def run_of(run_key: RunKey) -> ModelRun:
     """Raises `PromptError`, `ModelNotAvailable`."""
     lm, prompt = language_model(run_key.model), run_key.prompt
 
-    def best_of_beam(*_) -> tuple[int, ...]:
-        return beam_of(RunKey(run_key.model, Prompt(prompt.text)), WIDTH, PENALTY).finished[0].ids
+    def best_of_beam(lm: LanguageModel, _) -> tuple[int, ...]:
+        best = beam_of(RunKey(run_key.model, replace(prompt.without_target, continuation=())), WIDTH, PENALTY).finished[
+            0
+        ]
+        return best.ids[len(writing_of(lm).forced) :]
 
     tokens, source = tokens_of(lm, prompt, best_of_beam if isinstance(lm, BeamSearcher) else None)
     with waiting.reading(lm.info, len(tokens)):
@@ -200,7 +214,7 @@ def _maps(run_key: RunKey, specs: list[MapSpec]) -> list[AttentionMap]:
 @cache.kept(spinner="Searching …")
 def beam_of(run_key: RunKey, width: int, length_penalty: float) -> Beam:
     """What a beam search makes of a run's source, by a model that can search. Raises `PromptError`."""
-    lm = language_model(run_key.model)
+    lm = speaking(language_model(run_key.model), run_key.prompt.languages)
     return lm.beam_search(encode(lm, run_key.prompt.text), width, length_penalty)
 
 
@@ -271,8 +285,7 @@ def languages_known() -> Languages | None:
 
 def current_writing() -> Writing:
     """What the current model's settings say of writing a target. Raises `VisitorError`."""
-    lm = current_model()
-    return lm.writing() if isinstance(lm, Translator) else Writing()
+    return writing_of(current_model())
 
 
 def _languages() -> tuple[str, str]:

@@ -27,8 +27,8 @@ END = "end"
 def show(run: ModelRun) -> None:
     if not isinstance(session.current_model(), BeamSearcher):
         st.info(
-            f"The beam search of this page is that of the built-in translator; {plain(run.info.title)} writes "
-            "greedily, the most probable token each time. Choose “translator” in the sidebar to see a beam.",
+            f"{plain(run.info.title)} cannot be searched step by step here, so it writes greedily, the most probable "
+            "token each time. Choose “translator” in the sidebar to see a beam.",
             icon=":material/info:",
         )
         return
@@ -50,7 +50,7 @@ def show(run: ModelRun) -> None:
         "one to read it."
     )
     if not any(each.finished for each in beam.finished):
-        st.warning("No candidate came to an end within the model's context: these are what was being written.")
+        st.warning(f"No candidate came to an end in {len(beam.steps)} tokens: these are what was being written.")
     twin(lambda: pd.DataFrame(candidates), key="beam")
     show_check(run, beam, chosen)
 
@@ -86,7 +86,8 @@ def show_check(run: ModelRun, beam: Beam, chosen: int | None) -> None:
     if not candidate.finished:
         return
     _, log_prob, _ = decoding.chosen_tokens(run)
-    again = checks.search_again(log_prob, candidate.log_prob)
+    n_forced = len(session.current_writing().forced)  # costs the search nothing
+    again = checks.search_again(log_prob[n_forced:], candidate.log_prob)
     check(
         again,
         f"candidate {chosen} is what is read above. The search found its log-probability token by token, with a cache "
@@ -96,7 +97,7 @@ def show_check(run: ModelRun, beam: Beam, chosen: int | None) -> None:
 
 
 def read(candidate: Candidate) -> None:
-    session.read_tokens(candidate.ids)
+    session.read_tokens(candidate.ids[len(session.current_writing().forced) :])
     st.rerun()
 
 

@@ -53,9 +53,12 @@ def current(run: ModelRun) -> Crossing:
 
 
 def read_alignment(read: Crossing, run: ModelRun) -> Alignment:
-    """Off the weights, without the source's special tokens: no word goes with them."""
+    """Off the weights, without the special tokens of both texts: no word goes with them."""
     special = np.array([all(run.source[i].special for i in read.keys(unit)) for unit in range(len(read.source))])
-    return align(np.where(special, np.float32(0), read.weights))
+    written = np.array(
+        [all(run.tokens[i + 1].special for i in read.queries(unit)) for unit in range(len(read.written))]
+    )
+    return align(np.where(special | written[:, None], np.float32(0), read.weights))
 
 
 def marked(alignment: Alignment) -> np.ndarray | None:
