@@ -4,6 +4,7 @@ Many heads can be made out of nothing: where the output layer is the table of to
 BART), every checkpoint of the architecture can be opened as a language model, also one that was trained to classify.
 """
 
+import inspect
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,20 +31,23 @@ class Reader:
 
 def check_reads_text(config: Any, title: str) -> None:
     """Raises `ModelNotAvailable` for what reads sound or pictures (Whisper, TrOCR), also where its decoder alone could
-    be opened: that would write without what it hears or sees. One with a text model inside is judged by that.
+    be opened: that would write without what it hears or sees. Of a class with a text model inside, only where it asks
+    for the other in every call (BLIP).
     """
     from transformers.models.auto import modeling_auto as auto
 
-    if getattr(config, "text_config", None) is not None:
-        return
-    lists = ("MODEL", "MODEL_FOR_SPEECH_SEQ_2_SEQ", "MODEL_FOR_IMAGE_TEXT_TO_TEXT")
     # of a decoder alone, too: WhisperModel
-    whole = _names([getattr(auto, f"{name}_MAPPING_NAMES", {}) for name in lists], config.model_type)
-    for name in (*(config.architectures or ()), *whole):
-        cls = _class(name)
-        named = cls.main_input_name if cls else ""
-        reads = "sound" if named == "inputs" and config.is_encoder_decoder else _READS.get(named)
-        if reads:
+    named = [*(config.architectures or ()), *_names([auto.MODEL_MAPPING_NAMES], config.model_type)]
+    if not (classes := list(filter(None, map(_class, named)))):
+        lists = ("MODEL_FOR_SPEECH_SEQ_2_SEQ", "MODEL_FOR_IMAGE_TEXT_TO_TEXT")
+        its = _names([getattr(auto, f"{name}_MAPPING_NAMES", {}) for name in lists], config.model_type)
+        classes = list(filter(None, map(_class, its)))
+    for cls in classes:
+        given = cls.main_input_name
+        reads = "sound" if given == "inputs" and config.is_encoder_decoder else _READS.get(given)
+        asked = inspect.signature(cls.forward).parameters.get(given)
+        inside = getattr(config, "text_config", None) is not None and asked and asked.default is None
+        if reads and not inside:
             raise ModelNotAvailable(
                 f"“{title}” belongs to {cls.__name__}, which reads {reads}: Regard reads text, and shows no decoder "
                 "without what it reads. Choose a model that reads text."

@@ -145,7 +145,8 @@ def judge(held: Snapshot, patch: Snapshot | None = None) -> Judged:
     two = config.is_encoder_decoder and not is_encoder_alone(config.architectures)
     # of a pair that was made of two models
     encoder = getattr(config, "encoder", None) if text is not config and config.is_encoder_decoder else None
-    _check_reads_text(held, text, encoder)
+    # of one that hears, it is said once the class is known
+    _check_reads_text(held, text, None if config.model_type == "speech-encoder-decoder" else encoder)
     adapter, its_shapes = _adapter(patch, held, shapes) if patch else (None, {})
     its_tokenizer = patch if patch and patch.of(*_VOCABULARIES) else held
     _check_tokenizer(its_tokenizer, text, shapes)

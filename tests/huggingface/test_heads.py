@@ -117,6 +117,32 @@ def test_no_decoder_is_shown_without_what_it_reads(name, config, reason, tmp_pat
         load(folder)
 
 
+def test_one_that_reads_text_beside_classes_that_hear_is_shown(tmp_path):
+    """Of SeamlessM4T there is a class for each way between text and speech."""
+    sizes = {f"{stack}_{name}": n for stack in ("encoder", "decoder") for name, n in STACK.items()} | {
+        "speech_encoder_layers": 1,
+        "speech_encoder_attention_heads": 4,
+        "speech_encoder_intermediate_size": 48,
+    }
+    sizes |= {"hidden_size": 32, "max_position_embeddings": 64}
+    lm = load(save(tmp_path / "model", "SeamlessM4TForTextToText", byte_level(), sizes))
+    assert (lm.opened.class_name, lm.info.family) == ("SeamlessM4TForTextToText", "encoder-decoder")
+
+
+def test_a_pair_of_sound_and_text_is_refused(tmp_path):
+    hears = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 4, "intermediate_size": 48}
+    hears |= {"conv_dim": [8], "conv_stride": [2], "conv_kernel": [3], "num_conv_pos_embedding_groups": 2}
+    words = byte_level()
+    config = transformers.SpeechEncoderDecoderConfig.from_encoder_decoder_configs(
+        transformers.Wav2Vec2Config(**hears, num_feat_extract_layers=1),
+        transformers.BartConfig(vocab_size=words.get_vocab_size(), **BART),
+    )
+    transformers.SpeechEncoderDecoderModel(config).save_pretrained(tmp_path)
+    transformers.PreTrainedTokenizerFast(tokenizer_object=words).save_pretrained(tmp_path)
+    with pytest.raises(ModelNotAvailable, match="SpeechEncoderDecoderModel, which reads sound"):
+        load(tmp_path)
+
+
 @pytest.mark.parametrize("named", [True, False])
 def test_a_pair_of_a_picture_and_a_text_is_refused(named, tmp_path):
     sees = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48}

@@ -16,7 +16,7 @@ from model.analysis.attention_map import MapSpec
 from model.analysis.explanation import Explained, explain
 from model.analysis.logits import rank
 from model.intervention import UNCHANGED, Intervention
-from model.run import Attention, DenseAttention, ModelRun, VisitorError
+from model.run import LEARNED_SINK, Attention, DenseAttention, ModelRun, VisitorError
 from viz.components.card_frame import card_frame
 from viz.figures.heads import head_name
 from viz.figures.provenance import Changes, Check, dense_card, sum_card, weight_card
@@ -103,7 +103,8 @@ def _one_weight(cell: Cell, run: ModelRun) -> None:
     attention, check = run.layer(layer, cell.spec.of), _check(cell, run, _explained(cell, run))
     queries, keys = run.sides(cell.spec.of)
     labels = queries[query].label, keys[key].label
-    place = f"query {query}, key {key} · {head_name(layer, head)}{_changed(cell)}"
+    looked_at = "the sink" if keys[key] == LEARNED_SINK else f"key {key}"
+    place = f"query {query}, {looked_at} · {head_name(layer, head)}{_changed(cell)}"
     if isinstance(attention, DenseAttention):
         row = attention.weights[head, query]
         st.html(dense_card(row[key], rank(row, key), len(row), check, *labels, place))
