@@ -4,7 +4,7 @@
 
     lm = model.load("story")  # or a folder, a GGUF file, a hub id that was downloaded
     run = lm.run(lm.encode("The cat sat on the mat"))
-    model.attention_weights(run.attention[3], head=2)  # (T, T): rows look, columns are looked at
+    model.attention_weights(run.attention[3], head=2)  # (T, T): rows look, columns are looked at; and a learned sink
 
 A run is plain data, in NumPy. The names below are the ones that stay; all else may move.
 """

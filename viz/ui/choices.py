@@ -150,7 +150,7 @@ CHOICES: dict[str, Choice] = {
     "layer": _position("which layer, from 0", *_OF_A_HEAD, owner=READER),
     "head": _position("which head of the layer, from 0", *_OF_A_HEAD, owner=READER),
     "token": _position("the token that looks, or that is looked into", *_OF_A_TOKEN, owner=READER),
-    "key": _position("the token looked at", ATTENTION, HEAD, MECHANISM, owner=READER),
+    "key": _position("the token looked at; behind the last, a learned sink", ATTENTION, HEAD, MECHANISM, owner=READER),
     "kind": _one_of(("self", "encoder", "cross"), "self", "which attention of an encoder-decoder", ATTENTION),
     "show": _one_of(SHOW, ONE, "whose weights: one head's, or of several together", ATTENTION),
     "heads": _text("", "the heads read together where they are `chosen`: `2.3, 4.*, *.1`", ATTENTION, owner=READER),
