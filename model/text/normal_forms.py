@@ -10,8 +10,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from model.run import PromptError
 from model.sources.sentence_piece import USER_DEFINED, SentencePieceFile
 
+MOST = 4_000_000  # characters of a text normalized
 Span = tuple[int, int]  # the characters of the text as typed that one normalized character stands for
 
 
@@ -48,7 +50,10 @@ class NormalForms:
             raise ValueError("its table of normal forms is damaged")
 
     def normalize(self, text: str) -> tuple[str, list[Span]]:
-        """What is left, and for each of its characters those that it stands for; a space put before stands for none."""
+        """What is left, and for each of its characters those that it stands for; a space put before stands for none.
+
+        Raises `PromptError` where it becomes too long.
+        """
         trims, space = self._file.trims, "▁" if self._file.escapes else " "
         parts = [*self._parts(text)]
         if trims:
@@ -66,9 +71,13 @@ class NormalForms:
             put(space, (parts[0][1], parts[0][1]))
         after_space = trims
         for form, start, end in parts:
-            left = form.lstrip(" ") if after_space else form
+            left, span = form.lstrip(" ") if after_space else form, (start, end)
             for character in left:
-                put(space if character == " " else character, (start, end))
+                put(space if character == " " else character, span)
+            if len(written) > MOST:
+                raise PromptError(
+                    f"The model's table of normal forms makes more than {MOST:,} characters of this text. Shorten it."
+                )
             if left:
                 after_space = trims and left.endswith(" ")
         while trims and written and written[-1] == space:

@@ -87,6 +87,7 @@ def test_the_package_that_would_help_is_named(folder, monkeypatch, content, kind
         (written([*MARKS, ("a", float("nan"), NORMAL)]), "a piece has the score nan"),
         (FILE + b"\n\x00" * 400_000, "a piece has 0 characters"),
         (written([("a", -1.0, NORMAL)] * 400_001), "it has more than 400,000 pieces"),
+        (written([("a" * 255, -1.0, NORMAL)] * 31_373), "its pieces have more than 8,000,000 characters"),
         (written([("a", -1.0, NORMAL)], charsmap=b"\x04" + bytes(7)), "its table of normal forms is damaged"),
         (
             written([("a", -1.0, NORMAL)], charsmap=bytes([4, 0, 0, 0]) * 2 + b"a" * 65 + b"\0"),

@@ -181,6 +181,14 @@ def test_only_pickled_on_the_hub(tmp_path):
     assert "is not a model: it holds README.md, but no config.json" in refused(sources.hub_listing, "org/empty", hub)
 
 
+def test_a_translator_on_the_hub_comes_with_its_sentencepiece_files(tmp_path):
+    files = ("config.json", "generation_config.json", "model.safetensors", "source.spm", "target.spm", "vocab.json")
+    hub = FakeHub(
+        {"org/opus-mt": dict.fromkeys((*files, "pytorch_model.bin", "tf_model.h5", "README.md"), 9)}, tmp_path
+    )
+    assert sorted(sources.hub_listing("org/opus-mt", hub).files) == sorted(files)
+
+
 def test_an_adapter_on_the_hub(tmp_path):
     adapter = {"adapter_config.json": 5, "adapter_model.safetensors": 50, "README.md": 7, "training_args.bin": 9}
     other = {"adapter_config.json": 5, "adapter_model.bin": 50}
