@@ -64,6 +64,7 @@ def test_a_map_has_its_column_and_says_what_it_is(open_with):
     assert heatmap(app).shape == (N, N + 1) and its.sum(-1) == pytest.approx(1, abs=1e-5)
     rows, columns = (tokens_of_axis(charts(app)[0], axis) for axis in ("yaxis", "xaxis"))
     assert columns[-1] == "sink" and "sink" not in rows
+    assert app.get("plotly_chart")[0].proto.alt.startswith(f"Heatmap of {N} by {N} tokens and the sink. ")
     words = said(app)
     assert "The last column, “sink”, is no token" in words and "adds up to 1, the sink included" in words
     share = 100 * (its[:, 0] + its[:, N]).mean()
@@ -121,6 +122,7 @@ def test_other_pages_show_it_where_weights_are(open_with):
     app = open_with("generation", layer=1, head=0)
     chips = component(app, "token_chips")["chips"]
     assert chips[-1]["id"] < 0 and chips[-1]["note"].startswith(f"weight {weights(app, 1, 0)[-1, N]:.4f}")
+    assert f"Bars over {N} tokens and the sink, " in app.get("plotly_chart")[-1].proto.alt
     app = open_with("understanding", section="both")
     assert "The last column is the sink." in said(app) and "in the triangle, **0 %**" in said(app)
     app = open_with("model")

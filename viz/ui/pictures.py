@@ -54,9 +54,12 @@ def row_picture(
     title: str = "weight",
     height: int = 130,
     narrow: bool = False,
+    sink: bool = False,
     **words,
 ) -> None:
-    """A row of attention (S,) as bars over what is looked at; a click opens a weight. `words`: `key` and `how`."""
+    """A row of attention (S,) as bars over what is looked at; a click opens a weight. `sink`: whether the last is that
+    of a learned one. `words`: `key` and `how`.
+    """
     bars = Bars(title, weights, np.arange(len(weights)), labels, "“{}” weight {:.4f}".format, clickable=True)
     fig = token_bars([bars], panel_height=height)
     if narrow:
@@ -64,7 +67,8 @@ def row_picture(
     most = int(weights.argmax())
     picture(
         fig,
-        alt=f"Bars over {len(labels)} tokens, {title}; the highest is “{labels[most]}”, {weights[most]:.3f}.",
+        alt=f"Bars over {len(labels) - sink} tokens{' and the sink' * sink}, {title}; the highest is “{labels[most]}”, "
+        f"{weights[most]:.3f}.",
         table=lambda: pd.DataFrame({"position": range(len(labels)), "token": labels, "weight": weights}),
         on_pick=on_pick,
         **words,

@@ -149,6 +149,12 @@ def title(spec: MapSpec, run: ModelRun) -> str:
     return name
 
 
+def columns(reading: AttentionMap) -> str:
+    """What the columns of a map are, counted: for those who do not see them."""
+    n, kind = len(reading.keys), reading.units.kind
+    return f"{n - 1} {kind} and the sink" if reading.shows_sink else f"{n} {kind}"
+
+
 def statements(reading: AttentionMap, spec: MapSpec) -> list[str]:
     """What must be said under a map that is not simply one head's weights."""
     sentences = []

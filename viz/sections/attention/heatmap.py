@@ -12,6 +12,7 @@ from viz.figures.attention import WIDTH, attention_heatmap, cells_pooled, is_cli
 from viz.figures.scale import ColourScale
 from viz.guard import handler
 from viz.sections.attention.cell import open_cell, open_outlined, outlined
+from viz.ui import reading
 from viz.ui.pictures import picture
 
 NARROW = 260  # px at 1280 x 720: of one of two maps, with the room that the names of the axes do not take
@@ -83,11 +84,7 @@ def strongest(read_now: AttentionMap) -> str:
         return float(values[row, column]), int(read_now.queries[row]), int(read_now.keys[column])
 
     value, query, key = largest(weights)
-    n_query, n_key = weights.shape
-    keys = (
-        f"{n_key - 1} {read_now.units.kind} and the sink" if read_now.shows_sink else f"{n_key} {read_now.units.kind}"
-    )
-    text = f"Heatmap of {n_query} by {keys}. The largest weight is "
+    text = f"Heatmap of {len(weights)} by {reading.columns(read_now)}. The largest weight is "
     text += f"{value:.3f}, from {query} “{names[query]}” to {key} “{key_names[key]}”."
     if query == key:
         apart = weights.copy()

@@ -62,7 +62,7 @@ def show_received_and_given(read_now: AttentionMap, spec: MapSpec) -> None:
         key="received",
         how=f"Above, how much each is looked at: click a bar to see what went into it.{early_tokens(spec)} In the "
         "middle, how widely each looks: 0 is all on one key. Below, what the sink holds of each row.",
-        alt=f"Bars for {len(columns)} {spec.kind}. “{columns[most]}” receives most, {received[most]:.3f} on average; "
+        alt=f"Bars for {reading.columns(read_now)}. “{columns[most]}” receives most, {received[most]:.3f} on average; "
         f"“{rows[widest]}” looks most widely, {entropy[widest]:.2f} nats.",
         table=lambda: pd.DataFrame(
             {
@@ -126,7 +126,8 @@ def show_sums(read_now: AttentionMap, spec: MapSpec) -> None:
         key="sums",
         how=f"{len(chosen)} {'rows' if way == GIVE else 'columns'} of the map added up: {np.nansum(sums):.4f} in all. "
         "Click a bar to see what went into it.",
-        alt=f"Bars over {len(names)} {spec.kind}, which sum to {np.nansum(sums):.3f}.",
+        alt=f"Bars over {reading.columns(read_now) if way == GIVE else f'{len(names)} {spec.kind}'}, which sum to "
+        f"{np.nansum(sums):.3f}.",
         table=lambda: pd.DataFrame({"sum": sums}, [f"{i} {others[i]}" for i in over]),
         on_pick=open_sum,
     )

@@ -86,6 +86,7 @@ def what_it_looked_at(written: tuple[int, ...]) -> None:
     row_picture(
         weights,
         run.key_labels(),
+        sink=run.has_sink(),
         key="looked_at",
         how=f"The attention row of the position that chooses: in {where} it looks most at "
         f"{quoted(looked_at[most].label)}, {strongest}. Chips and bars show the same {len(weights)} weights, which "

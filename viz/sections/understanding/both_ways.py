@@ -167,8 +167,8 @@ def show_side(side: Side, scale: ColourScale) -> None:
         + (
             "Click a cell to see how it was made." if on_pick else "Click a token above to see how its weight was made."
         ),
-        alt=f"Heatmap of {n} by {n} tokens; {n_seen} cells have weight. Token {i} sees {len(sees)} tokens, {after} of "
-        "them after it.",
+        alt=f"Heatmap of {n} by {n} tokens; {n_seen} cells have weight.{sink} Token {i} sees {len(sees)} tokens, "
+        f"{after} of them after it.",
         table=lambda: token_table(side.weights, run.labels, run.key_labels()),
         on_pick=on_pick,
     )
