@@ -51,6 +51,21 @@ def heatmap_ticks(app: AppTest) -> list[str]:
     return charts(app)[0]["layout"]["yaxis"]["ticktext"]
 
 
+def test_a_sink_is_named_and_pooled_with_no_key():
+    """Of 301 keys in cells of two, the last cell holds one key; the sink has one of its own."""
+    rng = np.random.default_rng(0)
+    weights = rng.random((301, 302)).astype(np.float32)
+    labels = [*(f"t{i}" for i in range(301)), "sink"]
+    fig = attention_heatmap(weights, labels[:-1], labels, selected=(4, 301), sink=True)
+    drawn, axis = fig.data[0], fig.layout.xaxis
+    assert np.asarray(drawn.z).shape == (151, 152)
+    np.testing.assert_array_equal(np.asarray(drawn.z)[:150, -1], weights[:300, -1].reshape(150, 2).max(1))
+    np.testing.assert_array_equal(np.asarray(drawn.z)[:150, -2], weights[:300, -2].reshape(150, 2).max(1))
+    assert axis.ticktext[-1] == "sink" and axis.tickvals[-1] == 302 == fig.layout.shapes[0].x0 + 0.5
+    few = attention_heatmap(weights[:40, 261:], labels[261:301], labels[261:], sink=True).layout.xaxis
+    assert few.ticktext[-1] == "sink" and len(few.ticktext) < 41
+
+
 def test_a_repeated_word_keeps_its_rows(run):
     weights = attention_weights(run.attention[1], 2)
     fig = attention_heatmap(weights, run.labels)

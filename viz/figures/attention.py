@@ -34,15 +34,24 @@ def attention_heatmap(
     title: str = "weight",
     height: int = 480,
     width: int = WIDTH,
+    sink: bool = False,
 ) -> go.Figure:
     """Weights (Q, K) as colours: rows look, columns are looked at; NaN is left blank.
 
     `key_labels` are those of the columns, if they are not those of the rows. `first`: the positions of the first row
     and the first column in their text. `selected`: the (query, key) to outline. `title`: what the numbers are.
     `width`: pixels that the picture has at least, by which its ticks are chosen. Up to 64 x 64 cells, a second,
-    invisible trace of points hears clicks (plotly heatmaps do not) and carries (query, key) as customdata.
+    invisible trace of points hears clicks (plotly heatmaps do not) and carries (query, key) as customdata. `sink`:
+    whether the last column is that of a learned one, which is always named, and taken together with no key.
     """
     key_labels = labels if key_labels is None else key_labels
+    step = cells_pooled(max(weights.shape))
+    if sink and (gap := -(weights.shape[1] - 1) % step):  # so that a cell begins with it
+        sink_at = weights.shape[1] - 1
+        weights = np.insert(weights, [sink_at] * gap, np.nan, axis=1)
+        key_labels = [*key_labels[:-1], *[""] * gap, key_labels[-1]]
+        if selected and selected[1] == first[1] + sink_at:
+            selected = selected[0], selected[1] + gap
     (n_query, n_key), (top, left) = weights.shape, first
     bottom_up = [top + n_query - 0.5, top - 0.5]
     longest_query, longest_key = (
@@ -62,6 +71,7 @@ def attention_heatmap(
             "key: the token looked at",
             first=left,
             most=int(room // _LINE) if slanted else n_key,
+            last=sink,
             side="top",
             tickangle=-60 if slanted else 0,
             **ticks,
@@ -86,7 +96,6 @@ def attention_heatmap(
         query, key = selected
         cell = {"x0": key - 0.5, "x1": key + 0.5, "y0": query - 0.5, "y1": query + 0.5}
         layout["shapes"] = [{"type": "rect", **cell, "line": {"color": theme.ACCENT, "width": 3}}]
-    step = cells_pooled(max(weights.shape))
     cells = _largest(weights, step)
     heatmap = dict(  # not go.Heatmap: the figure would make it once more
         type="heatmap",

@@ -10,13 +10,17 @@ _LONGEST_LABEL = 16
 LEGEND = {"orientation": "h", "y": 1, "yanchor": "bottom", "x": 0, "xanchor": "left", "traceorder": "normal"}
 
 
-def token_axis(labels: Sequence[str], title: str, *, first: int = 0, most: int = _MOST_TICKS, **options) -> dict:
+def token_axis(
+    labels: Sequence[str], title: str, *, first: int = 0, most: int = _MOST_TICKS, last: bool = False, **options
+) -> dict:
     """A plotly axis over positions `first` … `first` + n - 1 with the tokens as ticks; of more than `most`, only some
-    are named.
+    are named, with the `last` one if told, in place of the one before it.
     """
     n = len(labels)
     step = max(1, -(-n // max(1, most)))
-    named = range(0, n, step)
+    named = list(range(0, n, step))
+    if last:
+        named[-1] = n - 1
     return {
         "title": title,
         "tickmode": "array",

@@ -24,7 +24,8 @@ def seen_heatmap(
     of the columns, if they are not the rows.
     """
     n = weights.shape[1]
-    fig = attention_heatmap(np.where(weights > 0, weights, np.nan), labels, key_labels, scale=scale, height=430)
+    seen, sink = np.where(weights > 0, weights, np.nan), n > len(labels)
+    fig = attention_heatmap(seen, labels, key_labels, scale=scale, height=430, sink=sink)
     line = {"color": theme.ACCENT, "width": 3 if n <= _MOST_THICK else 1}
     fig.add_shape(type="rect", x0=-0.5, x1=n - 0.5, y0=row - 0.5, y1=row + 0.5, line=line)
     return fig

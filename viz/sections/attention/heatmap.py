@@ -36,6 +36,7 @@ def show(read_now: AttentionMap, spec: MapSpec, scale: ColourScale, *, key: str 
         scale=scale,
         title="weight" if spec.plain else "value",
         height=HEIGHT,
+        sink=read_now.shows_sink,
         width=NARROW if name else WIDTH,
     )
     if name:

@@ -79,7 +79,13 @@ def show_map(run: ModelRun, weights: np.ndarray, name: str, colours: ColourScale
     sink = " with the last column, the sink" if run.has_sink() else ""
     st.markdown(f"**{name.capitalize()}**")
     picture(
-        attention_heatmap(weights, run.labels, run.key_labels(), selected=(token, key), scale=colours, height=420),
+        attention_heatmap(
+            *(weights, run.labels, run.key_labels()),
+            selected=(token, key),
+            scale=colours,
+            height=420,
+            sink=run.has_sink(),
+        ),
         key=map_key,
         how=f"Each row adds up to 1{sink}{pooled}. "
         + (
