@@ -100,7 +100,8 @@ class LayerParameters:
     written_norm: Norm | None = None  # of what all heads wrote, before it is added (Gemma 2)
     multiplier: float = 1.0  # of what is added (Granite)
     norm_behind: Norm | None = None  # of the sum: then the layer goes on from its result (BERT)
-    parallel: bool = False  # the MLP does not read the sum: it works beside the attention (Phi)
+    parallel: bool = False  # nothing reads the sum: the MLP works beside the attention (Phi), or a state space does
+    alone: bool = False  # the sum is what leaves the layer, which has nothing but attention (Nemotron-H)
 
     def __post_init__(self):
         n_head, d_head, d_model = self.query_weight.shape

@@ -112,6 +112,7 @@ class HeadSteps:
     after_size: tuple[float, float]
     behind: np.ndarray | None  # (D,) `after` normed: what the layer goes on from (BERT)
     parallel: bool
+    alone: bool
     differences: tuple[Difference, ...]  # to the record of the run, step by step
 
     @property
@@ -240,6 +241,7 @@ def head_steps(run: ModelRun, parameters: LayerParameters, layer: int, head: int
         after_size=_size(its.norm_behind, after),
         behind=None if its.norm_behind is None else its.norm_behind(after),
         parallel=its.parallel,
+        alone=its.alone,
         differences=tuple(
             _differences(
                 *(record, head, query, queries, keys, values, unmasked[head]),

@@ -10,7 +10,7 @@ each run (`model.analysis.head`).
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import permutations, product
+from itertools import chain, combinations, permutations, product
 from typing import Any
 
 import numpy as np
@@ -176,7 +176,8 @@ class _Search:
                 more = {"query_norm": norms[0], "key_norm": norms[1]}
                 more["rotary"] = None if turned[0] is None else rotaries[turned[0]]
                 return list(parts), calls[0].took[0], more
-        if found_value:
+        joined = np.moveaxis(value, 0, 1).reshape(value.shape[1], -1)
+        if found_value or any(same(call.gave, joined) for call in linear):  # Qwen3-Next's queries come with a gate
             why = "what it does to queries and keys between its projections and their products was not found"
             raise Unfollowed(step, why)
         raise Unfollowed(step, "no linear maps of one vector were found whose results are the values that it uses")
@@ -233,6 +234,9 @@ class _Search:
                 continue
             total = self.x + np.float32(factor) * written
             rest = {"written_norm": norm, "multiplier": factor}
+            if same(total, self.following):  # a layer of attention alone (Nemotron-H)
+                gave = next((call for call in reversed(self.behind) if same(call.gave, total)), None)
+                return output.module, gave and (gave.module, -1), rest | {"alone": True}
             if self._goes_on(total, factor):
                 after = self._taking(total)
                 return output.module, after, rest | {"parallel": after is None}
@@ -242,12 +246,15 @@ class _Search:
         raise Unfollowed("Add to the residual stream", "the sum of the stream and what its heads write was not found")
 
     def _goes_on(self, total: np.ndarray, factor: float = 1.0) -> bool:
-        """Whether what a module of this layer gave is added to this (T, D), in a sum that is seen later."""
+        """Whether what a module of this layer gave is added to this (T, D), in a sum that is seen later; or what two
+        gave, such as an MLP and experts (Granite's hybrids).
+        """
         sums = [self.following, *(call.took[0] for call in self.behind if call.took)]
         given = [call.gave for call in self.all if call.gave is not None and call.gave.shape == total.shape]
         given = [each for each in given if not same(each, total)]
         sums = [each for each in sums if each.shape == total.shape and not same(each, total)]
-        return any(same(total + np.float32(factor) * each, later) for later in sums for each in given)
+        added = chain(given, (one + other for one, other in combinations(given, 2)))
+        return any(same(total + np.float32(factor) * each, later) for each in added for later in sums)
 
     def _taking(self, total: np.ndarray) -> tuple[nn.Module, int] | None:
         for call in self.behind:

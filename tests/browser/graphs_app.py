@@ -36,10 +36,12 @@ CASES = {  # weights, labels, queries, keys, options
     "one": (CAUSAL[:1, :1], LABELS[:1], None, None, {}),
     "none": (np.zeros((2, 0)), LABELS, [0, 1], [], {}),
     "zero": (np.zeros((5, 5)), LABELS, None, None, {}),
+    "hybrid": (CAUSAL, LABELS, None, None, {}),
     "long": (LONG, ["word"] * 512, None, None, {}),
 }
 MAPS = {"causal": LAYERS, "one": [CAUSAL[:1, :1]] * 3, "sums": [4 * CAUSAL], "zero": [np.zeros((5, 5))] * 2}
-MAPS |= {"long": LONG_LAYERS}
+MAPS |= {"long": LONG_LAYERS, "hybrid": [CAUSAL, None, LAYERS[1]]}
+OTHERS = {"hybrid": {1: "state space"}}
 TOP = {"long": 8}
 
 
@@ -63,6 +65,8 @@ def main() -> None:
             MAPS[case],
             labels,
             key=which.replace(" ", "-"),
+            others=OTHERS.get(case),
+            about_others="Layer 1: state space." if case in OTHERS else "",
             top=TOP.get(case, 2),
             pinned=pinned,
             on_pick=pick,

@@ -1,21 +1,26 @@
 """The graph of all layers in a real browser: what it shows against the arrays it was given."""
 
+from collections.abc import Container
+
 import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import calls, until
-from tests.browser.graphs_app import LABELS, MAPS
+from tests.browser.graphs_app import LABELS, MAPS, OTHERS
 from viz.figures.edges import Edges, choose_edges, count_sentence
 
 
-def rollout(layers: list[Edges], column: int, token: int) -> np.ndarray:
-    """How much of each node reaches one node along chosen lines, (column + 1, T), by products of whole matrices."""
+def rollout(layers: list[Edges], column: int, token: int, others: Container[int] = ()) -> np.ndarray:
+    """How much of each node reaches one node along chosen lines, (column + 1, T), by products of whole matrices.
+
+    Layers that are `others` pass all on.
+    """
     shares = [np.eye(layers[0].shape[1])[token]]
-    for edges in reversed(layers[:column]):
-        weights = np.zeros(edges.shape)
+    for layer in reversed(range(column)):
+        edges, weights = layers[layer], np.zeros(layers[layer].shape)
         weights[edges.query, edges.key] = edges.weight
-        shares.insert(0, shares[0] @ weights)
+        shares.insert(0, shares[0] @ (np.eye(len(weights)) if layer in others else weights))
     return np.array(shares)
 
 
@@ -27,7 +32,8 @@ def node(page: Page, column: int, token: int, case: str = "causal") -> tuple[flo
 
 
 def layers_of(case: str, top: int = 2) -> list[Edges]:
-    return [choose_edges(weights, top=top) for weights in MAPS[case]]
+    nothing = np.full_like(MAPS[case][0], np.nan)
+    return [choose_edges(nothing if weights is None else weights, top=top) for weights in MAPS[case]]
 
 
 @pytest.mark.parametrize("case", ["causal", "one", "sums", "zero"])
@@ -40,7 +46,7 @@ def test_all_layers_lines_are_counted(glance, case):
     assert names == ["input", *(f"after layer {layer}" for layer in range(len(layers)))]
 
 
-@pytest.mark.parametrize("case", ["causal", "one"])
+@pytest.mark.parametrize("case", ["causal", "one", "hybrid"])
 def test_a_node_s_paths_are_followed_back_without_the_server(glance, case):
     page = glance("layer_graph", case)
     layers = layers_of(case)
@@ -49,7 +55,7 @@ def test_a_node_s_paths_are_followed_back_without_the_server(glance, case):
             page.mouse.move(*node(page, column, token, case))
             where = f"after layer {column - 1}" if column else "at the input"
             expect(page.locator(".count")).to_contain_text(f"Back from “{LABELS[token]}” {where}: ")
-            shares = rollout(layers, column, token)
+            shares = rollout(layers, column, token, OTHERS.get(case, ()))
             assert page.locator("li .number").all_text_contents() == [f"{share:.3f}" for share in shares[0]]
             total = shares[0].sum()
             expect(page.locator(".count")).to_contain_text(

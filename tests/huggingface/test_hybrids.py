@@ -22,7 +22,8 @@ from tests.zoo import N_TOKEN, attentions_of, builder, tokens
 from tests.zoo_of_hybrids import HYBRIDS
 
 SAME = 1e-5  # of weights; of vectors as a part of the largest number
-FOLLOWED = ("OlmoHybrid", "Lfm2", "Jamba", "Bamba", "RecurrentGemma")  # by Inside a head; else a step is named
+# by Inside a head; of the others a step is named
+FOLLOWED = ("OlmoHybrid", "Lfm2", "Jamba", "Bamba", "GraniteMoeHybrid", "NemotronH", "RecurrentGemma")
 MIXED = {name: animal for name, animal in HYBRIDS.items() if animal.others}
 ATTEND = ("full_attention", "sliding_attention", "attention", "hybrid")  # as configurations call such layers
 
@@ -166,6 +167,7 @@ def test_the_steps_of_a_head_are_the_models_own_or_the_one_that_is_not_is_named(
         assert reason is None
         parameters, output = pair.lm.layer_parameters(layer), pair.lm.attention_output(pair.run, layer)
         steps = head_steps(pair.run, parameters, layer, 1, N_TOKEN - 1)
+        assert output.after is not None and steps.alone == (pair.name == "NemotronHForCausalLM") and not steps.parallel
         for each in (*steps.differences, *steps.against(output)):
             assert each.relative < SAME, each
 

@@ -135,7 +135,7 @@ def test_what_a_model_does_otherwise_is_said_in_words(follow):
     assert "heads 2 to 3 are group 1 of 2" in words("llama")["Query, key and value"]
     assert "those of this q 4 times" in words("llama")["Rotary positions"]
     assert "Only 4 of the 8 numbers are turned" in words("phi")["Rotary positions"]
-    assert "it works beside the attention" in words("phi")["Add to the residual stream"]
+    assert "what works beside the attention" in words("phi")["Add to the residual stream"]
     assert "stand 3 or more before it" in words("mistral")["Scale and mask"]
     assert "gets beyond ± 2:" in words("gemma2")["Soft cap and mask"]
     assert "the vector of the token times 5.657." in words("gemma2", layer=0)["The vector of the token"]

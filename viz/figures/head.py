@@ -317,7 +317,9 @@ def _sum(steps: HeadSteps, n_head: int, cross: bool) -> Iterator[Step]:
         share = "[ŵ]"
     times = f", {steps.multiplier:.4g} times," if steps.multiplier != 1 else ""
     if steps.parallel:
-        end = "This layer's MLP does not read [x′]: it works beside the attention, and its share is added as well."
+        end = "Nothing in this layer reads [x′] as it is: what works beside the attention adds its share as well."
+    elif steps.alone:
+        end = "The sum [x′] is what leaves the layer: it has no MLP."
     elif steps.norm_behind:
         end = "The sum [x′] is normed before anything reads it."
     else:
