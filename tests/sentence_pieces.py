@@ -143,9 +143,10 @@ def _write(folder: Path, settings: dict, files: dict[str, bytes], ids: dict[str,
 
 
 def write_translators(root: Path) -> Path:
-    """One folder of each kind."""
+    """One folder of each kind; and of an encoder with such a file."""
     write_marian(root / "marian", unigram(ENGLISH, 90), unigram(FRENCH, 90), ">>deu<<", ">>fra<<")
     write_m2m100(root / "m2m100", byte_pairs(ENGLISH + FRENCH, 160))
     write_lone(root / "nllb", "NllbTokenizer", byte_pairs(ENGLISH + FRENCH, 160))
     write_lone(root / "t5", "T5Tokenizer", unigram(ENGLISH, 90, T5_MARKS))
+    write_lone(root / "xlmr", "XLMRobertaTokenizer", unigram(ENGLISH, 90))
     return root

@@ -4,6 +4,7 @@ import inspect
 import re
 from collections.abc import Collection, Mapping, Sequence
 from copy import copy
+from itertools import takewhile
 from typing import Any
 
 import torch
@@ -165,12 +166,11 @@ class HuggingFaceTranslator(HuggingFaceModel):
         if codes := {match[1]: id for name, id in names.items() if (match := _MARIAN.fullmatch(name))}:
             return dict(sorted(codes.items())), None
         codes = {match[match.lastindex]: id for name, id in names.items() if (match := _CODE.fullmatch(name))}
-        tokens = tokens_of(self._tokenizer, "a")
-        typed = [i for i, token in enumerate(tokens) if token.end > token.start]
-        if not typed or not codes:
+        if not codes:
             return {}, ((), ())
-        ids = [token.id for token in tokens]
-        before, behind = ids[: typed[0]], ids[typed[-1] + 1 :]
+        tokens = tokens_of(self._tokenizer, "a")
+        before, behind = ([t.id for t in takewhile(lambda t: t.special, its)] for its in (tokens, tokens[::-1]))
+        behind = behind[::-1]
         if not {*codes.values()} & {*before, *behind}:
             return {}, ((), ())  # the texts of this model are not marked with their language
         return dict(sorted(codes.items())), (before, behind)

@@ -9,12 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from transformers import AutoModelForSeq2SeqLM
+from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, MBart50Tokenizer, MBartTokenizer, NllbTokenizer
+from transformers.models.mbart import tokenization_mbart
+from transformers.models.mbart50 import tokenization_mbart50
 
 from model.analysis.attention import layer_weights
 from model.huggingface.language_model import load
 from model.huggingface.translator import HuggingFaceTranslator
 from model.run import ModelNotAvailable, PromptError
+from model.sources.sentence_piece import read
 from model.text.prompt import MOST_WRITTEN, Prompt, speaking, tokens_of
 from tests.sentence_pieces import (
     ENGLISH,
@@ -29,6 +32,7 @@ from tests.sentence_pieces import (
 from tests.zoo import attentions_of
 
 TEXT = "The cats sat on the mat."
+FILE = "sentencepiece.bpe.model"
 KINDS = ("marian", "m2m100", "nllb", "t5", "mbart", "mbart50")
 
 
@@ -122,23 +126,47 @@ def ends_soon(transformer: torch.nn.Module) -> None:
 
 
 def test_the_chosen_language_stands_around_the_source_and_before_the_target(root):
-    for kind, source, target in (
-        ("m2m100", "fr", "de"),
-        ("nllb", "fra_Latn", "deu_Latn"),
-        ("mbart50", "fr_XX", "de_DE"),
-    ):
+    chosen = {"m2m100": ("fr", "de"), "nllb": ("fra_Latn", "deu_Latn"), "mbart50": ("fr_XX", "de_DE")}
+    for kind, languages in chosen.items():
         lm = load(root / kind, name=kind, title=kind)
-        tokens, read = tokens_of(lm, Prompt(TEXT, languages=(source, target)))
-        named = [token.label.strip("_") for token in (read[0], tokens[1])]
-        assert named == [source, target] and read[-1].label == tokens[0].label == "</s>"
+        tokens, source = tokens_of(lm, Prompt(TEXT, languages=languages))
+        assert tuple(token.label.strip("_") for token in (source[0], tokens[1])) == languages
+        assert source[-1].label == tokens[0].label == "</s>"
     lm = load(root / "mbart", name="mbart", title="mbart")
-    tokens, read = tokens_of(lm, Prompt(TEXT, languages=("fr_XX", "de_DE")))
-    assert [token.label for token in (*read[-2:], tokens[0])] == ["</s>", "fr_XX", "de_DE"]
+    tokens, source = tokens_of(lm, Prompt(TEXT, languages=("fr_XX", "de_DE")))
+    assert [token.label for token in (*source[-2:], tokens[0])] == ["</s>", "fr_XX", "de_DE"]
     lm = load(root / "marian", name="marian", title="marian")
-    _, read = tokens_of(lm, Prompt(TEXT, languages=("", "deu")))
-    assert read[0].label == ">>deu<<" and (read[0].start, read[0].end) == (0, 0)
-    _, read = tokens_of(lm, Prompt(f">>fra<<{TEXT}", languages=("", "deu")))  # what is typed counts
-    assert [token.label for token in read if token.special] == [">>fra<<", "</s>"]
+    _, source = tokens_of(lm, Prompt(TEXT, languages=("", "deu")))
+    assert source[0].label == ">>deu<<" and (source[0].start, source[0].end) == (0, 0)
+    _, source = tokens_of(lm, Prompt(f">>fra<<{TEXT}", languages=("", "deu")))  # what is typed counts
+    assert [token.label for token in source if token.special] == [">>fra<<", "</s>"]
+
+
+@pytest.mark.parametrize("kind", ["nllb", "mbart50", "mbart"])
+def test_languages_of_a_tokenizer_json_are_chosen_too(root, tmp_path, kind):
+    """As most of them come: what transformers writes, and reads with a language of the source."""
+    folder = shutil.copytree(root / kind, tmp_path / kind)
+    pieces = [(piece.text, piece.score) for piece in read((folder / FILE).read_bytes()).pieces[3:]]
+    first = [(mark, 0.0) for mark in ("<s>", "<pad>", "</s>", "<unk>")]
+    if kind == "nllb":
+        ids = {entry: id for id, (entry, _) in enumerate([*first, *pieces])}
+        merges = [(entry[:at], entry[at:]) for entry in ids for at in range(1, len(entry))]
+        merges = [(left, right) for left, right in merges if left in ids and right in ids]
+        tokenizer, codes = NllbTokenizer(vocab=ids, merges=merges), ("fra_Latn", "deu_Latn")
+    else:
+        kinds = {"mbart50": (MBart50Tokenizer, tokenization_mbart50), "mbart": (MBartTokenizer, tokenization_mbart)}
+        of, module = kinds[kind]
+        marks = [(code, 0.0) for code in (*module.FAIRSEQ_LANGUAGE_CODES, "<mask>")]
+        tokenizer, codes = of(vocab=[*first, *pieces, *marks]), ("fr_XX", "de_DE")
+    (folder / FILE).unlink()
+    tokenizer.save_pretrained(folder)
+    lm = load(folder, name=kind, title=kind)
+    theirs = AutoTokenizer.from_pretrained(folder, src_lang=codes[0], tgt_lang=codes[1])
+    tokens, source = tokens_of(lm, Prompt("The cats", languages=codes))
+    assert [token.id for token in source] == theirs("The cats").input_ids
+    assert theirs.convert_tokens_to_ids(codes[1]) == tokens[kind != "mbart"].id
+    _, by_itself = tokens_of(lm, Prompt("The cats"))
+    assert [token.id for token in by_itself] == AutoTokenizer.from_pretrained(folder)("The cats").input_ids
 
 
 def test_a_typed_target_is_cut_by_the_targets_tokenizer(root):

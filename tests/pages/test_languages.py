@@ -46,6 +46,13 @@ def test_every_page_opens(open_one, kind, page):
     assert not app.error
 
 
+@pytest.mark.parametrize("section", ["blank", "both", "similarity"])
+def test_an_encoder_with_such_a_file_is_understood(open_one, section):
+    app = open_one("xlmr", "understanding", section=section, text="The cats <mask> on the mat.")
+    assert not app.error
+    assert section != "blank" or "**The blank at position 7**" in said(app)
+
+
 def test_languages_at_first(open_one):
     assert languages(open_one("m2m100", "translation")) == {
         "Language of the source": "en",
