@@ -24,6 +24,10 @@ from tests.zoo_sizes import xlm as _xlm
 N_TOKEN, N_SOURCE = 13, 9  # not equal, so that self- and cross-attention cannot be taken for each other
 
 
+_HEAR = ["WhisperForConditionalGeneration", "Speech2TextForConditionalGeneration", "MoonshineForConditionalGeneration"]
+_HEAR.append("SpeechEncoderDecoderModel")
+_SEE = ["VisionEncoderDecoderModel", "BlipForConditionalGeneration"]
+
 ZOO: dict[str, Animal] = {
     "GPT2LMHeadModel": Animal(
         "decoder", "GPT2Config", _sizes("n_embd", "n_layer", "n_head", n_positions=64), "transformer.h.1.attn.c_proj"
@@ -297,9 +301,11 @@ ZOO: dict[str, Animal] = {
         refusal=r"are no \(1, heads, queries, keys\) but dict",
     ),
     **SEVERAL,
-    "WhisperForConditionalGeneration": Animal(
-        "encoder-decoder", "WhisperConfig", cannot="its encoder reads sound; Regard reads text"
-    ),
+    # tests/huggingface/test_heads.py holds folders of these to it
+    **{name: Animal("encoder-decoder", "", cannot="its encoder reads sound; Regard reads text") for name in _HEAR},
+    **{name: Animal("encoder-decoder", "", cannot="its encoder reads pictures; Regard reads text") for name in _SEE},
+    "WhisperForCausalLM": Animal("decoder", "WhisperConfig", cannot="the decoder of one that reads sound, without it"),
+    "TrOCRForCausalLM": Animal("decoder", "TrOCRConfig", cannot="the decoder of one that reads pictures, without it"),
     "ViTModel": Animal("encoder", "ViTConfig", cannot="reads images; Regard reads text"),
 }
 

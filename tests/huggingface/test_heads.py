@@ -92,6 +92,7 @@ PAIR = {name: n for name, n in BART.items() if name != "max_position_embeddings"
 SPEECH = {"max_source_positions": 64, "max_target_positions": 64}
 MOONSHINE = {f"{stack}_num_{part}": n for stack in ("encoder", "decoder") for part, n in (("hidden_layers", 2),)}
 MOONSHINE |= {"encoder_num_attention_heads": 4, "decoder_num_attention_heads": 4}
+BLIP = {"text_config": BERT | {"vocab_size": 280}, "vision_config": BERT | {"image_size": 16, "patch_size": 8}}
 NO_TEXT = [  # a class, its configuration, and what is said of it
     ("WhisperForConditionalGeneration", PAIR | SPEECH | {"num_mel_bins": 8}, "reads sound"),
     ("WhisperForCausalLM", PAIR | SPEECH | {"num_mel_bins": 8}, "WhisperModel, which reads sound"),
@@ -102,6 +103,7 @@ NO_TEXT = [  # a class, its configuration, and what is said of it
     ),
     ("MoonshineForConditionalGeneration", MOONSHINE | {"hidden_size": 32, "intermediate_size": 48}, "reads sound"),
     ("TrOCRForCausalLM", {"d_model": 32} | {k: v for k, v in PAIR.items() if "decoder" in k}, "a decoder alone"),
+    ("BlipForConditionalGeneration", BLIP, "BlipForConditionalGeneration, which reads pictures"),
     ("BlipTextLMHeadModel", BERT | {"encoder_hidden_size": 32}, "a decoder alone"),
     ("BartForCausalLM", BART, r"a decoder alone \(BartForCausalLM\): .*layers.0.encoder_attn"),
     ("GPT2LMHeadModel", GPT2 | {"add_cross_attention": True}, "a decoder alone"),

@@ -169,6 +169,7 @@ class Bars:
     labels: Sequence[str]  # (n,)
     say: Callable[[str, float], str]  # what the hover says of a label and its value
     clickable: bool = False  # whether a click carries the position as customdata
+    sink: bool = False  # whether the last is that of a learned sink, which is always named
 
 
 def token_bars(panels: Sequence[Bars], *, panel_height: int = 130) -> go.Figure:
@@ -183,7 +184,7 @@ def token_bars(panels: Sequence[Bars], *, panel_height: int = 130) -> go.Figure:
         mark = str(i + 1) if i else ""
         slanted = len(bars.labels) > 12 or sum(len(shorten(label)) for label in bars.labels) > 60
         ticks = {"tickfont": {"family": theme.MONOSPACE}, "tickangle": -60 if slanted else 0, "anchor": f"y{mark}"}
-        layout[f"xaxis{mark}"] = token_axis(bars.labels, "", first=int(bars.positions[0]), **ticks)
+        layout[f"xaxis{mark}"] = token_axis(bars.labels, "", first=int(bars.positions[0]), last=bars.sink, **ticks)
         layout[f"yaxis{mark}"] = {
             "domain": [bottom + 70 / layout["height"], top - 8 / layout["height"]],
             "rangemode": "tozero",

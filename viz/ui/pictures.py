@@ -60,7 +60,7 @@ def row_picture(
     """A row of attention (S,) as bars over what is looked at; a click opens a weight. `sink`: whether the last is that
     of a learned one. `words`: `key` and `how`.
     """
-    bars = Bars(title, weights, np.arange(len(weights)), labels, "“{}” weight {:.4f}".format, clickable=True)
+    bars = Bars(title, weights, np.arange(len(weights)), labels, "“{}” weight {:.4f}".format, True, sink)
     fig = token_bars([bars], panel_height=height)
     if narrow:
         fig.update_xaxes(tickangle=-60)

@@ -40,6 +40,7 @@ def show_received_and_given(read_now: AttentionMap, spec: MapSpec) -> None:
             columns,
             lambda label, value: f"“{label}” receives {value:.4f} on average",
             clickable=True,
+            sink=read_now.shows_sink,
         ),
         Bars(
             "given: entropy of the row, in nats",
@@ -119,6 +120,7 @@ def show_sums(read_now: AttentionMap, spec: MapSpec) -> None:
                     names,
                     lambda label, value: f"“{label}” {does}: {value:.4f}",
                     clickable=True,
+                    sink=read_now.shows_sink and way == GIVE,
                 )
             ],
             panel_height=180,
