@@ -112,7 +112,7 @@ def of_two(encoder: Architecture, decoder: Architecture, base: Architecture) -> 
         stacks=(reads, replace(writes, cross=True)),
         n_distinct_layer=None if None in n_distinct else sum(n_distinct),
         head="tokens" if base.name == "EncoderDecoderModel" else base.head,  # it ends like a model without a head
-        tied=base.tied,
+        tied=decoder.tied if base.tied is None else base.tied,
         known=encoder.known and decoder.known,
         **{name: none for name, none in unlike.items() if getattr(encoder, name) != getattr(decoder, name)},
     )

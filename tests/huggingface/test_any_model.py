@@ -173,9 +173,9 @@ def test_an_adapter_is_said_to_be_merged(open_with):
     app = open_with("weights", "model")
     assert any(header.value == "How base + weights is built" for header in app.header)
     assert (
-        said(app).count("This is “base” with the adapter “weights” merged into it (LoRA of rank 4 in 2 matrices)") == 3
+        said(app).count("This is “base” with the adapter “weights” merged into it (LoRA of rank 4 in 2 matrices)") == 2
     )
-    assert "Regard reads them as they are" not in said(app)
+    assert "Regard reads them as they are, but for what is said above." in said(app)
     app = open_with("weights", "home")
     assert "base + weights" in said(app) and "an adapter on this machine" in app.sidebar.caption[0].value
 

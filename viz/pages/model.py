@@ -187,7 +187,7 @@ def show_origin(lm: LanguageModel) -> None:
         st.markdown(
             f"The weights of {quoted(lm.info.title)}, with the fingerprint {quoted(lm.info.fingerprint)}, did not come "
             "with Regard: who trained them, and on which texts, only their own model card can tell. "
-            + plain(" ".join(lm.info.remarks) or "Regard reads them as they are.")
+            f"Regard reads them as they are{', but for what is said above' if lm.info.remarks else ''}."
         )
         return
     card = json.loads((folder / "card.json").read_text(encoding="utf-8"))

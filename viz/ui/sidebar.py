@@ -196,5 +196,6 @@ def summarise(place) -> None:
         f"**{n_token:,}** token{'s' if n_token != 1 else ''} × {layers_and_heads(info.grid, '**')}  \n"
         f":small[{info.n_parameter / 1e6:.1f} M parameters · reads up to {info.n_context:,} tokens · "
         f"weights {info.fingerprint[:8]}]"
-        + "".join(f"  \n:small[:material/info: {plain(remark)}]" for remark in info.remarks)
+        # the rest of each stands on The model
+        + "".join(f"  \n:small[:material/info: {plain(remark.partition(': ')[0])}.]" for remark in info.remarks)
     )
