@@ -54,9 +54,10 @@ def draw(picture: str, version: int, note) -> None:
             layer_graph([weights, weights], labels, key=KEY, on_pick=pick, on_open=open)
         case "head_grid":
             edges = np.arange(5)
-            head_grid(
-                Overview(*[np.tile(weights, (2, 3, 1, 1))] * 2, edges, edges), key=KEY, on_pick=lambda p: pick(p.head)
-            )
+            maps = np.tile(weights, (3, 3, 1, 1))
+            maps[0] = np.nan  # a layer without attention
+            overview = Overview(maps, maps, edges, edges, ((0, "state space"),))
+            head_grid(overview, key=KEY, on_pick=lambda p: pick(p.layer, p.head))
         case "head_steps":
             lm = tiny()
             run = lm.run(lm.encode(REPEATED))

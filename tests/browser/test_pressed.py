@@ -156,8 +156,12 @@ def test_a_tile_pressed_while_new_data_comes_in_is_picked(show):
     canvas = page.locator("canvas")
     expect(canvas).to_have_attribute("data-drawn", re.compile("."))
     pitch = page.locator(".chosen").bounding_box()["width"]
-    canvas.hover(position={"x": 58 + 1.5 * pitch, "y": 24 + 0.5 * pitch})
+    thin = 28  # px: the row of layer 0, which has a name and no tiles
+    canvas.hover(position={"x": 58 + 1.5 * pitch, "y": 24 + 0.5 * thin})
+    expect(page.locator(".tip")).to_have_text("layer 0: state space, no attention weights")
+    canvas.hover(position={"x": 58 + 1.5 * pitch, "y": 24 + thin + 0.1 * pitch})
+    expect(page.locator(".tip")).to_have_text("layer 1, head 1")
     page.mouse.down()
     send_new_data(page, of=canvas)
     page.mouse.up()
-    heard(page, ["pick", 1])
+    heard(page, ["pick", 1, 1])
