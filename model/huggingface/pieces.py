@@ -6,7 +6,7 @@ left to transformers, which needs the package `sentencepiece` for that: see `mod
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -44,20 +44,23 @@ def read_pieces(held: Snapshot, config: Any) -> Any:
 
     Raises `ModelNotAvailable` for damaged files.
     """
-    if config.model_type == "marian" and held.of("*.spm"):
-        return _marian(held, config)
+    whole = held.has("tokenizer.json")
     stated = held.json("tokenizer_config.json").get("tokenizer_class") or getattr(config, "tokenizer_class", None)
     kind = str(stated or _OF_TYPE.get(config.model_type, "")).removesuffix("Fast")
-    if kind == "M2M100Tokenizer" and held.has(_FILE) and held.has("vocab.json"):
+    if kind == "MarianTokenizer" and (held.of("*.spm") or not whole):
+        _check_there(held, "a Marian model", _MARIAN)
+        return _marian(held, config)
+    if kind == "M2M100Tokenizer" and (held.has(_FILE) or not whole):
+        _check_there(held, "an M2M100 model", (_FILE, "vocab.json"))
         return _m2m100(held, config)
-    if held.has("tokenizer.json") or kind not in _FAMILIES or not held.has(_FAMILIES[kind][0]):
+    if whole or kind not in _FAMILIES or not held.has(_FAMILIES[kind][0]):
         return None
     name, read, about = _FAMILIES[kind]
     if is_tiktoken(held, name):
         return None
     file = _file(held, name)
     names, marks, mask = read(held, file, config, about)
-    return _tokenizer(held, config, name, names, marks, mask)
+    return _tokenizer(held, config, name, file, names, marks, mask)
 
 
 def check_files(held: Snapshot) -> None:
@@ -73,12 +76,15 @@ def is_tiktoken(held: Snapshot, name: str) -> bool:
         return re.match(rb"[A-Za-z0-9+/]+=* \d+\n", file.read(1000)) is not None
 
 
-def _marian(held: Snapshot, config: Any) -> TwoTokenizers:
-    if missing := [name for name in _MARIAN if not held.has(name)]:
+def _check_there(held: Snapshot, what: str, names: Sequence[str]) -> None:
+    if missing := [name for name in names if not held.has(name)]:
         raise ModelNotAvailable(
-            f"A part of the tokenizer is missing in “{held.folder}”: a Marian model has {', '.join(_MARIAN)}, and "
-            f"{missing[0]} is not there. Copy or download it again."
+            f"A part of the tokenizer is missing in “{held.folder}”: {what} has {', '.join(names)}, and {missing[0]} "
+            "is not there. Copy or download it again."
         )
+
+
+def _marian(held: Snapshot, config: Any) -> TwoTokenizers:
     if held.json("tokenizer_config.json").get("separate_vocabs"):
         raise ModelNotAvailable(
             f"The tokenizer in “{held.folder}” cannot be used: it has one vocabulary for what is read and another for "
@@ -88,7 +94,7 @@ def _marian(held: Snapshot, config: Any) -> TwoTokenizers:
     own = _own(held, config, ids)
     marks = Marks(own.typed, around=((), (own.end,)), codes=True)
     names = Names(ids, own.unknown)
-    return TwoTokenizers(*(_tokenizer(held, config, name, names, marks) for name in _MARIAN[:2]))
+    return TwoTokenizers(*(_tokenizer(held, config, name, _file(held, name), names, marks) for name in _MARIAN[:2]))
 
 
 def _m2m100(held: Snapshot, config: Any) -> PieceTokenizer:
@@ -103,7 +109,7 @@ def _m2m100(held: Snapshot, config: Any) -> PieceTokenizer:
     own = _own(held, config, ids | codes)
     source = codes.get(f"__{settings.get('src_lang') or 'en'}__", codes["__en__"])
     marks = Marks(own.typed, codes, around=((source,), (own.end,)))
-    return _tokenizer(held, config, _FILE, Names(ids, own.unknown), marks)
+    return _tokenizer(held, config, _FILE, _file(held, _FILE), Names(ids, own.unknown), marks)
 
 
 Read = tuple[Names, Marks, str | None]
@@ -114,6 +120,7 @@ def _t5(held: Snapshot, file: SentencePieceFile, config: Any, _: Any) -> Read:
     n_sentinel = held.json("tokenizer_config.json").get("extra_ids", _SENTINELS)
     n_sentinel = n_sentinel if isinstance(n_sentinel, int) and 0 <= n_sentinel <= 1000 else _SENTINELS
     sentinels = {f"<extra_id_{i}>": len(ids) + n_sentinel - 1 - i for i in range(n_sentinel)}
+    sentinels = {name: id for name, id in sentinels.items() if id < config.vocab_size}
     own = _own(held, config, ids | sentinels)
     marks = Marks(own.typed | sentinels, around=((), (own.end,)), between=(own.end,))
     return _counted(file, own.unknown, 0), marks, None
@@ -170,6 +177,7 @@ _FAMILIES: Mapping[str, tuple[str, Callable[..., Read], Any]] = {
 }
 # where no settings say it
 _OF_TYPE = {
+    "marian": "MarianTokenizer",
     "m2m_100": "M2M100Tokenizer",
     "xlm-roberta": "XLMRobertaTokenizer",
     "mbart": "MBartTokenizer",
@@ -226,11 +234,17 @@ def _vocabulary(held: Snapshot) -> dict[str, int]:
 
 
 def _tokenizer(
-    held: Snapshot, config: Any, name: str, names: Names, marks: Marks, mask: str | None = None
+    held: Snapshot,
+    config: Any,
+    name: str,
+    file: SentencePieceFile,
+    names: Names,
+    marks: Marks,
+    mask: str | None = None,
 ) -> PieceTokenizer:
     """Raises `ModelNotAvailable`."""
     try:
-        cutter = SentencePiece(_file(held, name))
+        cutter = SentencePiece(file)
         if cutter.falls_to_bytes and not names.of_bytes:
             raise ValueError("it writes unknown characters as bytes, and the vocabulary has not all of them")
     except ValueError as error:

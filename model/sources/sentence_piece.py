@@ -7,6 +7,7 @@ bytes of the file each. Numbers of fields and their defaults are those of Senten
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 N_PIECE = 400_000  # the largest known have 262,144
 LONGEST = 256  # characters of a piece; trainers stop at 16 unless they are told otherwise
@@ -18,8 +19,7 @@ UNIGRAM, BPE = 1, 2  # kinds of model
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = range(1, 7)  # kinds of piece
 
 
-@dataclass(frozen=True)
-class SpPiece:
+class SpPiece(NamedTuple):  # a quarter of a million of them are made sooner than of a dataclass
     """An entry, by its place in the file."""
 
     text: str  # "▁" is a space
@@ -122,6 +122,8 @@ def _fields(content: bytes) -> Iterator[tuple[int, int | bytes]]:
 
 def _varint(content: bytes, place: int) -> tuple[int, int]:
     """A whole number, seven bits a byte, and where it ends."""
+    if place < len(content) and content[place] < 0x80:  # nearly all of them
+        return content[place], place + 1
     value = 0
     for shift in range(0, 70, 7):
         if place >= len(content):

@@ -17,6 +17,7 @@ from model.analysis.attention import layer_weights
 from model.huggingface import language_model as huggingface
 from model.huggingface.language_model import HuggingFaceModel
 from model.run import ModelNotAvailable
+from model.sources import sentence_piece
 from model.sources.cost import cost_of
 from model.sources.sentence_piece import NORMAL
 from tests.huggingface.checkpoints import byte_level, save, save_bert
@@ -86,7 +87,6 @@ def test_the_package_that_would_help_is_named(folder, monkeypatch, content, kind
         (written([*MARKS, ("a" * 257, -1.0, NORMAL)]), "a piece has 257 characters"),
         (written([*MARKS, ("a", float("nan"), NORMAL)]), "a piece has the score nan"),
         (FILE + b"\n\x00" * 400_000, "a piece has 0 characters"),
-        (written([("a", -1.0, NORMAL)] * 400_001), "it has more than 400,000 pieces"),
         (written([("a" * 255, -1.0, NORMAL)] * 31_373), "its pieces have more than 8,000,000 characters"),
         (written([("a", -1.0, NORMAL)], charsmap=b"\x04" + bytes(7)), "its table of normal forms is damaged"),
         (
@@ -105,6 +105,12 @@ def test_a_damaged_or_absurd_sentencepiece_model(folder, content, reason):
     assert refusal(folder) == (
         f"The spiece.model in “{folder}” cannot be used ({reason}). Download it again, or choose another model."
     )
+
+
+def test_a_sentencepiece_model_of_too_many_pieces(folder, monkeypatch):
+    monkeypatch.setattr(sentence_piece, "N_PIECE", 4)
+    only(folder, "T5Tokenizer", spiece__model=written([*MARKS, *[("a", -1.0, NORMAL)] * 2]))
+    assert "cannot be used (it has more than 4 pieces)" in refusal(folder)
 
 
 def test_half_of_a_tokenizer(folder):

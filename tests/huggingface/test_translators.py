@@ -4,6 +4,7 @@ is written is what its ``generate`` writes.
 
 import json
 import shutil
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -44,12 +45,17 @@ def root(tmp_path_factory) -> Path:
     return root
 
 
+@pytest.fixture(scope="module")
+def loaded(root):
+    """`loaded("marian")`: one of the folders, read once."""
+    return cache(lambda kind: load(root / kind, name=kind, title="Tiny"))
+
+
 @pytest.fixture(scope="module", params=KINDS)
-def both(root, request):
-    """Ours, and transformers', of one folder."""
-    folder = root / request.param
-    lm = load(folder, name=request.param, title=request.param)
-    return lm, AutoModelForSeq2SeqLM.from_pretrained(folder, attn_implementation="eager")
+def both(root, loaded, request):
+    """The kind of a folder; ours, and transformers'."""
+    theirs = AutoModelForSeq2SeqLM.from_pretrained(root / request.param, attn_implementation="eager")
+    return loaded(request.param), theirs
 
 
 def options(lm: HuggingFaceTranslator, target: str) -> dict[str, int]:
@@ -80,8 +86,7 @@ def test_weights_and_hidden_vectors_are_those_of_transformers(both):
 
 def test_greedy_translations_are_those_of_generate(both):
     lm, theirs = both
-    targets = lm.languages.target[:3] if lm.languages else ("",)
-    for target in targets:
+    for target in lm.languages.target[:1] if lm.languages else ("",):
         tokens, source = tokens_of(lm, Prompt(TEXT, languages=("", target)))
         source_ids = torch.tensor([[token.id for token in source]])
         generated = theirs.generate(
@@ -100,9 +105,9 @@ def test_beams_are_those_of_generate(root, tmp_path, kind):
     theirs.save_pretrained(folder)
     lm, ended = speaking(load(folder, name=kind, title=kind), None), 0
     target = lm.languages.default[1] if lm.languages else ""
-    for text in ("The cats sat on the mat.", "A cat", "the mat, and the cat didn't move"):
+    for text in ("The cats sat on the mat.", "A cat"):
         source = lm.encode(text)
-        for width, penalty in ((1, 1.0), (2, 1.0), (4, 0.5), (4, 1.0)):
+        for width, penalty in ((1, 1.0), (3, 0.5), (4, 1.0)):
             best = lm.beam_search(source, width, penalty).finished[0]
             generated = theirs.generate(
                 torch.tensor([[token.id for token in source]]), num_beams=width, do_sample=False,
@@ -125,20 +130,20 @@ def ends_soon(transformer: torch.nn.Module) -> None:
         head.weight[end] *= 10
 
 
-def test_the_chosen_language_stands_around_the_source_and_before_the_target(root):
+def test_the_chosen_language_stands_around_the_source_and_before_the_target(loaded):
     chosen = {"m2m100": ("fr", "de"), "nllb": ("fra_Latn", "deu_Latn"), "mbart50": ("fr_XX", "de_DE")}
     for kind, languages in chosen.items():
-        lm = load(root / kind, name=kind, title=kind)
-        tokens, source = tokens_of(lm, Prompt(TEXT, languages=languages))
+        lm = loaded(kind)
+        tokens, source = tokens_of(lm, Prompt(TEXT, target="The", languages=languages))
         assert tuple(token.label.strip("_") for token in (source[0], tokens[1])) == languages
         assert source[-1].label == tokens[0].label == "</s>"
-    lm = load(root / "mbart", name="mbart", title="mbart")
-    tokens, source = tokens_of(lm, Prompt(TEXT, languages=("fr_XX", "de_DE")))
+    lm = loaded("mbart")
+    tokens, source = tokens_of(lm, Prompt(TEXT, target="The", languages=("fr_XX", "de_DE")))
     assert [token.label for token in (*source[-2:], tokens[0])] == ["</s>", "fr_XX", "de_DE"]
-    lm = load(root / "marian", name="marian", title="marian")
-    _, source = tokens_of(lm, Prompt(TEXT, languages=("", "deu")))
+    lm = loaded("marian")
+    _, source = tokens_of(lm, Prompt(TEXT, target="The", languages=("", "deu")))
     assert source[0].label == ">>deu<<" and (source[0].start, source[0].end) == (0, 0)
-    _, source = tokens_of(lm, Prompt(f">>fra<<{TEXT}", languages=("", "deu")))  # what is typed counts
+    _, source = tokens_of(lm, Prompt(f">>fra<<{TEXT}", target="The", languages=("", "deu")))  # what is typed counts
     assert [token.label for token in source if token.special] == [">>fra<<", "</s>"]
 
 
@@ -169,15 +174,15 @@ def test_languages_of_a_tokenizer_json_are_chosen_too(root, tmp_path, kind):
     assert [token.id for token in by_itself] == AutoTokenizer.from_pretrained(folder)("The cats").input_ids
 
 
-def test_a_typed_target_is_cut_by_the_targets_tokenizer(root):
-    lm = load(root / "marian", name="marian", title="marian")
+def test_a_typed_target_is_cut_by_the_targets_tokenizer(loaded):
+    lm = loaded("marian")
     tokens, _ = tokens_of(lm, Prompt("The", target="Noël"))
     assert [token.id for token in tokens[1:]] == [token.id for token in lm.encode_target("Noël") if not token.special]
     assert [token.id for token in lm.encode("crêpe")] != [token.id for token in lm.encode_target("crêpe")]
 
 
-def test_a_language_that_it_does_not_know(root):
-    lm = load(root / "m2m100", name="m2m100", title="Tiny")
+def test_a_language_that_it_does_not_know(loaded):
+    lm = loaded("m2m100")
     with pytest.raises(PromptError) as raised:
         tokens_of(lm, Prompt(TEXT, languages=("en", "xx")))
     assert str(raised.value) == (
@@ -186,10 +191,9 @@ def test_a_language_that_it_does_not_know(root):
     )
 
 
-def test_what_its_settings_never_write_is_not_written(root, tmp_path):
+def test_what_its_settings_never_write_is_not_written(root, loaded, tmp_path):
     folder = shutil.copytree(root / "marian", tmp_path / "marian")
-    lm = load(folder, name="marian", title="marian")
-    first = tokens_of(lm, Prompt(TEXT))[0][1].id
+    first = tokens_of(loaded("marian"), Prompt(TEXT))[0][1].id
     settings = json.loads((folder / "generation_config.json").read_text())
     (folder / "generation_config.json").write_text(json.dumps(settings | {"bad_words_ids": [[first]]}))
     lm = load(folder, name="marian", title="marian")
@@ -227,6 +231,15 @@ def test_half_of_the_files(marian):
     assert refusal(marian) == (
         f"A part of the tokenizer is missing in “{marian}”: a Marian model has source.spm, target.spm, vocab.json, and "
         "target.spm is not there. Copy or download it again."
+    )
+
+
+def test_a_vocabulary_without_its_pieces(root, tmp_path):
+    folder = shutil.copytree(root / "m2m100", tmp_path / "mine")
+    (folder / FILE).unlink()
+    assert refusal(folder) == (
+        f"A part of the tokenizer is missing in “{folder}”: an M2M100 model has sentencepiece.bpe.model, vocab.json, "
+        "and sentencepiece.bpe.model is not there. Copy or download it again."
     )
 
 

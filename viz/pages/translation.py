@@ -122,7 +122,8 @@ def choose_languages(left: DeltaGenerator, right: DeltaGenerator) -> None:
                     label,
                     codes,
                     key=links.key(name, own),
-                    help="By the codes that the model was trained with. It is told by a token of its own.",
+                    help="By the codes that the model was trained with. The model is told by a token of its own"
+                    + ("." if known.source else ", before the source, where none is typed there."),
                 )
 
 
