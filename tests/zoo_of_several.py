@@ -27,7 +27,7 @@ def _qwen(model_type: str, sections: list[int], vision: dict[str, Any], **more: 
     return {"text_config": {"model_type": model_type, **rotary(**rope, **more)}, "vision_config": vision} | marks
 
 
-_GEMMA_2 = rotary(head_dim=8, sliding_window=5)
+_GEMMA_2 = rotary(head_dim=8, sliding_window=5, bos_token_id=3)
 
 SEVERAL: dict[str, Animal] = {
     # with a text model inside

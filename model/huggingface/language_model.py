@@ -140,8 +140,8 @@ class HuggingFaceModel:
         if not self.opened.pair:
             return None
         config, generation = self.opened.transformer.config, getattr(self.opened.transformer, "generation_config", None)
-        first = "decoder_start_token_id"
-        stated = [(config, first), (generation, first), (config, "bos_token_id"), (config, "pad_token_id")]
+        first, its = "decoder_start_token_id", self.opened.config  # of a pair made of two models, the one that writes
+        stated = [(config, first), (generation, first), (its, "bos_token_id"), (its, "pad_token_id")]
         ids = (getattr(settings, name, None) for settings, name in stated)
         return next((self.token(id) for id in ids if id is not None), None)
 

@@ -13,6 +13,7 @@ from model import catalog
 from model.analysis.attention import layer_weights
 from model.huggingface.beside import leave_out
 from model.run import ModelNotAvailable
+from model.sources.claims import check_build
 from model.sources.cost import cost_of
 from model.sources.places import Allowed
 from tests.huggingface.checkpoints import byte_level, load
@@ -149,6 +150,27 @@ def test_a_pair_with_two_vocabularies_is_refused(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps(config))
     said = refusal(tmp_path)
     assert "reads 300 different tokens and writes 310, so it has two tokenizers, and the folder holds one" in said
+
+
+def test_a_pair_that_names_no_start_begins_as_its_decoder_does(tmp_path):
+    folder = save(tmp_path, "T5GemmaForConditionalGeneration", decoder_start_token_id=None)
+    for name in ("config.json", "generation_config.json"):
+        stated = json.loads((folder / name).read_text())
+        stated.pop("decoder_start_token_id", None)
+        (folder / name).write_text(json.dumps(stated))
+    assert load(folder).start_token().id == ZOO["T5GemmaForConditionalGeneration"].options["decoder"]["bos_token_id"]
+
+
+def test_a_package_that_a_model_is_built_with_is_named():
+    def build(config):
+        raise ImportError("TimmWrapperModel requires the timm library")
+
+    with pytest.raises(ModelNotAvailable) as raised:
+        check_build(build, None, {}, "config.json of “Mine”")
+    assert str(raised.value) == (
+        "The model of the config.json of “Mine” is built with a package that is not installed (TimmWrapperModel "
+        "requires the timm library). Install it and start Regard again, or choose another model."
+    )
 
 
 class Holder(nn.Module):
