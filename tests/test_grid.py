@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from model.analysis.attention import attention_scores, attention_weights, visible
 from model.analysis.attention_map import HeadsError, combined_weights, heads_at, parse_heads, write_heads
 from model.grid import Grid
-from model.run import NoAttention, NoAttentionHere
+from model.run import NoAttention, NoAttentionHere, VisitorError
 from viz.figures.heads import heads_name, in_ranges, layers_and_heads, others_in_words
 
 MIXED = Grid(6, 2, ((0, "state space"), (1, "state space"), (3, "convolution"), (4, "state space")))  # 2 and 5 attend
@@ -54,5 +55,8 @@ def test_a_run_says_of_each_layer_what_its_model_says(tiny_run):
     assert run.attending() == layers[1:] and run.layer(2) is layers[2] and run.grid().layers == (1, 2)
     with pytest.raises(NoAttentionHere, match=r"^Layer 0 of Tiny is of another kind \(state space\): .* layer 1\.$"):
         run.layer(0)
+    for read in (attention_weights, attention_scores, visible):
+        with pytest.raises(VisitorError, match="A layer that works by state space has no attention weights"):
+            read(run.attention[0], 1)
     ours, all_of_them = (combined_weights(each.attention, heads_at(each.grid()), "max") for each in (run, tiny_run))
     assert (ours <= all_of_them).all() and (ours < all_of_them).any()

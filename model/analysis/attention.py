@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from model.analysis.logits import rank, softmax
-from model.run import Attention, DenseAttention, Layer, NoAttention
+from model.run import Attention, DenseAttention, Layer, NoAttention, VisitorError
 
 ROWS_AT_ONCE = 128  # measured best between 64 and 256
 _BLOCK = 1 << 18  # weights computed at a time: 1 MiB, what a processor keeps near
@@ -320,7 +320,9 @@ def _keys(key: np.ndarray, heads: Sequence[int], n_head: int) -> np.ndarray:
     return (key[its[0] : its[-1] + 1] if in_a_row else key[its]).astype(np.float32, copy=False)  # in a row: no copy
 
 
-def _check(attention: Layer, heads: Sequence[int]) -> None:
+def _check(attention: Layer | NoAttention, heads: Sequence[int]) -> None:
+    if isinstance(attention, NoAttention):
+        raise VisitorError(f"A layer that works by {attention.what} has no attention weights: read another one.")
     for head in heads:
         if not 0 <= head < attention.n_head:
             raise IndexError(f"no head {head} among {attention.n_head}")

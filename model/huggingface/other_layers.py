@@ -15,7 +15,7 @@ _KINDS = {
     "state space": r"(?i:mamba|ssm)",  # Gu and Dao 2023, Dao and Gu 2024
     "linear attention": r"linear_?attn|LinearAttention|DeltaNet|DeltaAttention|Lightning|Rwkv",
     "linear recurrence": r"rg_lru|RgLru|RecurrentBlock",  # De et al. 2024
-    "convolution": r"conv",
+    "convolution": r"ShortConv|\bconv|Conv1d",  # not Conv1D, which is a linear map
 }
 _ALONE = {"mlp": "MLP alone", "moe": "experts alone"}  # by the words of a configuration: tokens see none but themselves
 _UNNAMED = "something else"
@@ -36,13 +36,22 @@ def hybrid_layers(
     words = getattr(config, "layer_types", None) or getattr(config, "layers_block_type", None)
     stated = dict(enumerate(words)) if isinstance(words, list | tuple) else {}
     others = sorted(set(range(len(stream.blocks))) - set(layers))
-    return layers, tuple((layer, _kind(stream.blocks[layer], stated.get(layer))) for layer in others)
+    kinds = {layer: _kind(stream.blocks[layer], stated.get(layer)) for layer in others}
+    for layer, kind in kinds.items():
+        if kind in ("convolution", _UNNAMED) and _attends(stream.blocks[layer]):  # softmax attention, for all one knows
+            raise NotCaptured(f"layer {layer} has an attention of its own, which the interface is not asked for")
+    return layers, tuple(kinds.items())
 
 
 def _kind(block: nn.Module, stated: str | None) -> str:
     names = " ".join(f"{name} {type(part).__name__}" for name, part in block.named_modules() if name)
     found = (kind for kind, pattern in _KINDS.items() if re.search(pattern, names))
     return next(found, _ALONE.get(stated or "", _UNNAMED))
+
+
+def _attends(block: nn.Module) -> bool:
+    """Whether a module of the block is called attention."""
+    return any("Attention" in type(part).__name__ for part in block.modules())
 
 
 def in_order(layers: Iterable[Layer], others: Iterable[tuple[int, str]]) -> tuple[Layer | NoAttention, ...]:

@@ -15,7 +15,10 @@ from model.analysis.head import head_steps
 from model.analysis.telling import telling_head
 from model.architecture import record_bytes
 from model.architectures.hybrids import HYBRIDS as HYBRID_TYPES
+from model.huggingface.capture import CallRecord, NotCaptured
+from model.huggingface.hooks import Stream
 from model.huggingface.language_model import HuggingFaceModel
+from model.huggingface.other_layers import hybrid_layers
 from model.intervention import Intervention
 from model.run import ModelNotAvailable, ModelRun, NoAttention, NoAttentionHere
 from tests.zoo import N_TOKEN, attentions_of, builder, tokens
@@ -195,6 +198,39 @@ def test_the_architecture_is_that_of_its_modules(pair):
             if name.endswith(("up_proj.weight", "w1.weight"))
         }
         assert widths == {stack.d_mlp}
+
+
+class OwnAttention(torch.nn.Module):
+    """For all one knows softmax attention, done in code of its own."""
+
+
+class GatedDeltaNetAttention(torch.nn.Module):
+    """Linear attention, by its name."""
+
+
+@pytest.mark.parametrize(
+    ("parts", "said"),
+    [
+        ([torch.nn.Conv1d(1, 1, 1)], "convolution"),
+        ([torch.nn.Linear(1, 1)], "something else"),
+        ([GatedDeltaNetAttention()], "linear attention"),
+        ([OwnAttention()], None),
+        ([torch.nn.Conv1d(1, 1, 1), OwnAttention()], None),
+    ],
+)
+def test_a_layer_is_only_called_another_kind_if_it_has_no_attention_of_its_own(parts, said):
+    blocks = [torch.nn.ModuleList(parts), torch.nn.Identity()]
+    stream = Stream(blocks, enters=True, last=blocks[1], n_last=1, behind=(), pads=False)
+    calls = [CallRecord(module=blocks[1], layer=0, block=1, attention=None, output=None, value=None)]
+    if said is None:
+        with pytest.raises(NotCaptured, match="layer 0 has an attention of its own"):
+            hybrid_layers(stream, calls, None)
+    else:
+        assert hybrid_layers(stream, calls, None) == ((1,), ((0, said),))
+    with pytest.raises(NotCaptured, match="which of them was not found"):
+        hybrid_layers(None, calls, None)
+    with pytest.raises(NotCaptured, match="its attention calls lie in the layers 1, 1"):
+        hybrid_layers(stream, calls * 2, None)
 
 
 @pytest.mark.parametrize(
