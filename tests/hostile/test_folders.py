@@ -24,9 +24,9 @@ MOST = 2**30  # bytes that the process may grow by; a claim asks for thousands o
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory) -> list[Path]:
-    """What is damaged: tiny models of each family."""
+    """What is damaged: tiny models of each family; one with a part for pictures, and one that was made of two."""
     root = write_models(tmp_path_factory.mktemp("sound"))
-    return [root / kind for kind in ("decoder", "encoder", "classifier", "encoder-decoder")]
+    return [root / kind for kind in ("decoder", "encoder", "classifier", "encoder-decoder", "window", "of two")]
 
 
 @pytest.fixture
