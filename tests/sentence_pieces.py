@@ -113,17 +113,17 @@ def write_lone(folder: Path, tokenizer: str, file: bytes) -> Path:
     n = len(read(file).pieces)
     name, options = {
         "T5Tokenizer": ("T5", T5 | {"vocab_size": n + 100}),
+        "AlbertTokenizer": ("Albert", ENCODER | {"vocab_size": n, "embedding_size": 8}),
         "XLMRobertaTokenizer": ("XLMRoberta", ENCODER | {"vocab_size": n + 2}),
         "MBartTokenizer": ("MBart", SIZES | FAIRSEQ | {"vocab_size": n + 27, "decoder_start_token_id": n + 1}),
         "MBart50Tokenizer": ("MBart", SIZES | FAIRSEQ | {"vocab_size": n + 54, "decoder_start_token_id": 2}),
         "NllbTokenizer": ("M2M100", SIZES | FAIRSEQ | {"vocab_size": n + 206, "decoder_start_token_id": 2}),
     }[tokenizer]
-    kind = "ForMaskedLM" if name == "XLMRoberta" else "ForConditionalGeneration"
+    kind = "ForMaskedLM" if name in ("Albert", "XLMRoberta") else "ForConditionalGeneration"
     config = getattr(transformers, f"{name}Config")(**options)
     _save(getattr(transformers, name + kind)(config), folder)
-    _write(
-        folder, {"tokenizer_class": tokenizer}, {"spiece.model" if name == "T5" else "sentencepiece.bpe.model": file}
-    )
+    place = "spiece.model" if name in ("Albert", "T5") else "sentencepiece.bpe.model"
+    _write(folder, {"tokenizer_class": tokenizer}, {place: file})
     return folder
 
 

@@ -186,3 +186,16 @@ def test_where_transformers_cuts_as_sentencepiece_does_they_are_its_ids(kind, tm
     lm, theirs = load(folder, name=kind, title=kind), AutoTokenizer.from_pretrained(folder)
     for name in ("English", "French", "Chinese", "Arabic", "emoji", "ellipsis", "right to left", "joiners"):
         assert [token.id for token in lm.encode(STRANGE[name])] == theirs(STRANGE[name]).input_ids, name
+
+
+def test_others_are_read_through_transformers(tmp_path):
+    """ALBERT's accents, cases and commas are its tokenizer's own; the package is what transformers asks for."""
+    marks = {"pad_id": 0, "unk_id": 1, "bos_id": -1, "eos_id": -1, "control_symbols": ["[CLS]", "[SEP]", "[MASK]"]}
+    file = trained([*TEXTS.values()], 200, "unigram", normalization_rule_name="nmt_nfkc_cf", **marks)
+    folder = write_lone(tmp_path / "it", "AlbertTokenizer", file)
+    lm, theirs = load(folder, name="albert", title="albert"), AutoTokenizer.from_pretrained(folder)
+    for text in PLAIN.values():
+        tokens = lm.encode(text)
+        assert [token.id for token in tokens] == theirs(text).input_ids
+        starts = [token.start for token in tokens[:-1]]
+        assert starts == sorted(starts) and max(token.end for token in tokens) <= len(text)
