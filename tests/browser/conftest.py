@@ -238,11 +238,12 @@ def look(kept, tabs: Tabs, app_url: str):
 # what comes late (a chunk of Streamlit's scripts, a font, a component's script) moves what is below it from a pointer.
 AT_REST = """(app) => {
   const all = (what, root = app) => [...root.querySelectorAll(what)];
-  const parts = all("[data-testid=stBidiComponentIsolated]").map((part) => part.shadowRoot);
+  const components = all("[data-testid=stBidiComponentIsolated]");
   const blank = "canvas:not([width]), .count:empty, .beam svg:empty, :is(.drawing, [role=list], [role=group]):empty";
   return app.dataset.testScriptState === "notRunning"
     && all(".stMain .stElementContainer").length && !all("[data-testid=stSkeleton], [data-stale=true]").length
-    && parts.every((part) => part?.childElementCount && !all(blank, part).length)
+    && components.every((each) => "drawn" in each.dataset && each.shadowRoot.childElementCount)
+    && components.every((each) => !all(blank, each.shadowRoot).length)
     && all("[data-testid=stPlotlyChart]").every((chart) => chart.querySelector(".main-svg"))
     && document.fonts.status === "loaded";
 }"""

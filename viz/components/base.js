@@ -12,6 +12,7 @@ export default function (component) {
   };
   end();
   begun.set(place, render(component));
+  (place.host ?? place).dataset.drawn = ""; // before, there is only the bare HTML
   return end;
 }
 

@@ -36,6 +36,7 @@ def main() -> None:
     with right:
         stage.show(run)
     with below:
+        choose_how(run)
         read(run)
         glossary.show()
 
@@ -60,17 +61,21 @@ def choose(run: ModelRun) -> None:
         heads.choose_pair(run, heads.attention_read(run), on_change=handler(reading.read_again))
 
 
+@section("how")  # a part of its own: no step from head to head has to draw it again
+def choose_how(run: ModelRun) -> None:
+    two_texts = len(run.kinds) == 1 and second_text(run.tokens, session.current_text()) < len(run.tokens)
+    with st.expander("Units, sink, colours and lines", key="how_read", icon=":material/tune:"):
+        reading.choose_how(two_texts)
+        reading.choose_colours()
+        graph.choose()
+
+
 @section("read")
 def read(run: ModelRun) -> None:
     try:
         spec = reading.spec(run)
     except VisitorError:  # the stage says it
         return
-    two_texts = len(run.kinds) == 1 and second_text(run.tokens, session.current_text()) < len(run.tokens)
-    with st.expander("Units, sink, colours and lines", key="how_read", icon=":material/tune:"):
-        reading.choose_how(two_texts)
-        reading.choose_colours()
-        graph.choose()
     caption(f"In force: {reading.in_force(spec)}.")
     read_now = session.current_map(spec)
     for sentence in reading.statements(read_now, spec):
