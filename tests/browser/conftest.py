@@ -281,8 +281,11 @@ def until(locator: Locator, condition: str) -> None:
 
 def type_text(page: Page, text: str) -> None:
     box = page.locator(".st-key-text textarea")
-    box.fill(text)
-    box.press("Control+Enter")
+    if box.input_value() != text:  # the same text is not read again
+        ended = page.evaluate("regardAddress")  # when a run last wrote the address, which is the last that it does
+        box.fill(text)
+        box.press("Control+Enter")
+        until(page.get_by_test_id("stApp"), f"() => regardAddress > {ended}")
     settle(page)
 
 
