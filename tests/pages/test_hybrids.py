@@ -3,40 +3,16 @@ the nearest with attention."""
 
 import numpy as np
 import pytest
-import torch
 
 from model.analysis.attention import layer_weights
 from model.text.prompt import Prompt, RunKey
 from tests.any_models import TEXT, built
 from tests.pages.reading import address, component, heatmap, numbers, said, traces
-from tests.tiny_tokenizers import of_family
 from viz.ui import session
 
 OTHERS = {"0": "linear attention", "2": "linear attention"}  # of three layers; layer 1 has attention
 KIND = "Layer 0 of hybrid is of another kind (linear attention): it has no softmax attention, so there are no weights"
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("models") / "hybrid"
-    transformer = built("hybrid")
-    for parameter in transformer.parameters():
-        torch.nn.init.normal_(parameter, std=0.3)
-    transformer.save_pretrained(folder)
-    of_family("decoder").save_pretrained(folder)
-    return folder
-
-
-@pytest.fixture
-def open_with(open_page, folder, monkeypatch):
-    monkeypatch.setenv("REGARD_MODEL_ROOTS", str(folder.parent))
-
-    def open(page: str, **link):
-        app = open_page(page, model=f"folder:{folder}", **({"text": TEXT} | link))
-        assert not app.exception and not app.error and "**Check failed" not in said(app)
-        return app
-
-    return open
+MODEL = "hybrid", "hybrid"  # the kind, and what its folder is called
 
 
 def weights(app) -> np.ndarray:

@@ -2,41 +2,17 @@
 
 import numpy as np
 import pytest
-import torch
 
 from model.analysis.attention import layer_weights
 from model.analysis.attention_map import MapSpec
 from model.text.prompt import Prompt, RunKey
-from tests.any_models import TEXT, built
+from tests.any_models import TEXT
 from tests.pages.reading import charts, component, heatmap, numbers, open_card, said
-from tests.tiny_tokenizers import of_family
 from viz.ui import session
 from viz.ui.cells import Cell
 
 N = 5  # tokens of the text
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("models") / "oss"
-    transformer = built("window and sink")
-    for parameter in transformer.parameters():
-        torch.nn.init.normal_(parameter, std=0.3)
-    transformer.save_pretrained(folder)
-    of_family("decoder").save_pretrained(folder)
-    return folder
-
-
-@pytest.fixture
-def open_with(open_page, folder, monkeypatch):
-    monkeypatch.setenv("REGARD_MODEL_ROOTS", str(folder.parent))
-
-    def open(page: str, **link):
-        app = open_page(page, model=f"folder:{folder}", **({"text": TEXT} | link))
-        assert not app.exception and "**Check failed" not in said(app)
-        return app
-
-    return open
+MODEL = "window and sink", "oss"  # the kind, and what its folder is called
 
 
 def weights(app, layer: int, head: int) -> np.ndarray:
