@@ -25,6 +25,7 @@ ACROSS = (ALL, LAYER, ONE)
 WORDS, TOKENS = BETWEEN = ("words", "tokens")
 UNMARKED, ARGMAX, GROW = ALIGNED = ("none", "argmax", "grow-diag")
 BLANK, BOTH, SENTIMENT, SIMILARITY = SECTIONS = ("blank", "both", "sentiment", "similarity")
+COPIER, SENTENCES, STEP, FINE_TUNING, NUMBERS = LESSONS = ("copier", "sentences", "step", "fine-tuning", "numbers")
 MEAN = "mean"
 MAPS = (MEAN, ONE)
 TOKEN_VECTORS = "token vectors"
@@ -35,7 +36,7 @@ MOST_REFERENCE = 2000  # characters
 
 HOME, TOKENIZATION, EMBEDDINGS, ATTENTION, GENERATION = "", "tokenization", "embeddings", "attention", "generation"
 TRANSLATION, UNDERSTANDING, HEAD, MECHANISM = "translation", "understanding", "head", "mechanism"
-MODEL = "model"
+MODEL, TRAINING = "model", "training"
 READER, DECODER = "reader", "decoder"  # whose a choice is: of the model that reads the page, of one shown beside it
 
 
@@ -206,6 +207,7 @@ CHOICES: dict[str, Choice] = {
     "second": _text(SECOND, "the other of two texts that are compared", UNDERSTANDING),
     "compared": _position("the layer whose vectors are compared", UNDERSTANDING, owner=READER),
     "token_pair": _positions(2, "two tokens, one of each text, that are compared", UNDERSTANDING, own_words=True),
+    "lesson": _one_of(LESSONS, COPIER, "what of training is looked at", TRAINING),
     "map_neighbours": _number(1, 8, 3, "neighbours of each token", EMBEDDINGS),
     "map_axes": _one_of((2, 3), 2, "dimensions of the map", EMBEDDINGS),
     "similarity_of": Choice(

@@ -14,6 +14,7 @@ from viz.ui.choices import (
     MECHANISM,
     MODEL,
     TOKENIZATION,
+    TRAINING,
     TRANSLATION,
     UNDERSTANDING,
 )
@@ -121,12 +122,28 @@ WORDS = (
         (GENERATION,),
     ),
     Word("entropy", "how open a choice is: 0 if one is certain, ln n if n are equally likely", (ATTENTION, GENERATION)),
-    Word("nats", "the unit of -ln p; divided by ln 2 it is bits", (ATTENTION, GENERATION, MECHANISM, UNDERSTANDING)),
-    Word("loss", "-ln of the probability that the model gave to what did come next, in the mean", (MECHANISM, MODEL)),
+    Word(
+        "nats",
+        "the unit of -ln p; divided by ln 2 it is bits",
+        (ATTENTION, GENERATION, MECHANISM, UNDERSTANDING, TRAINING),
+    ),
+    Word(
+        "loss",
+        "-ln of the probability that the model gave to what did come next, in the mean",
+        (MECHANISM, MODEL, TRAINING),
+    ),
     Word(
         "perplexity",
         "e to the loss: a perplexity of 20 is as unsure as a fair choice among 20 equally likely tokens",
-        (MODEL, UNDERSTANDING),
+        (MODEL, UNDERSTANDING, TRAINING),
+    ),
+    Word("step, batch", "training's one change of all weights, and the texts that it is made for", (TRAINING,)),
+    Word("learning rate", "how far one step moves the weights", (TRAINING,)),
+    Word("checkpoint", "the weights of a model as they were after so many steps", (TRAINING,)),
+    Word(
+        "induction head",
+        "one that looks at what stood behind an earlier copy of the present token, and so can go on with what was there",
+        (TRAINING,),
     ),
     Word("beam", "the few best unfinished translations that a search keeps at each step", (TRANSLATION,)),
     Word(

@@ -17,6 +17,7 @@ from viz.ui.choices import (
     MECHANISM,
     MODEL,
     TOKENIZATION,
+    TRAINING,
     TRANSLATION,
     UNDERSTANDING,
 )
@@ -47,6 +48,7 @@ GROUPS: tuple[tuple[Entry, ...], ...] = (
         Entry(HEAD, "Inside a head", "zoom_in"),
         Entry(MECHANISM, "Break the mechanism", "construction"),
         Entry(MODEL, "The model", "schema"),
+        Entry(TRAINING, "Training", "exercise"),
     ),
 )
 ENTRIES = tuple(entry for group in GROUPS for entry in group)

@@ -1,0 +1,5 @@
+"""On the page Training: a model that learns to copy, and its heads at each checkpoint."""
+
+
+def show() -> None:
+    pass

@@ -1,0 +1,5 @@
+"""On the page Training: what pre-training took."""
+
+
+def show() -> None:
+    pass
