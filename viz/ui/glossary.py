@@ -142,7 +142,7 @@ WORDS = (
     Word("checkpoint", "the weights of a model as they were after so many steps", (TRAINING,)),
     Word(
         "induction head",
-        "one that looks at what stood behind an earlier copy of the present token, and so can go on with what was there",
+        "one that looks at what stood behind an earlier copy of the token, and so can go on with what was there",
         (TRAINING,),
     ),
     Word("beam", "the few best unfinished translations that a search keeps at each step", (TRANSLATION,)),
