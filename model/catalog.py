@@ -1,7 +1,8 @@
 """Which models exist here, what each costs, and how to load one: the one place that knows.
 
 A name is what an address carries: "story" for a built-in model, else "package:…", "folder:…" or "hub:…" (see
-`model.sources.places`). Nothing of transformers is imported before a model that needs it is asked for.
+`model.sources.places`); what is "lab:…" was trained in a visitor's session, and only `viz.ui` finds it. Nothing of
+transformers is imported before a model that needs it is asked for.
 """
 
 import json
@@ -28,6 +29,7 @@ from model.sources.snapshot import Within, listing, snapshot
 WEIGHTS = Path(__file__).parent / "weights"
 DEFAULT = "story"
 BUILT_IN = "built in"
+LAB = "lab:"  # a name that begins so is of a visitor's session (`viz.ui.lab_models`): nothing here knows it
 NOTHING_ELSE = Allowed()
 
 _turn = threading.Condition()
@@ -63,6 +65,11 @@ def find(name: str, allowed: Allowed = NOTHING_ELSE, weights: Path = WEIGHTS) ->
         return sources.folder(rest, allowed)
     if kind == "hub":
         return sources.hub_model(rest, allowed)
+    if name.startswith(LAB):
+        raise ModelNotAvailable(
+            f"The model “{name[:40]}” was trained in one visitor's session, which alone can open it, and goes with "
+            "that session. Train one of your own on the page Training, or choose another model."
+        )
     built_in = _built_in(weights)
     for entry in built_in:
         if entry.name == name:
@@ -76,7 +83,7 @@ def find_typed(typed: str, allowed: Allowed) -> Entry:
     typed = typed.strip().strip("\"'")
     if not typed:
         raise ModelNotAvailable("Type the path of a folder with a model, or a hub id like openai-community/gpt2.")
-    if typed.partition(":")[0] in ("package", "folder", "hub"):
+    if typed.partition(":")[0] in ("package", "folder", "hub", "lab"):
         return find(typed, allowed)
     looks_like_path = typed[0] in "/~.\\" or typed.count("/") != 1 or "\\" in typed
     if not looks_like_path:
@@ -100,7 +107,7 @@ def cost(entry: Entry, hub: Hub | None = None) -> Cost | None:
 
 def is_slow_once(entry: Entry) -> bool:
     """Whether loading it begins with a conversion."""
-    file = checkpoint.gguf_file(Path(entry.where)) if not entry.name.startswith("hub:") else None
+    file = checkpoint.gguf_file(Path(entry.where)) if not entry.name.startswith(("hub:", LAB)) else None
     return file is not None and not gguf.kept_at(file).is_dir()
 
 

@@ -4,6 +4,7 @@
 `model.builtin.classifier`) builds on it.
 """
 
+import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
@@ -58,8 +59,20 @@ class BuiltinModel:
                 f"The model “{folder.name}” cannot be read: a file in {folder} is damaged or cut short "
                 f"({short(error)}). Install Regard again, or choose another model."
             ) from error
+        return cls._of(config, transformer, tokenizer, folder.name, title, fingerprint)
+
+    @classmethod
+    def of(cls, transformer: nn.Module, tokenizer: Tokenizer, *, title: str, name: str = "") -> "BuiltinModel":
+        """A network that was made here, and what cuts its texts; from now on it is read, and not trained any more."""
+        digest = hashlib.sha256(f"{transformer.config}{tokenizer.backend_tokenizer.to_str()}".encode())
+        for parameter, tensor in transformer.state_dict().items():
+            digest.update(parameter.encode() + tensor.numpy().tobytes())
+        return cls._of(transformer.config, transformer, tokenizer, name, title, digest.hexdigest()[:16])
+
+    @classmethod
+    def _of(cls, config: Config, transformer: nn.Module, tokenizer: Tokenizer, name: str, title: str, digest: str):
         info = ModelInfo(
-            name=folder.name,
+            name=name,
             title=title,
             n_layer=config.n_layer,
             n_head=config.n_head,
@@ -70,7 +83,7 @@ class BuiltinModel:
             n_context=config.n_context,
             n_parameter=sum(parameter.numel() for parameter in transformer.parameters()),
             causal=config.causal,
-            fingerprint=fingerprint,
+            fingerprint=digest,
             family=cls._family(config),
         )
         return cls(info, transformer, tokenizer)

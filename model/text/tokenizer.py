@@ -60,6 +60,10 @@ class Tokenizer:
         self._bpe.save(str(path), pretty=False)
 
     @property
+    def backend_tokenizer(self) -> tokenizers.Tokenizer:
+        return self._bpe
+
+    @property
     def n_vocab(self) -> int:
         return self._bpe.get_vocab_size()
 

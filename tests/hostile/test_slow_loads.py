@@ -32,7 +32,7 @@ def test_a_load_that_hangs_is_its_visitors_alone(open_page, folders, monkeypatch
     def visit():
         """As a page loads it, and then the page."""
         key = (loads.loaded.__wrapped__, slow)
-        cache.MODELS.get(key, lambda: catalog.load(slow, allowed=session.allowed(), loader=hanging))
+        cache.MODELS.get(key, lambda: catalog.load(slow, allowed=loads.allowed(), loader=hanging))
         return open_page("attention", model=slow)
 
     with ThreadPoolExecutor(1) as pool:

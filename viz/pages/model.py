@@ -31,7 +31,8 @@ from viz.figures.training import (
     written_by_itself,
 )
 from viz.plain import plain
-from viz.ui import glossary, session
+from viz.ui import glossary, lab_models, session
+from viz.ui.lab_models import Trained
 from viz.ui.pictures import caption, picture
 from viz.ui.prose import check, quoted
 
@@ -180,6 +181,9 @@ def how_it_keeps(lm: LanguageModel) -> str:
 
 def show_origin(lm: LanguageModel) -> None:
     st.header("Where its weights came from", divider="gray", anchor=False)
+    if trained := lab_models.find(lm.info.name):
+        show_trained_here(trained)
+        return
     # by the catalogue, not by the name alone, which may be a stranger's path
     ours = next((e for e in session.models_here() if e.name == lm.info.name and e.source == catalog.BUILT_IN), None)
     folder = Path(ours.where) if ours else None
@@ -197,6 +201,14 @@ def show_origin(lm: LanguageModel) -> None:
         with st.expander("Whose texts these are: the notice", icon=":material/article:"):
             st.markdown((folder / "NOTICE.md").read_text(encoding="utf-8").partition("\n")[2])
     st.markdown(f":small[Weights {lm.info.fingerprint}, the first 16 digits of the file's SHA-256.]")
+
+
+def show_trained_here(trained: Trained) -> None:
+    st.markdown(
+        f"It was **{lab_models.SOURCE}**, on the page Training. {plain(trained.origin)}\n\nNo other visitor can open "
+        f"it, and a link to it works in this session alone: {lab_models.BOUND}."
+    )
+    st.markdown(f":small[Weights {plain(trained.lm.info.fingerprint)}, the first 16 digits of a SHA-256 of them.]")
 
 
 def show_training(card: dict) -> None:

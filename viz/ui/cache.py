@@ -175,6 +175,16 @@ class Store:
             dropped = self._drop_to(most)
         del dropped
 
+    def forget_about(self, model: str) -> None:
+        """All that was computed with the model of this name."""
+
+        def about(part: Hashable) -> bool:
+            return model in (part, getattr(part, "model", None))  # itself, or within a `model.text.prompt.RunKey`
+
+        with self._lock:
+            dropped = [self._drop(key) for key in list(self._entries) if any(map(about, key))]
+        del dropped
+
     def forget(self, of: Callable) -> None:
         """All that one function returned."""
         with self._lock:

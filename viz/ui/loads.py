@@ -11,9 +11,9 @@ from model import catalog, serving
 from model.language_model import LanguageModel
 from model.run import ModelNotAvailable
 from model.sources.cost import Cost, size
-from model.sources.places import Allowed
+from model.sources.places import Allowed, Entry
 from model.sources.progress import Progress, in_words, told_to
-from viz.ui import cache
+from viz.ui import cache, lab_models
 
 _UNSEEN = 0.5  # seconds that a load may take before its progress is shown
 _LOADS: dict[str, Progress] = {}  # those under way, of all visitors
@@ -40,6 +40,8 @@ def language_model(name: str, place: DeltaGenerator | None = None) -> LanguageMo
 
     Raises `ModelNotAvailable`.
     """
+    if trained := lab_models.find(name):
+        return trained.lm
     if loaded.has(name) or cache.is_computing():
         return loaded(name)
     # whoever shows the progress is bound to this thread, so another loads
@@ -72,9 +74,17 @@ def allowed() -> Allowed:
     return Allowed.by_operator(st.get_option("server.address"))
 
 
+def find(name: str) -> Entry:
+    """A model that this visitor may ask for: one of their session, or of the catalogue. Raises `ModelNotAvailable`."""
+    trained = lab_models.find(name)
+    return trained.entry if trained else catalog.find(name, allowed())
+
+
 @cache.kept(seconds=20)
 def cost_of(name: str) -> Cost:
     """What a model on this machine takes. Raises `ModelNotAvailable`."""
+    if trained := lab_models.find(name):
+        return trained.cost
     entry = catalog.find(name, allowed())
     cost = catalog.cost(entry)
     if cost is None:

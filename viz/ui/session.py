@@ -40,8 +40,8 @@ from model.text.prompt import (
 from model.text.units import Units, and_sink, second_text, units_of
 from viz.figures.scale import weights_in_steps
 from viz.plain import visible
-from viz.ui import cache, waiting
-from viz.ui.loads import allowed, cost_of, language_model
+from viz.ui import cache, lab_models, waiting
+from viz.ui.loads import cost_of, find, language_model
 
 EXAMPLES = (
     "The cat sat on the mat",
@@ -58,6 +58,9 @@ READ_BY = {
 }
 
 
+own = lab_models.own  # a model that was trained here becomes one of this session's
+
+
 @cache.kept(seconds=60)
 def models_here() -> tuple[Entry, ...]:
     """What can be chosen without typing anything."""
@@ -65,17 +68,20 @@ def models_here() -> tuple[Entry, ...]:
 
 
 def models_offered() -> list[Entry]:
-    """The models that this visitor can choose: those here, and those that they, or their link, asked for."""
+    """The models that this visitor can choose: those here, those trained in this session, and those that they, or
+    their link, asked for.
+    """
     own: list[Entry] = st.session_state.setdefault("own_models", [])
+    trained = lab_models.entries()
     wanted = st.session_state.memory.asked.get("model")
-    if wanted and wanted not in {entry.name for entry in (*models_here(), *own)}:
+    if wanted and wanted not in {entry.name for entry in (*models_here(), *trained, *own)}:
         try:
-            entry = catalog.find(wanted, allowed())
+            entry = find(wanted)
             cost_of(entry.name).check(entry.title)
             own.append(entry)
         except VisitorError as error:
             st.session_state.refused = str(error)  # said where the link's model is dropped
-    return [*models_here(), *(entry for entry in own if entry not in models_here())]
+    return [*models_here(), *trained, *(entry for entry in own if entry not in models_here())]
 
 
 def titles() -> dict[str, str]:

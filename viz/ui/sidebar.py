@@ -13,8 +13,10 @@ from model.sources.progress import Progress, Stage, in_words
 from viz.figures.heads import layers_and_heads
 from viz.guard import handler, section
 from viz.plain import plain
-from viz.ui import links, session
+from viz.ui import lab_models, links, session
 from viz.ui.choices import READER
+from viz.ui.loads import allowed as allowed_here
+from viz.ui.prose import quoted
 
 
 def choose() -> None:
@@ -31,7 +33,7 @@ def choose() -> None:
             key=links.key("model"),
             format_func=lambda name: titles.get(name, name),
             help="Those that are built in need no download: we trained them ourselves. Then come those that are "
-            "installed, and those that you load below.",
+            "installed, those that you trained on the page Training, and those that you load below.",
         )
         if entry := models.get(st.session_state.model):  # else it was uninstalled a moment ago
             _describe(entry)
@@ -71,12 +73,17 @@ def _describe(entry: Entry) -> None:
     description = f"**{plain(entry.title)}** · {plain(entry.source)}"
     if entry.name.startswith("folder:"):
         description += f"  \n{plain(entry.where)}"
-    if entry.source != catalog.BUILT_IN:
+    if entry.name.startswith(catalog.LAB):
+        description += "  \nNobody else can open it. It is gone when you close or reload this page."
+    elif entry.source != catalog.BUILT_IN:
         with contextlib.suppress(ModelNotAvailable):  # loading it says why
             description += f"  \n{session.cost_of(entry.name).memory}"
         if catalog.is_slow_once(entry):
             description += "  \n:material/hourglass_top: The first time, the GGUF file is unpacked."
     st.caption(description)
+    if gone := lab_models.gone():
+        titles = ", ".join(map(quoted, gone[:3])) + " and others" * (len(gone) > 3)
+        st.caption(f":material/delete: Gone: {titles}. {lab_models.BOUND.capitalize()}.")
 
 
 def _other_reader(entry: Entry | None) -> None:
@@ -130,7 +137,7 @@ def _keep_known_languages() -> None:
 @section("own_model")
 def _own_model() -> None:
     """A folder or a hub id, typed; what it takes; and only then, loading it."""
-    allowed = session.allowed()
+    allowed = allowed_here()
     if not allowed.roots and not allowed.hub:
         st.caption(
             "This server opens no folders and downloads nothing. Whoever runs it can change that: "
