@@ -9,6 +9,8 @@ import hashlib
 import json
 from pathlib import Path
 
+from safetensors import safe_open
+
 from model.run import ModelNotAvailable
 
 FILES = ("config.json", "card.json", "tokenizer.json", "weights.safetensors")
@@ -50,6 +52,15 @@ def config(folder: Path) -> dict:
 def weight_files(folder: Path) -> list[Path]:
     """The files whose tensors are the model's, the body's first."""
     return list(dict.fromkeys((body(folder) / WEIGHTS, folder / WEIGHTS)))
+
+
+def shapes(folder: Path) -> dict[str, tuple[int, ...]]:
+    """Of all tensors of the model, the body's included, by their headers alone. Raises OSError or SafetensorError."""
+    found = {}
+    for path in weight_files(folder):
+        with safe_open(path, framework="numpy") as tensors:
+            found |= {name: tuple(tensors.get_slice(name).get_shape()) for name in tensors.keys()}  # noqa: SIM118
+    return found
 
 
 def check_complete(folder: Path) -> None:

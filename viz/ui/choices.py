@@ -208,6 +208,7 @@ CHOICES: dict[str, Choice] = {
     "compared": _position("the layer whose vectors are compared", UNDERSTANDING, owner=READER),
     "token_pair": _positions(2, "two tokens, one of each text, that are compared", UNDERSTANDING, own_words=True),
     "lesson": _one_of(LESSONS, COPIER, "what of training is looked at", TRAINING),
+    "counted": _matching(r"[\w-]{1,40}", catalog.DEFAULT, "the model whose training is reckoned", TRAINING),
     "map_neighbours": _number(1, 8, 3, "neighbours of each token", EMBEDDINGS),
     "map_axes": _one_of((2, 3), 2, "dimensions of the map", EMBEDDINGS),
     "similarity_of": Choice(
