@@ -28,6 +28,7 @@ def head_look(
     sliders: Sequence[str] = (),
     chosen: tuple[int, int],
     others: Sequence[int] = (),
+    called: Sequence[str] = (),
 ) -> None:
     """Ready to show any of `maps` (L, H, Q, K), in steps of `weights_in_steps`, when `head_grid(looks=True)` says so.
 
@@ -36,7 +37,8 @@ def head_look(
     the map, and then there is only the `hint`. `lines`: a picture of lines is to show them, from the weight `least` on,
     `top` for each row (0: all) and `most` in all. `sliders`: the keys of two that choose layer and head; what they move
     to is shown until the server's own picture of it is there, which is now that of the `chosen` head: a style says so,
-    and the maps stay put. `others`: layers that have no maps.
+    and the maps stay put. `others`: layers that have no maps. `called`: what each of
+    the L x H heads is called, where that is known.
     """
     css_variables(key, chosen=f'"{chosen[0]}.{chosen[1]}"')
     _, n_head, n_query, n_key = maps.shape
@@ -56,6 +58,7 @@ def head_look(
                 "title": title,
                 "sliders": sliders,
                 "others": others,
+                "called": called,
             },
             "maps": columns(w=maps.ravel()),
         },

@@ -11,6 +11,7 @@ from typing import Any
 
 from model import catalog
 from model.analysis.attention_map import COMBINE, SEGMENTS, SINK
+from model.analysis.head_patterns import SCORES
 from model.builtin.beam import PENALTY, WIDTH
 from model.text.units import KINDS
 from viz.ui.session import EXAMPLES
@@ -26,6 +27,9 @@ WORDS, TOKENS = BETWEEN = ("words", "tokens")
 UNMARKED, ARGMAX, GROW = ALIGNED = ("none", "argmax", "grow-diag")
 BLANK, BOTH, SENTIMENT, SIMILARITY = SECTIONS = ("blank", "both", "sentiment", "similarity")
 COPIER, SENTENCES, STEP, FINE_TUNING, NUMBERS = LESSONS = ("copier", "sentences", "step", "fine-tuning", "numbers")
+LABEL, COPYING = "label", "copying"
+SCORED = (LABEL, *(score.name for score in SCORES), COPYING)
+OURS, OWN = TEXTS = ("ours", "own")
 MEAN = "mean"
 MAPS = (MEAN, ONE)
 TOKEN_VECTORS = "token vectors"
@@ -36,7 +40,7 @@ MOST_REFERENCE = 2000  # characters
 
 HOME, TOKENIZATION, EMBEDDINGS, ATTENTION, GENERATION = "", "tokenization", "embeddings", "attention", "generation"
 TRANSLATION, UNDERSTANDING, HEAD, MECHANISM = "translation", "understanding", "head", "mechanism"
-MODEL, TRAINING = "model", "training"
+MODEL, TRAINING, HEADS = "model", "training", "heads"
 READER, DECODER = "reader", "decoder"  # whose a choice is: of the model that reads the page, of one shown beside it
 
 
@@ -134,7 +138,7 @@ def _layer_or_tokens(text: str) -> str | int:
 
 
 _CODE = r"[\w-]{1,20}"  # of a language
-_OF_A_HEAD = (HOME, ATTENTION, HEAD, MECHANISM, TRANSLATION, GENERATION, UNDERSTANDING)
+_OF_A_HEAD = (HOME, ATTENTION, HEADS, HEAD, MECHANISM, TRANSLATION, GENERATION, UNDERSTANDING)
 _OF_A_TOKEN = (TOKENIZATION, EMBEDDINGS, ATTENTION, HEAD, MECHANISM)
 
 CHOICES: dict[str, Choice] = {
@@ -152,7 +156,7 @@ CHOICES: dict[str, Choice] = {
     "head": _position("which head of the layer, from 0", *_OF_A_HEAD, owner=READER),
     "token": _position("the token that looks, or that is looked into", *_OF_A_TOKEN, owner=READER),
     "key": _position("the token looked at; behind the last, a learned sink", ATTENTION, HEAD, MECHANISM, owner=READER),
-    "kind": _one_of(("self", "encoder", "cross"), "self", "which attention of an encoder-decoder", ATTENTION),
+    "kind": _one_of(("self", "encoder", "cross"), "self", "which attention of an encoder-decoder", ATTENTION, HEADS),
     "show": _one_of(SHOW, ONE, "whose weights: one head's, or of several together", ATTENTION),
     "heads": _text("", "the heads read together where they are `chosen`: `2.3, 4.*, *.1`", ATTENTION, owner=READER),
     "combine": _one_of(COMBINE, COMBINE[0], "how several heads make one map", ATTENTION),
@@ -171,6 +175,9 @@ CHOICES: dict[str, Choice] = {
     "panel": _one_of(PANELS, None, "what is shown below the map", ATTENTION),
     "taken": _one_of(WAYS, GIVE, "what of the `summed` tokens is added up", ATTENTION),
     "summed": _positions(0, "tokens whose weights are added up", ATTENTION, own_words=True),
+    "score": _one_of(SCORED, LABEL, "what of all heads is shown", HEADS),
+    "texts": _one_of(TEXTS, OURS, "over which texts heads are scored", HEADS),
+    "lines": _text("", "those texts where they are your own, one a line; of many, their hash", HEADS),
     "mask_off": _switch("without the causal mask", MECHANISM),
     "scale_off": _switch("without the scale", MECHANISM),
     "softmax_temperature": _one_of(TEMPERATURES, 1, "what the scores are divided by", MECHANISM),

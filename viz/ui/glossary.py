@@ -10,6 +10,7 @@ from viz.ui.choices import (
     EMBEDDINGS,
     GENERATION,
     HEAD,
+    HEADS,
     HOME,
     MECHANISM,
     MODEL,
@@ -19,7 +20,7 @@ from viz.ui.choices import (
     UNDERSTANDING,
 )
 
-_OF_HEADS = (HOME, ATTENTION, HEAD, MECHANISM, TRANSLATION, UNDERSTANDING)
+_OF_HEADS = (HOME, ATTENTION, HEADS, HEAD, MECHANISM, TRANSLATION, UNDERSTANDING)
 _OF_PROBABILITIES = (HOME, GENERATION, TRANSLATION, UNDERSTANDING)
 
 
@@ -79,7 +80,7 @@ WORDS = (
         "sink",
         "a token, mostly the first, on which heads put weight that they do not need; heads of some models have learned "
         "one that is no token",
-        (ATTENTION, UNDERSTANDING),
+        (ATTENTION, HEADS, UNDERSTANDING),
     ),
     Word(
         "cross-attention",
@@ -121,7 +122,11 @@ WORDS = (
         "only the k most probable tokens may be drawn, or the fewest that together hold the share p",
         (GENERATION,),
     ),
-    Word("entropy", "how open a choice is: 0 if one is certain, ln n if n are equally likely", (ATTENTION, GENERATION)),
+    Word(
+        "entropy",
+        "how open a choice is: 0 if one is certain, ln n if n are equally likely",
+        (ATTENTION, HEADS, GENERATION),
+    ),
     Word(
         "nats",
         "the unit of -ln p; divided by ln 2 it is bits",
@@ -143,7 +148,7 @@ WORDS = (
     Word(
         "induction head",
         "one that looks at what stood behind an earlier copy of the token, and so can go on with what was there",
-        (TRAINING,),
+        (HEADS, TRAINING),
     ),
     Word("beam", "the few best unfinished translations that a search keeps at each step", (TRANSLATION,)),
     Word(

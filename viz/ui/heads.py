@@ -4,16 +4,19 @@ How many are read is said by a choice of the address that each page has for itse
 `layer`, `head` and `heads`, which belong to a model. `spec` makes of them what `model.analysis.attention_map` follows.
 """
 
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 import streamlit as st
 
 from model.analysis.attention_map import MapSpec, heads_at, parse_heads, write_heads
+from model.analysis.head_survey import Survey
+from model.grid import Grid
 from model.run import ModelRun, NoAttentionHere, VisitorError
 from viz.figures.heads import heads_name, others_in_words
 from viz.guard import handler
 from viz.plain import plain
-from viz.ui import controls, links
+from viz.ui import controls, links, surveys
 from viz.ui.choices import ALL, CHOICES, CHOSEN, LAYER, MEAN, ONE
 
 KINDS = {
@@ -21,6 +24,7 @@ KINDS = {
     "encoder": "the source looks at itself",
     "cross": "the text looks at the source",
 }
+_CALLED = "heads_called"  # the key of the select of a label
 MEANINGS = {
     ONE: "head: one head",
     LAYER: "layer: all heads of one layer",
@@ -62,6 +66,39 @@ def choose(name: str, run: ModelRun, of: str = "self", **more: Any) -> None:
             **more,
         )
         controls.choose("Combine them by", "combine", disabled=show == ONE, help="cell by cell", **more)
+        if made := scored(run, of):
+            _choose_called(made, run.grid(of), **more)
+
+
+def scored(run: ModelRun, of: str) -> Survey | None:
+    """What the page Heads found of these heads over its own passages, if it was there; nothing is computed for it."""
+    made = surveys.known(surveys.subject(kind=of))
+    there = run.grid(of)
+    return made if made and made.labels.shape == (there.n_layer, there.n_head) else None
+
+
+def _choose_called(made: Survey, there: Grid, *, on_change: Callable[[], object] | None = None, **more: Any) -> None:
+    """All heads that are called alike."""
+    state, counts = st.session_state, made.count()
+    by_heads = {write_heads(made.heads(label), there): label for label in counts}
+    state[_CALLED] = by_heads.get(state.heads) if state.show == CHOSEN else None
+
+    def called() -> None:
+        if label := state[_CALLED]:
+            state.show, state.heads = CHOSEN, write_heads(made.heads(label), there)
+            if on_change:
+                on_change()
+
+    st.selectbox(
+        "or all that are called",
+        list(counts),
+        key=_CALLED,
+        format_func=lambda label: f"{label} ({counts[label]})",
+        placeholder="a label",
+        on_change=handler(called),
+        help="What each head does over many texts: the page Heads.",
+        **more,
+    )
 
 
 def choose_one(

@@ -13,6 +13,7 @@ from viz.ui.choices import (
     EMBEDDINGS,
     GENERATION,
     HEAD,
+    HEADS,
     HOME,
     MECHANISM,
     MODEL,
@@ -45,6 +46,7 @@ GROUPS: tuple[tuple[Entry, ...], ...] = (
         Entry(UNDERSTANDING, "Understanding", "select_check_box"),
     ),
     (
+        Entry(HEADS, "Heads", "groups"),
         Entry(HEAD, "Inside a head", "zoom_in"),
         Entry(MECHANISM, "Break the mechanism", "construction"),
         Entry(MODEL, "The model", "schema"),

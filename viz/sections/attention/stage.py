@@ -78,6 +78,7 @@ def ready_to_look(run: ModelRun, read_now: AttentionMap, spec: MapSpec, scale: C
     sides = (read_now.units, read_now.queries), (read_now.key_units, read_now.keys)
     names = [[units.labels[i] for i in shown] for units, shown in sides] if same else []
     state = st.session_state
+    made = heads.scored(run, spec.of)
     lines = {"least": state.least, "top": state.top, "most": MOST_LINES} if exact and state.stage == LINES else None
     head_look(
         maps,
@@ -91,6 +92,7 @@ def ready_to_look(run: ModelRun, read_now: AttentionMap, spec: MapSpec, scale: C
         sliders=("layer", "head") if exact and state.show == ONE else (),
         chosen=spec.heads[0],
         others=[layer for layer, _ in run.grid(spec.of).others],
+        called=made.labels.ravel().tolist() if made else (),
     )
 
 

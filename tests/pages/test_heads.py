@@ -1,0 +1,115 @@
+"""The page Heads: scores of a tiny model over lines of a visitor's own, by its data and by what a visitor reads."""
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from model.analysis.head_patterns import LABELS, SCORES
+from model.text.passages import MOST_LINES
+from tests.conftest import REPEATED
+from tests.pages.reading import address, charts, numbers, said, traces
+from viz.ui import surveys
+
+LINES = f"{REPEATED}\na cat and a dog sat on the mat"
+MODEL = "decoder", "tiny"  # the kind, and what its folder is called
+
+
+@pytest.fixture
+def heads(open_with):
+    """`heads(score="induction")`: the page, over two lines."""
+
+    def open(**link: object) -> AppTest:
+        app = open_with("heads", **({"texts": "own", "lines": LINES} | link))
+        assert not app.exception and not app.error
+        return app
+
+    return open
+
+
+def table(app: AppTest, column: str):
+    """The table with a column of that name."""
+    return next(frame.value for frame in app.dataframe if column in frame.value)
+
+
+def test_every_head_has_a_label_in_the_map_and_a_row_in_the_table(heads):
+    app = heads()
+    rows = table(app, "called")
+    points = [tuple(point) for trace in traces(app)[0] for point in numbers(trace["customdata"]).tolist()]
+    assert sorted(points) == sorted(zip(rows["layer"], rows["head"], strict=True))
+    assert set(rows["called"]) <= set(LABELS)
+    assert f"{len(rows)} heads: " in said(app) and "over 2 texts and 8 of random tokens" in said(app)
+
+
+@pytest.mark.parametrize("score", [score.name for score in SCORES])
+def test_a_link_shows_a_score_with_its_definition(heads, score):
+    app = heads(score=score)
+    rows = table(app, "called")
+    heatmap = numbers(charts(app)[0]["data"][0]["z"])
+    assert rows.columns[3] == score and (np.diff(rows[score]) <= 0).all()
+    for row in rows.itertuples():
+        assert heatmap[row.layer, row.head] == pytest.approx(rows[score][row.Index])
+    meaning = next(each.meaning for each in SCORES if each.name == score)
+    assert meaning in said(app) and address(app)["score"] == score
+
+
+def test_what_is_said_of_induction_is_compared_with_chance(heads):
+    words = said(heads())
+    assert "duction head" in words and "looking alike at everything gives (0." in words
+
+
+def test_a_head_that_is_chosen_is_read_on_attention_with_its_strongest_text(heads):
+    app = heads(layer=1, head=2, score="previous token")
+    strongest = next(row for row in table(app, "score of").itertuples() if row[1] == "previous token")
+    app = next(button for button in app.button if button.key == "open_one").click().run()
+    assert not app.exception and app.title[0].value == "Attention"
+    there = address(app)
+    assert there["layer"] == "1" and there["head"] == "2" and there.get("text") == strongest[7]
+    assert there.get("token", "0") == strongest[6].split()[0]
+    assert int(there.get("key", 0)) == max(0, int(there.get("token", 0)) - 1)
+
+
+def test_without_lines_it_asks_for_some_and_one_line_is_enough(heads):
+    app = heads(lines="")
+    assert "There are no texts yet" in said(app) and not charts(app)
+    app = heads(lines=REPEATED)
+    assert "over 1 texts" in said(app) and table(app, "score of")["± over texts"].isna().sum() > 0
+
+
+def test_lines_of_your_own_are_bounded_and_a_long_list_is_kept_by_its_hash(heads):
+    app = heads(lines=REPEATED)
+    box = next(area for area in app.text_area if area.key == "lines_box")
+    box.set_value("\n".join(["the cat saw"] * 10_000)).run()
+    assert f"Of 10,000 lines the first {MOST_LINES}." in said(app)
+    assert address(app)["lines"].startswith("hash:")
+
+
+def test_of_a_text_longer_than_the_context_the_beginning_is_read(heads):
+    assert "their beginning is read" in said(heads(lines=" ".join([REPEATED] * 30)))
+
+
+def test_a_link_whose_long_list_is_not_kept_says_so(open_with):
+    app = open_with("heads", texts="own", lines="hash:" + "0" * 32)
+    assert "Paste them again" in said(app)
+
+
+def test_what_was_stopped_shows_what_was_read_and_goes_on(heads, monkeypatch):
+    lines = "the dog saw the cat\nthe cat and the dog and the mat"
+    monkeypatch.setattr(surveys, "is_stopped", lambda of: of.model and "go on" not in stopped)
+    stopped: set[str] = set()
+    app = heads(lines=lines)
+    assert "Stopped: " in said(app) and "of 10 texts were read" in said(app)
+    stopped.add("go on")
+    app = next(button for button in app.button if button.key == "go_on").click().run()
+    assert "Stopped: " not in said(app) and "over 2 texts" in said(app)
+
+
+def test_attention_knows_what_heads_are_called_only_where_they_were_scored(open_with, heads, monkeypatch):
+    app = open_with("attention", show="chosen", heads="0.0")
+    assert not [select for select in app.selectbox if select.key == "heads_called"]
+    monkeypatch.setattr(surveys, "passages", lambda: tuple(LINES.split("\n")))
+    heads()
+    app = open_with("attention", show="chosen", heads="0.0")
+    select = next(select for select in app.selectbox if select.key == "heads_called")
+    label = select.options[0].rpartition(" (")[0]
+    app = select.set_value(label).run()
+    assert not app.exception and app.session_state.heads != "0.0"

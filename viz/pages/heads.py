@@ -1,0 +1,165 @@
+"""Heads: what every head does, over many texts, as scores with a definition each."""
+
+from functools import partial
+
+import streamlit as st
+
+from model.analysis.attention import attention_weights
+from model.analysis.head_patterns import sides_of, strongest_key
+from model.analysis.head_survey import Survey
+from model.grid import Grid
+from model.run import ModelInfo
+from model.text.prompt import Prompt, RunKey, as_read
+from viz.figures.heads import layers_and_heads
+from viz.guard import handler, part
+from viz.plain import plain
+from viz.sections.heads import one, scores, texts
+from viz.ui import controls, glossary, links, session, surveys
+from viz.ui.choices import ATTENTION, LABEL, ONE
+from viz.ui.heads import KINDS
+from viz.ui.pictures import caption
+
+_OPENED = "opened_head"  # in the session's state: what was clicked, until the next run can go there
+_ENCODER = (
+    "An encoder's tokens see those on both sides: copies and distances count both ways, “previous token” is the one to "
+    "the left, and the one to the right is a fixed offset of +1. There is no next token to guess, so an induction head "
+    "has nothing to copy for."
+)
+_CROSS = "Two texts have no distances between them: only what needs none is scored."
+
+
+def main() -> None:
+    st.title("Heads")
+    st.markdown(
+        "One picture of one text says little of what a head is for. Here every head reads **many texts**, and how much "
+        "of its weight goes where is counted: to the token before, to what stood behind an earlier copy, to full stops."
+    )
+    glossary.show()
+    lm = session.current_model()
+    info, kind = lm.info, "self"
+    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom", key="heads_of"):
+        if info.family == "encoder-decoder":
+            described = " · ".join(f"{kind}: {words}" for kind, words in KINDS.items())
+            kind = controls.choose("Attention", "kind", tuple(KINDS), help=described)
+    read = texts.choose()
+    if not read:
+        return
+    of = surveys.subject(read, kind)
+    reading = surveys.read(of)
+    say_how_far(of, reading)
+    if reading.survey is None:
+        return
+    if opened := st.session_state.pop(_OPENED, None):
+        go_to(of, reading, *opened)
+    show(of, reading, info)
+
+
+def say_how_far(of: surveys.Subject, reading: surveys.Reading) -> None:
+    """What of the texts was not read, and why."""
+    if not reading.complete:
+        with st.container(horizontal=True, vertical_alignment="center", key="survey_stopped"):
+            st.info(f"Stopped: {reading.n_read} of {reading.n_all} texts were read.", icon=":material/stop_circle:")
+            st.button("Go on", key="go_on", icon=":material/play_circle:", on_click=handler(surveys.go_on))
+    if reading.unread:
+        st.warning(
+            f"Not read: {len(reading.unread)} of {reading.n_all} texts. {plain(reading.unread[0])}",
+            icon=":material/info:",
+        )
+    if reading.n_cut:
+        most = min(surveys.MOST_TOKENS, session.current_model().info.n_context)
+        caption(f"{reading.n_cut} texts are longer than {most} tokens: their beginning is read.")
+
+
+def show(of: surveys.Subject, reading: surveys.Reading, info: ModelInfo) -> None:
+    made = reading.survey
+    for sentence in scores.in_words(made, plain(session.titles().get(of.model, info.title))):
+        st.markdown(sentence)
+    if of.kind == "cross":
+        caption(_CROSS)
+    elif of.kind == "encoder" or not info.causal:
+        caption(_ENCODER)
+    names = [name for name, found in made.found.items() if found.there]
+    with st.container(key="roomy_heads"):
+        left, right = st.columns([1.1, 1], gap="medium")
+    with left:
+        shown = choose_score(names)
+        if shown == LABEL:
+            scores.show_labels(made, pick)
+        else:
+            scores.show_score(made, shown, pick)
+    with right:
+        scores.show_table(made, names, shown, pick)
+    scores.show_rules(made)
+    say_of_what(of, reading, info)
+    with part():
+        there = info.grid if of.kind == "self" else Grid(*made.labels.shape)
+        one.show(made, there, partial(text_at, of, reading), pick)
+
+
+def text_at(of: surveys.Subject, reading: surveys.Reading, number: int, row: int) -> tuple[str, str]:
+    """A text in one line, and its token at a place; of an encoder-decoder the token is one of what it wrote."""
+    text, lm = of.texts[reading.numbers[number]], session.current_model()
+    written = lm.info.family == "encoder-decoder" and of.kind != "encoder"
+    tokens = () if written else lm.encode(text)
+    return " ".join(text.split()), tokens[row].label if row < len(tokens) else ""
+
+
+def choose_score(names: list[str]) -> str:
+    """The score that is shown, of those that this attention has."""
+    options, key = (LABEL, *names), links.key("score")
+    if st.session_state[key] not in options:
+        st.session_state[key] = LABEL
+    return st.selectbox("Show", options, key=key, help="What the map shows of each head, and the table first.")
+
+
+def say_of_what(of: surveys.Subject, reading: surveys.Reading, info: ModelInfo) -> None:
+    made = reading.survey
+    said = f"Scored: {layers_and_heads(info.grid)}, over {made.n_text} texts"
+    caption(said + (f" and {made.n_random} of random tokens that come twice." if made.n_random else "."))
+    if reading.held and reading.held[1]:
+        holds, n = reading.held
+        caption(
+            f"Of {n} heads that have a label by every other text, {holds} have the same by the rest "
+            f"({100 * holds / n:.0f} %)."
+        )
+
+
+def pick(layer: int, head: int, score: str | None = None) -> None:
+    """For callbacks: the next run goes to that head."""
+    st.session_state[_OPENED] = layer, head, score or st.session_state.score
+
+
+def go_to(of: surveys.Subject, reading: surveys.Reading, layer: int, head: int, score: str) -> None:
+    """Open a head on Attention, with the text where it is strongest by a score, or by what it is called."""
+    made = reading.survey
+    name = shown_by(made, layer, head, score)
+    number, row = int(made.found[name].text[layer, head]), int(made.found[name].row[layer, head])
+    choices = {"show": ONE, "kind": of.kind, "layer": layer, "head": head}
+    if number < 0:
+        links.go(ATTENTION, **choices)
+    text = of.texts[reading.numbers[number]]
+    with_text = {"text": text, "chat": False, "target": "", "target_ids": ""}
+    with part():  # of a text that is longer than the model can read whole, Attention says so
+        prompt = as_read(session.current_model(), Prompt(text, languages=of.languages))
+        run = session.run_of(RunKey(of.model, prompt))
+        queries, keys = run.sides(of.kind)
+        sides = sides_of(queries, keys[: len(keys) - run.has_sink(of.kind)], own=of.kind != "cross")
+        weights = attention_weights(run.layers(of.kind)[layer], head, slice(row, row + 1))[0]
+        choices |= {"token": row, "key": strongest_key(weights, made.measure(name, layer, head), sides, row)}
+    links.go(ATTENTION, **choices, **with_text)
+
+
+def shown_by(made: Survey, layer: int, head: int, score: str) -> str:
+    """The name of a score that this head has: the one that is shown, else that of its label, else its highest above
+    chance.
+    """
+    if score in made.found and made.found[score].mean[layer, head] >= 0:
+        return score
+    for name, found in made.found.items():
+        if found.reached[layer, head]:
+            return name
+    above = {n: f.mean[layer, head] - f.chance[layer] for n, f in made.found.items() if f.score.label}
+    return max(above, key=lambda name: above[name] if above[name] == above[name] else -1)
+
+
+main()

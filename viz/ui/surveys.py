@@ -1,0 +1,197 @@
+"""Heads scored over many texts, one text at a time: how far that is, a way out, and what is kept of it.
+
+What was read of one text is kept, so a survey that was stopped goes on where it was, and one that is there already
+costs nothing. Where nothing may be read, `known` is asked.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import streamlit as st
+
+from model.analysis.head_patterns import TextScores, score_text, sides_of
+from model.analysis.head_survey import Survey, labels_that_hold, survey
+from model.language_model import LanguageModel
+from model.run import ModelRun, PromptError, Token, VisitorError
+from model.text.passages import MOST_TOKENS, N_RANDOM, passages, repeated_at_random
+from model.text.prompt import Prompt, RunKey, as_read, speaking
+from viz.guard import handler
+from viz.plain import plain
+from viz.ui import cache, session
+from viz.ui.loads import language_model
+
+_UNSEEN = 0.4  # seconds that it may take before its progress is shown
+_STOPPED = "stopped_survey"  # in the session's state: which survey was stopped
+
+Job = tuple[str | None, int]  # a text; or nothing, and the number of a text of random tokens
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Whose heads, of which attention, over which texts."""
+
+    model: str
+    kind: str
+    languages: tuple[str, str] | None
+    texts: tuple[str, ...]
+
+    @cached_property
+    def jobs(self) -> tuple[Job, ...]:
+        """What is to be read: random tokens, where this attention can show what they are for, then the texts."""
+        random = () if self.kind == "cross" else tuple((None, i) for i in range(N_RANDOM))
+        return (*random, *((text, 0) for text in self.texts))
+
+    @property
+    def there(self) -> tuple[int, ...]:
+        """The numbers of those that were read already."""
+        return tuple(i for i, job in enumerate(self.jobs) if _read.has(self.model, self.kind, self.languages, *job))
+
+
+@dataclass(frozen=True)
+class Read:
+    """What was read of one text."""
+
+    scores: TextScores | None  # None: it cannot be read
+    cut: bool = False  # whether only its beginning was
+    why: str = ""  # it cannot
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A survey, or as much of it as there is."""
+
+    survey: Survey | None  # None: nothing was read
+    numbers: tuple[int, ...]  # of the texts in it, by which the survey's own numbers of texts are found in the set
+    n_read: int  # of the texts, the random tokens among them
+    n_all: int
+    n_cut: int
+    unread: tuple[str, ...]  # why some texts cannot be read, for each of them
+    held: tuple[int, int] | None  # of the heads labelled by every other text, how many are so by the rest; and all
+
+    @property
+    def complete(self) -> bool:
+        return self.n_read == self.n_all
+
+
+def subject(texts: Sequence[str] | None = None, kind: str = "self") -> Subject:
+    """Of the model that is open, over these texts, or the passages that come with Regard. Raises `VisitorError`."""
+    state, lm = st.session_state, session.current_model()
+    languages = state.get("source_language") or "", state.get("target_language") or ""
+    languages = as_read(lm, Prompt("a", languages=languages)).languages
+    return Subject(session.model_name(), kind, languages, passages() if texts is None else tuple(texts))
+
+
+def read(of: Subject) -> Reading:
+    """Read what was not read yet, with the progress and a way out where this is called; then put it together."""
+    there = set(of.there)
+    if len(there) < len(of.jobs) and not is_stopped(of):
+        _read_all(of, [job for i, job in enumerate(of.jobs) if i not in there])
+    return _together(of, of.there)
+
+
+def known(of: Subject) -> Survey | None:
+    """All of it, where all was read already; nothing is read for it."""
+    there = of.there
+    return _together(of, there).survey if len(there) == len(of.jobs) else None
+
+
+def is_stopped(of: Subject) -> bool:
+    return st.session_state.get(_STOPPED) == of
+
+
+def go_on() -> None:
+    """Take up again what was stopped."""
+    st.session_state.pop(_STOPPED, None)
+
+
+def _read_all(of: Subject, left: Sequence[Job]) -> None:
+    title, begun, place, bar = session.titles().get(of.model, of.model), time.monotonic(), st.empty(), None
+    n = len(of.jobs)
+    for i, job in enumerate(left):
+        passed = time.monotonic() - begun
+        if bar is None and i and passed > _UNSEEN:
+            with place.container(horizontal=True, vertical_alignment="center", key="survey_progress"):
+                bar = st.progress(0.0)
+                st.button("Stop", key="stop_survey", icon=":material/stop_circle:", on_click=handler(_stop), args=(of,))
+        if bar is not None:
+            words = f"{plain(title)} reads text {n - len(left) + i + 1} of {n}"
+            words += f", about {passed * (len(left) - i) / i:.0f} s left"
+            bar.progress((n - len(left) + i) / n, words)  # a visitor who goes on ends it here
+        _read(of.model, of.kind, of.languages, *job)
+    place.empty()
+
+
+def _stop(of: Subject) -> None:
+    st.session_state[_STOPPED] = of
+
+
+@cache.kept()
+def _together(of: Subject, there: tuple[int, ...]) -> Reading:
+    reads = [(i, _read(of.model, of.kind, of.languages, *of.jobs[i])) for i in there]
+    found = [(i, each.scores) for i, each in reads if each.scores]
+    first = len(of.jobs) - len(of.texts)
+    texts, random = ([scores for i, scores in found if (i >= first) == of_text] for of_text in (True, False))
+    halves = [survey(texts[i::2], random[i::2]) for i in (0, 1)] if len(texts) > 1 and len(random) != 1 else None
+    return Reading(
+        survey(texts, random) if found else None,
+        tuple(i - first for i, _ in found if i >= first),
+        len(there),
+        len(of.jobs),
+        sum(each.cut for _, each in reads),
+        tuple(each.why for _, each in reads if each.why),
+        labels_that_hold(*halves) if halves else None,
+    )
+
+
+@cache.kept()
+def _read(model: str, kind: str, languages: tuple[str, str] | None, text: str | None, number: int) -> Read:
+    lm = speaking(language_model(model), languages)
+    try:
+        if text is None:
+            random = _random(model)
+            return Read(_scores(_run_of(lm, random[number], kind), kind)) if random else Read(None)
+        if kind != "encoder" and lm.info.family == "encoder-decoder":  # what it writes has to be written first
+            return Read(_scores(session.run_of(RunKey(model, as_read(lm, Prompt(text, languages=languages)))), kind))
+        tokens, cut = _beginning(lm, text, min(MOST_TOKENS, lm.info.n_context))
+        return Read(_scores(_run_of(lm, tokens, kind), kind), cut)
+    except VisitorError as error:
+        return Read(None, why=str(error))
+
+
+def _beginning(lm: LanguageModel, text: str, most: int) -> tuple[Sequence[Token], bool]:
+    """The first tokens of a text, and whether there are more. Raises `PromptError` if none of it can be read."""
+    try:
+        tokens = lm.encode(text)
+    except PromptError:  # its characters alone may be too many
+        if len(text) <= most:
+            raise
+        return _beginning(lm, text[: max(most, len(text) // 2)], most)[0], True
+    return tokens[:most], len(tokens) > most
+
+
+def _run_of(lm: LanguageModel, tokens: Sequence[Token], kind: str) -> ModelRun:
+    """One text read by itself; by an encoder-decoder as what this attention looks at."""
+    if lm.info.family != "encoder-decoder":
+        return lm.run(tokens)
+    start = lm.start_token()
+    if kind == "encoder":
+        return lm.run([start], source=tokens)
+    own = [token for token in tokens if not token.special]
+    return lm.run([start, *own], source=tokens)
+
+
+def _scores(run: ModelRun, kind: str) -> TextScores:
+    queries, keys = run.sides(kind)
+    return score_text(run.layers(kind), sides_of(queries, keys[: _n_key(run, kind)], own=kind != "cross"))
+
+
+def _n_key(run: ModelRun, kind: str) -> int:
+    """Without a learned sink."""
+    return len(run.sides(kind)[1]) - run.has_sink(kind)
+
+
+@cache.kept()
+def _random(model: str) -> list[list[Token]]:
+    return repeated_at_random(language_model(model))
