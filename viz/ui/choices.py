@@ -27,8 +27,8 @@ WORDS, TOKENS = BETWEEN = ("words", "tokens")
 UNMARKED, ARGMAX, GROW = ALIGNED = ("none", "argmax", "grow-diag")
 BLANK, BOTH, SENTIMENT, SIMILARITY = SECTIONS = ("blank", "both", "sentiment", "similarity")
 COPIER, SENTENCES, STEP, FINE_TUNING, NUMBERS = LESSONS = ("copier", "sentences", "step", "fine-tuning", "numbers")
-LABEL, COPYING = "label", "copying"
-SCORED = (LABEL, *(score.name for score in SCORES), COPYING)
+LABEL = "label"
+SCORED = (LABEL, *(score.name for score in SCORES))
 OURS, OWN = TEXTS = ("ours", "own")
 MEAN = "mean"
 MAPS = (MEAN, ONE)
