@@ -23,7 +23,7 @@ class Stack:
     n_head: int | None
     n_key_head: int | None  # fewer than n_head where heads share keys and values (grouped queries)
     d_head: int | None
-    d_mlp: int | None  # width inside the MLP; of one expert, if there are several
+    d_mlp: int | None  # width inside the MLP; of one expert, if there are several; 0 without one
     n_context: int | None  # None also where the positions set no limit
     positions: tuple[str, ...]  # learned | sinusoidal | rotary | relative | ALiBi | disentangled; empty if unknown
     windows: tuple[int | None, ...] | None  # of each layer: tokens seen on each side, itself included; None is all
@@ -81,7 +81,7 @@ class Architecture:
     qk_norm: bool | None  # whether queries and keys are normalised
     soft_cap: float | None  # scores are squeezed into ± this by a tanh; None if not, or unknown
     rotary_share: float | None  # of d_head, turned by the position; None without rotary positions
-    mlp: str  # plain | gated | unknown
+    mlp: str  # plain | gated | none | unknown
     activation: str | None
     n_expert: int  # 0 without a mixture of experts
     n_expert_used: int  # for each token
@@ -107,7 +107,7 @@ def described(config: Any, family: str) -> Architecture:
         n_head=config.n_head,
         n_key_head=config.n_head,
         d_head=config.d_head,
-        d_mlp=4 * config.d_model,
+        d_mlp=4 * config.d_model if config.mlp else 0,
         n_context=config.n_context,
         positions=("learned",),
         windows=(None,) * config.n_layer,
@@ -129,14 +129,14 @@ def described(config: Any, family: str) -> Architecture:
         qk_norm=False,
         soft_cap=None,
         rotary_share=None,
-        mlp="plain",
-        activation="gelu",
+        mlp="plain" if config.mlp else "none",
+        activation="gelu" if config.mlp else None,
         n_expert=0,
         n_expert_used=0,
         n_distinct_layer=config.n_layer * (2 if two else 1),
         head="tokens",
         tied=True,
-        biases=BIASES,
+        biases=BIASES if config.mlp else BIASES[:-1],
         known=True,
     )
 

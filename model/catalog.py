@@ -1,6 +1,7 @@
 """Which models exist here, what each costs, and how to load one: the one place that knows.
 
-A name is what an address carries: "story" for a built-in model, else "package:…", "folder:…" or "hub:…" (see
+A name is what an address carries: "story" for a built-in model, "copier@440" for one as it was after a step of its
+training, else "package:…", "folder:…" or "hub:…" (see
 `model.sources.places`); what is "lab:…" was trained in a visitor's session, and only `viz.ui` finds it. Nothing of
 transformers is imported before a model that needs it is asked for.
 """
@@ -12,12 +13,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from model.language_model import LanguageModel
 from model.memory import memory_available
 from model.run import ModelNotAvailable
-from model.sources import adapters, gguf
+from model.sources import adapters, builtin_files, gguf
 from model.sources import cost as checkpoint
 from model.sources import places as sources
 from model.sources.adapters import Adapter
@@ -29,6 +31,7 @@ from model.sources.snapshot import Within, listing, snapshot
 WEIGHTS = Path(__file__).parent / "weights"
 DEFAULT = "story"
 BUILT_IN = "built in"
+AT = "@"  # between a built-in model's name and the step of its training after which it is read
 LAB = "lab:"  # a name that begins so is of a visitor's session (`viz.ui.lab_models`): nothing here knows it
 NOTHING_ELSE = Allowed()
 
@@ -71,11 +74,35 @@ def find(name: str, allowed: Allowed = NOTHING_ELSE, weights: Path = WEIGHTS) ->
             "that session. Train one of your own on the page Training, or choose another model."
         )
     built_in = _built_in(weights)
+    whole, at, step = name.partition(AT)
     for entry in built_in:
         if entry.name == name:
             return entry
+        if at and entry.name == whole and (steps := steps_of(entry)):
+            return _at_step(entry, step, steps)
     names = ", ".join(entry.name for entry in built_in) or "none"
     raise ModelNotAvailable(f"There is no model “{name}” here. Available: {names}.")
+
+
+def steps_of(entry: Entry) -> tuple[int, ...]:
+    """After which steps of its training it was kept, if at several: each is a model too, as `at_step` says."""
+    return builtin_files.steps(Path(entry.where)) if entry.source == BUILT_IN else ()
+
+
+def at_step(name: str, step: int) -> str:
+    """The name of a model as it was after a step of its training."""
+    return f"{name.partition(AT)[0]}{AT}{step}"
+
+
+def _at_step(entry: Entry, wanted: str, steps: tuple[int, ...]) -> Entry:
+    if wanted not in map(str, steps):
+        near = min(steps, key=lambda s: abs(s - int(wanted))) if wanted.isdecimal() and len(wanted) < 9 else None
+        nearest = "" if near is None else f", the nearest {near:,}"
+        raise ModelNotAvailable(
+            f"{entry.title} was not kept after step “{wanted[:20]}”: there are {len(steps)} checkpoints, from step "
+            f"{steps[0]} to {steps[-1]:,}{nearest}. Choose one of them on the page Training."
+        )
+    return replace(entry, name=f"{entry.name}{AT}{wanted}", title=f"{entry.title}, step {int(wanted):,}")
 
 
 def find_typed(typed: str, allowed: Allowed) -> Entry:
@@ -153,7 +180,7 @@ def load(
     """
     entry = find(name, allowed, weights)
     if entry.source == BUILT_IN:
-        return _class_of(entry)(Path(entry.where))
+        return _loader_of(entry)(Path(entry.where))
     files = _files(entry, hub)
     if files is None:
         raise ModelNotAvailable(
@@ -239,8 +266,21 @@ def _stated(path: Path) -> dict:
     return stated if isinstance(stated, dict) else {}
 
 
-def _class_of(entry: Entry) -> Callable[[Path], LanguageModel]:
+def texts_of(entry: Entry) -> tuple[str, ...]:
+    """Texts of the kind that a built-in model learned from, if no others make sense to it."""
+    if entry.source != BUILT_IN:
+        return ()
+    texts = _stated(Path(entry.where) / "card.json").get("texts")
+    return tuple(text for text in texts if isinstance(text, str)) if isinstance(texts, list) else ()
+
+
+def _loader_of(entry: Entry) -> Callable[[Path], LanguageModel]:
     """What loads a built-in model from its folder. These import torch: only once a model is wanted."""
+    if steps_of(entry):
+        from model.lab.copier import Copier
+
+        step = entry.name.partition(AT)[2]
+        return partial(Copier.load, step=int(step) if step else None)
     match architecture_of(entry):
         case "encoder-decoder":
             from model.builtin.translator import Translator

@@ -144,3 +144,12 @@ class Captured(Protocol):
     @property
     def captured(self) -> str:
         """What a run keeps: "queries and keys", or only the "weights"."""
+
+
+@runtime_checkable
+class SmallVocabulary(Protocol):
+    """A model to which much of a text may be unknown."""
+
+    @property
+    def unknown(self) -> int | None:
+        """The id of the one token that stands for all of that; None: it knows everything."""

@@ -197,7 +197,8 @@ def parts_expected(a: Architecture) -> dict[str, int]:
         biased, gated = "MLP" in a.biases, a.mlp == "gated"
         mlp += ((1 + gated) * stack.d_mlp + a.d_model) * biased
         counts["MLP"] += n_layer * (max(1, a.n_expert) * mlp + a.n_expert * (a.d_model + biased))  # with its router
-        n_norm = {"sandwich": 4, "parallel": 1 if a.shared_norm else 2}.get(a.norm, 2) + stack.cross
+        n_mlp = a.mlp != "none"
+        n_norm = {"sandwich": 4, "parallel": 1 if a.shared_norm else 2}.get(a.norm, 1 + n_mlp) + stack.cross
         counts["norms"] += (n_layer * n_norm + a.final_norm) * a.d_model * a_norm
         counts["norms"] += a.d_embedding * a_norm if a.embedding_norm else 0
         if a.qk_norm:  # over the width of one head; OLMo 2's over all heads together

@@ -17,7 +17,8 @@ from viz.figures.training import TEXTS, Card, Table, how_trained, how_well, what
 PART = "models"
 OWN = ("linear layer", "fine-tuned")  # a classifier's own figures among those of its rivals
 TOGETHER = "layer and bag together"  # with one of them, and none itself
-ORDER = ("story", "translator", "encoder", "sentiment")  # the decoder first, and a classifier after what it began from
+# the decoder first, and a classifier after what it began from
+ORDER = ("story", "translator", "encoder", "sentiment", "copier")
 
 
 def text(weights: Path = catalog.WEIGHTS) -> str:

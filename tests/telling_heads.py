@@ -11,15 +11,18 @@ from model import catalog, serving
 from model.analysis.telling import telling_head
 from model.language_model import LanguageModel
 from model.run import ModelRun
+from model.sources.builtin_files import card_text
+from model.sources.places import Entry
 from model.text.prompt import Prompt, tokens_of
 from model.training.lessons import LESSONS
 
 N = 12  # sentences
 
 
-def found(lm: LanguageModel) -> list[int]:
+def found(entry: Entry) -> list[int]:
     """Layer and head."""
-    return list(telling_head(*(_run(lm, text) for text in LESSONS[:N])))
+    lm = catalog.load(entry.name)
+    return list(telling_head(*(_run(lm, text) for text in catalog.texts_of(entry) or LESSONS[:N])))
 
 
 def _run(lm: LanguageModel, text: str) -> ModelRun:
@@ -33,9 +36,9 @@ def main() -> None:
         if entry.source == catalog.BUILT_IN:
             card = Path(entry.where) / "card.json"
             stated = json.loads(card.read_text(encoding="utf-8"))
-            stated["telling_head"] = found(catalog.load(entry.name))
+            stated["telling_head"] = found(entry)
             ascii = card.read_text(encoding="utf-8").isascii()
-            card.write_text(json.dumps(stated, indent=2, ensure_ascii=ascii) + "\n", encoding="utf-8")
+            card.write_text(card_text(stated, ascii=ascii), encoding="utf-8")
             print(f"{entry.name}: layer {stated['telling_head'][0]}, head {stated['telling_head'][1]}")
 
 

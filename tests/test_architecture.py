@@ -5,8 +5,10 @@ from dataclasses import replace
 from model.analysis.parameters import parameters_by_part
 from model.architecture import UNKNOWN, Stack, described, record_bytes, weights_bytes
 from model.architectures.description import describe
+from model.builtin.transformer import Transformer
 from tests.architectures import BRAND_NEW, BUILT_IN, config_of, parts_expected
 from viz.figures.architecture import drawing_words, facts
+from viz.figures.block import block_drawing
 
 
 def test_the_built_in_model_is_described_by_its_own_config(tiny):
@@ -18,6 +20,18 @@ def test_the_built_in_model_is_described_by_its_own_config(tiny):
     assert {part: n for part, n in parts.items() if part in ("attention", "MLP", "norms")} == parts_expected(a)
     assert parts["embeddings"] == tiny.info.n_vocab * 32 and parts["positions"] == 32 * 32
     assert sum(parts.values()) == tiny.info.n_parameter
+
+
+def test_blocks_of_attention_alone_have_no_mlp():
+    config = replace(BUILT_IN, mlp=False)
+    a = described(config, "decoder")
+    shapes = {name: tuple(p.shape) for name, p in Transformer(config).named_parameters()}
+    parts = parameters_by_part(shapes)
+    assert {part: parts.get(part, 0) for part in ("attention", "MLP", "norms")} == parts_expected(a)
+    values = {fact.name: fact.value for fact in facts(a)}
+    assert (values["MLP"], values["Biases"]) == ("none", "everywhere") and "Width of the MLP" not in values
+    assert ">MLP<" not in block_drawing(a) and ">MLP<" in block_drawing(described(BUILT_IN, "decoder"))
+    assert "MLP: none" in drawing_words(a)
 
 
 def test_memory_is_that_of_the_arrays_a_run_holds(tiny, tiny_run):

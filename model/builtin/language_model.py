@@ -7,6 +7,7 @@
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 
@@ -29,6 +30,31 @@ from model.text.lengths import check_characters, check_tokens
 from model.text.tokenizer import PAIR_JOINT, Tokenizer
 
 
+@contextmanager
+def readable(folder: Path) -> Iterator[None]:
+    """Around whatever reads a folder of a built-in model. Raises `ModelNotAvailable`."""
+    builtin_files.check_complete(folder)
+    try:
+        yield
+    # tokenizers raises a bare Exception for a broken file; whatever is wrong, the visitor gets the sentence
+    except Exception as error:
+        raise ModelNotAvailable(
+            f"The model “{folder.name}” cannot be read: a file in {folder} is damaged or cut short "
+            f"({short(error)}). Install Regard again, or choose another model."
+        ) from error
+
+
+def config_in(stated: dict) -> Config:
+    """The shape in what a config.json says, and out of that, so that the rest is left."""
+    return Config(**{field.name: stated.pop(field.name) for field in fields(Config) if field.name in stated})
+
+
+def check_fit(tokenizer: Tokenizer, config: Config) -> None:
+    """Raises ValueError."""
+    if tokenizer.n_vocab != config.n_vocab:
+        raise ValueError(f"tokenizer of {tokenizer.n_vocab} entries, embedding of {config.n_vocab}")
+
+
 class BuiltinModel:
     """A transformer that Regard carries itself, loaded from a folder written by `model.training`."""
 
@@ -40,25 +66,17 @@ class BuiltinModel:
     @classmethod
     def load(cls, folder: Path) -> "BuiltinModel":
         """Raises `ModelNotAvailable` if a file is missing, cut short, or does not fit the others."""
-        builtin_files.check_complete(folder)
-        try:
+        with readable(folder):
             stated = builtin_files.config(folder)
-            config = Config(**{field.name: stated.pop(field.name) for field in fields(Config) if field.name in stated})
+            config = config_in(stated)
             title = json.loads((folder / builtin_files.CARD).read_text(encoding="utf-8"))["title"]
             tokenizer = Tokenizer.load(builtin_files.body(folder) / builtin_files.TOKENIZER)
             files = builtin_files.weight_files(folder)
             transformer = cls._network(config, stated)
             # float16 on disk, copied into float32 parameters
             transformer.load_state_dict({name: t for path in files for name, t in load_file(path).items()})
-            if tokenizer.n_vocab != config.n_vocab:
-                raise ValueError(f"tokenizer of {tokenizer.n_vocab} entries, embedding of {config.n_vocab}")
+            check_fit(tokenizer, config)
             fingerprint = builtin_files.fingerprint(*files)
-        # tokenizers raises a bare Exception for a broken file; whatever is wrong, the visitor gets the sentence
-        except Exception as error:
-            raise ModelNotAvailable(
-                f"The model “{folder.name}” cannot be read: a file in {folder} is damaged or cut short "
-                f"({short(error)}). Install Regard again, or choose another model."
-            ) from error
         return cls._of(config, transformer, tokenizer, folder.name, title, fingerprint)
 
     @classmethod
@@ -106,6 +124,11 @@ class BuiltinModel:
     @property
     def transformer(self) -> nn.Module:
         return self._transformer
+
+    @property
+    def unknown(self) -> int | None:
+        """The id of what stands for all that has no entry in its vocabulary; None: it can write everything."""
+        return self._tokenizer.unknown
 
     def encode(self, text: str, second: str | None = None) -> tuple[Token, ...]:
         """Two texts are read as one, with a blank line between them."""
@@ -193,7 +216,7 @@ class BuiltinModel:
             predictions=None if logits is None else predictions([logits[0]], ids, of_next=of_next),
             intervention=intervention,
             source=tuple(source),
-            **{kind: tuple(map(_kept, layers)) for kind, layers in records.items()},
+            **{kind: tuple(map(kept, layers)) for kind, layers in records.items()},
         )
 
     @torch.inference_mode()
@@ -225,7 +248,7 @@ class BuiltinModel:
         x = x + block.attention.output(_mixed(run, "self", layer))
         if run.cross:
             x = x + block.cross.output(_mixed(run, "cross", layer))
-        x = x + block.mlp(block.mlp_norm(x))
+        x = block.think(x)
         return float((x - torch.tensor(run.hidden[layer + 1])).abs().max())
 
     def unfollowed(self, layer: int) -> None:
@@ -246,6 +269,7 @@ class BuiltinModel:
             *split(attention.value),
             attention.output.weight.unflatten(1, by_head).transpose(0, 1).numpy(),  # (H, D, K)
             attention.output.bias.numpy(),
+            alone=block.mlp is None,
         )
 
     @torch.inference_mode()
@@ -267,7 +291,8 @@ class BuiltinModel:
         return Changes((intervention,))
 
 
-def _kept(call: AttentionCall) -> Attention:
+def kept(call: AttentionCall) -> Attention:
+    """One layer's call in a batch of one text, as plain data."""
     bias = None if call.bias is None else call.bias[0].numpy()
     query, key, value = (each[0].numpy() for each in (call.query, call.key, call.value))
     return Attention(query, key, value, call.scale, call.causal, bias=bias)

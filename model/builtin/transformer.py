@@ -34,6 +34,7 @@ class Config:
     n_head: int
     d_model: int
     causal: bool = True
+    mlp: bool = True  # whether each block of a `Transformer` has one
 
     def __post_init__(self):
         if self.d_model % self.n_head:
@@ -131,22 +132,27 @@ class MLP(nn.Module):
 
 
 class Block(nn.Module):
-    """Attention moves information between positions, the MLP works on each; both add to the residual stream."""
+    """Attention moves information between positions, the MLP works on each; both add to the residual stream.
+
+    The smallest models have blocks of attention alone.
+    """
 
     def __init__(self, config: Config):
         super().__init__()
         self.attention_norm = nn.LayerNorm(config.d_model)
         self.attention = Attention(config, causal=config.causal)
-        self.mlp_norm = nn.LayerNorm(config.d_model)
-        self.mlp = MLP(config)
+        self.mlp_norm = nn.LayerNorm(config.d_model) if config.mlp else None
+        self.mlp = MLP(config) if config.mlp else None
 
     def forward(
         self, x: Tensor, change: Change | None = None, visible: Tensor | None = None
     ) -> tuple[Tensor, AttentionCall]:
         attended, record = self.attention(self.attention_norm(x), change=change, visible=visible)
-        x = x + attended  # (B, T, D)
-        x = x + self.mlp(self.mlp_norm(x))  # (B, T, D)
-        return x, record
+        return self.think(x + attended), record  # (B, T, D)
+
+    def think(self, x: Tensor) -> Tensor:
+        """The MLP's part, where there is one: (B, T, D) to (B, T, D)."""
+        return x if self.mlp is None else x + self.mlp(self.mlp_norm(x))
 
 
 class Transformer(nn.Module):
@@ -223,9 +229,11 @@ class DecoderBlock(nn.Module):
         attended, record = self.attention(self.attention_norm(x), change=change, cache=own)
         x = x + attended  # (B, T, D)
         attended, cross = self.cross(self.cross_norm(x), source, cross_change, visible, beyond)
-        x = x + attended  # (B, T, D)
-        x = x + self.mlp(self.mlp_norm(x))  # (B, T, D)
-        return x, record, cross
+        return self.think(x + attended), record, cross  # (B, T, D)
+
+    def think(self, x: Tensor) -> Tensor:
+        """The MLP's part: (B, T, D) to (B, T, D)."""
+        return x + self.mlp(self.mlp_norm(x))
 
 
 class EncoderDecoder(nn.Module):
@@ -335,7 +343,9 @@ def initialise(module: nn.Module, *, n_block: int) -> None:
     if isinstance(module, nn.Linear):
         nn.init.zeros_(module.bias)
     if isinstance(module, Block | DecoderBlock):  # apply() visits children first, so this has the last word
-        writers = [module.attention.output, module.mlp.down]
+        writers = [module.attention.output]
+        if module.mlp is not None:
+            writers.append(module.mlp.down)
         if isinstance(module, DecoderBlock):
             writers.append(module.cross.output)
         for writer in writers:

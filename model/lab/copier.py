@@ -1,224 +1,219 @@
-"""A transformer that learns to copy: trained step by step, with what each head did at each checkpoint.
+"""The copier as a model that every page reads, at any checkpoint of its training; and the folder that keeps them all.
 
-`python -m model.lab.copier` trains one and prints it.
-
-Two heads have to find each other. One, in a lower layer, has to look at the token before, and write what it was;
-another, above it, looks for the place whose token before is the present one, and copies what stands there: an induction
-head (Elhage et al. 2021; Olsson et al. 2022). Before both are there neither is of use, so nothing seems to happen, and
-then both lock within a few steps.
+`python -m model.lab.copier` trains one and prints its course; with ``--export DIR`` it writes what Regard ships.
 """
 
 import argparse
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
+import json
+import platform
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from functools import cache
+from pathlib import Path
 
 import numpy as np
+import tokenizers
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from safetensors.numpy import load_file, save_file
 
-from model.analysis import head_scores
-from model.attention_call import AS_TRAINED, Changes
-from model.builtin.transformer import Attention, Config, Transformer
-from model.intervention import Intervention
-from model.lab import copying
-from model.run import VisitorError
+from model.analysis.attention import layer_weights
+from model.builtin.language_model import BuiltinModel, check_fit, config_in, kept, readable
+from model.builtin.transformer import Transformer
+from model.lab import copying, course
+from model.lab.course import FIRST, Checkpoint, LabError, Settings
+from model.lab.vocabulary import Vocabulary
+from model.sources import builtin_files
+from model.sources.builtin_files import CARD, CONFIG, TOKENIZER, WEIGHTS
 
-BETAS, WEIGHT_DECAY, CLIP, WARM_UP = (0.9, 0.98), 0.01, 1.0, 50
-SILENCE = 0.01  # how much a head costs for what it can write: one that is of no use falls silent
-N_ROW, N_JUDGED = 32, 64  # rows of a step, and those on which a checkpoint is judged
-FIRST = 2  # the id of the first symbol: before it stand the unknown token and the start
-LOST = 100.0  # nats: from such a loss none comes back
-LOCKED = {"induction": 0.8, "previous": 0.25}
-_MOST = {"n_layer": 3, "n_head": 4, "d_model": 64, "n_step": 2000}
-
-
-class LabError(VisitorError):
-    """A training that cannot be begun, or not be gone on with."""
+SCORES = ("previous", "induction")
+N_TEXT = 12  # of the kind that it learns from, in its card
+REMARK = (
+    f"It knows the symbols a to z and {' '.join(copying.SYMBOLS[26:])} alone: every other character, a capital letter "
+    f"and a space too, is its unknown token. It reads {copying.N_TOKEN} at most, and goes on with spans that it has "
+    "seen; of language it knows nothing."
+)
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What a copier is made of, and how it is trained."""
+class Run:
+    """A training of a copier, as it was kept."""
 
-    n_layer: int = 2
-    n_head: int = 2
-    d_model: int = 32
-    mlp: bool = False  # without, the layers have attention alone
-    rate: float = 1e-2  # AdamW's learning rate, after the warm-up
-    n_step: int = 800
-    seed: int = 1
-    spans: bool = True  # else each row repeats as a whole: see `copying`
-    known_only: bool = True  # whether only what can be known counts in the loss
-    every: int = 40  # steps from checkpoint to checkpoint
+    settings: Settings
+    checkpoints: tuple[Checkpoint, ...]  # none left out from the first on
+    without: np.ndarray | None = None  # (L, H) loss, after the last, where a token can be known, without each head
 
-    def __post_init__(self):
-        for name, most in _MOST.items():
-            if not 1 <= getattr(self, name) <= most:
-                raise LabError(f"{name} is {getattr(self, name)}: a copier takes 1 to {most}.")
-        if self.d_model % self.n_head:
-            raise LabError(f"A width of {self.d_model} cannot be shared evenly by {self.n_head} heads.")
-        if not 0 < self.rate <= 10:
-            raise LabError(f"The learning rate is {self.rate}: it has to be above 0, and at most 10.")
+    @property
+    def locked(self) -> Checkpoint | None:
+        return course.locked(list(self.checkpoints))
 
 
-@dataclass(frozen=True)
-class Checkpoint:
-    """Where a training stood after some steps, judged on rows that it was not trained on."""
+class Copier(BuiltinModel):
+    """A transformer that learned to go on with spans, as it was after some step."""
 
-    step: int
-    trained: float  # loss, in nats, where the token can be known, on rows of the kind that it is trained on
-    known: float  # the same on rows of spans
-    unknown: float  # and where it cannot: ln 32 is to guess
-    copied: float  # how much of what can be known has the highest probability
-    previous: np.ndarray  # (L, H) scores of the heads: see `model.analysis.head_scores`
-    induction: np.ndarray  # (L, H)
-    weights: dict[str, np.ndarray]  # float16, of all tensors that are trained
+    @classmethod
+    def load(cls, folder: Path, step: int | None = None) -> "Copier":
+        """After its last step, or another that was kept. Raises `ModelNotAvailable`."""
+        with readable(folder):
+            run = read(folder)
+            found = run.checkpoints[-1 if step is None else [each.step for each in run.checkpoints].index(step)]
+            title = str(json.loads((folder / builtin_files.CARD).read_text(encoding="utf-8"))["title"])
+            tokenizer = Vocabulary(tokenizers.Tokenizer.from_file(str(folder / builtin_files.TOKENIZER)))
+            transformer = course.restored(run.settings, found)
+            check_fit(tokenizer, transformer.config)
+        at = catalog_name(folder.name, step)
+        return cls._made(transformer, tokenizer, title if step is None else f"{title}, step {step:,}", at)
 
+    @classmethod
+    def at(cls, settings: Settings, checkpoint: Checkpoint, title: str) -> "Copier":
+        """Of a training that is in no folder."""
+        return cls._made(course.restored(settings, checkpoint), copying.vocabulary(), title)
 
-def train(settings: Settings) -> Iterator[Checkpoint]:
-    """A checkpoint before the first step, then one after every few, the last after the last step.
-
-    Whoever lets the iterator go ends the training. Raises `LabError` once the loss is beyond `LOST`, or no number.
-    """
-    torch.manual_seed(settings.seed)
-    rng = np.random.default_rng(settings.seed)
-    transformer = network(settings)
-    trained = [parameter for parameter in transformer.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(trained, lr=settings.rate, betas=BETAS, weight_decay=WEIGHT_DECAY)
-    judged, alike = (copying.draw(N_JUDGED, np.random.default_rng(1), FIRST, spans=s) for s in (True, settings.spans))
-    yield judge(0, transformer, judged, alike)
-    for step in range(1, settings.n_step + 1):
-        rows = copying.draw(N_ROW, rng, FIRST, spans=settings.spans)
-        for group in optimizer.param_groups:
-            group["lr"] = settings.rate * min(1, step / WARM_UP)
-        with torch.enable_grad():
-            loss = losses(transformer, rows)  # (N, T - 1)
-            counted = torch.from_numpy(rows.known[:, 1:]) if settings.known_only else torch.ones_like(loss).bool()
-            optimizer.zero_grad()
-            (loss[counted].mean() + SILENCE * written(transformer)).backward()
-        nn.utils.clip_grad_norm_(trained, CLIP)
-        optimizer.step()
-        if step % settings.every == 0 or step == settings.n_step:
-            checkpoint = judge(step, transformer, judged, alike)
-            if not checkpoint.trained < LOST:  # NaN neither
-                raise LabError(
-                    f"The loss is {checkpoint.trained:,.0f} at step {step:,}, where to guess costs "
-                    f"{np.log(len(copying.SYMBOLS)):.1f}: a learning rate of {settings.rate:g} is likely too high. The "
-                    "checkpoints before are kept."
-                )
-            yield checkpoint
+    @classmethod
+    def _made(cls, transformer: Transformer, tokenizer: Vocabulary, title: str, name: str = "") -> "Copier":
+        lm = cls.of(transformer, tokenizer, title=title, name=name)
+        lm.info = replace(lm.info, remarks=(REMARK,))
+        return lm
 
 
-def config(settings: Settings) -> Config:
-    n_vocab = FIRST + len(copying.SYMBOLS)
-    return Config(n_vocab, copying.N_TOKEN, settings.n_layer, settings.n_head, settings.d_model)
+def catalog_name(name: str, step: int | None) -> str:
+    """As `model.catalog` knows it."""
+    return name if step is None else f"{name}@{step}"
 
 
-def network(settings: Settings) -> Transformer:
-    """With random weights. Without an MLP, what it would write is 0, and is not trained."""
-    transformer = Transformer(config(settings))
-    if not settings.mlp:
-        for block in transformer.blocks:
-            for parameter in block.mlp.down.parameters():
-                nn.init.zeros_(parameter)
-            block.mlp.requires_grad_(False)
-            block.mlp_norm.requires_grad_(False)
-    return transformer
+def read(folder: Path) -> Run:
+    """All that a folder keeps. Whatever error its files cause is for `readable`, or for those who shipped it."""
+    stated, card = (json.loads((folder / name).read_text(encoding="utf-8")) for name in (CONFIG, CARD))
+    settings = Settings(**stated.pop("settings"))
+    steps = stated.pop("steps")
+    if config_in(stated) != course.config(settings) or stated:
+        raise ValueError(f"config.json says {stated or 'another shape than its settings'}")
+    tensors, wanted = load_file(folder / WEIGHTS), course.network(settings).state_dict()
+    checkpoints = []
+    for row in card["checkpoints"]:
+        weights = builtin_files.at_step(tensors, row["step"])
+        if {name: w.shape for name, w in weights.items()} != {name: tuple(w.shape) for name, w in wanted.items()}:
+            raise ValueError(f"the tensors of step {row['step']} are not those of its shape")
+        scores = {name: np.array(row[name]) for name in SCORES}
+        checkpoints.append(Checkpoint(**(row | scores), weights=weights))
+    if [each.step for each in checkpoints] != steps:
+        raise ValueError("card.json and config.json name different steps")
+    return Run(settings, tuple(checkpoints), np.array(card["without"]))
 
 
-def losses(transformer: Transformer, rows: copying.Rows, changes: Changes = AS_TRAINED) -> Tensor:
-    """Cross-entropy of each token but the first of each row, among the symbols: (N, T - 1)."""
-    ids = torch.from_numpy(rows.ids)
-    logits = transformer(ids, changes)[0][:, :-1, FIRST:]  # what is no symbol never comes: left in, it delays the lock
-    return F.cross_entropy(logits.transpose(1, 2), ids[:, 1:] - FIRST, reduction="none")
+def write(folder: Path, run: Run, seconds: float) -> None:
+    """What Regard ships: all checkpoints, and a card that says how each does."""
+    folder.mkdir(parents=True, exist_ok=True)
+    settings, last = run.settings, run.checkpoints[-1]
+    config = asdict(course.config(settings))
+    config |= {"settings": asdict(settings), "steps": [each.step for each in run.checkpoints]}
+    n_token = settings.n_step * course.N_ROW * copying.N_TOKEN
+    rows = copying.draw(course.N_JUDGED, np.random.default_rng(1), FIRST)
+    known, unknown = int(rows.known[:, 1:].sum()), int((~rows.known[:, 1:]).sum())
+    card = {
+        "title": "Copier",
+        "architecture": "decoder",
+        "command": "python -m model.lab.copier",
+        "parameters": sum(weights.size for weights in last.weights.values()),
+        "steps": settings.n_step,
+        "tokens": n_token,
+        "hours": round(seconds / 3600, 5),
+        "seed": settings.seed,
+        "machine": f"{platform.machine()}, 1 thread, cpu",
+        "data": {"spans": {"share": 1.0, "tokens": n_token}},
+        "held_out": {
+            "known": {"tokens": known, "nats_per_token": _rounded(last.known), "accuracy": _rounded(last.copied)},
+            "unknown": {"tokens": unknown, "nats_per_token": _rounded(last.unknown)},
+        },
+        "locked": None if run.locked is None else {"step": run.locked.step, "from": course.LOCKED},
+        "without": _rounded(run.without),
+        "texts": [text for text, _ in examples()],
+        "checkpoints": [
+            {f.name: _rounded(getattr(each, f.name)) for f in fields(Checkpoint) if f.name != "weights"}
+            for each in run.checkpoints
+        ],
+    }
+    (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    (folder / CARD).write_text(builtin_files.card_text(card), encoding="utf-8")
+    copying.vocabulary().backend_tokenizer.save(str(folder / TOKENIZER), pretty=False)
+    tensors = {f"{each.step}/{name}": w for each in run.checkpoints for name, w in each.weights.items()}
+    save_file(tensors, folder / WEIGHTS)
+    (folder / WEIGHTS).chmod(0o644)  # safetensors lets nobody else read it
 
 
-def written(transformer: Transformer) -> Tensor:
-    """The sum over all heads of the size (Frobenius norm) of what they write by."""
-    matrices = [_by_head(block.attention) for block in transformer.blocks]
-    return sum(matrix.square().sum((0, 2)).sqrt().sum() for matrix in matrices)
+def _rounded(value: object) -> object:
+    return np.round(np.float64(value), 4).tolist() if isinstance(value, float | np.ndarray) else value
 
 
-def _by_head(attention: Attention) -> Tensor:
-    return attention.output.weight.unflatten(1, (attention.n_head, attention.d_head))  # (D, H, K)
-
-
-@torch.no_grad()
-def judge(step: int, transformer: Transformer, rows: copying.Rows, alike: copying.Rows) -> Checkpoint:
-    """On `rows` of spans, and on rows of the kind that it is trained on."""
-    ids = torch.from_numpy(rows.ids)
-    logits, record = transformer(ids)
-    loss, known = losses(transformer, rows).numpy(), rows.known[:, 1:]
-    right = logits[:, :-1, FIRST:].argmax(-1).numpy() + FIRST == rows.ids[:, 1:]
-    previous, induction = [], []
-    for call in record.attention:
-        scores = call.query @ call.key.transpose(-1, -2) * call.scale  # (N, H, T, T)
-        weights = scores.masked_fill(torch.ones(scores.shape[-2:]).bool().triu(1), -torch.inf).softmax(-1).numpy()
-        previous.append(head_scores.previous_token(weights).mean(0))
-        induction.append(np.mean([head_scores.induction(w, i) for w, i in zip(weights, rows.ids, strict=True)], 0))
-    kept = {name: p.detach().half().numpy() for name, p in transformer.named_parameters() if p.requires_grad}
-    return Checkpoint(
-        step,
-        float(losses(transformer, alike).numpy()[alike.known[:, 1:]].mean()),
-        float(loss[known].mean()),
-        float(loss[~known].mean()),
-        float(right[known].mean()),
-        np.array(previous),
-        np.array(induction),
-        kept,
+@cache
+def examples() -> tuple[tuple[str, tuple[bool, ...]], ...]:
+    """Texts of the kind that it learns from, and which of their symbols can be known."""
+    rows = copying.draw(N_TEXT, np.random.default_rng(2), FIRST)
+    return tuple(
+        (copying.text(ids, FIRST), tuple(known.tolist())) for ids, known in zip(rows.ids, rows.known, strict=True)
     )
 
 
-def locked(checkpoints: list[Checkpoint]) -> Checkpoint | None:
-    """The first of them from which on both heads stay: the best scores are above those of `LOCKED` to the end."""
-    found = None
-    for checkpoint in checkpoints:
-        both = checkpoint.induction.max() >= LOCKED["induction"] and checkpoint.previous.max() >= LOCKED["previous"]
-        found = (found or checkpoint) if both else None
-    return found
+def maps(run: Run, text: str) -> np.ndarray:
+    """(C, L, H, T, T): where each head of each checkpoint looks in a text, as `Copier.run` has it."""
+    ids = torch.tensor([[token.id for token in copying.vocabulary().encode(text)]])
+    return np.array([_weights(course.restored(run.settings, checkpoint), ids) for checkpoint in run.checkpoints])
 
 
-def restored(settings: Settings, checkpoint: Checkpoint) -> Transformer:
-    """The transformer as it was then, but for the last digits that float16 does not hold."""
-    transformer = network(settings).requires_grad_(False)
-    transformer.load_state_dict({n: torch.from_numpy(w) for n, w in checkpoint.weights.items()}, strict=False)
-    return transformer
+@torch.inference_mode()
+def _weights(transformer: Transformer, ids: torch.Tensor) -> np.ndarray:
+    """(L, H, T, T) of ids (1, T)."""
+    calls = transformer(ids)[1].attention
+    return np.array([layer_weights(kept(call)) for call in calls])
 
 
-def without(transformer: Transformer, rows: copying.Rows, layer: int, head: int) -> float:
-    """The loss where the token can be known, with one head taken out."""
-    ablated = Changes((Intervention(heads_off=((layer, head),)),))
-    return float(losses(transformer, rows, ablated).numpy()[rows.known[:, 1:]].mean())
+def ablated(settings: Settings, checkpoint: Checkpoint) -> np.ndarray:
+    """(L, H): the loss, in nats, on rows of spans where a token can be known, with each head taken out in its turn."""
+    transformer = course.restored(settings, checkpoint)
+    rows = copying.draw(course.N_JUDGED, np.random.default_rng(1), FIRST)
+    shape = settings.n_layer, settings.n_head
+    return np.array([course.without(transformer, rows, *head) for head in np.ndindex(shape)]).reshape(shape)
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m model.lab.copier", description=__doc__)
+    parser.add_argument(
+        "--export", type=Path, metavar="DIR", help="write the model, at every checkpoint, into a folder"
+    )
     for field in fields(Settings):
         if isinstance(field.default, bool):
             parser.add_argument(f"--{field.name.replace('_', '-')}", action=argparse.BooleanOptionalAction)
         else:
             parser.add_argument(f"--{field.name.replace('_', '-')}", type=type(field.default))
     parser.set_defaults(**asdict(Settings()))
-    settings = Settings(**vars(parser.parse_args()))
-    checkpoints = []
-    for checkpoint in train(settings):
-        checkpoints.append(checkpoint)
-        print(
-            f"step {checkpoint.step:5,}   loss {checkpoint.trained:6.3f}, on spans {checkpoint.known:6.3f}   copied "
-            f"{checkpoint.copied:6.1%}   previous {checkpoint.previous.max():.2f}   induction "
-            f"{checkpoint.induction.max():.2f}",
-            flush=True,
-        )
-    lock, last = locked(checkpoints), checkpoints[-1]
-    print(f"both heads stay from step {lock.step:,} on" if lock else "the two heads did not come to stay")
-    transformer, rows = restored(settings, last), copying.draw(N_JUDGED, np.random.default_rng(1), FIRST)
+    arguments = vars(parser.parse_args(argv))
+    folder = arguments.pop("export")
+    torch.set_num_threads(1)  # more only wait for each other
+    checkpoints, started = [], time.process_time()
+    try:
+        settings = Settings(**arguments)
+        for checkpoint in course.train(settings):
+            checkpoints.append(checkpoint)
+            print(
+                f"step {checkpoint.step:5,}   loss {checkpoint.trained:6.3f}, on spans {checkpoint.known:6.3f}   "
+                f"copied {checkpoint.copied:6.1%}   previous {checkpoint.previous.max():.2f}   induction "
+                f"{checkpoint.induction.max():.2f}   {time.process_time() - started:5.1f} s",
+                flush=True,
+            )
+    except LabError as error:
+        raise SystemExit(str(error)) from error
+    seconds, last = time.process_time() - started, checkpoints[-1]
+    run = Run(settings, tuple(checkpoints), ablated(settings, last))
+    print(f"both heads stay from step {run.locked.step:,} on" if run.locked else "the two heads did not come to stay")
     for layer, head in np.ndindex(last.previous.shape):
         print(
             f"layer {layer}, head {head}: previous {last.previous[layer, head]:.2f}, induction "
-            f"{last.induction[layer, head]:.2f}; without it the loss on spans is "
-            f"{without(transformer, rows, layer, head):.2f}, with it {last.known:.2f}"
+            f"{last.induction[layer, head]:.2f}; without it the loss on spans is {run.without[layer, head]:.2f}, with "
+            f"it {last.known:.2f}"
         )
+    if folder:
+        write(folder, run, seconds)
+        print(f"written to {folder}")
 
 
 if __name__ == "__main__":

@@ -26,6 +26,11 @@ class Rows:
     known: np.ndarray  # (N, T) bool: which tokens can be known from those before
 
 
+def text(ids: np.ndarray, first_id: int) -> str:
+    """What a row of ids says."""
+    return "".join(SYMBOLS[id - first_id] for id in ids)
+
+
 def vocabulary() -> Vocabulary:
     return of_entries(SYMBOLS, "characters")
 

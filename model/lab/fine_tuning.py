@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from model.builtin.language_model import BuiltinModel
 from model.builtin.transformer import Transformer
-from model.lab.copier import LabError
+from model.lab.course import LabError
 from model.lab.held_out import STORIES
 
 MOST_LINES, MOST_IN_LINE, MOST_CHARACTERS = 40, 300, 4000  # characters of a line, and of all

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from model.builtin.language_model import BuiltinModel
 from model.builtin.transformer import Config, Transformer
-from model.lab.copier import LabError
+from model.lab.course import LabError
 from model.lab.vocabulary import UNITS as OWN_UNITS
 from model.lab.vocabulary import Vocabulary, of_texts
 from model.run import ModelInfo, Token

@@ -27,7 +27,7 @@ class Vocabulary:
 
     def __init__(self, backend: tokenizers.Tokenizer):
         self.backend_tokenizer = backend
-        self.unk_token_id: int = backend.token_to_id(UNKNOWN)
+        self.unk_token_id = self.unknown = backend.token_to_id(UNKNOWN)
         self.end_of_text: int = backend.token_to_id(START)  # stands before a text, and so behind the one before it
         self.all_special_ids = [self.end_of_text]
 

@@ -3,11 +3,16 @@
 A model may be no more than a few layers over the weights of another: its config.json then names that one as `encoder`,
 with the fingerprint of its weights; what it does not hold itself (shape, tokenizer, weights) is read from that folder,
 which is beside its own.
+
+One that trained before everybody's eyes (`model.lab`) keeps all its checkpoints: its config.json names their `steps`,
+and its tensors are called "440/final_norm.weight".
 """
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from safetensors import safe_open
 
@@ -15,6 +20,7 @@ from model.run import ModelNotAvailable
 
 FILES = ("config.json", "card.json", "tokenizer.json", "weights.safetensors")
 CONFIG, CARD, TOKENIZER, WEIGHTS = FILES
+T = TypeVar("T")
 
 
 def fingerprint(*weights: Path) -> str:
@@ -60,7 +66,30 @@ def shapes(folder: Path) -> dict[str, tuple[int, ...]]:
     for path in weight_files(folder):
         with safe_open(path, framework="numpy") as tensors:
             found |= {name: tuple(tensors.get_slice(name).get_shape()) for name in tensors.keys()}  # noqa: SIM118
-    return found
+    return at_step(found, kept[-1]) if (kept := steps(folder)) else found  # all checkpoints are of one shape
+
+
+def steps(folder: Path) -> tuple[int, ...]:
+    """After which steps of its training a model was kept; none of one that is kept as it ended."""
+    try:
+        found = json.loads((folder / CONFIG).read_text(encoding="utf-8"))["steps"]
+    except (OSError, ValueError, TypeError, KeyError):
+        return ()
+    return tuple(step for step in found if isinstance(step, int)) if isinstance(found, list) else ()
+
+
+def at_step(tensors: Mapping[str, T], step: int) -> dict[str, T]:
+    """Those of one checkpoint, by their names in the model."""
+    before = f"{step}/"
+    return {name.removeprefix(before): tensor for name, tensor in tensors.items() if name.startswith(before)}
+
+
+def card_text(card: dict, *, ascii: bool = False) -> str:
+    """As card.json is written: the numbers of one checkpoint stand on one line."""
+    rows = [json.dumps(row, ensure_ascii=ascii) for row in card.get("checkpoints", ())]
+    text = json.dumps(card | {"checkpoints": []} if rows else card, indent=2, ensure_ascii=ascii)
+    lines = ",\n    ".join(rows)
+    return text.replace('"checkpoints": []', f'"checkpoints": [\n    {lines}\n  ]') + "\n"
 
 
 def check_complete(folder: Path) -> None:

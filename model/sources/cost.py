@@ -184,6 +184,8 @@ def cost_of_built_in(folder: Path) -> Cost:
     try:
         config = builtin_files.config(folder)
         tensors, on_disk = _headers(folder, builtin_files.weight_files(folder))
+        if steps := builtin_files.steps(folder):  # one is read at a time, and all are of one size
+            tensors = builtin_files.at_step(tensors, steps[-1])
         n_layer, n_head, n_context = (config[name] for name in ("n_layer", "n_head", "n_context"))
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise ModelNotAvailable(

@@ -40,6 +40,8 @@ def piece_bytes(piece: str) -> bytes:
 class Tokenizer:
     """A trained byte-level BPE. Any text that UTF-8 can write is encoded without loss."""
 
+    unknown = None
+
     def __init__(self, bpe: tokenizers.Tokenizer):
         self._bpe = bpe
         # a visitor who types "<|endoftext|>" means these 13 characters

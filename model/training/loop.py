@@ -318,7 +318,7 @@ class Trainer:
 
 
 def write_card(folder: Path, card: dict) -> None:
-    (folder / builtin_files.CARD).write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    (folder / builtin_files.CARD).write_text(builtin_files.card_text(card), encoding="utf-8")
 
 
 def machine(n_thread: int, device: str = "cpu") -> str:

@@ -10,7 +10,7 @@ import torch
 
 from model.analysis.perplexity import foreseen
 from model.lab import fine_tuning
-from model.lab.copier import LabError
+from model.lab.course import LabError
 from model.lab.fine_tuning import FineTuning, Settings, lines_of
 from model.lab.held_out import STORIES
 

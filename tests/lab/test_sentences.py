@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from model.lab import finished, sentences
-from model.lab.copier import LabError
+from model.lab.course import LabError
 from model.lab.sentences import LINES, UNITS, Checkpoint, Run, Settings
 
 FAST = Settings(rate=3e-3, n_step=60)

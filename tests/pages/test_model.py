@@ -10,7 +10,15 @@ from viz.figures.architecture import facts
 from viz.figures.block import block_drawing
 from viz.figures.model_charts import learning_lines, memory_lines, parameter_bars, size_in_words
 from viz.figures.numbers import percent
-from viz.figures.training import how_trained, how_well, learning_curves, training_table, what_it_read, written_by_itself
+from viz.figures.training import (
+    how_long,
+    how_trained,
+    how_well,
+    learning_curves,
+    training_table,
+    what_it_read,
+    written_by_itself,
+)
 
 TRAINED = {"hours": 1.5, "machine": "x86_64, 2 threads, cpu", "steps": 1200, "tokens": 3_000_000, "seed": 7}
 # cards as each training writes them
@@ -118,7 +126,7 @@ def test_every_built_in_model_shows_where_its_weights_came_from(open_page, name)
     at = open_page("model", model=name)
     card = json.loads((catalog.WEIGHTS / name / "card.json").read_text(encoding="utf-8"))
     assert not at.exception and not at.error
-    assert f"**{card['hours']:.2f} hours**" in page_words(at)
+    assert f"**{how_long(card['hours'])}**" in page_words(at)
     drawn = html.unescape("".join(element.proto.body for element in at.get("html")))
     for rows in (card["data"], card.get("held_out", {}), card.get("test", {})):
         for row in rows.values():

@@ -7,7 +7,7 @@ import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from model.architecture import UNKNOWN, Architecture
+from model.architecture import BIASES, UNKNOWN, Architecture
 
 # of the categorical colours; the same for a part wherever it is drawn
 PART_COLOUR = {"attention": 0, "MLP": 2, "embeddings": 4, "head": 4, "cross": 6}
@@ -36,6 +36,13 @@ _NORMS = {
     "sandwich": "before and after each sublayer",
     "output": "after each sublayer, before it is added",
     "parallel": "before attention and MLP, which run side by side",
+}
+
+NONE = "none"  # of MLPs
+_MLPS = {
+    "gated": "a second product decides how much passes",
+    "plain": "to another width, a bend, and back",
+    NONE: "its blocks are attention alone",
 }
 
 
@@ -103,8 +110,10 @@ def facts(architecture: Architecture) -> list[Fact]:
     lines += [
         Fact("Width", shown(a.d_model), "numbers in a token's vector, the residual stream"),
         Fact("Width of a head", each(lambda s: shown(s.d_head)), "numbers in a query, a key, a value"),
-        Fact("Width of the MLP", each(lambda s: shown(s.d_mlp)), "numbers inside" + " each expert" * bool(a.n_expert)),
     ]
+    if a.mlp != NONE:
+        inside = "numbers inside" + " each expert" * bool(a.n_expert)
+        lines.append(Fact("Width of the MLP", each(lambda s: shown(s.d_mlp)), inside))
     if a.n_expert:
         lines.append(Fact("Experts", f"{a.n_expert_used} of {a.n_expert}", "MLPs that a router picks for each token"))
     if stacks[0].reads != "patches":
@@ -137,10 +146,8 @@ def facts(architecture: Architecture) -> list[Fact]:
         Fact("Norms", a.norm_kind, _NORMS.get(a.norm, "the configuration does not say where")),
         Fact(
             "MLP",
-            f"{a.mlp}, {activation_name(a)}" if a.mlp != UNKNOWN else activation_name(a),
-            {"gated": "a second product decides how much passes", "plain": "to another width, a bend, and back"}.get(
-                a.mlp, "the configuration does not say its form"
-            ),
+            NONE if a.mlp == NONE else f"{a.mlp}, {activation_name(a)}" if a.mlp != UNKNOWN else activation_name(a),
+            _MLPS.get(a.mlp, "the configuration does not say its form"),
         ),
         Fact("Biases", _biases(a), "constants that are learned and added"),
     ]
@@ -152,7 +159,7 @@ def facts(architecture: Architecture) -> list[Fact]:
 def _biases(a: Architecture) -> str:
     if a.biases is None:
         return UNKNOWN
-    return {0: "none", 5: "everywhere"}.get(len(a.biases), ", ".join(a.biases))
+    return {0: "none", len(BIASES) - (a.mlp == NONE): "everywhere"}.get(len(a.biases), ", ".join(a.biases))
 
 
 def drawing_words(architecture: Architecture) -> str:

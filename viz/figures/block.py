@@ -11,7 +11,7 @@ import numpy as np
 
 from model.architecture import UNKNOWN, Architecture, Stack
 from viz.figures import theme
-from viz.figures.architecture import PART_COLOUR, drawing_words, shown
+from viz.figures.architecture import NONE, PART_COLOUR, drawing_words, shown
 from viz.figures.sheet import RADIUS, Sheet
 from viz.figures.sublayers import KEYS, attention, mlp
 
@@ -171,7 +171,7 @@ def _block(
         if other:
             y = sublayer(attention, cross=True)
             _cross_arrow(sheet, other, column.span(*_BOX)[0], boxes[-1] - KEYS)
-        y = sublayer(mlp)
+        y = sublayer(mlp) if a.mlp != NONE else y - 22
         if a.d_model:
             words = f"residual stream, {a.d_model:,} numbers"
             at = (first + frame) / 2 + (12 if a.norm == "post" else 0)

@@ -25,6 +25,11 @@ def whole_percent(share: float) -> str:
     return "more than 99.9 %" if value > 99.9 else f"{value:.1f} %"
 
 
+def in_short(n: int) -> str:
+    """A count of parameters: 4.3 M, 11 k."""
+    return f"{n / 1e6:.1f} M" if n >= 10**6 else f"{n / 1e3:.0f} k" if n >= 10**4 else f"{n:,}"
+
+
 def how_far(difference: float) -> str:
     """How far two numbers are apart: 1.2e-07; 0 only where they are equal."""
     return f"{difference:.1e}" if difference else "0"

@@ -28,6 +28,9 @@ TEXTS = {
     "typed, three labels": "Texts as visitors type them, three labels",
     "remarks": "Remarks on products",
     "rated": "Tweets and product reviews",
+    "spans": "Random symbols, and spans of them again",
+    "known": "What can be known from before",
+    "unknown": "What cannot, by which it was not trained",
     "all": "All together",
     "train": "trained on",
     "valid": "for the learning curve",
@@ -90,11 +93,15 @@ class Curves:
     values: Mapping[str, Sequence[float]]
 
 
+def how_long(hours: float) -> str:
+    return f"{hours:.2f} hours" if hours >= 0.05 else f"{3600 * hours:.0f} seconds"
+
+
 def how_trained(card: Card) -> str:
     """From what, for how long, on which machine."""
     start = f", from {plain(card['start'])}," if card.get("start") else ""
     return (
-        f"We trained them ourselves{start} in **{card['hours']:.2f} hours** on one machine ({plain(card['machine'])}): "
+        f"We trained them ourselves{start} in **{how_long(card['hours'])}** on one machine ({plain(card['machine'])}): "
         f"{card['steps']:,} steps over {card['tokens']:,} tokens, the random seed {plain(card['seed'])}."
         f"{_vocabulary(card.get('lessons'))}{_teacher(card.get('sentences'))}{_layer(card)}"
     )

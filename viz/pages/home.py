@@ -4,6 +4,7 @@ import streamlit as st
 
 from viz.figures.heads import layers_and_heads
 from viz.figures.home import token_vectors_picture
+from viz.figures.numbers import in_short
 from viz.guard import handler
 from viz.plain import plain
 from viz.sections.home import following, lines, tour
@@ -78,7 +79,7 @@ def main() -> None:
     info = run.info
     st.markdown(
         f"**{plain(info.title)}** · {layers_and_heads(info.grid)} · "
-        f"vectors of {info.d_model:,} numbers · {info.n_parameter / 1e6:.1f} M parameters · "
+        f"vectors of {info.d_model:,} numbers · {in_short(info.n_parameter)} parameters · "
         f"vocabulary of {info.n_vocab:,} tokens · reads up to {info.n_context:,} tokens"
     )
     st.caption(

@@ -31,7 +31,8 @@ from viz.figures.training import (
     written_by_itself,
 )
 from viz.plain import plain
-from viz.ui import glossary, lab_models, session
+from viz.ui import glossary, lab_models, links, session
+from viz.ui.choices import TRAINING
 from viz.ui.lab_models import Trained
 from viz.ui.pictures import caption, picture
 from viz.ui.prose import check, quoted
@@ -185,7 +186,7 @@ def show_origin(lm: LanguageModel) -> None:
         show_trained_here(trained)
         return
     # by the catalogue, not by the name alone, which may be a stranger's path
-    ours = next((e for e in session.models_here() if e.name == lm.info.name and e.source == catalog.BUILT_IN), None)
+    ours = session.built_in(lm.info.name)
     folder = Path(ours.where) if ours else None
     if not (folder and (folder / "card.json").is_file()):
         st.markdown(
@@ -200,7 +201,8 @@ def show_origin(lm: LanguageModel) -> None:
     if (folder / "NOTICE.md").is_file():
         with st.expander("Whose texts these are: the notice", icon=":material/article:"):
             st.markdown((folder / "NOTICE.md").read_text(encoding="utf-8").partition("\n")[2])
-    st.markdown(f":small[Weights {lm.info.fingerprint}, the first 16 digits of the file's SHA-256.]")
+    of_what = "a SHA-256 of them" if catalog.steps_of(ours) else "the file's SHA-256"
+    st.markdown(f":small[Weights {lm.info.fingerprint}, the first 16 digits of {of_what}.]")
 
 
 def show_trained_here(trained: Trained) -> None:
@@ -220,6 +222,8 @@ def show_training(card: dict) -> None:
         show_curves(learning_curves(card))
     if tested := how_well(card):
         show_table("How well it does, on texts that it did not learn from", tested)
+    if "checkpoints" in card:
+        links.link(TRAINING, "Watch it learn, checkpoint by checkpoint", "school")
     if texts := written_by_itself(card):
         st.markdown("**What it writes by itself, always the most probable token**")
         st.html(texts)

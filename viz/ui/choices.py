@@ -142,7 +142,7 @@ _OF_A_HEAD = (HOME, ATTENTION, HEADS, HEAD, MECHANISM, TRANSLATION, GENERATION, 
 _OF_A_TOKEN = (TOKENIZATION, EMBEDDINGS, ATTENTION, HEAD, MECHANISM)
 
 CHOICES: dict[str, Choice] = {
-    "model": _text(catalog.DEFAULT, "which model"),
+    "model": _text(catalog.DEFAULT, "which model; `copier@360`: after step 360 of its training"),
     "text": _text(EXAMPLES[0], "what is read; one of more than 4,000 bytes has `text_id` instead"),
     "chat": _switch("whether the text is a message of a chat"),
     "target": _text("", "what the decoder of an encoder-decoder is read with; empty: the model writes it"),

@@ -6,6 +6,7 @@ into the address.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,7 +21,7 @@ from model.builtin.beam import PENALTY, WIDTH, Beam
 from model.intervention import UNCHANGED, Intervention
 from model.language_model import BeamSearcher, LanguageModel, Languages, Translator, Writing
 from model.layer import AttentionOutput
-from model.run import ModelRun, PromptError, Token, VisitorError
+from model.run import ModelNotAvailable, ModelRun, PromptError, Token, VisitorError
 from model.sources import places as sources
 from model.sources.places import Entry, HuggingFaceHub, Listing
 from model.text import prompt as prompts
@@ -81,7 +82,17 @@ def models_offered() -> list[Entry]:
             own.append(entry)
         except VisitorError as error:
             st.session_state.refused = str(error)  # said where the link's model is dropped
+    # of those that are kept at every checkpoint, the one that is read is enough
+    own[:] = [entry for entry in own if catalog.AT not in entry.name or entry.name in (wanted, st.session_state.model)]
     return [*models_here(), *trained, *(entry for entry in own if entry not in models_here())]
+
+
+def built_in(name: str) -> Entry | None:
+    """A model of ours, as it was after some step of its training too; None: it is another."""
+    whole, at, _ = name.partition(catalog.AT)
+    ours = (entry for entry in models_here() if entry.name == whole and entry.source == catalog.BUILT_IN)
+    with suppress(ModelNotAvailable):
+        return (catalog.find(name) if at else entry) if (entry := next(ours, None)) else None
 
 
 def titles() -> dict[str, str]:
@@ -166,7 +177,7 @@ def first_look_of(run_key: RunKey, kind: str | None = None) -> FirstLook:
     that is read first. Raises as `run_of` does.
     """
     run = run_of(run_key)
-    entry = next((entry for entry in models_here() if entry.name == run_key.model), None)
+    entry = built_in(run_key.model)
     stated = entry and catalog.telling_head_of(entry)
     if stated and not (0 <= stated[0] < run.info.n_layer and 0 <= stated[1] < run.info.n_head):
         stated = None  # of other weights
@@ -271,10 +282,8 @@ def family_of(name: str) -> str:
 def known_family(name: str) -> str | None:
     """The same, or None where only loading tells."""
     families = st.session_state.setdefault("families", {})
-    if name not in families:
-        entry = next((entry for entry in models_here() if entry.name == name), None)
-        if built_in := entry and catalog.architecture_of(entry):
-            families[name] = built_in
+    if name not in families and (entry := built_in(name)) and (family := catalog.architecture_of(entry)):
+        families[name] = family
     return families.get(name)
 
 

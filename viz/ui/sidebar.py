@@ -11,9 +11,10 @@ from model.sources.cost import size
 from model.sources.places import Entry, HuggingFaceHub
 from model.sources.progress import Progress, Stage, in_words
 from viz.figures.heads import layers_and_heads
+from viz.figures.numbers import in_short
 from viz.guard import handler, section
 from viz.plain import plain
-from viz.ui import lab_models, links, session
+from viz.ui import checkpoints, lab_models, links, session
 from viz.ui.choices import READER
 from viz.ui.loads import allowed as allowed_here
 from viz.ui.prose import quoted
@@ -37,6 +38,7 @@ def choose() -> None:
         )
         if entry := models.get(st.session_state.model):  # else it was uninstalled a moment ago
             _describe(entry)
+            checkpoints.choose(entry)
         with contextlib.suppress(VisitorError):  # the page says what is wrong
             reader = session.model_name()
             links.belong_to(reader, READER)
@@ -59,7 +61,7 @@ def choose() -> None:
             _how_it_is_read(models)
         st.selectbox(
             "Examples",
-            session.EXAMPLES,
+            checkpoints.examples(st.session_state.model),
             index=None,
             key="example",
             placeholder="or choose an example …",
@@ -197,12 +199,14 @@ def summarise(place) -> None:
     """What the current run is, once there is one; says nothing where the page already says what is wrong."""
     try:
         info, n_token = session.current_model().info, len(session.current_tokens())
+        unknown = checkpoints.unknown_words()
     except VisitorError:
         return
     place.markdown(
         f"**{n_token:,}** token{'s' if n_token != 1 else ''} × {layers_and_heads(info.grid, '**')}  \n"
-        f":small[{info.n_parameter / 1e6:.1f} M parameters · reads up to {info.n_context:,} tokens · "
+        f":small[{in_short(info.n_parameter)} parameters · reads up to {info.n_context:,} tokens · "
         f"weights {info.fingerprint[:8]}]"
+        + (f"  \n:small[{unknown}]" if unknown else "")
         # the rest of each stands on The model
         + "".join(f"  \n:small[:material/info: {plain(remark.partition(': ')[0])}.]" for remark in info.remarks)
     )
