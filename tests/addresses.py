@@ -22,7 +22,7 @@ def options(choice: Choice) -> str:
 def at_first(choice: Choice) -> str:
     if choice.default in ("", (), None):
         return "–"
-    return f"`{choice.write(choice.default)}`"
+    return " ↵ ".join(f"`{line}`" for line in choice.write(choice.default).splitlines())
 
 
 if __name__ == "__main__":

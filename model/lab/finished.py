@@ -6,7 +6,7 @@
 import argparse
 import json
 from dataclasses import asdict, dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -33,8 +33,9 @@ class Finished:
     rate: float  # of the second training
     tuned: list[Checkpoint]
 
+    @cached_property
     def run(self) -> Run:
-        """With its last weights, but for the digits that float16 does not hold: it can be fine-tuned, and read."""
+        """With its last weights, but for the digits that float16 does not hold: to be read, and fine-tuned from."""
         return sentences.begin(self.settings, {name: w.float() for name, w in load_file(WEIGHTS).items()})
 
 

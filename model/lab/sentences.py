@@ -4,7 +4,6 @@ The lines are read as one text, so that in the end each next token can be known;
 that begin alike cannot be told apart: the loss has a least value above 0.
 """
 
-import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -22,7 +21,7 @@ from model.builtin.transformer import Config, Transformer
 from model.lab.course import LabError
 from model.lab.vocabulary import UNITS as OWN_UNITS
 from model.lab.vocabulary import Vocabulary, of_texts
-from model.run import ModelInfo, Token
+from model.run import Token
 from model.sources import builtin_files
 from model.text.tokenizer import Tokenizer
 
@@ -159,8 +158,8 @@ class Learner:
         """`judged`: the texts of its checkpoints. `end`: the token behind a text."""
         _check(rate)
         self.step = 0
-        self._transformer, self._text, self._rate, self._judged, self._end = transformer, text, rate, judged, end
-        self._optimizer = torch.optim.AdamW(transformer.parameters(), lr=rate, betas=BETAS, weight_decay=0.0)
+        self._transformer, self._text, self._rate, self.judged, self._end = transformer, text, rate, judged, end
+        self._optimizer: torch.optim.AdamW | None = None  # torch needs a second for the first of a process
         self.kept, self._kept_at = weights_of(transformer), 0  # of the last checkpoint; replaced, and never changed
 
     def steps(self, n: int, every: int | None = None) -> Iterator[Checkpoint]:
@@ -181,6 +180,9 @@ class Learner:
 
     def _learn(self) -> None:
         """One step on the whole text."""
+        if self._optimizer is None:
+            weights = self._transformer.parameters()
+            self._optimizer = torch.optim.AdamW(weights, lr=self._rate, betas=BETAS, weight_decay=0.0)
         with torch.enable_grad():
             loss = losses(self._transformer, self._text).mean()
             self._optimizer.zero_grad()
@@ -190,10 +192,10 @@ class Learner:
 
     @torch.no_grad()
     def _judge(self) -> Checkpoint:
-        found = tuple(losses(self._transformer, text).numpy() for text in self._judged)
+        found = tuple(losses(self._transformer, text).numpy() for text in self.judged)
         self._held(float(losses(self._transformer, self._text).mean()))
         self.kept, self._kept_at = weights_of(self._transformer), self.step
-        return Checkpoint(self.step, found, tuple(write(self._transformer, text, self._end) for text in self._judged))
+        return Checkpoint(self.step, found, tuple(write(self._transformer, text, self._end) for text in self.judged))
 
     def _held(self, loss: float) -> None:
         """Raises `LabError` for a loss from which none comes back."""
@@ -212,6 +214,11 @@ class Learner:
 def every_few(n_step: int) -> int:
     """Steps from checkpoint to checkpoint."""
     return max(1, -(-n_step // N_CHECKPOINT))
+
+
+def n_checkpoints(n_step: int) -> int:
+    """How many there are in all, the one before the first step among them."""
+    return 1 - (-n_step // every_few(n_step))
 
 
 def _check(rate: float, n_step: int = 0) -> None:
@@ -303,25 +310,6 @@ def fine_tuned(run: Run, sentence: str, rate: float) -> Run:
 def language_model(run: Run, title: str) -> BuiltinModel:
     """With the weights of its last checkpoint, as all pages read it."""
     weights = run.learner.kept
-    n_context = weights["position_embedding.weight"].shape[0]
-    transformer = network(run.vocabulary.n_vocab, n_context, 0)
+    transformer = network(run.vocabulary.n_vocab, weights["position_embedding.weight"].shape[0], 0)
     transformer.load_state_dict(weights)
-    digest = hashlib.sha256()
-    for name, tensor in sorted(weights.items()):
-        digest.update(name.encode() + tensor.numpy().tobytes())
-    info = ModelInfo(
-        name="sentences",
-        title=title,
-        n_layer=N_LAYER,
-        n_head=N_HEAD,
-        n_key_head=N_HEAD,
-        d_model=D_MODEL,
-        d_head=D_MODEL // N_HEAD,
-        n_vocab=run.vocabulary.n_vocab,
-        n_context=n_context,
-        n_parameter=sum(parameter.numel() for parameter in transformer.parameters()),
-        causal=True,
-        fingerprint=digest.hexdigest()[:16],
-        family="decoder",
-    )
-    return BuiltinModel(info, transformer, run.vocabulary)
+    return BuiltinModel.of(transformer, run.vocabulary, title=title)

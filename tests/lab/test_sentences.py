@@ -118,6 +118,13 @@ def test_to_go_on_is_to_have_gone_on():
     assert all(torch.equal(run.learner.kept[name], tensor) for name, tensor in straight.learner.kept.items())
 
 
+@pytest.mark.parametrize("n_step", [0, 1, 30, 31, 61, 2000])
+def test_there_are_as_many_checkpoints_as_are_said(n_step):
+    every = sentences.every_few(n_step)
+    steps = {0, n_step, *range(0, n_step + 1, every)}
+    assert sentences.n_checkpoints(n_step) == len(steps) <= 32
+
+
 def test_zero_steps_leave_random_numbers():
     run, checkpoints = trained(replace(FAST, n_step=0))
     assert [checkpoint.step for checkpoint in checkpoints] == [0]
@@ -217,7 +224,7 @@ def test_the_same_seed_gives_the_same_numbers_whatever_torch_draws_elsewhere():
 
 def test_the_kept_run_is_of_its_weights():
     kept = finished.finished()
-    run, last = kept.run(), kept.checkpoints[-1]
+    run, last = kept.run, kept.checkpoints[-1]
     read = sentences.losses(sentences.language_model(run, "Lines").transformer, run.text).numpy()
     assert read == pytest.approx(last.losses[0], abs=2e-3)  # weights are kept in half precision
     assert (

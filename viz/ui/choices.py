@@ -30,6 +30,9 @@ COPIER, SENTENCES, STEP, FINE_TUNING, NUMBERS = LESSONS = ("copier", "sentences"
 LABEL = "label"
 SCORED = (LABEL, *(score.name for score in SCORES))
 OURS, OWN = TEXTS = ("ours", "own")
+BY_WORDS, BY_CHARACTERS, BY_PIECES = LINES_UNITS = ("words", "characters", "pieces")
+THREE_LINES = "I am a student.\nI love to study.\nI will graduate soon."
+RATES = (1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 0.1, 1.0, 10.0)
 MEAN = "mean"
 MAPS = (MEAN, ONE)
 TOKEN_VECTORS = "token vectors"
@@ -56,6 +59,7 @@ class Choice:
     owner: str | None = None  # READER or DECODER: each model has its own
     here: bool = False  # gone with the next page
     own_words: bool = False  # whoever draws it says itself what of a link could not be had
+    most: int | None = None  # bytes: what is longer stands in no address
 
     def write(self, value: Any) -> str:
         """As `parse` reads it."""
@@ -216,6 +220,18 @@ CHOICES: dict[str, Choice] = {
     "token_pair": _positions(2, "two tokens, one of each text, that are compared", UNDERSTANDING, own_words=True),
     "lesson": _one_of(LESSONS, COPIER, "what of training is looked at", TRAINING),
     "counted": _matching(r"[\w-]{1,40}", catalog.DEFAULT, "the model whose training is reckoned", TRAINING),
+    "learned": _text(THREE_LINES, "the lines that are learned by heart, up to 4,000 bytes", TRAINING, most=4000),
+    "learned_units": _one_of(LINES_UNITS, BY_WORDS, "what they are cut into", TRAINING),
+    "learned_apart": _switch("whether each line is a text by itself", TRAINING),
+    "learned_rate": _one_of(RATES, 3e-4, "the learning rate", TRAINING),
+    "learned_steps": _number(0, 2000, 300, "how many steps", TRAINING),
+    "learned_seed": _number(0, 2**31 - 1, 0, "where the random numbers come from at the start", TRAINING),
+    "learned_at": _position("the step whose checkpoint is shown; none: the last", TRAINING, own_words=True),
+    "unseen": _text("I am a teacher.", "a text with a word that the lines do not have", TRAINING),
+    "other_line": _text("I love to graduate soon.", "the line that is learned after them", TRAINING),
+    "other_rate": _one_of(RATES, 3e-4, "the learning rate for that", TRAINING),
+    "other_steps": _number(0, 2000, 40, "how many steps of that", TRAINING),
+    "other_at": _position("the step of that whose checkpoint is shown; none: the last", TRAINING, own_words=True),
     "map_neighbours": _number(1, 8, 3, "neighbours of each token", EMBEDDINGS),
     "map_axes": _one_of((2, 3), 2, "dimensions of the map", EMBEDDINGS),
     "similarity_of": Choice(

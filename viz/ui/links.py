@@ -160,7 +160,8 @@ def query(page: str, now: dict[str, Any] | None = None) -> dict[str, str]:
         value, made = chosen[name]
         if value is None or value == choice.default or (made and name not in heads):
             continue
-        found[name] = choice.write(value)
+        if choice.most is None or len(str(value).encode(errors="replace")) <= choice.most:
+            found[name] = choice.write(value)
     if is_long(now["text"]):
         found["text_id"] = _LONG_TEXTS.keep(now["text"])
         del found["text"]
