@@ -121,6 +121,27 @@ def find_typed(typed: str, allowed: Allowed) -> Entry:
     return sources.folder(typed, allowed)
 
 
+def checkpoint_folder(typed: str, hub: Hub | None = None) -> Path:
+    """The folder of a transformers checkpoint on this machine, for whoever trains it on; of a GGUF file, unpacked.
+
+    `typed`: a path, the id of a hub model that is here, or "package:…". Raises `ModelNotAvailable`.
+    """
+    path = Path(typed).expanduser()
+    root = Path(path.resolve().anchor)  # the command is the operator's own: no folder is closed to it
+    entry = find_typed(str(path.resolve()) if path.exists() else typed, Allowed((root,), hub=True))
+    files = _own_files(entry, hub)
+    if files is None:
+        raise ModelNotAvailable(f"“{entry.where}” is not on this machine. Download it first: hf download {entry.where}")
+    if file := checkpoint.gguf_file(files.folder):
+        return gguf.converted(file, within=files.within)
+    if files.folder.is_dir() and adapters.is_one(listing(files.folder, files.within, (adapters.CONFIG,))[1]):
+        raise ModelNotAvailable(
+            f"“{entry.title}” is an adapter. Merge it into its base with peft (merge_and_unload) first, and save the "
+            "whole."
+        )
+    return files.folder
+
+
 def cost(entry: Entry, hub: Hub | None = None) -> Cost | None:
     """What a model takes, from its files' headers; None if it is on the hub and not here.
 

@@ -19,6 +19,18 @@ def test_help():
         assert word in answer.stdout
 
 
+def test_help_on_fine_tuning_waits_for_nothing_heavy():
+    code = (
+        "import sys; from viz.cli import main\n"
+        "try: main(['finetune', '--help'])\n"
+        "finally: assert not {'torch', 'transformers', 'streamlit'} & set(sys.modules)"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert answer.returncode == 0, answer.stderr
+    for word in ("usage: regard finetune", "MODEL", "--data FILE", "--out DIR", "--lora", "--resume"):
+        assert word in answer.stdout
+
+
 def test_a_wrong_option_is_refused(capsys):
     with pytest.raises(SystemExit) as raised:
         cli.main(["--port", "eighty"])

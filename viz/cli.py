@@ -10,10 +10,17 @@ from pathlib import Path
 
 
 def main(argv: list[str] | None = None) -> None:
+    argv = sys.argv[1:] if argv is None else argv
+    if argv[:1] == ["finetune"]:
+        from viz import finetune
+
+        sys.exit(finetune.main(argv[1:]))
     parser = argparse.ArgumentParser(
         prog="regard",
         description="See where every head of a transformer looks, and check every number you see. "
         "Starts the app on this machine and opens it in your browser.",
+        epilog="regard finetune MODEL --data FILE --out DIR trains a model of Hugging Face's on a text of yours: see "
+        "regard finetune --help.",
     )
     parser.add_argument("--port", type=int, default=8501, help="where the app listens (default: %(default)s)")
     parser.add_argument("--host", default="localhost", help="who may connect: localhost (default), or 0.0.0.0 for all")
