@@ -113,3 +113,11 @@ def test_attention_knows_what_heads_are_called_only_where_they_were_scored(open_
     label = select.options[0].rpartition(" (")[0]
     app = select.set_value(label).run()
     assert not app.exception and app.session_state.heads != "0.0"
+
+
+def test_copying_is_read_off_the_parameters_and_where_it_cannot_be_it_says_why(heads):
+    app = heads(score="copying")
+    values = numbers(charts(app)[0]["data"][0]["z"])
+    assert values.shape == (2, 4) and np.isfinite(values).all() and (np.abs(values) <= 1).all()
+    rows = table(app, "called")
+    assert (np.diff(rows["copying"]) <= 0).all() and "OV circuit" in said(app)

@@ -15,7 +15,7 @@ from viz.guard import handler, part
 from viz.plain import plain
 from viz.sections.heads import one, scores, texts
 from viz.ui import controls, glossary, links, session, surveys
-from viz.ui.choices import ATTENTION, LABEL, ONE
+from viz.ui.choices import ATTENTION, COPYING, LABEL, ONE
 from viz.ui.heads import KINDS
 from viz.ui.pictures import caption
 
@@ -41,7 +41,8 @@ def main() -> None:
         if info.family == "encoder-decoder":
             described = " · ".join(f"{kind}: {words}" for kind, words in KINDS.items())
             kind = controls.choose("Attention", "kind", tuple(KINDS), help=described)
-    read = texts.choose()
+        texts.choose()
+    read = texts.read()
     if not read:
         return
     of = surveys.subject(read, kind)
@@ -81,14 +82,19 @@ def show(of: surveys.Subject, reading: surveys.Reading, info: ModelInfo) -> None
     names = [name for name, found in made.found.items() if found.there]
     with st.container(key="roomy_heads"):
         left, right = st.columns([1.1, 1], gap="medium")
+    copying = None
     with left:
         shown = choose_score(names)
         if shown == LABEL:
             scores.show_labels(made, pick)
+        elif shown == COPYING:
+            with part():
+                copying = surveys.copying_of(of.model)
+                scores.show_copying(made, copying, pick)
         else:
             scores.show_score(made, shown, pick)
     with right:
-        scores.show_table(made, names, shown, pick)
+        scores.show_table(made, names, shown, pick, copying)
     scores.show_rules(made)
     say_of_what(of, reading, info)
     with part():
@@ -106,7 +112,7 @@ def text_at(of: surveys.Subject, reading: surveys.Reading, number: int, row: int
 
 def choose_score(names: list[str]) -> str:
     """The score that is shown, of those that this attention has."""
-    options, key = (LABEL, *names), links.key("score")
+    options, key = (LABEL, *names, COPYING), links.key("score")
     if st.session_state[key] not in options:
         st.session_state[key] = LABEL
     return st.selectbox("Show", options, key=key, help="What the map shows of each head, and the table first.")

@@ -27,8 +27,8 @@ WORDS, TOKENS = BETWEEN = ("words", "tokens")
 UNMARKED, ARGMAX, GROW = ALIGNED = ("none", "argmax", "grow-diag")
 BLANK, BOTH, SENTIMENT, SIMILARITY = SECTIONS = ("blank", "both", "sentiment", "similarity")
 COPIER, SENTENCES, STEP, FINE_TUNING, NUMBERS = LESSONS = ("copier", "sentences", "step", "fine-tuning", "numbers")
-LABEL = "label"
-SCORED = (LABEL, *(score.name for score in SCORES))
+LABEL, COPYING = "label", "copying"
+SCORED = (LABEL, *(score.name for score in SCORES), COPYING)
 OURS, OWN = TEXTS = ("ours", "own")
 BY_WORDS, BY_CHARACTERS, BY_PIECES = LINES_UNITS = ("words", "characters", "pieces")
 THREE_LINES = "I am a student.\nI love to study.\nI will graduate soon."

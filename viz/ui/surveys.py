@@ -13,6 +13,7 @@ import streamlit as st
 
 from model.analysis.head_patterns import TextScores, score_text, sides_of
 from model.analysis.head_survey import Survey, labels_that_hold, survey
+from model.analysis.ov_circuit import Copying, copying
 from model.language_model import LanguageModel
 from model.run import ModelRun, PromptError, Token, VisitorError
 from model.text.passages import MOST_TOKENS, N_RANDOM, passages, repeated_at_random
@@ -95,6 +96,12 @@ def known(of: Subject) -> Survey | None:
     """All of it, where all was read already; nothing is read for it."""
     there = of.there
     return _together(of, there).survey if len(there) == len(of.jobs) else None
+
+
+@cache.kept(spinner="Reading the parameters of every head …")
+def copying_of(model: str) -> Copying:
+    """Raises `VisitorError` where it cannot be told."""
+    return copying(language_model(model))
 
 
 def is_stopped(of: Subject) -> bool:

@@ -8,9 +8,11 @@ import streamlit as st
 
 from model.analysis.head_patterns import ABOVE_CHANCE, FIXED_OFFSET, INDUCTION, LABELS, MIXED, SPREAD
 from model.analysis.head_survey import Found, Survey
+from model.analysis.ov_circuit import Copying
 from viz.figures.head_scores import label_map, score_map
 from viz.figures.heads import head_name
 from viz.guard import handler
+from viz.plain import plain
 from viz.ui.pictures import caption, picture
 
 Pick = Callable[[int, int], object]
@@ -81,6 +83,30 @@ def show_score(made: Survey, name: str, pick: Pick) -> None:
     )
 
 
+def show_copying(made: Survey, copying: Copying, pick: Pick) -> None:
+    """Read off the parameters: no text has anything to do with it."""
+    for why in copying.why:
+        st.info(plain(why), icon=":material/info:")
+    if np.isnan(copying.value).all():
+        return
+    texts = [
+        [f"{words}\ncopying {copying.value[layer, head]:+.3f}" for head, words in enumerate(row)]
+        for layer, row in enumerate(hover(made))
+    ]
+    layer, head = np.unravel_index(np.nanargmax(copying.value), copying.value.shape)
+    picture(
+        score_map(copying.value, texts, title="copying", signed=True),
+        key="head_copying",
+        how="Whether what a head writes raises the logit of the token that it looks at: the sum of the eigenvalues "
+        "of its OV circuit by the sum of their sizes, from -1 to 1 (Elhage et al. 2021). Read off the parameters, "
+        "norms folded in; what the layers behind the head make of it is left out. `Σ λ / Σ |λ|` of `W_E W_V W_O W_U`.",
+        alt=f"A map of {copying.value.shape[0]} layers by {copying.value.shape[1]} heads, copying; the highest is "
+        f"{head_name(int(layer), int(head))}, {copying.value[layer, head]:.3f}.",
+        table=lambda: pd.DataFrame(copying.value, *_axes(copying.value)),
+        on_pick=pick,
+    )
+
+
 def over(found: Found, made: Survey) -> str:
     """Over what the mean is taken."""
     if found.score.random:
@@ -92,9 +118,12 @@ def _axes(values: np.ndarray) -> tuple[list[str], list[str]]:
     return [f"layer {i}" for i in range(values.shape[0])], [f"head {i}" for i in range(values.shape[1])]
 
 
-def show_table(made: Survey, names: list[str], first: str, pick: Pick) -> None:
+def show_table(made: Survey, names: list[str], first: str, pick: Pick, copying: Copying | None = None) -> None:
     """Every head with every score, to be sorted by any; a row that is chosen opens that head."""
     table = rows(made, names, first)
+    if copying:
+        table.insert(3, "copying", copying.value[table["layer"], table["head"]])
+        table = table.sort_values("copying", ascending=False, kind="stable", ignore_index=True)
     key = "heads_table"
 
     def picked() -> None:
@@ -109,7 +138,7 @@ def show_table(made: Survey, names: list[str], first: str, pick: Pick) -> None:
         table,
         key=key,
         hide_index=True,
-        height=min(36 * (len(table) + 1), 480),
+        height=min(35 * (len(table) + 1) + 3, 480),
         column_config=columns,
         on_select=handler(picked),
         selection_mode="single-row",

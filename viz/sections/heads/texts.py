@@ -16,8 +16,8 @@ _KEPT = LongTexts(8 * 10**6)
 _BOX = "lines_box"  # the key of the widget
 
 
-def choose() -> tuple[str, ...]:
-    """The texts that are read; none: there are none yet, which is said."""
+def choose() -> None:
+    """Ours, which can be read there, or the visitor's own."""
     which = controls.choose(
         "Texts",
         "texts",
@@ -25,8 +25,13 @@ def choose() -> tuple[str, ...]:
         "and code · own: lines of yours",
     )
     if which == OURS:
-        with st.expander(f"The {len(passages())} passages", icon=":material/article:", key="passages"):
+        with st.popover(f"Read the {len(passages())} passages", icon=":material/article:", key="passages"):
             st.code("\n\n".join(passages()), language=None, wrap_lines=True, height=320)
+
+
+def read() -> tuple[str, ...]:
+    """The texts; none: there are none yet, which is said."""
+    if st.session_state.texts == OURS:
         return passages()
     if _BOX not in st.session_state:
         st.session_state[_BOX] = _present()
