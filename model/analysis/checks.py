@@ -101,6 +101,17 @@ def mean_of_products(mean: float, dot: float) -> Check:
     return Check("the mean of all products, and a·b", abs(mean - dot), 1e-9 * max(1.0, abs(dot)), DOUBLE)
 
 
+def training_again(compared: str, difference: float, size: float = 1.0) -> Check:
+    """A step of training by hand, against PyTorch's own in double precision; `size`: of the largest number."""
+    return Check(compared, difference, 1e-12 * max(1.0, size), DOUBLE)
+
+
+def gradient_nudged(gradient: float, quotient: float) -> Check:
+    """A gradient, against what the loss does when the weight is moved a little up and a little down."""
+    why = "the loss is no straight line, and its last digits are rounded"
+    return Check("a gradient, and the difference quotient", abs(gradient - quotient), 1e-7, why)
+
+
 def same(compared: str, passed: bool) -> Check:
     """What must be equal, for it is counted or is text: then the difference is 0, else 1."""
     return Check(compared, float(not passed), 0, "counts and pieces of text are equal, or they are not")

@@ -33,6 +33,8 @@ OURS, OWN = TEXTS = ("ours", "own")
 BY_WORDS, BY_CHARACTERS, BY_PIECES = LINES_UNITS = ("words", "characters", "pieces")
 THREE_LINES = "I am a student.\nI love to study.\nI will graduate soon."
 RATES = (1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 0.1, 1.0, 10.0)
+SCHEDULES = ("constant", "linear")
+MATRIX = r"[EP]|\d{1,2}\.(q|k|v|o|up|down)"
 MEAN = "mean"
 MAPS = (MEAN, ONE)
 TOKEN_VECTORS = "token vectors"
@@ -219,6 +221,12 @@ CHOICES: dict[str, Choice] = {
     "compared": _position("the layer whose vectors are compared", UNDERSTANDING, owner=READER),
     "token_pair": _positions(2, "two tokens, one of each text, that are compared", UNDERSTANDING, own_words=True),
     "lesson": _one_of(LESSONS, COPIER, "what of training is looked at", TRAINING),
+    "schedule": _one_of(SCHEDULES, SCHEDULES[0], "the learning rate after the warm-up", TRAINING),
+    "training_step": _number(1, 10**6, 3, "the step of training, from 1", TRAINING),
+    "prediction": _position("which of the batch's tokens is looked at", TRAINING),
+    "matrix": _matching(MATRIX, "E", "the weights that are looked at: `E`, `P`, or layer and part, `0.q`", TRAINING),
+    "matrix_row": _position("the row of the chosen weight", TRAINING),
+    "matrix_column": _position("the column of the chosen weight", TRAINING),
     "counted": _matching(r"[\w-]{1,40}", catalog.DEFAULT, "the model whose training is reckoned", TRAINING),
     "learned": _text(THREE_LINES, "the lines that are learned by heart, up to 4,000 bytes", TRAINING, most=4000),
     "learned_units": _one_of(LINES_UNITS, BY_WORDS, "what they are cut into", TRAINING),

@@ -1,5 +1,7 @@
 """Tokens and checks in running text."""
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from model.analysis.checks import Check
@@ -17,3 +19,11 @@ def check(made: Check, sentence: str) -> None:
         st.markdown(f":green[:material/check_circle:] **Check:** {sentence}")
     else:
         st.markdown(f":red[:material/error:] **Check failed, please report it:** {sentence}")
+
+
+def formula(words: str, pieces: Sequence[str]) -> None:
+    """What is computed, in words, and how: LaTeX, with the numbers, in pieces between which a line may end."""
+    said, shown = st.columns([2, 3], gap="medium", vertical_alignment="center")
+    said.markdown(words)
+    # in braces, or KaTeX would break a piece in two at the end of a line
+    shown.markdown(" ".join(rf"${{\displaystyle {piece}}}$" for piece in pieces))

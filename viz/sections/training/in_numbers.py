@@ -27,7 +27,7 @@ from viz.guard import section
 from viz.plain import plain
 from viz.ui import cache, controls, session
 from viz.ui.pictures import caption, picture
-from viz.ui.prose import check
+from viz.ui.prose import check, formula
 
 
 @section("in_numbers")
@@ -149,8 +149,7 @@ def show_arithmetic(found: tuple[PreTraining, ...], ours: list[PreTraining], car
         "numbers of a token's vector. L: the layers. C: the operations, multiplications and additions together."
     )
     for words, pieces in arithmetic(chosen, ours[0]):
-        # each piece in braces: a line may end between them, and nowhere else
-        st.markdown(f"{words}:\n\n" + " ".join(rf"${{\displaystyle {piece}}}$" for piece in pieces))
+        formula(words, pieces)
     if chosen.n_layer:
         caption(chosen.source)
         return
