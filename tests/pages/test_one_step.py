@@ -6,9 +6,9 @@ import io
 import numpy as np
 import pytest
 
-from model.lab import one_step
+from model.lab import by_hand, one_step
 from tests.pages.reading import address, charts, numbers, said
-from viz.figures.one_step import plain_number, tex
+from viz.figures.one_step import adamw_lines, plain_number, tex
 from viz.sections.training.one_weight import arrays_of
 
 
@@ -36,7 +36,7 @@ def test_numbers_are_those_of_the_chosen_step(opened, steps, t):
     step = open_step(t)
     words = said(opened(training_step=t, prediction=0))
     assert tex(step.answer.losses[0]) in words and tex(step.answer.loss) in words and tex(step.norm) in words
-    assert ("made shorter" in words) == step.clipped
+    assert ("all are shortened" in words) == step.clipped
     place = training.matrices[0].at(int(step.answer.targets[0]), 0)
     assert tex(step.gradient[place]) in words
     for values in (step.update.gradient, step.update.m, step.update.v, step.update.step, step.update.after):
@@ -65,6 +65,18 @@ def test_any_matrix_can_be_looked_at(opened, steps, code, name):
     drawn = numbers(charts(app)[1]["data"][0]["z"])
     np.testing.assert_array_equal(drawn.reshape(matrix.shape), matrix.of(open_step(3).gradient))
     assert address(app).items() >= {"matrix": code, "matrix_row": "2", "matrix_column": "3"}.items()
+
+
+def test_formulas_hold_numbers_of_any_size():
+    """KaTeX refuses a power of a power without brackets."""
+    sizes = np.array([0.0, 1e-30, -3e-9, 0.02, -5.5, 1e9])
+    for values in (sizes, sizes[::-1]):
+        made = by_hand.adamw(values, values, values, abs(values), t=1, rate=1e-7, settings=by_hand.Optimizer())
+        for at in range(len(values)):
+            lines = adamw_lines(made, at, t=1, rate=1e-7, settings=by_hand.Optimizer())
+            pieces = [piece for _, pieces in lines for piece in pieces]
+            assert not any("}^" in piece or "nan" in piece for piece in pieces)
+            assert all(piece.count("{") == piece.count("}") for piece in pieces)
 
 
 def test_another_rate_is_another_training(opened):

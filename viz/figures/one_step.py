@@ -31,6 +31,7 @@ def tex(value: float, *, signed: bool = False) -> str:
 
 def plain_number(value: float) -> str:
     """The same for a table."""
+    value += 0.0  # no negative 0
     return f"{value:.6g}" if value == 0 or 1e-3 <= abs(value) < 1e5 else f"{value:.3e}"
 
 
@@ -184,7 +185,7 @@ def adamw_lines(update: Update, at: int, *, t: int, rate: float, settings: Optim
             (
                 r"v_t = \beta_2 v_{t-1} + (1 - \beta_2)\, g^2",
                 rf"= {beta_2:g} \cdot {tex(one['v_before'])}",
-                rf"+\, {1 - beta_2:.3g} \cdot {tex(one['gradient'], signed=True)}^2",
+                rf"+\, {1 - beta_2:.3g} \cdot ({tex(one['gradient'])})^2",
                 f"= {tex(one['v'])}",
             ),
         ),

@@ -184,9 +184,9 @@ def show_clipping(training: Training, step: Step, weight: Weight) -> None:
     most = training.settings.clip
     st.subheader("4 · Clipping", anchor=False)
     st.markdown(
-        f"Here the norm is above {most:g}: all gradients are **made shorter**, and keep their direction."
-        if step.clipped
-        else f"Here the norm is not above {most:g}: **nothing is clipped**. One odd batch cannot throw the model far."
+        f"If the gradients of all weights together are longer than {most:g}, all are made shorter alike and keep their "
+        "direction, so that one odd batch cannot throw the model far. Here "
+        + ("they are: **all are shortened**." if step.clipped else "they are not: **nothing is clipped**.")
     )
     for line in clipping_lines(step.norm_by_hand, training.n_weight, most, step.share, weight.of(step.gradient)):
         formula(*line)
@@ -210,11 +210,11 @@ def show_adamw(training: Training, step: Step, weight: Weight) -> None:
     settings, update = training.settings.optimizer, step.update
     st.subheader("6 · AdamW moves the weight", anchor=False)
     caption(
-        f"w: the weight, {title_of(weight.code)}, row {weight.row}, column {weight.column}. g: its gradient, clipped. "
-        f"t: the step, {step.t}. η: the learning rate. β₁ = {settings.betas[0]:g}, β₂ = {settings.betas[1]:g}: how "
-        f"much m and v keep of before. ε = {settings.epsilon:g}: so that nothing is divided by 0. λ = "
-        f"{settings.decay:g}: the weight decay. Kingma & Ba 2015; the decay apart from the gradient: Loshchilov & "
-        "Hutter 2019."
+        f"w: the weight at row {weight.row}, column {weight.column} of {title_of(weight.code).partition(':')[0]}. g: "
+        f"its gradient, clipped. t: the step, {step.t}. η: the learning rate. β₁ = {settings.betas[0]:g}, β₂ = "
+        f"{settings.betas[1]:g}: how much m and v keep of before. ε = {settings.epsilon:g}: so that nothing is "
+        f"divided by 0. λ = {settings.decay:g}: the weight decay. Kingma & Ba 2015; the decay apart from the "
+        "gradient: Loshchilov & Hutter 2019."
     )
     for line in adamw_lines(update, weight.place, t=step.t, rate=step.rate, settings=settings):
         formula(*line)
