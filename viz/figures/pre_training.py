@@ -142,7 +142,8 @@ def arithmetic(each: PreTraining, rate_of: PreTraining) -> list[tuple[str, tuple
                 "Parameters that work on each token: all but the tables of token and position vectors",
                 (
                     r"N = \mathrm{all} - \mathrm{tables}",
-                    f"= {_tex(each.n_parameter)} - {_tex(each.n_parameter - each.n_working)}",
+                    f"= {_tex(each.n_parameter)}",
+                    rf"-\, {_tex(each.n_parameter - each.n_working)}",
                     f"= {_tex(each.n_working)}",
                 ),
             )
@@ -166,7 +167,8 @@ def arithmetic(each: PreTraining, rate_of: PreTraining) -> list[tuple[str, tuple
             "Operations: 2 a parameter and token forward (multiply, add), 4 backward",
             (
                 r"C = 6\,N\,D",
-                rf"= 6 \cdot {_tex(each.n_working)} \cdot {_tex(each.n_token)}",
+                rf"= 6 \cdot {_tex(each.n_working)}",
+                rf"\cdot\, {_tex(each.n_token)}",
                 f"= {_power(each.operations)}",
             ),
         ),
@@ -174,7 +176,9 @@ def arithmetic(each: PreTraining, rate_of: PreTraining) -> list[tuple[str, tuple
             "With the logits, for which each token is multiplied with the whole table of V tokens",
             (
                 r"6\,(N + V d)\,D",
-                rf"= 6 \cdot ({_tex(each.n_working)} + {_tex(each.n_output)}) \cdot {_tex(each.n_token)}",
+                rf"= 6 \cdot ({_tex(each.n_working)}",
+                rf"+\, {_tex(each.n_output)})",
+                rf"\cdot\, {_tex(each.n_token)}",
                 f"= {_power(each.with_output)}",
                 *([rf"\quad\text{{(published: }}{_power(each.published)}\text{{)}}"] if each.published else []),
             ),
