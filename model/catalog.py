@@ -197,7 +197,7 @@ def load(
     """Raises `ModelNotAvailable` if there is no such model, it cannot be read, or it does not fit into memory.
 
     It never downloads: a link must not (see `model.sources.download`). `loader` stands in for
-    `model.huggingface.load`, `available` says how many bytes of memory can be had.
+    `model.huggingface.checkpoint.load`, `available` says how many bytes of memory can be had.
     """
     entry = find(name, allowed, weights)
     if entry.source == BUILT_IN:
@@ -215,7 +215,7 @@ def load(
         if file := checkpoint.gguf_file(folder):
             folder, within = gguf.converted(file, within=within), None
         if loader is None:
-            from model.huggingface.language_model import load as loader
+            from model.huggingface.checkpoint import load as loader
         more = {"adapter": files.adapter} if files.adapter else {}
         try:
             return loader(folder, name=entry.name, title=files.title, within=within, **more)

@@ -15,7 +15,7 @@ from model.layer import AttentionOutput, LayerParameters
 from model.run import ModelInfo, ModelRun, Token
 
 if TYPE_CHECKING:  # of the floors above
-    from model.builtin.beam import Beam
+    from model.analysis.beam import Beam
     from model.text.cut import Cutting
 
 
@@ -135,6 +135,29 @@ class BeamSearcher(Protocol):
 
     def beam_search(self, source: Sequence[Token], width: int, length_penalty: float = 1.0) -> "Beam":
         """The targets that a search `width` wide finds for a source, and how it found them. Raises `PromptError`."""
+
+
+class Decoding(Protocol):
+    """Texts that a model writes on, B of them, all of one length; what it computed of them is kept."""
+
+    @property
+    def logits(self) -> np.ndarray:
+        """(B, V) of what comes next in each."""
+
+    @property
+    def n_byte(self) -> int:
+        """Of the keys and values that are kept."""
+
+    def write(self, ids: Sequence[int], rows: Sequence[int] | None = None) -> None:
+        """From now on, text i is what text rows[i] was, with ids[i] behind it; None: each goes on, in order."""
+
+
+@runtime_checkable
+class Writer(Protocol):
+    """A model that reads a text it writes no more than once."""
+
+    def decoding(self, tokens: Sequence[Token], source: Sequence[Token] = ()) -> Decoding:
+        """Of this one text, or of a target that has begun so. Raises as `LanguageModel.logits` does."""
 
 
 @runtime_checkable

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from model import catalog, serving
+from model.analysis.beam import PENALTY, WIDTH
 from model.analysis.doubt import LEAST_LOG_PROB, has_letters, part_in_bytes
-from model.builtin.beam import PENALTY, WIDTH
 
 N = 400
 

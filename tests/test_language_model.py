@@ -2,7 +2,7 @@
 
 import pytest
 
-from model.huggingface.language_model import load
+from model.huggingface.checkpoint import load
 from model.language_model import BeamSearcher, Captured, Translator
 from tests.any_models import write_models
 

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.analysis.generation import Draw, Sampling, read_draws, write_draws
+from model.analysis.generation import Draw, read_draws, write_draws
+from model.analysis.sampling import Sampling
 from model.run import Token
 from model.text.masking import Place, read_places, write_places
 from tests.addresses import table

@@ -9,7 +9,8 @@ from model import catalog
 from model.attention_call import BATCH_BYTES, Changes, batches
 from model.builtin.language_model import BuiltinModel
 from model.huggingface.capture import Recorder
-from model.huggingface.language_model import HuggingFaceModel, load
+from model.huggingface.checkpoint import load
+from model.huggingface.language_model import HuggingFaceModel
 from model.intervention import UNCHANGED, Ablation, Intervention
 from model.language_model import LanguageModel
 from model.run import ModelRun, PromptError, VisitorError

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from model.huggingface.language_model import load
+from model.huggingface.checkpoint import load
 from model.progress import told
 
 

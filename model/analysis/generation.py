@@ -1,78 +1,42 @@
-"""Choosing the next token, one decoding step at a time, over any `LanguageModel`.
+"""Text written token by token, over any `LanguageModel`: one text, or several at once from the same beginning.
 
-Temperature divides the logits; top-k keeps the k most probable tokens (Fan et al. 2018); top-p keeps the smallest set
-of most probable tokens that holds at least the mass p (Holtzman et al. 2020). They are applied in this order, as
-transformers' ``generate`` does; tokens that tie with the k-th stay, as they do there.
+The same text, sampling and seed give the same tokens, in one go or one by one: the random number that draws a token
+depends on the seed and the position only.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from itertools import groupby
 
 import numpy as np
 
-from model.analysis.logits import rank, softmax
+from model.analysis.sampling import NextToken, Sampling, next_token
 from model.language_model import LanguageModel
 from model.run import ModelRun, Token
-from model.text.prompt import placed
+from model.text.writing import decoding_of, placed
+
+N_CANDIDATES = 50  # kept of each step
 
 
 @dataclass(frozen=True)
-class Sampling:
-    """How the next token is drawn. temperature 0: always the most probable token (greedy)."""
+class Candidates:
+    """The most probable tokens at one step, the best first, and all others as one number."""
 
-    temperature: float = 1.0
-    top_k: int = 0  # 0: no limit
-    top_p: float = 1.0  # 1: no limit
-
-    def __post_init__(self):
-        if self.temperature < 0 or self.top_k < 0 or not 0 < self.top_p <= 1:
-            raise ValueError(f"no way to draw a token: {self}")
-
-
-@dataclass(frozen=True)
-class NextToken:
-    """The distribution of the next token: what the model says, and what sampling makes of it."""
-
-    probability: np.ndarray  # (V,) softmax of the logits
-    chance: np.ndarray  # (V,) after temperature, top-k and top-p; what is drawn from
-    kept: np.ndarray  # (V,) whether top-k and top-p let the token through
-
-    def best(self, n: int) -> np.ndarray:
-        """The ids of the n most probable tokens, best first."""
-        return np.argsort(-self.probability, kind="stable")[:n]
-
-    def rank(self, id: int) -> int:
-        """How many tokens are more probable: 0 is the best."""
-        return rank(self.probability, id)
+    ids: np.ndarray  # (N,)
+    logits: np.ndarray  # (N,) the model's own
+    chance: np.ndarray  # (N,) after all that sampling does; 0 of what was cut
+    cut_by: tuple[str | None, ...]  # what took each out of the choice
+    log_sum: float  # ln Σ exp of the logits of all tokens: probability = exp(logits - log_sum)
+    entropy: float  # of the model's own choice, in nats
 
     @property
-    def mass_kept(self) -> float:
-        """How much of the model's own probability lies on the tokens that were kept."""
-        return float(self.probability[self.kept].sum())
-
-    def pick(self, number: float) -> int:
-        """The token that a number in [0, 1) draws: the one whose `stretch` it falls in."""
-        order, ends = self._laid_out()
-        # the tokens that were cut off have no length, and "right" steps over them; rounding may leave the last end
-        # just below 1, so the number is scaled to it
-        reached = np.searchsorted(ends, min(number * ends[-1], np.nextafter(ends[-1], 0)), side="right")
-        return int(order[reached])
-
-    def stretch(self, id: int) -> tuple[float, float]:
-        """From where to where a token's chance lies, if all chances are laid end to end, the most probable first."""
-        order, ends = self._laid_out()
-        end = float(ends[np.flatnonzero(order == id)[0]])
-        return end - float(self.chance[id]), end
-
-    def _laid_out(self) -> tuple[np.ndarray, np.ndarray]:
-        order = self.best(len(self.chance))
-        return order, self.chance[order].cumsum()
+    def probability(self) -> np.ndarray:
+        return np.exp(self.logits - self.log_sum)
 
 
 @dataclass(frozen=True)
 class Step:
-    """One token generated. The run it came from is `read_on` of the tokens before it: not kept, it is large."""
+    """One token generated. A run of the whole text shows what its position looked at: none is kept here."""
 
     token: Token
     sampling: Sampling
@@ -80,6 +44,7 @@ class Step:
     chance: float  # with what chance it was drawn
     rank: int  # how many tokens were more probable
     number: float  # the number in [0, 1) that drew it; see `NextToken.pick`
+    candidates: Candidates = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -92,13 +57,16 @@ class Draw:
 
 
 def write_draws(draws: Sequence[Draw]) -> str:
-    """As one line without spaces, for an address: ids with points between, @, temperature, top-k, top-p and seed; with
-    ~ where these change.
+    """As one line without spaces, for an address: ids with points between, @, temperature, top-k, top-p, seed and,
+    where one of them is used, what else `Sampling` has; with ~ where these change.
     """
     parts = []
     for (sampling, seed), some in groupby(draws, key=lambda draw: (draw.sampling, draw.seed)):
         ids = ".".join(str(draw.id) for draw in some)
-        parts.append(f"{ids}@{sampling.temperature:g},{sampling.top_k},{sampling.top_p:g},{seed}")
+        values = [getattr(sampling, each.name) for each in fields(Sampling)]
+        usual = values[_N_FIRST:] == [each.default for each in fields(Sampling)[_N_FIRST:]]
+        settings = [*values[:_N_FIRST], seed, *([] if usual else values[_N_FIRST:])]
+        parts.append(f"{ids}@{','.join(f'{each:g}' for each in settings)}")
     return "~".join(parts)
 
 
@@ -107,59 +75,108 @@ def read_draws(written: str) -> list[Draw]:
     found = []
     for part in written.split("~"):
         ids, _, settings = part.partition("@")
-        temperature, top_k, top_p, seed = settings.split(",")
-        sampling = Sampling(float(temperature), int(top_k), float(top_p))
-        usual = 0 <= sampling.temperature <= 100 and sampling.top_k >= 0 and 0 < sampling.top_p <= 1
-        if not usual or not 0 <= int(seed) < 2**31:
+        texts = settings.split(",")
+        if len(texts) not in (_N_FIRST + 1, len(fields(Sampling)) + 1):
             raise ValueError(part)
-        found += [Draw(int(id), sampling, int(seed)) for id in ids.split(".")]
+        seed = int(texts.pop(_N_FIRST))
+        values = {each.name: type(each.default)(text) for each, text in zip(fields(Sampling), texts, strict=False)}
+        sampling = Sampling(**values)
+        if sampling.temperature > 100 or sampling.repetition_penalty > 100 or not 0 <= seed < 2**31:
+            raise ValueError(part)
+        found += [Draw(int(id), sampling, seed) for id in ids.split(".")]
     return found
 
 
-def next_token(logits: np.ndarray, sampling: Sampling) -> NextToken:
-    """From logits (V,)."""
-    logits = logits.astype(np.float64)
-    logits -= logits.max()
-    probability = softmax(logits)
-    if sampling.temperature == 0:
-        kept = np.zeros(len(logits), bool)
-        kept[logits.argmax()] = True
-        return NextToken(probability, kept.astype(np.float64), kept)
-    cooled = logits / sampling.temperature
-    if 0 < sampling.top_k < len(cooled):
-        cooled[cooled < np.partition(cooled, -sampling.top_k)[-sampling.top_k]] = -np.inf
-    if sampling.top_p < 1:
-        order = np.argsort(-cooled, kind="stable")
-        mass_before = np.concatenate([[0], softmax(cooled)[order].cumsum()[:-1]])
-        cooled[order[mass_before >= sampling.top_p]] = -np.inf
-    return NextToken(probability, softmax(cooled), np.isfinite(cooled))
+_N_FIRST = 3  # settings that stand before the seed: there were no others at first, and links are kept
 
 
 def read_on(lm: LanguageModel, tokens: Sequence[Token], sampling: Sampling) -> tuple[ModelRun, NextToken]:
     """Run the text so far and look at what may come next."""
     run = lm.run(tokens)
-    return run, next_token(lm.unembed(run.stream[-1, -1]), sampling)
+    return run, next_token(lm.unembed(run.stream[-1, -1]), sampling, [token.id for token in tokens])
 
 
-def generate(lm: LanguageModel, tokens: Sequence[Token], n: int, sampling: Sampling, seed: int) -> Iterator[Step]:
-    """Yield up to `n` steps; ends early at the end of the text or of the model's context.
-
-    The same text, sampling and seed give the same tokens, in one go or one by one: a token's random number depends on
-    the seed and the position only.
+def generate(
+    lm: LanguageModel,
+    tokens: Sequence[Token],
+    n: int,
+    sampling: Sampling,
+    seed: int,
+    *,
+    stops: Sequence[str] = (),
+) -> Iterator[Step]:
+    """Yield up to `n` steps; ends early at the end of the text, at the end of the model's context, and once what it
+    has written holds one of `stops`.
     """
-    tokens = list(tokens)
+    for (step,) in samples(lm, tokens, n, sampling, [seed], stops=stops):
+        yield step
+
+
+def samples(
+    lm: LanguageModel,
+    tokens: Sequence[Token],
+    n: int,
+    sampling: Sampling,
+    seeds: Sequence[int],
+    *,
+    stops: Sequence[str] = (),
+) -> Iterator[tuple[Step | None, ...]]:
+    """Several texts at once, one for each seed: each what `generate` makes of that seed. None for one that has ended.
+
+    ValueError for a stop that is empty.
+    """
+    if "" in stops:
+        raise ValueError("an empty text would stop everything")
+    texts, written = [list(tokens) for _ in seeds], [b"" for _ in seeds]
+    going, decoding = list(range(len(seeds))), None
     for _ in range(min(n, lm.info.n_context - len(tokens))):
-        _, following = read_on(lm, tokens, sampling)
-        number = float(np.random.default_rng((seed, len(tokens))).random())
-        token = placed(lm.token(following.pick(number)), tokens)
-        yield Step(
-            token=token,
-            sampling=sampling,
-            probability=float(following.probability[token.id]),
-            chance=float(following.chance[token.id]),
-            rank=following.rank(token.id),
-            number=number,
-        )
-        if token.special:
+        if decoding is None:
+            decoding = decoding_of(lm, tokens)
+            rows = [0] * len(seeds)
+        else:
+            same = rows == list(range(len(decoding.logits)))
+            decoding.write([texts[i][-1].id for i in going], None if same else rows)
+            rows = list(range(len(going)))
+        steps: list[Step | None] = [None] * len(seeds)
+        for row, i in zip(rows, going, strict=True):
+            steps[i] = _step(lm, texts[i], decoding.logits[row], sampling, seeds[i])
+            texts[i].append(steps[i].token)
+            written[i] += b"" if steps[i].token.special else steps[i].token.piece
+        yield tuple(steps)
+        still = [
+            i for i in going if not steps[i].token.special and not any(stop.encode() in written[i] for stop in stops)
+        ]
+        rows, going = [rows[going.index(i)] for i in still], still
+        if not going:
             return
-        tokens.append(token)
+
+
+def _step(lm: LanguageModel, tokens: Sequence[Token], logits: np.ndarray, sampling: Sampling, seed: int) -> Step:
+    """The token that is drawn behind others."""
+    following = next_token(logits, sampling, [token.id for token in tokens])
+    number = float(np.random.default_rng((seed, len(tokens))).random())
+    id = following.pick(number)
+    return Step(
+        token=placed(lm.token(id), tokens),
+        sampling=sampling,
+        probability=float(following.probability[id]),
+        chance=float(following.chance[id]),
+        rank=following.rank(id),
+        number=number,
+        candidates=candidates(following),
+    )
+
+
+def candidates(following: NextToken, n: int = N_CANDIDATES) -> Candidates:
+    """The best of a choice."""
+    ids, own = following.best(n), following.stages[0][1]
+    log_sum = float(own[ids[0]] - np.log(following.probability[ids[0]]))
+    there = following.probability > 0
+    return Candidates(
+        ids,
+        own[ids],
+        following.chance[ids],
+        tuple(following.cut_by(id) for id in ids.tolist()),
+        log_sum,
+        log_sum - float(following.probability[there] @ own[there]),
+    )

@@ -19,8 +19,10 @@ from torch import Tensor, nn
 from model.analysis.attention import layer_weights
 from model.architecture import Architecture, described
 from model.attention_call import AttentionCall, Changes, batches
+from model.builtin.decoding import TextDecoding
 from model.builtin.transformer import Block, Config, Transformer, through
 from model.intervention import UNCHANGED, Intervention, sizes_of
+from model.language_model import Decoding
 from model.layer import AttentionOutput, LayerParameters, Norm
 from model.predictions import predictions
 from model.run import Attention, ModelInfo, ModelNotAvailable, ModelRun, PromptError, Token, short
@@ -178,6 +180,12 @@ class BuiltinModel:
                 hidden = self._last(*texts, changes=changes)[:, places]  # (B, P, D); B is 1 where nothing differs
                 logits = self._transformer.unembed(hidden).expand(len(changes.interventions), -1, -1)  # (B, P, V)
             yield from logits.numpy()
+
+    def decoding(self, tokens: Sequence[Token], source: Sequence[Token] = ()) -> Decoding:
+        (ids,) = self._texts(tokens, source)
+        if not self.info.causal:
+            raise PromptError(f"{self.info.title} reads a whole text at once, and writes none.")
+        return TextDecoding(self._transformer, ids)
 
     def _last(self, ids: Tensor, *, changes: Changes) -> Tensor:
         """The residual stream after the last block, (B, T, D), of ids (1, T)."""

@@ -145,9 +145,13 @@ class Block(nn.Module):
         self.mlp = MLP(config) if config.mlp else None
 
     def forward(
-        self, x: Tensor, change: Change | None = None, visible: Tensor | None = None
+        self,
+        x: Tensor,
+        change: Change | None = None,
+        visible: Tensor | None = None,
+        cache: KeysValues | None = None,
     ) -> tuple[Tensor, AttentionCall]:
-        attended, record = self.attention(self.attention_norm(x), change=change, visible=visible)
+        attended, record = self.attention(self.attention_norm(x), None, change, visible, cache)
         return self.think(x + attended), record  # (B, T, D)
 
     def think(self, x: Tensor) -> Tensor:
@@ -177,11 +181,19 @@ class Transformer(nn.Module):
         hidden, attention = zip(*through(self.blocks, x, "self", changes, visible), strict=True)
         return Record(attention, (x, *hidden))
 
-    def embed(self, ids: Tensor, positions: bool = True) -> Tensor:
-        """What each token is plus, unless told otherwise, where it stands: (B, T) -> (B, T, D)."""
+    def write(self, ids: Tensor, cache: "DecoderCache") -> Tensor:
+        """Logits (B, V) after texts of which the cache holds all but the last tokens, `ids` (B, T): all, or one."""
+        x = self.embed(ids, start=cache.n_token)  # (B, T, D)
+        for block, (kept,) in zip(self.blocks, cache.layers, strict=True):
+            x, _ = block(x, cache=kept)  # (B, T, D)
+        cache.n_token += ids.shape[1]
+        return self.unembed(x[:, -1])
+
+    def embed(self, ids: Tensor, positions: bool = True, start: int = 0) -> Tensor:
+        """What each token is plus, unless told otherwise, where it stands from `start` on: (B, T) -> (B, T, D)."""
         x = self.token_embedding(ids)  # (B, T, D)
         if positions:
-            x = x + self.position_embedding(torch.arange(ids.shape[1], device=ids.device))  # (B, T, D)
+            x = x + self.position_embedding.weight[start : start + ids.shape[1]]  # (B, T, D)
         return x
 
     def unembed(self, hidden: Tensor) -> Tensor:
@@ -325,8 +337,9 @@ class EncoderDecoder(nn.Module):
 class DecoderCache:
     """What decoding has computed so far, layer by layer."""
 
-    def __init__(self, n_layer: int):
-        self.layers = [(KeysValues(), KeysValues()) for _ in range(n_layer)]  # of the target, of the source
+    def __init__(self, n_layer: int, n_attention: int = 2):
+        """`n_attention`: 2 of an encoder-decoder, of the target and of the source; 1 of a decoder."""
+        self.layers = [tuple(KeysValues() for _ in range(n_attention)) for _ in range(n_layer)]
         self.n_token = 0
 
     def choose(self, rows: Tensor) -> None:

@@ -6,8 +6,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
+from model.analysis.beam import Beam, beam_search
 from model.attention_call import Changes
-from model.builtin.beam_search import Beam, beam_search
+from model.builtin.decoding import TargetDecoding
 from model.builtin.language_model import BuiltinModel
 from model.builtin.transformer import Config, DecoderBlock, EncoderDecoder
 from model.intervention import UNCHANGED, Intervention
@@ -42,8 +43,12 @@ class Translator(BuiltinModel):
 
     def beam_search(self, source: Sequence[Token], width: int, length_penalty: float = 1.0) -> Beam:
         """The targets that a search `width` wide finds for a source, and how it found them. Raises `PromptError`."""
-        ids, most = self._ids(source, "text to read")[0].tolist(), self.info.n_context - 1
-        return beam_search(self._transformer, ids, self.start_token().id, most, width, length_penalty)
+        start, most = self.start_token(), self.info.n_context - 1
+        return beam_search(self.decoding([start], source), {start.id}, most, width, length_penalty)
+
+    def decoding(self, tokens: Sequence[Token], source: Sequence[Token] = ()) -> TargetDecoding:
+        ids, source_ids = self._ids(tokens), self._ids(source, "text to read")
+        return TargetDecoding(self._transformer, source_ids, ids)
 
     def _texts(self, tokens: Sequence[Token], source: Sequence[Token]) -> tuple[Tensor, Tensor]:
         return self._ids(source, "text to read"), self._ids(tokens)

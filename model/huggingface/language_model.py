@@ -7,10 +7,8 @@ out, and checked, before anyone sees the model (`model.huggingface.adapter`). Le
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import replace
-from functools import partial
-from pathlib import Path
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -25,61 +23,25 @@ from model.attention_call import Changes, batches
 from model.huggingface import hooks
 from model.huggingface.batches import one_by_one
 from model.huggingface.capture import ROUNDING, NotCaptured, Recorder
+from model.huggingface.decoding import CachedDecoding, keeps
 from model.huggingface.info import PROBE_TEXTS, info_of
 from model.huggingface.layers import LayerPlan, Unfollowed
-from model.huggingface.loading import Build, builder, fingerprint_of, quoted, read_tokenizer
-from model.huggingface.merging import Merger
+from model.huggingface.loading import Build, quoted
 from model.huggingface.opening import open_model
 from model.intervention import UNCHANGED, Intervention, sizes_of
+from model.language_model import Decoding
 from model.layer import AttentionOutput, LayerParameters
 from model.predictions import predictions
 from model.run import ModelNotAvailable, ModelRun, Predictions, PromptError, Token, VisitorError, short
-from model.sources import cost as checkpoint
-from model.sources.snapshot import Within, snapshot
 from model.text.chat_template import fill
 from model.text.cut import Cutting
 from model.text.lengths import check_tokens
 from model.text.piece_tokenizer import PieceTokenizer
 from model.text.tokens import check_fits, cutting_of, token_of, tokens_of
+from model.text.writing import ReadAgain
 
 _LOG = logging.getLogger("regard")
 _ROWS_AT_ONCE = 128  # of logits: a (T, V) table of a long text would not fit
-
-
-def load(
-    folder: Path, *, name: str, title: str, within: Within = None, adapter: tuple[Path, Within] | None = None
-) -> "HuggingFaceModel":
-    """From a folder as ``save_pretrained`` writes it: safetensors only, no code of the checkpoint's own.
-
-    `within`: where files may lie that are links; None is anywhere. `adapter`: the folder of one to merge into it, and
-    the same of that. Raises `ModelNotAvailable` with a sentence, whatever is wrong with the folder.
-    """
-    import transformers
-
-    from model.huggingface.classifier import HuggingFaceClassifier  # which builds on this module, as
-    from model.huggingface.translator import HuggingFaceTranslator  # this one does
-
-    transformers.utils.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
-    with snapshot(folder, within) as held, snapshot(*adapter) if adapter else nullcontext() as patch:
-        judged = checkpoint.judge(held, patch)  # what headers alone can tell is told there
-        merger = judged.adapter and Merger(judged.adapter, patch, held)
-        try:
-            tokenizer = read_tokenizer(judged.tokenizer, judged.config)
-            build, judges = builder(held.path, judged.config, judged.shapes, title, merger)
-            pair = getattr(judged.config, "is_encoder_decoder", False)
-            kind = HuggingFaceClassifier if judges else HuggingFaceTranslator if pair else HuggingFaceModel
-            lm = kind(build, tokenizer, name=name, title=title, fingerprint=fingerprint_of(held.path))
-            return merger.told(lm) if merger else lm
-        except (ModelNotAvailable, MemoryError):
-            raise
-        # each architecture fails in a way of its own; whatever is wrong, the visitor gets the sentence
-        except Exception as error:
-            if "can't allocate memory" in str(error):
-                raise MemoryError from error
-            reason = short(error).replace(str(held.path), str(folder))
-            says = f"The model “{title}” in “{folder}” cannot be read ({reason}). Copy or download it again, or choose "
-            raise ModelNotAvailable(says + "another model.") from error
 
 
 class HuggingFaceModel:
@@ -185,6 +147,17 @@ class HuggingFaceModel:
         places = np.arange(len(tokens))[slice(None) if positions is None else list(positions)].tolist()
         read = partial(self._read, self.opened.logits_alone, tokens, source, places=places)
         return one_by_one(read, batches(self.info, interventions, len(tokens), len(places), len(source)))
+
+    def decoding(self, tokens: Sequence[Token], source: Sequence[Token] = ()) -> Decoding:
+        self._check_head()
+        self._check(tokens, source)
+        if not self._keeps_a_cache or any(token.type for token in tokens):
+            return ReadAgain(self, tokens, source)
+        return CachedDecoding(self.opened, *([token.id for token in text] for text in (tokens, source)))
+
+    @cached_property
+    def _keeps_a_cache(self) -> bool:
+        return keeps(self.opened)
 
     def _check_head(self) -> None:
         if not self.opened.has_head:

@@ -1,25 +1,20 @@
 """A transformers checkpoint that reads one text and writes another, each cut in its own way, in languages to choose."""
 
-import inspect
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
 from itertools import takewhile
 from typing import Any
 
-import torch
-from torch import Tensor
-
-from model.builtin.beam import Beam, Candidate
-from model.builtin.beam_search import search
+from model.analysis.beam import Beam, beam_search
 from model.huggingface.language_model import HuggingFaceModel
 from model.huggingface.loading import Build
 from model.huggingface.pieces import TwoTokenizers
 from model.language_model import Languages, Writing
 from model.run import PromptError, Token
 from model.text.piece_tokenizer import Around
-from model.text.prompt import MOST_WRITTEN
 from model.text.tokens import added_tokens, check_fits, tokens_of
+from model.text.writing import MOST_WRITTEN
 
 # how the tokens of languages are called: M2M100's, NLLB's, mBART's; Marian's
 _CODE = re.compile(r"__([a-z]{2,3})__|([a-z]{3}_[A-Z][a-z]{3})|([a-z]{2}_[A-Z]{2})")
@@ -95,55 +90,13 @@ class HuggingFaceTranslator(HuggingFaceModel):
 
     def _beam_search(self, source: Sequence[Token], width: int, length_penalty: float = 1.0) -> Beam:
         """As `model.language_model.BeamSearcher` says. What is forced is a part of each target."""
-        self._check_texts([self.start_token()], source)
-        most = min(MOST_WRITTEN, self.info.n_context - 1)
-        return self._search(source, self.writing().ends, most, width, length_penalty)
-
-    @torch.inference_mode()
-    def _search(self, source: Sequence[Token], ends: Collection[int], most: int, width: int, penalty: float) -> Beam:
-        start, writing, transformer = self.start_token(), self.writing(), self.opened.transformer
-        never = torch.tensor(sorted(writing.never), dtype=torch.long)
-        encoded = transformer.get_encoder()(input_ids=torch.tensor([[token.id for token in source]]), return_dict=True)
-        cache: Any = None
-        # what transformers calls it, newer versions and older ones
-        of_cache = "cache" if "cache" in inspect.signature(transformer.forward).parameters else "past_key_values"
-
-        def log_prob(alive: Sequence[Candidate]) -> Tensor:
-            nonlocal cache
-            if cache is not None:
-                cache.reorder_cache(torch.tensor([each.parent for each in alive]))
-            n_written = len(alive[0].ids)
-            if n_written < len(writing.forced):  # of one beam that has only begun
-                log_probs = torch.full((1, self.info.n_vocab), float("-inf"))
-                log_probs[0, writing.forced[n_written]] = 0.0
-                return log_probs
-            row = [each.ids if cache is None else each.ids[-1:] for each in alive]
-            row = [(start.id, *ids) for ids in row] if cache is None else row
-            states = encoded.last_hidden_state.expand(len(alive), -1, -1)
-            output = transformer(
-                encoder_outputs=type(encoded)(last_hidden_state=states),
-                decoder_input_ids=torch.tensor(row),
-                use_cache=True,
-                **{of_cache: cache},
-            )
-            cache = getattr(output, of_cache)
-            log_probs = output.logits[:, -1].float().log_softmax(-1)
-            log_probs[:, never] = float("-inf")
-            return log_probs
-
-        return search(log_prob, ends, most, width, penalty)
+        its, most = self.writing(), min(MOST_WRITTEN, self.info.n_context - 1)
+        decoding = self.decoding([self.start_token()], source)
+        return beam_search(decoding, its.ends, most, width, length_penalty, forced=its.forced, never=its.never)
 
     def _searches(self) -> bool:
-        """Whether what a search finds, step by step with a cache, is what the model says of it read in one go."""
-        if not self.opened.has_head or self.start_token() is None:
-            return False
-        source, n_forced = [self.token(id) for id in self.opened.probe[1]], len(self.writing().forced)
-        try:
-            best = self._search(source, (), n_forced + 3, 2, 1.0).finished[0]
-            run = self.run([self.start_token(), *map(self.token, best.ids)], source=source)
-        except Exception:  # of a class that has no such cache, or wants to be given more
-            return False
-        return abs(float(run.predictions.next_log_prob[n_forced:-1].sum()) - best.log_prob) < _SAME
+        """Not where all would be read again for each token of each target."""
+        return self.start_token() is not None and self._keeps_a_cache
 
     def _setting(self, name: str) -> Any:
         """Of how it writes: from generation_config.json, or, of older checkpoints, from config.json."""

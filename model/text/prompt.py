@@ -6,18 +6,16 @@ makes of it what `LanguageModel.run` takes. With a model's name and an `Interven
 runs apart.
 """
 
-import codecs
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from model.intervention import UNCHANGED, Intervention
-from model.language_model import LanguageModel, Translator, Writing
+from model.language_model import LanguageModel, Translator
 from model.run import ModelRun, PromptError, Token
 from model.text.cut import Cut, Cutting
 from model.text.tokenizer import PAIR_JOINT
 from model.text.units import text_gap
-
-MOST_WRITTEN = 40  # tokens of a target that a model writes itself
+from model.text.writing import MOST_WRITTEN, placed, write_target, writing_of
 
 
 @dataclass(frozen=True)
@@ -164,51 +162,6 @@ def text_of(prompt: Prompt, run: ModelRun) -> str:
 def written_text(tokens: Iterable[Token]) -> str:
     """The text that tokens make, without the special ones."""
     return b"".join(token.piece for token in tokens if not token.special).decode(errors="replace")
-
-
-def write_target(lm: LanguageModel, source: Sequence[Token], start: Token, n: int) -> tuple[Token, ...]:
-    """What an encoder-decoder makes of a source, token by token, the most probable each time; at most `n` tokens.
-
-    The start token comes first, and what the model's settings force; what ends the text is left out. A model without a
-    head writes nothing behind it.
-    """
-    writing = writing_of(lm)
-    tokens = [start, *map(lm.token, writing.forced)]
-    while len(tokens) <= n:
-        run = lm.run(tokens, source=source)
-        if run.predictions is None:
-            break
-        ids = (int(id) for id in run.predictions.top_id[-1])
-        id = next((id for id in ids if id not in writing.never), None)
-        if id is None or id in writing.ends:
-            break
-        token = placed(lm.token(id), tokens[1:])
-        if token.special and not writing.ends:
-            break
-        tokens.append(token)
-    return tuple(tokens)
-
-
-def writing_of(lm: LanguageModel) -> Writing:
-    """What a model's settings say of writing a target."""
-    return lm.writing() if isinstance(lm, Translator) else Writing()
-
-
-def placed(token: Token, before: Sequence[Token]) -> Token:
-    """A generated token with its offsets in the text that `before` and it make.
-
-    A model may write a character byte by byte; each of its tokens then covers that character. A special token covers
-    nothing.
-    """
-    decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    decoder.decode(b"".join(t.piece for t in before if not t.special))
-    unfinished = decoder.getstate()[0]  # the bytes of a character that is begun: the tokens before cover it already
-    # of the text that it goes on with, as in transformers' ``generate``
-    type = before[-1].type if before else token.type
-    # from where the others end, not from all bytes: a special token, or the space that some put first, covers nothing
-    start = max((t.end for t in before), default=0) - bool(unfinished)
-    end = start if token.special else start + len((unfinished + token.piece).decode(errors="replace"))
-    return replace(token, start=start, end=end, type=type)
 
 
 def _followed(lm: LanguageModel, tokens: tuple[Token, ...], ids: Sequence[int]) -> tuple[Token, ...]:

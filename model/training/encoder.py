@@ -26,7 +26,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from model.builtin.beam_search import padded
+from model.builtin.greedy import padded
 from model.builtin.transformer import Config, Transformer
 from model.text.tokenizer import Tokenizer
 from model.training import judged, lessons, loop, notice, sentences, story

@@ -15,8 +15,9 @@ from pathlib import Path
 import sacrebleu
 import torch
 
-from model.builtin.beam import WIDTH
-from model.builtin.beam_search import beam_search, greedy
+from model.analysis.beam import WIDTH, beam_search
+from model.builtin.decoding import TargetDecoding
+from model.builtin.greedy import greedy
 from model.builtin.transformer import EncoderDecoder
 from model.text.tokenizer import Tokenizer
 from model.training import typed
@@ -87,7 +88,9 @@ def written_by_beam(transformer: EncoderDecoder, tokenizer: Tokenizer, text: str
     """The best translation that the beam search finds which the app's pages begin with."""
     source = [*tokenizer.encode_ids([text])[0], tokenizer.end_of_text]
     most = transformer.config.n_context - 1
-    return _text(tokenizer, beam_search(transformer, source, tokenizer.end_of_text, most, WIDTH).finished[0].ids)
+    end = tokenizer.end_of_text
+    decoding = TargetDecoding(transformer, torch.tensor([source]), torch.tensor([[end]]))
+    return _text(tokenizer, beam_search(decoding, {end}, most, WIDTH).finished[0].ids)
 
 
 def _text(tokenizer: Tokenizer, ids: Iterable[int]) -> str:

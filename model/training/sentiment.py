@@ -23,8 +23,8 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from torch.nn import functional as F
 
-from model.builtin.beam_search import padded
 from model.builtin.classifier import Classifier
+from model.builtin.greedy import padded
 from model.builtin.language_model import BuiltinModel
 from model.sources import builtin_files
 from model.training import encoder, loop, notice, sentences

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from model.builtin.beam_search import padded
+from model.builtin.greedy import padded
 from model.builtin.transformer import EncoderDecoder
 from model.text.tokenizer import Tokenizer
 from model.training import loop

@@ -11,6 +11,7 @@ SUBJECTS = {
     "capture": "a run with its record kept, against the same forward without",
     "huggingface": "a transformers model with its attention kept, against the forward without and against eager",
     "ablation": "the logits without each head in turn, all asked for together, against a run for each",
+    "generation": "64 tokens written with all that they looked at, against transformers' generate on the same weights",
     "memory": "what such a capture keeps, against eager with its weights and hidden states",
     "lens": "such a capture against TransformerLens's run_with_cache",
     "reading": "units, sink and combined heads read off the record, against another run",

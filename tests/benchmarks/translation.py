@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 
 from model import catalog
-from model.builtin.beam_search import greedy, padded
+from model.builtin.greedy import greedy, padded
 from model.builtin.transformer import EncoderDecoder
 from tests.benchmarks.timing import Measured, interleaved
 

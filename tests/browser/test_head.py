@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from model.analysis.head import HeadSteps, head_steps
-from model.huggingface.language_model import load
+from model.huggingface.checkpoint import load
 from tests.browser.conftest import N, settle
 from tests.head_models import write
 

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from model.analysis.attention import attention_weights
-from model.huggingface.language_model import load
+from model.huggingface.checkpoint import load
 from tests.any_models import TEXT, write_models, write_wide
 from tests.browser.conftest import settle
 from tests.browser.test_every_weight import trace

@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sacrebleu.metrics import BLEU
 
+from model.analysis.beam import Beam, Candidate, beam_search
 from model.analysis.comparison import Matches, compare
-from model.builtin.beam import Candidate
-from model.builtin.beam_search import beam_search, greedy, padded
+from model.builtin.decoding import TargetDecoding
+from model.builtin.greedy import greedy, padded
 from model.builtin.transformer import Config, DecoderCache, EncoderDecoder
 
 CONFIG = Config(n_vocab=37, n_context=24, n_layer=2, n_head=2, d_model=16)
@@ -45,6 +46,11 @@ def total(transformer: EncoderDecoder, source: list[int], ids: list[int]) -> flo
     return float(sum(log_prob[i, id] for i, id in enumerate([*ids, END])))
 
 
+def search(transformer: EncoderDecoder, source: list[int], most: int, width: int, length_penalty: float = 1.0) -> Beam:
+    decoding = TargetDecoding(transformer, torch.tensor([source]), torch.tensor([[END]]))
+    return beam_search(decoding, {END}, most, width, length_penalty)
+
+
 def test_greedy_with_the_cache_in_a_batch_equals_greedy_by_hand(transformer):
     assert greedy(transformer, SOURCES, END, 12) == [by_hand(transformer, source, 12) for source in SOURCES]
 
@@ -63,14 +69,14 @@ def test_the_cache_chooses_the_same_token_each_time(transformer, source):
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_a_beam_of_one_is_greedy(transformer, source):
-    beam = beam_search(transformer, source, END, 12, width=1)
+    beam = search(transformer, source, 12, width=1)
     assert list(beam.finished[0].ids) == by_hand(transformer, source, 12)
     assert all(len(step) == 1 for step in beam.steps)
 
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_scores_are_the_models_own(transformer, source):
-    beam = beam_search(transformer, source, END, 12, width=4)
+    beam = search(transformer, source, 12, width=4)
     for candidate in beam.finished:
         if candidate.finished:
             assert candidate.log_prob == pytest.approx(total(transformer, source, list(candidate.ids)), abs=1e-4)
@@ -80,12 +86,12 @@ def test_scores_are_the_models_own(transformer, source):
 
 def test_a_wider_beam_finds_nothing_worse(transformer):
     for source in SOURCES:
-        best = [beam_search(transformer, source, END, 10, width, 0.0).finished[0].log_prob for width in (1, 8, 36)]
+        best = [search(transformer, source, 10, width, 0.0).finished[0].log_prob for width in (1, 8, 36)]
         assert best[2] >= best[0] - 1e-5
 
 
 def test_the_tree_hangs_together(transformer):
-    beam = beam_search(transformer, SOURCES[2], END, 8, width=3)
+    beam = search(transformer, SOURCES[2], 8, width=3)
     alive = [()]
     for step in beam.steps:
         assert len(step) >= 1 and sum(not each.finished for each in step) <= 3
@@ -98,7 +104,7 @@ def test_the_tree_hangs_together(transformer):
 def test_what_is_dropped_is_the_next_best(transformer):
     """A whole step by hand: the children of the two that were alive, ranked over the whole vocabulary."""
     source, width = SOURCES[2], 2
-    beam = beam_search(transformer, source, END, 6, width)
+    beam = search(transformer, source, 6, width)
     alive = [Candidate((), 0.0, -1, False)]
     for kept, dropped in zip(beam.steps, beam.dropped, strict=True):
         grown = []

@@ -10,11 +10,11 @@ from model import catalog
 from model.analysis.alignment import crossing
 from model.analysis.attention import attention_weights
 from model.analysis.parameters import parameters_by_part
-from model.builtin.beam_search import greedy
+from model.builtin.greedy import greedy
 from model.intervention import Intervention
 from model.run import ModelNotAvailable, PromptError
-from model.text.prompt import write_target
 from model.text.units import units_of
+from model.text.writing import write_target
 from tests.architectures import parts_expected
 from tests.conftest import REPEATED, write_tiny
 

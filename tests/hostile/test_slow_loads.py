@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from model import catalog
-from model.huggingface.language_model import load
+from model.huggingface.checkpoint import load
 from model.sources.progress import Progress, Stage
 from tests.hostile import models
 from tests.hostile.pages import faults

@@ -5,8 +5,9 @@ from pathlib import Path
 import torch
 from tokenizers import Tokenizer
 
-from model.huggingface import language_model as huggingface
+from model.huggingface import checkpoint as huggingface
 from model.huggingface.language_model import HuggingFaceModel
+from model.run import Token
 from tests.conftest import REPEATED
 from tests.tiny_tokenizers import BERT_TOKENS, byte_pairs, word_pieces
 
@@ -23,6 +24,13 @@ def save(folder: Path, kind: str, tokenizer: Tokenizer, config: dict, **named: s
     transformer.save_pretrained(folder)
     transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, **named).save_pretrained(folder)
     return folder
+
+
+class Wordless(HuggingFaceModel):
+    """Without a tokenizer: its tokens are ids."""
+
+    def token(self, id: int) -> Token:
+        return Token(id, b"", 0, 0)
 
 
 BERT = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48}

@@ -8,7 +8,7 @@ import pytest
 
 from model import catalog
 from model.analysis.attention import layer_weights
-from model.builtin.beam import PENALTY, WIDTH
+from model.analysis.beam import PENALTY, WIDTH
 from model.text.prompt import Prompt, RunKey, encode
 from tests.any_models import KINDS, TEXT, write_models
 from tests.conftest import ROOT

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from transformers import T5EncoderModel
 
 from model.analysis.attention import layer_weights
-from model.huggingface import language_model as huggingface
+from model.huggingface import checkpoint as huggingface
 from model.huggingface.language_model import HuggingFaceModel
 from model.run import ModelNotAvailable
 from model.sources import sentence_piece

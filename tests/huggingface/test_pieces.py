@@ -9,7 +9,7 @@ import unicodedata
 import pytest
 from transformers import AutoTokenizer
 
-from model.huggingface.language_model import load
+from model.huggingface.checkpoint import load
 from model.huggingface.pieces import M2M100
 from model.text.prompt import cut_of
 from model.text.tokens import tokens_of

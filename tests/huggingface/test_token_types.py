@@ -10,11 +10,12 @@ import transformers
 from tokenizers import Tokenizer, processors
 
 from model.analysis.attention import layer_weights
-from model.huggingface import language_model as huggingface
+from model.huggingface import checkpoint as huggingface
 from model.huggingface.language_model import HuggingFaceModel
 from model.run import ModelNotAvailable, PromptError
 from model.text.masking import masked
-from model.text.prompt import encode, placed
+from model.text.prompt import encode
+from model.text.writing import placed
 from tests.huggingface.checkpoints import BERT, BERT_TOKENS, save, word_piece
 
 FIRST, SECOND = "the cat saw", "a dog"

@@ -15,7 +15,7 @@ from transformers.models.mbart import tokenization_mbart
 from transformers.models.mbart50 import tokenization_mbart50
 
 from model.analysis.attention import layer_weights
-from model.huggingface.language_model import load
+from model.huggingface.checkpoint import load
 from model.huggingface.translator import HuggingFaceTranslator
 from model.run import ModelNotAvailable, PromptError
 from model.sources.sentence_piece import read

@@ -20,7 +20,9 @@ from model.huggingface import prepacking
 from model.huggingface.language_model import HuggingFaceModel
 from model.intervention import Intervention
 from model.run import Attention, ModelNotAvailable, ModelRun, VisitorError
+from model.text.writing import decoding_of
 from tests import readme
+from tests.huggingface.checkpoints import Wordless
 from tests.zoo import N_SOURCE, N_TOKEN, ZOO, as_theirs, attentions_of, builder, tokens
 from tests.zoo_table import PART, SAME, measured, said_in, versions
 
@@ -65,7 +67,7 @@ def read(name: str) -> Pair:
         pytest.skip(f"transformers {transformers.__version__} has no {name}")
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(prepacking, "_SMALLEST", 0)  # tiny models go the way of large ones
-        lm = HuggingFaceModel(builder(name), None, name=name, title=name, fingerprint="")
+        lm = Wordless(builder(name), None, name=name, title=name, fingerprint="")
     source = tokens(N_SOURCE) if ZOO[name].family == "encoder-decoder" else ()
     run = lm.run(tokens(N_TOKEN), source=source)
     theirs = builder(name)("eager")
@@ -300,6 +302,21 @@ def test_logits_of_several_interventions_are_those_of_each_run(pair):
     last = list(pair.lm.logits(pair.run.tokens, changes[:3], pair.run.source, positions=[-1, 2]))
     for logits, all_of_them in zip(last, ours, strict=False):
         np.testing.assert_allclose(logits, all_of_them[[-1, 2]], atol=1e-4 * largest)
+
+
+def test_written_token_by_token_it_says_what_the_whole_text_says(pair):
+    """Several texts that part, and one of them twice."""
+    if pair.run.predictions is None or pair.lm.info.family == "encoder":
+        return
+    tokens, source = list(pair.run.tokens), pair.run.source
+    decoding = decoding_of(pair.lm, tokens[:7], source)
+    texts, ids = [[*tokens[:7]]] * 2, (tokens[7].id, tokens[8].id)
+    for rows in ([0, 0], [1, 0], [1, 1], None, [0, 1]):
+        decoding.write(ids, rows)
+        texts = [[*texts[row], pair.lm.token(id)] for row, id in zip(rows or (0, 1), ids, strict=True)]
+        for logits, text in zip(decoding.logits, texts, strict=True):
+            (whole,) = pair.lm.logits(text, source=source, positions=[-1])
+            np.testing.assert_allclose(logits, whole[0], atol=1e-4 * np.abs(whole).max())
 
 
 def test_queries_and_keys_are_the_runs_own_memory(pair):

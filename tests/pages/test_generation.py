@@ -5,8 +5,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from model.analysis.attention import attention_weights
-from model.analysis.generation import Sampling, read_on
+from model.analysis.generation import read_on
 from model.analysis.logits import entropy
+from model.analysis.sampling import Sampling
 from tests.pages.reading import numbers, said, traces
 from viz.figures.numbers import percent
 

@@ -8,7 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from model.analysis.attention import attention_weights, visible
-from model.analysis.generation import Sampling, next_token
+from model.analysis.sampling import Sampling, next_token
 from model.intervention import Intervention
 from tests.pages.reading import numbers, said, traces
 from viz.figures.attention import attention_heatmap, cells_pooled

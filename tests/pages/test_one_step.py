@@ -8,7 +8,8 @@ import pytest
 
 from model.lab import by_hand, one_step
 from tests.pages.reading import address, charts, numbers, said
-from viz.figures.one_step import adamw_lines, plain_number, tex
+from viz.figures.numbers import in_full
+from viz.figures.one_step import adamw_lines, tex
 from viz.sections.training.one_weight import arrays_of
 
 
@@ -51,7 +52,7 @@ def test_a_token_at_either_end_of_the_batch(opened, steps, place):
     assert tex(step.answer.losses[place]) in said(app)
     drawn = html.unescape("".join(element.proto.body for element in app.get("html")))
     for number in (*step.answer.logits[place], *step.answer.gradient[place]):
-        assert f">{plain_number(number)}<" in drawn
+        assert f">{in_full(number)}<" in drawn
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from model import catalog
+from model.analysis.beam import PENALTY, WIDTH
 from model.analysis.telling import telling_head, telling_weight
-from model.builtin.beam import PENALTY, WIDTH
 from model.sources.places import Allowed
 from tests.pages.reading import address
 from tests.shipped import STORY, TRANSLATOR

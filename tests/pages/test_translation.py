@@ -10,7 +10,7 @@ from transformers import T5Config, T5ForConditionalGeneration
 from model.analysis.alignment import align
 from model.analysis.attention import layer_weights
 from model.analysis.attention_map import MapSpec
-from model.builtin.beam import Beam, Candidate
+from model.analysis.beam import Beam, Candidate
 from model.text.prompt import Prompt, RunKey, text_of
 from model.text.units import units_of
 from tests.pages.reading import address, component, open_card, said, traces
@@ -352,7 +352,7 @@ def test_a_hugging_face_model_is_read_and_shows_its_beam(open_page, folder, monk
 
 def test_a_model_that_cannot_be_searched_says_so(open_page, folder, monkeypatch):
     monkeypatch.setenv("REGARD_MODEL_ROOTS", str(folder.parent))
-    monkeypatch.setattr("model.huggingface.translator._SAME", -1.0)  # whatever it finds is taken for another
+    monkeypatch.setattr("model.huggingface.decoding._ROUNDING", -1.0)  # whatever it finds is taken for another
     copied = shutil.copytree(folder, folder.with_name("another"), dirs_exist_ok=True)
     app = open_page("translation", model=f"folder:{copied}", text="the cat saw the dog")
     assert not app.exception

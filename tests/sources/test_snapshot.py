@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from transformers import GPT2LMHeadModel
 
 from model import catalog
-from model.huggingface import language_model as huggingface
+from model.huggingface import checkpoint as huggingface
 from model.language_model import LanguageModel
 from model.run import ModelNotAvailable
 from model.sources import gguf, snapshot

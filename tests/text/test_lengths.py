@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from model.huggingface.language_model import load
+from model.huggingface.checkpoint import load
 from model.language_model import LanguageModel
 from model.run import PromptError
 from model.sources.claims import bounded_work

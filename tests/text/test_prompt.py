@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from model.huggingface.language_model import load
+from model.huggingface.checkpoint import load
 from model.intervention import Intervention
 from model.run import PromptError
 from model.text.prompt import Prompt, RunKey, as_read, encode, ids_in, text_of, tokens_of, written_text

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.run import PromptError, Token
-from model.text.prompt import placed
 from model.text.tokenizer import PAIR_JOINT
 from model.text.tokens import token_of, tokens_of
+from model.text.writing import placed
 from tests.tiny_tokenizers import TEXTS, byte_level, sentencepiece_bpe, unigram, word_piece
 
 FAMILIES = {

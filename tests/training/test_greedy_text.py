@@ -3,7 +3,8 @@
 import json
 
 from model import catalog
-from model.analysis.generation import Sampling, generate
+from model.analysis.generation import generate
+from model.analysis.sampling import Sampling
 from model.training import greedy_text, lessons
 
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from model.builtin.beam_search import greedy
+from model.builtin.greedy import greedy
 from model.builtin.transformer import Config, EncoderDecoder
 from model.text.tokenizer import Tokenizer, train
 from model.training import bpe_dropout, lexicon, loop, more_pairs, pairs, translator, typed

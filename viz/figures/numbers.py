@@ -33,3 +33,15 @@ def in_short(n: int) -> str:
 def how_far(difference: float) -> str:
     """How far two numbers are apart: 1.2e-07; 0 only where they are equal."""
     return f"{difference:.1e}" if difference else "0"
+
+
+def digits_and_power(value: float, n_decimal: int = 2) -> tuple[str, int]:
+    """Digits, and the power of ten that they are multiplied by: ("3.52", 14)."""
+    digits, power = f"{value:.{n_decimal}e}".split("e")
+    return digits, int(power)
+
+
+def in_full(value: float) -> str:
+    """To six digits, or four where it is very small or very large: 0.25, -1.234e-07; no negative 0."""
+    value += 0.0
+    return f"{value:.6g}" if value == 0 or 1e-3 <= abs(value) < 1e5 else f"{value:.3e}"

@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 
 from model.lab.by_hand import CLIP_EPSILON, Answer, Optimizer, Schedule, Update
 from viz.figures import axes, theme
+from viz.figures.numbers import digits_and_power, in_full
 
 Line = tuple[str, tuple[str, ...]]
 _MARGIN = {"l": 0, "r": 8, "t": 8, "b": 0}
@@ -24,15 +25,9 @@ def tex(value: float, *, signed: bool = False) -> str:
     if 1e-3 <= abs(value) < 1e5:
         said = f"{value:.6g}"
     else:
-        digits, power = f"{value:.4e}".split("e")
-        said = rf"{digits} \cdot 10^{{{int(power)}}}"
+        digits, power = digits_and_power(value, 4)
+        said = rf"{digits} \cdot 10^{{{power}}}"
     return f"({said})" if signed and value < 0 else said
-
-
-def plain_number(value: float) -> str:
-    """The same for a table."""
-    value += 0.0  # no negative 0
-    return f"{value:.6g}" if value == 0 or 1e-3 <= abs(value) < 1e5 else f"{value:.3e}"
 
 
 def answer_lines(answer: Answer, place: int, label: str) -> list[Line]:
@@ -80,11 +75,11 @@ def answer_table(answer: Answer, place: int, labels: Sequence[str]) -> str:
         (
             f"{label}{' ← came' if i == target else ''}",
             (
-                (plain_number(logits[i]), ""),
-                (plain_number(np.exp(logits[i])), ""),
-                (plain_number(answer.probability[place, i]), ""),
+                (in_full(logits[i]), ""),
+                (in_full(np.exp(logits[i])), ""),
+                (in_full(answer.probability[place, i]), ""),
                 (str(int(i == target)), ""),
-                (plain_number(gradient[i]), _behind(gradient[i], largest)),
+                (in_full(gradient[i]), _behind(gradient[i], largest)),
             ),
         )
         for i, label in enumerate(labels)
@@ -307,8 +302,7 @@ def gradient_heatmap(gradient: np.ndarray, chosen: tuple[int, int], rows: Sequen
         marker={"symbol": "square", "size": max(4, 0.6 * (height - 90) / n_row), "opacity": 0.0},
         customdata=np.stack([row, column], axis=1),
         text=[
-            f"{axes.escape(rows[r])}, column {c}: {plain_number(gradient[r, c])}"
-            for r, c in zip(row, column, strict=True)
+            f"{axes.escape(rows[r])}, column {c}: {in_full(gradient[r, c])}" for r, c in zip(row, column, strict=True)
         ],
         hovertemplate="%{text}<extra></extra>",
     )
@@ -340,17 +334,17 @@ def contribution_table(
         (
             names[i],
             (
-                (plain_number(left[i]), ""),
-                (plain_number(right[i]), ""),
-                (plain_number(products[i]), _behind(products[i], largest)),
+                (in_full(left[i]), ""),
+                (in_full(right[i]), ""),
+                (in_full(products[i]), _behind(products[i], largest)),
             ),
         )
         for i in those
     ]
     if len(products) > len(those):
         rest = products.sum() - products[those].sum()
-        rows.append((f"the other {len(products) - len(those)}", (("", ""), ("", ""), (plain_number(rest), ""))))
-    rows.append(("sum", (("", ""), ("", ""), (plain_number(products.sum()), ""))))
+        rows.append((f"the other {len(products) - len(those)}", (("", ""), ("", ""), (in_full(rest), ""))))
+    rows.append(("sum", (("", ""), ("", ""), (in_full(products.sum()), ""))))
     return number_table(("row.position", *heads, "product"), rows)
 
 

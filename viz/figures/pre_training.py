@@ -7,6 +7,7 @@ import plotly.graph_objects as go
 
 from model.analysis.pre_training import CHINCHILLA, PreTraining
 from viz.figures import axes, theme
+from viz.figures.numbers import digits_and_power
 from viz.figures.training import Curves, Table
 
 _MARGIN = {"l": 0, "r": 8, "t": 8, "b": 0}
@@ -236,8 +237,8 @@ def in_words(n: float) -> str:
 
 def scientific(value: float) -> str:
     """3.52 × 10¹⁴"""
-    digits, power = f"{value:.2e}".split("e")
-    return f"{digits} × 10{str(int(power)).translate(_DIGITS)}"
+    digits, power = digits_and_power(value)
+    return f"{digits} × 10{str(power).translate(_DIGITS)}"
 
 
 def duration(seconds: float) -> str:
@@ -253,10 +254,10 @@ def _tex(n: int) -> str:
 
 
 def _power(value: float) -> str:
-    digits, power = f"{value:.3g}", 0
-    if value >= 1e6:
-        digits, power = f"{value:.2e}".split("e")
-    return rf"{digits} \cdot 10^{{{int(power)}}}" if power else digits
+    if value < 1e6:
+        return f"{value:.3g}"
+    digits, power = digits_and_power(value)
+    return rf"{digits} \cdot 10^{{{power}}}"
 
 
 def _in_tex(words: str) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import plotly.graph_objects as go
 
-from model.builtin.beam import Beam, Candidate
+from model.analysis.beam import Beam, Candidate
 from viz.figures import theme
 from viz.figures.attention import attention_heatmap, is_clickable
 from viz.figures.axes import escape

@@ -8,7 +8,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from model.analysis import doubt
 from model.analysis.alignment import Alignment, Crossing
-from model.builtin.beam import PENALTY, WIDTH
+from model.analysis.beam import PENALTY, WIDTH
 from model.language_model import BeamSearcher
 from model.run import ModelRun, VisitorError
 from model.text.prompt import MOST_WRITTEN, RunKey, text_of

@@ -11,8 +11,8 @@ from typing import Any
 
 from model import catalog
 from model.analysis.attention_map import COMBINE, SEGMENTS, SINK
+from model.analysis.beam import PENALTY, WIDTH
 from model.analysis.head_patterns import SCORES
-from model.builtin.beam import PENALTY, WIDTH
 from model.text.units import KINDS
 from viz.ui.session import EXAMPLES
 

@@ -16,8 +16,8 @@ from streamlit.delta_generator import DeltaGenerator
 from model import catalog
 from model.analysis.attention import Overview, pooled_overview
 from model.analysis.attention_map import AttentionMap, MapSpec, attention_map, heads_at
+from model.analysis.beam import PENALTY, WIDTH, Beam
 from model.analysis.telling import telling_head, telling_weight
-from model.builtin.beam import PENALTY, WIDTH, Beam
 from model.intervention import UNCHANGED, Intervention
 from model.language_model import BeamSearcher, LanguageModel, Languages, Translator, Writing
 from model.layer import AttentionOutput

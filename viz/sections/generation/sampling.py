@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from model.analysis.generation import NextToken, Sampling, next_token
 from model.analysis.logits import entropy
+from model.analysis.sampling import NextToken, Sampling, next_token
 from model.run import ModelRun, VisitorError
 from viz.figures.generation import next_token_bars, next_token_pairs
 from viz.figures.numbers import percent

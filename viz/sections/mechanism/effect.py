@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from model.analysis.generation import Sampling, next_token
+from model.analysis.sampling import Sampling, next_token
 from model.intervention import UNCHANGED
 from model.run import ModelRun
 from viz.figures.generation import next_token_pairs

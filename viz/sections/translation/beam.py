@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from model.analysis import checks
-from model.builtin.beam import PENALTY, WIDTH, Beam, Candidate
+from model.analysis.beam import PENALTY, WIDTH, Beam, Candidate
 from model.language_model import BeamSearcher
 from model.run import ModelRun
 from model.text.prompt import written_text
