@@ -1,15 +1,12 @@
 """A short training in double precision of which any step can be opened: its batch, all gradients, AdamW's numbers.
 
-A few lines are learned by heart, two of them a step.
-
 The training itself is PyTorch's (autograd, `clip_grad_norm_`, `torch.optim.AdamW`); `model.lab.by_hand` makes the same
-numbers again. It depends on the settings alone, so that a step is opened by going through a few steps once more.
+numbers again. What is learned, and how, says `model.lab.short_course`; all depends on that alone.
 """
 
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import torch
@@ -18,47 +15,10 @@ from torch.nn import functional as F
 
 from model.builtin.transformer import Config, Transformer
 from model.lab import by_hand
-from model.lab.by_hand import Answer, Optimizer, Schedule, Update
-from model.lab.vocabulary import Vocabulary, of_texts
+from model.lab.by_hand import Answer, Update
+from model.lab.short_course import Batch, Settings, draw, rows_of, vocabulary_of
 
-CONSTANT, LINEAR = SCHEDULES = ("constant", "linear")
-LINES = ("I am a student.", "I love to study.", "I will graduate soon.")
-EVERY = 10  # steps from one state that is kept to the next
 NUDGE = 1e-6  # by which a weight is moved to see what the loss does
-
-
-@dataclass(frozen=True)
-class Settings:
-    """A training."""
-
-    schedule: Schedule
-    optimizer: Optimizer
-    clip: float = 1.0  # the largest norm of all gradients together
-    lines: tuple[str, ...] = LINES
-    n_row: int = 2  # lines of a batch
-    n_layer: int = 2
-    n_head: int = 2
-    d_model: int = 16
-    seed: int = 0
-
-
-def settings_of(schedule: str) -> Settings:
-    """Of the training that a page shows."""
-    return Settings(Schedule(1e-2, 6, 60, falls=schedule == LINEAR), Optimizer())
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Rows of tokens (B, T), what comes after each, and where that is asked for."""
-
-    ids: np.ndarray
-    targets: np.ndarray  # (B, T) an id; where `asked` is False, nothing that counts
-    asked: np.ndarray  # (B, T) bool
-
-    @cached_property
-    def places(self) -> np.ndarray:
-        """(n, 2) row and position of each that is asked for."""
-        return np.argwhere(self.asked)
 
 
 @dataclass(frozen=True)
@@ -100,12 +60,12 @@ class Training:
     parameters: tuple[tuple[str, tuple[int, ...], int], ...]  # name, shape and first place of all, vectors too
     losses: np.ndarray  # (S, 2) of each step's batch, before and after it
     norms: np.ndarray  # (S,) of all gradients together, before they are clipped
-    kept: tuple[np.ndarray, ...]  # (3, P) each: weights, m, v before the first step, and after every few
+    states: np.ndarray  # (S + 1, 3, P): weights, m, v before the first step, and after each
 
     @property
     def n_weight(self) -> int:
         """P, all numbers that are trained."""
-        return self.kept[0].shape[1]
+        return self.states.shape[2]
 
 
 @dataclass(frozen=True)
@@ -135,16 +95,16 @@ class Step:
 def train(settings: Settings) -> Training:
     """Go through all steps."""
     learner, n_step = _Learner(settings), settings.schedule.n_step
-    losses, norms, kept = np.empty((n_step, 2)), np.empty(n_step), [learner.state(0)]
+    losses, norms, states = np.empty((n_step, 2)), np.empty(n_step), np.empty((n_step + 1, 3, learner.n_weight))
+    states[0] = learner.state(0)
     for t in range(1, n_step + 1):
         batch = learner.draw(t)
         loss = learner.loss(learner.logits(batch), batch)
         losses[t - 1, 0], norms[t - 1] = loss.item(), learner.step(loss, t)
         with torch.no_grad():
             losses[t - 1, 1] = learner.loss(learner.logits(batch), batch)
-        if t % EVERY == 0:
-            kept.append(learner.state(t))
-    return Training(settings, learner.matrices, learner.places, losses, norms, tuple(kept))
+        states[t] = learner.state(t)
+    return Training(settings, learner.matrices, learner.places, losses, norms, states)
 
 
 def open_step(training: Training, t: int) -> Step:
@@ -153,7 +113,7 @@ def open_step(training: Training, t: int) -> Step:
     if not 1 <= t <= settings.schedule.n_step:
         raise ValueError(f"step {t} of {settings.schedule.n_step}")
     learner = _at(training, t)
-    before, m_before, v_before = learner.state(t - 1)
+    before, m_before, v_before = training.states[t - 1]
     batch = learner.draw(t)
     with learner.watched(batch) as flows:
         logits = learner.logits(batch)  # (n, V)
@@ -211,18 +171,29 @@ def nudged(training: Training, t: int, place: int) -> float:
     return (losses[0] - losses[1]) / (2 * NUDGE)
 
 
-def vocabulary_of(settings: Settings) -> Vocabulary:
-    """Of the words of its lines."""
-    return of_texts(settings.lines, "words")
+@dataclass(frozen=True)
+class Way:
+    """One weight through a whole training: what it was after each step (S + 1,), and what moved it (S,)."""
+
+    weight: np.ndarray
+    gradient: np.ndarray  # clipped
+    m_hat: np.ndarray
+    v_hat: np.ndarray
+
+
+def way_of(training: Training, place: int) -> Way:
+    """Of the weight at a place among all."""
+    weight, m, v = training.states[:, :, place].T
+    beta_1, beta_2 = training.settings.optimizer.betas
+    steps = np.arange(1, len(weight))
+    gradient = (m[1:] - beta_1 * m[:-1]) / (1 - beta_1)  # what m was made of
+    return Way(weight, gradient, m[1:] / (1 - beta_1**steps), v[1:] / (1 - beta_2**steps))
 
 
 def _at(training: Training, t: int) -> "_Learner":
     """As it was before step `t`."""
-    learner, nearest = _Learner(training.settings), (t - 1) // EVERY
-    learner.restore(training.kept[nearest], nearest * EVERY)
-    for each in range(nearest * EVERY + 1, t):
-        batch = learner.draw(each)
-        learner.step(learner.loss(learner.logits(batch), batch), each)
+    learner = _Learner(training.settings)
+    learner.restore(training.states[t - 1], t - 1)
     return learner
 
 
@@ -231,9 +202,7 @@ class _Learner:
 
     def __init__(self, settings: Settings):
         self.settings = settings
-        vocabulary = vocabulary_of(settings)
-        end = vocabulary.end_of_text  # stands before each line too
-        self._rows = [[end, *ids, end] for ids in vocabulary.encode_ids(settings.lines)]
+        vocabulary, self._rows = vocabulary_of(settings), rows_of(settings)
         longest = max(map(len, self._rows)) - 1
         shape = Config(vocabulary.n_vocab, longest, settings.n_layer, settings.n_head, settings.d_model)
         self.transformer = Transformer(shape).double()
@@ -261,11 +230,7 @@ class _Learner:
 
     def draw(self, t: int) -> Batch:
         """The batch of step `t`."""
-        rng, n = np.random.default_rng([self.settings.seed, t]), self.settings.n_row
-        chosen = [self._rows[i] for i in rng.choice(len(self._rows), n, replace=False)]
-        longest = max(map(len, chosen))
-        filled = np.array([row + [-1] * (longest - len(row)) for row in chosen])
-        return Batch(np.maximum(filled[:, :-1], 0), filled[:, 1:], filled[:, 1:] >= 0)
+        return draw(self.settings, self._rows, t)
 
     def logits(self, batch: Batch) -> Tensor:
         """(n, V) where something is asked."""

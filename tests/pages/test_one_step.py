@@ -6,10 +6,11 @@ import io
 import numpy as np
 import pytest
 
-from model.lab import by_hand, one_step
+from model.lab import by_hand, one_step, short_course
+from tests.hostile.pages import faults
 from tests.pages.reading import address, charts, numbers, said
 from viz.figures.numbers import in_full
-from viz.figures.one_step import adamw_lines, tex
+from viz.figures.step_formulas import adamw_lines, clipping_lines, tex
 from viz.sections.training.one_weight import arrays_of
 
 
@@ -27,7 +28,7 @@ def opened(open_page):
 
 @pytest.fixture(scope="module")
 def steps():
-    training = one_step.train(one_step.settings_of(one_step.CONSTANT))
+    training = one_step.train(short_course.settings_of())
     return training, lambda t: one_step.open_step(training, t)
 
 
@@ -75,6 +76,7 @@ def test_formulas_hold_numbers_of_any_size():
         made = by_hand.adamw(values, values, values, abs(values), t=1, rate=1e-7, settings=by_hand.Optimizer())
         for at in range(len(values)):
             lines = adamw_lines(made, at, t=1, rate=1e-7, settings=by_hand.Optimizer())
+            lines += clipping_lines(abs(values[at]), 3, 1.0, 0.5, values[at])
             pieces = [piece for _, pieces in lines for piece in pieces]
             assert not any("}^" in piece or "nan" in piece for piece in pieces)
             assert all(piece.count("{") == piece.count("}") for piece in pieces)
@@ -94,6 +96,24 @@ def test_what_a_link_asks_for_and_is_not_there_is_said(opened):
         assert f"The link asked for {name} “{value}”, which does not exist here" in words
     words = said(opened(training_step=0, matrix="W", schedule="cosine", prediction="x"))
     assert words.count("does not exist here") == 4
+
+
+def test_other_lines_and_other_settings(opened):
+    words = said(opened(learned="one two three", learned_units="characters", clip=0, decay=1, step_rate=0.1))
+    assert "learns the characters of “one two three”, all lines a step" in words
+    assert "nothing is clipped" in words and r"\cdot 1 \cdot" in words and "= 0.1 " in words
+
+
+@pytest.mark.parametrize("learned", ["$x$ \\frac{1 <b>bold</b> [a](b)", "\u200b 猫 é", "a b\na c\na d\na e"])
+def test_any_lines_can_be_learned(opened, learned):
+    app = opened(learned=learned, prediction=1, training_step=60)
+    assert faults(app, learned) == []
+
+
+def test_lines_that_are_too_many_are_said_and_the_rest_of_the_page_stands(open_page):
+    app = open_page("training", lesson="step", learned="a\n" * 40)
+    assert not app.exception and not app.error and app.text_area("learned").value
+    assert "at most 30 lines" in said(app) and "1 · The batch" not in said(app)
 
 
 def test_choosing_another_matrix_begins_at_its_first_weight(opened):

@@ -1,7 +1,5 @@
-"""One step of training: its formulas with their numbers, the loss and the learning rate over all steps, a matrix of
-gradients, and what each token adds to one of them.
-
-A formula is a line: in words, and as pieces of LaTeX between which it may end.
+"""One step of training in pictures and tables: logits and what becomes of them, the loss and the learning rate over all
+steps, a matrix of gradients and what each token adds to one of them, a weight on its way.
 """
 
 import html
@@ -10,80 +8,39 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from model.lab.by_hand import CLIP_EPSILON, Answer, Optimizer, Schedule, Update
+from model.lab.by_hand import Answer, Schedule
 from viz.figures import axes, theme
-from viz.figures.numbers import digits_and_power, in_full
+from viz.figures.numbers import in_full
 
-Line = tuple[str, tuple[str, ...]]
+_MOST_CLICKABLE = 64 * 64  # cells: the overlay that hears clicks costs one SVG node a cell
 _MARGIN = {"l": 0, "r": 8, "t": 8, "b": 0}
 
 
-def tex(value: float, *, signed: bool = False) -> str:
-    """A number as LaTeX, to six digits; `signed`: a negative one in brackets, for within a formula."""
-    if value == 0:
-        return "0"
-    if 1e-3 <= abs(value) < 1e5:
-        said = f"{value:.6g}"
-    else:
-        digits, power = digits_and_power(value, 4)
-        said = rf"{digits} \cdot 10^{{{power}}}"
-    return f"({said})" if signed and value < 0 else said
+def answer_table(answer: Answer, place: int, labels: Sequence[str], most: int = 24) -> str:
+    """The logits of one place with what becomes of them, as HTML; the row of the token that came is marked.
 
-
-def answer_lines(answer: Answer, place: int, label: str) -> list[Line]:
-    """From the logits of one place to its loss, and to the gradient; `label` is what came there."""
-    target, n = answer.targets[place], len(answer.targets)
-    logits, p, loss = answer.logits[place], answer.probability[place], answer.losses[place]
-    name = rf"\text{{{_text(label)}}}"
-    return [
-        (
-            "Softmax makes probabilities of the logits: e to each, divided by the sum over all tokens j",
-            (
-                rf"p_{{{name}}} = \frac{{e^{{z_{{{name}}}}}}}{{\sum_j e^{{z_j}}}}",
-                rf"= \frac{{e^{{{tex(logits[target])}}}}}{{{tex(np.exp(logits).sum())}}}",
-                f"= {tex(p[target])}",
-            ),
-        ),
-        (
-            "Cross-entropy: the loss of this token, 0 if it was certain",
-            (rf"\ell = -\ln p_{{{name}}}", rf"= -\ln {tex(p[target])}", f"= {tex(loss)}"),
-        ),
-        (
-            f"The loss of the batch: the mean over its {n} tokens",
-            (
-                r"L = \frac{1}{n} \sum \ell",
-                rf"= \frac{{{tex(answer.losses.sum())}}}{{{n}}}",
-                f"= {tex(answer.loss)}",
-            ),
-        ),
-        (
-            "How L changes with this token's logit; y is 1 for the token that came, and 0 for all others",
-            (
-                rf"\frac{{\partial L}}{{\partial z_{{{name}}}}} = \frac{{p_{{{name}}} - y_{{{name}}}}}{{n}}",
-                rf"= \frac{{{tex(p[target])} - 1}}{{{n}}}",
-                f"= {tex(answer.gradient[place, target])}",
-            ),
-        ),
-    ]
-
-
-def answer_table(answer: Answer, place: int, labels: Sequence[str]) -> str:
-    """All logits of one place with what becomes of them, as HTML; the row of the token that came is marked."""
-    target, logits, gradient = answer.targets[place], answer.logits[place], answer.gradient[place]
+    Of more than `most`, those whose gradients are largest, and the sums of the others.
+    """
+    target, exponentials = answer.targets[place], np.exp(answer.logits[place])
+    gradient, probability = answer.gradient[place], answer.probability[place]
+    those = np.sort(np.argsort(-np.abs(gradient), kind="stable")[:most])
     largest = float(np.abs(gradient).max())
     rows = [
         (
-            f"{label}{' ← came' if i == target else ''}",
+            f"{labels[i]}{' ← came' if i == target else ''}",
             (
-                (in_full(logits[i]), ""),
-                (in_full(np.exp(logits[i])), ""),
-                (in_full(answer.probability[place, i]), ""),
+                (in_full(answer.logits[place, i]), ""),
+                (in_full(exponentials[i]), ""),
+                (in_full(probability[i]), ""),
                 (str(int(i == target)), ""),
                 (in_full(gradient[i]), _behind(gradient[i], largest)),
             ),
         )
-        for i, label in enumerate(labels)
+        for i in those
     ]
+    if left := len(labels) - len(those):
+        rest = [in_full(values.sum() - values[those].sum()) for values in (exponentials, probability, gradient)]
+        rows.append((f"the other {left}", (("", ""), (rest[0], ""), (rest[1], ""), ("0", ""), (rest[2], ""))))
     return number_table(("token", "logit z", "e^z", "p", "y", "(p − y) / n"), rows)
 
 
@@ -112,120 +69,6 @@ def number_table(heads: Sequence[str], rows: Sequence[tuple[str, Sequence[tuple[
 def _behind(value: float, largest: float) -> str:
     """A colour that leaves the number legible in both themes."""
     return theme.signed_background(value, 2 * largest)
-
-
-def clipping_lines(norm: float, n_weight: int, most: float, share: float, raw: float) -> list[Line]:
-    """What is done to a gradient `raw` if all of them together are too long."""
-    return [
-        (
-            f"The norm: the length of all {n_weight:,} gradients together",
-            (
-                r"\lVert \nabla L \rVert = \sqrt{\textstyle\sum_w \left(\frac{\partial L}{\partial w}\right)^2}",
-                f"= {tex(norm)}",
-            ),
-        ),
-        (
-            f"By what all are multiplied, so that the norm is at most {most:g}",
-            (
-                rf"c = \min\!\left(1, \frac{{{most:g}}}{{\lVert \nabla L \rVert + {_power(CLIP_EPSILON)}}}\right)",
-                f"= {tex(share)}",
-            ),
-        ),
-        (
-            "This weight's gradient, clipped",
-            (
-                r"g = c \cdot \frac{\partial L}{\partial w}",
-                rf"= {tex(share)} \cdot {tex(raw, signed=True)}",
-                f"= {tex(share * raw)}",
-            ),
-        ),
-    ]
-
-
-def rate_lines(schedule: Schedule, t: int) -> list[Line]:
-    """The learning rate of step `t`."""
-    highest, most = tex(schedule.highest), schedule.warm_up
-    if t <= most:
-        words = f"Warm-up: in the first {most} steps it rises in a straight line"
-        pieces = (rf"\eta_t = \eta \cdot \frac{{t}}{{{most}}}", rf"= {highest} \cdot \frac{{{t}}}{{{most}}}")
-    elif schedule.falls:
-        left = schedule.n_step - most + 1
-        words = f"After the warm-up of {most} steps it falls in a straight line to the last of {schedule.n_step}"
-        pieces = (
-            rf"\eta_t = \eta \cdot \frac{{{schedule.n_step + 1} - t}}{{{left}}}",
-            rf"= {highest} \cdot \frac{{{schedule.n_step + 1 - t}}}{{{left}}}",
-        )
-    else:
-        return [(f"After the warm-up of {most} steps it stays", (r"\eta_t = \eta", f"= {highest}"))]
-    return [(words, (*pieces, f"= {tex(schedule.rate(t))}"))]
-
-
-def adamw_lines(update: Update, at: int, *, t: int, rate: float, settings: Optimizer) -> list[Line]:
-    """AdamW's step for the weight at a place among all."""
-    one = {name: float(values[at]) for name, values in vars(update).items()}
-    (beta_1, beta_2), decay, epsilon = settings.betas, settings.decay, settings.epsilon
-    small = _power(epsilon)
-    return [
-        (
-            "m, the mean of the gradients so far, of which later ones count more",
-            (
-                r"m_t = \beta_1 m_{t-1} + (1 - \beta_1)\, g",
-                rf"= {beta_1:g} \cdot {tex(one['m_before'], signed=True)}",
-                rf"+\, {1 - beta_1:.3g} \cdot {tex(one['gradient'], signed=True)}",
-                f"= {tex(one['m'])}",
-            ),
-        ),
-        (
-            "v, the same of their squares",
-            (
-                r"v_t = \beta_2 v_{t-1} + (1 - \beta_2)\, g^2",
-                rf"= {beta_2:g} \cdot {tex(one['v_before'])}",
-                rf"+\, {1 - beta_2:.3g} \cdot ({tex(one['gradient'])})^2",
-                f"= {tex(one['v'])}",
-            ),
-        ),
-        (
-            "m corrected: it began at 0, and is too small at first",
-            (
-                r"\hat m = \frac{m_t}{1 - \beta_1^{\,t}}",
-                rf"= \frac{{{tex(one['m'])}}}{{1 - {beta_1:g}^{{{t}}}}}",
-                f"= {tex(one['m_hat'])}",
-            ),
-        ),
-        (
-            "v corrected",
-            (
-                r"\hat v = \frac{v_t}{1 - \beta_2^{\,t}}",
-                rf"= \frac{{{tex(one['v'])}}}{{1 - {beta_2:g}^{{{t}}}}}",
-                f"= {tex(one['v_hat'])}",
-            ),
-        ),
-        (
-            "The step: the rate, times how steadily the gradients point one way",
-            (
-                r"s = \eta_t \frac{\hat m}{\sqrt{\hat v} + \varepsilon}",
-                rf"= {tex(rate)} \cdot \frac{{{tex(one['m_hat'])}}}{{{tex(np.sqrt(one['v_hat']))} + {small}}}",
-                f"= {tex(one['step'])}",
-            ),
-        ),
-        (
-            "Weight decay, apart from the gradient: the weight shrinks a little",
-            (
-                r"d = \eta_t \lambda\, w_{t-1}",
-                rf"= {tex(rate)} \cdot {decay:g} \cdot {tex(one['before'], signed=True)}",
-                f"= {tex(one['decayed'])}",
-            ),
-        ),
-        (
-            "The new weight",
-            (
-                r"w_t = w_{t-1} - d - s",
-                f"= {tex(one['before'])}",
-                f"- {tex(one['decayed'], signed=True)} - {tex(one['step'], signed=True)}",
-                f"= {tex(one['after'])}",
-            ),
-        ),
-    ]
 
 
 def loss_line(losses: np.ndarray, t: int, least: float) -> go.Figure:
@@ -270,6 +113,32 @@ def rate_line(schedule: Schedule, t: int) -> go.Figure:
     return fig
 
 
+def way_picture(weight: np.ndarray, gradient: np.ndarray, m_hat: np.ndarray, t: int) -> go.Figure:
+    """One weight after each step (S + 1,); below it, its clipped gradient in each step, and their corrected mean."""
+    steps = np.arange(len(weight))
+    fig = go.Figure()
+    fig.add_scatter(
+        x=steps, y=weight, name="w", line={"width": 3}, hovertemplate="after step %{x}: w = %{y:.6g}<extra></extra>"
+    )
+    fig.add_bar(
+        x=steps[1:],
+        y=gradient,
+        name="g",
+        yaxis="y2",
+        marker={"color": theme.NEUTRAL, "line": {"width": 0}},
+        hovertemplate="step %{x}: g = %{y:.4g}<extra></extra>",
+    )
+    fig.add_scatter(x=steps[1:], y=m_hat, name="m̂", yaxis="y2", hovertemplate="step %{x}: m̂ = %{y:.4g}<extra></extra>")
+    fig.add_vline(x=t, line={"color": theme.ACCENT, "width": 2})
+    fig.update_layout(height=330, margin=_MARGIN | {"t": 30}, dragmode=False, legend=axes.LEGEND, bargap=0.3)
+    fig.update_layout(
+        xaxis={"title": "step", "showgrid": False, "anchor": "y2", "range": [-0.5, len(weight) - 0.5]},
+        yaxis={"title": "w", "domain": [0.55, 1], "nticks": 4},
+        yaxis2={"title": "g and m̂", "domain": [0, 0.45], "nticks": 4},
+    )
+    return fig
+
+
 def _here(fig: go.Figure, t: int, value: float, form: str) -> None:
     fig.add_scatter(
         x=[t],
@@ -295,6 +164,9 @@ def gradient_heatmap(gradient: np.ndarray, chosen: tuple[int, int], rows: Sequen
         )
     )
     height = 90 + max(160, min(18 * n_row, 560))
+    if gradient.size > _MOST_CLICKABLE:
+        fig.update_traces(hoverinfo=None, hovertemplate="row %{y}, column %{x}: %{z:.4g}<extra></extra>")
+        row, column = row[:0], column[:0]
     fig.add_scatter(
         x=column,
         y=row,
@@ -346,16 +218,3 @@ def contribution_table(
         rows.append((f"the other {len(products) - len(those)}", (("", ""), ("", ""), (in_full(rest), ""))))
     rows.append(("sum", (("", ""), ("", ""), (in_full(products.sum()), ""))))
     return number_table(("row.position", *heads, "product"), rows)
-
-
-def _power(value: float) -> str:
-    """A power of ten, as LaTeX."""
-    return rf"10^{{{round(np.log10(value))}}}"
-
-
-_IN_TEX = {"<": r"\textless{}", ">": r"\textgreater{}"} | {sign: rf"\{sign}" for sign in "#$%&_{}"}
-
-
-def _text(label: str) -> str:
-    """A token's label within LaTeX; what has no place there is left out."""
-    return "".join(_IN_TEX.get(sign, sign) for sign in label if sign not in "\\^~")

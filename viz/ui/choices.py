@@ -34,6 +34,7 @@ BY_WORDS, BY_CHARACTERS, BY_PIECES = LINES_UNITS = ("words", "characters", "piec
 THREE_LINES = "I am a student.\nI love to study.\nI will graduate soon."
 RATES = (1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 0.1, 1.0, 10.0)
 SCHEDULES = ("constant", "linear")
+STEP_RATES = (0.001, 0.01, 0.1, 1.0)
 MATRIX = r"[EP]|\d{1,2}\.(q|k|v|o|up|down)"
 MEAN = "mean"
 MAPS = (MEAN, ONE)
@@ -222,6 +223,9 @@ CHOICES: dict[str, Choice] = {
     "token_pair": _positions(2, "two tokens, one of each text, that are compared", UNDERSTANDING, own_words=True),
     "lesson": _one_of(LESSONS, COPIER, "what of training is looked at", TRAINING),
     "schedule": _one_of(SCHEDULES, SCHEDULES[0], "the learning rate after the warm-up", TRAINING),
+    "step_rate": _one_of(STEP_RATES, 0.01, "its highest", TRAINING),
+    "clip": _one_of((0.25, 1.0, 0.0), 1.0, "the norm to which gradients are clipped; 0: they are not", TRAINING),
+    "decay": _one_of((0.0, 0.1, 1.0), 0.1, "the weight decay", TRAINING),
     "training_step": _number(1, 10**6, 3, "the step of training, from 1", TRAINING),
     "prediction": _position("which of the batch's tokens is looked at", TRAINING),
     "matrix": _matching(MATRIX, "E", "the weights that are looked at: `E`, `P`, or layer and part, `0.q`", TRAINING),

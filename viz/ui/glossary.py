@@ -73,7 +73,7 @@ WORDS = (
     Word(
         "softmax",
         "makes numbers into shares of 1: each becomes e to its power, and is divided by the sum of all",
-        (*_OF_PROBABILITIES, ATTENTION, HEAD, MECHANISM),
+        (*_OF_PROBABILITIES, ATTENTION, HEAD, MECHANISM, TRAINING),
     ),
     Word("causal mask", "what keeps a token from looking at those after it", (ATTENTION, MECHANISM, HEAD)),
     Word(
@@ -109,7 +109,7 @@ WORDS = (
     Word(
         "logits",
         "one number for each entry of the vocabulary; their softmax is the probability of the next token",
-        (HOME, GENERATION, MECHANISM),
+        (HOME, GENERATION, MECHANISM, TRAINING),
     ),
     Word("logit lens", "hidden vectors of a middle layer, read as if they were the last", (EMBEDDINGS,)),
     Word(
@@ -143,6 +143,7 @@ WORDS = (
         (MODEL, UNDERSTANDING, TRAINING),
     ),
     Word("step, batch", "training's one change of all weights, and the texts that it is made for", (TRAINING,)),
+    Word("gradient", "how the loss changes if a weight grows; training moves the weight the other way", (TRAINING,)),
     Word("learning rate", "how far one step moves the weights", (TRAINING,)),
     Word("checkpoint", "the weights of a model as they were after so many steps", (TRAINING,)),
     Word(

@@ -1,50 +1,62 @@
 """On the page Training: one step of training, number by number."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
+from model import serving
 from model.analysis import checks
-from model.lab import one_step
-from model.lab.one_step import Settings, Step, Training
 from model.run import Token
 from viz.components.token_chips import token_chips
 from viz.figures.numbers import how_far, percent
-from viz.figures.one_step import (
-    answer_lines,
-    answer_table,
-    loss_line,
-)
+from viz.figures.one_step import answer_table, loss_line
+from viz.figures.step_formulas import answer_lines
 from viz.guard import section
 from viz.sections.training import one_weight
 from viz.ui import cache, controls, links
+from viz.ui.choices import BY_CHARACTERS, BY_WORDS
 from viz.ui.pictures import caption, measures, picture
 from viz.ui.prose import check, formula, quoted
+
+if TYPE_CHECKING:  # torch is imported where it is needed, once its threads are set
+    from model.lab.one_step import Step, Training
+    from model.lab.short_course import Settings
+
+_LONGEST_QUOTED = 80  # characters of the lines, in a sentence
 
 
 @cache.kept(spinner="Training …")
 def training_of(settings: Settings) -> Training:
-    return one_step.train(settings)
+    from model.lab.one_step import train
+
+    return train(settings)
 
 
 @cache.kept()
 def step_of(settings: Settings, t: int) -> Step:
-    return one_step.open_step(training_of(settings), t)
+    from model.lab.one_step import open_step
+
+    return open_step(training_of(settings), t)
 
 
 @cache.kept()
 def quotient_of(settings: Settings, t: int, place: int) -> float:
-    """See `one_step.nudged`."""
-    return one_step.nudged(training_of(settings), t, place)
+    """See `model.lab.one_step.nudged`."""
+    from model.lab.one_step import nudged
+
+    return nudged(training_of(settings), t, place)
 
 
 @section("one_step")
 def show() -> None:
-    settings = one_step.settings_of(st.session_state[links.key("schedule")])
-    show_setting(settings)
-    settings, t = choose_step(settings)
+    serving.load_torch()
+    settings = choose_training()
+    t = choose_step(settings)
     training, step = training_of(settings), step_of(settings, t)
     show_run(training, step)
     tokens = tokens_of(settings)
@@ -61,42 +73,66 @@ def show() -> None:
 
 def tokens_of(settings: Settings) -> list[Token]:
     """The vocabulary."""
-    vocabulary = one_step.vocabulary_of(settings)
+    from model.lab.short_course import vocabulary_of
+
+    vocabulary = vocabulary_of(settings)
     return [vocabulary.token(id) for id in range(vocabulary.n_vocab)]
 
 
-def show_setting(settings: Settings) -> None:
-    lines = " ".join(settings.lines)
-    st.markdown(
-        f"A transformer of {settings.n_layer} layers, {settings.n_head} heads each, vectors of {settings.d_model} "
-        f"numbers, begins with random weights and learns the words of “{lines}”, {settings.n_row} of the "
-        f"{len(settings.lines)} sentences a step, for {settings.schedule.n_step} steps. It was trained just now, on "
-        "this server, in double precision. Choose a step, a token and a weight, and follow the numbers."
+def choose_training() -> Settings:
+    """What is learned, and how. Raises `VisitorError` for lines that cannot be learned."""
+    from model.lab.short_course import settings_of
+
+    said = st.empty()
+    with st.expander("Other lines, another rate", icon=":material/tune:"):
+        left, right = st.columns([2, 3], gap="large")
+        with left:
+            st.text_area(
+                "Lines to learn", key=links.key("learned"), height=120, help="Those of the lesson *sentences*, too"
+            )
+            units = controls.choose("Cut into", "learned_units", (BY_WORDS, BY_CHARACTERS))
+        with right:
+            rate = controls.choose("Highest learning rate η", "step_rate", format_func=lambda rate: f"{rate:g}")
+            schedule = controls.choose("After the warm-up, it", "schedule", format_func=_SCHEDULES.get)
+            clip = controls.choose("Gradients are clipped", "clip", format_func=_clip_in_words)
+            decay = controls.choose("Weight decay λ", "decay", format_func=lambda decay: f"{decay:g}")
+    settings = settings_of(schedule, rate=rate, decay=decay, clip=clip, typed=st.session_state.learned, units=units)
+    lines, n_line = " ".join(settings.lines), len(settings.lines)
+    short = lines if len(lines) <= _LONGEST_QUOTED else f"{lines[:_LONGEST_QUOTED]}…"
+    both = f"{settings.n_row} of {n_line} lines" if n_line > settings.n_row else "all lines"
+    said.markdown(
+        f"A transformer of {settings.n_layer} layers with {settings.n_head} heads each, and vectors of "
+        f"{settings.d_model} numbers, begins with random weights and learns the {units} of {quoted(short)}, {both} a "
+        f"step, for {settings.schedule.n_step} steps. It is trained on this server, in double precision, when someone "
+        "first looks. Choose a step, a token and a weight, and follow the numbers."
     )
+    return settings
 
 
-def choose_step(settings: Settings) -> tuple[Settings, int]:
-    """The training with the chosen schedule, and a step of it."""
+_SCHEDULES = {"constant": "stays", "linear": "falls"}
+
+
+def _clip_in_words(clip: float) -> str:
+    return f"to a norm of {clip:g}" if clip else "never"
+
+
+def choose_step(settings: Settings) -> int:
     n_step = settings.schedule.n_step
-    left, right = st.columns([3, 1], gap="large")
-    with right:
-        schedule = controls.choose(
-            "Learning rate", "schedule", help="After the warm-up: it stays, or falls in a straight line"
-        )
     links.key("training_step")
     st.session_state.training_step = min(st.session_state.training_step, n_step)
-    with left:
-        t = controls.slider("Step", 1, n_step, "training_step", help="Counted from 1, as in Adam's formula")
-    return one_step.settings_of(schedule), t
+    return controls.slider("Step", 1, n_step, "training_step", help="Counted from 1, as in Adam's formula")
 
 
 def show_run(training: Training, step: Step) -> None:
-    losses, t = training.losses, step.t
+    from model.lab.short_course import least_loss
+
+    losses, t, least = training.losses, step.t, least_loss(training.settings)
     picture(
-        loss_line(losses, t, least_loss(training.settings)),
+        loss_line(losses, t, least),
         key="step_losses",
-        how="The loss of each step's own batch before the step; a click chooses the step. Dotted: the least that it "
-        f"can be in the mean, since nothing tells which of the {len(training.settings.lines)} sentences has begun.",
+        how="The loss of each step's own batch, before the step; a click chooses the step. Dotted: the least that any "
+        "model can have in the mean"
+        + (", since where lines begin alike, nothing tells which of them has begun." if least else "."),
         alt=f"A line of {len(losses)} losses, from {losses[0, 0]:.2f} to {losses[-1, 0]:.2f} nats; step {t} is marked.",
         table=lambda: pd.DataFrame(
             {
@@ -110,12 +146,6 @@ def show_run(training: Training, step: Step) -> None:
         ),
         on_pick=lambda t: controls.select("training_step", t),
     )
-
-
-def least_loss(settings: Settings) -> float:
-    """In the mean over the tokens of a line, of which the one that tells the lines apart cannot be known."""
-    n_token = 1 + len(one_step.vocabulary_of(settings).encode_ids([settings.lines[0]])[0])
-    return float(np.log(len(settings.lines)) / n_token)
 
 
 def show_batch(step: Step, tokens: Sequence[Token]) -> int:
@@ -190,5 +220,4 @@ def show_outcome(training: Training, step: Step) -> None:
     st.markdown(
         f"All {training.n_weight:,} weights have moved, each by a step like that one. On this batch, the loss "
         + ("**fell**." if change < 0 else "**rose**: a step of this size went too far.")
-        + " The next step draws other sentences."
     )

@@ -1,30 +1,32 @@
 """On the page Training: one weight in one step, from its gradient to its new value."""
 
+from __future__ import annotations
+
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
 from model.analysis import checks
-from model.lab import one_step
-from model.lab.one_step import Matrix, Step, Training
 from model.run import Token
 from viz.figures.numbers import how_far
 from viz.figures.one_step import (
-    adamw_lines,
-    clipping_lines,
     contribution_table,
     gradient_heatmap,
     rate_line,
-    rate_lines,
-    tex,
+    way_picture,
 )
+from viz.figures.step_formulas import adamw_lines, clipping_lines, rate_lines, tex
 from viz.ui import controls, links
 from viz.ui.pictures import caption, picture, shows_numbers
 from viz.ui.prose import check, formula
+
+if TYPE_CHECKING:  # torch is imported where it is needed, once its threads are set
+    from model.lab.one_step import Matrix, Step, Training
 
 _PARTS = {"query": "q", "key": "k", "value": "v", "output": "o", "up": "up", "down": "down"}
 _MEANT = {
@@ -113,7 +115,7 @@ def choose_weight(training: Training, first_row: int) -> Weight:
 def show_gradient(
     training: Training, step: Step, tokens: Sequence[Token], came: int, quotient_at: Callable[[int], float]
 ) -> Weight:
-    """The chosen weight. `came`: the id of the token that is followed; `quotient_at`: see `one_step.nudged`."""
+    """The chosen weight. `came`: the id of the token that is followed. `quotient_at`: `model.lab.one_step.nudged`."""
     st.subheader("3 · The gradient of one weight", anchor=False)
     weight = choose_weight(training, came)
     gradient, names = weight.matrix.of(step.gradient), row_names(weight, tokens)
@@ -146,6 +148,8 @@ def row_names(weight: Weight, tokens: Sequence[Token]) -> list[str]:
 
 def show_contributions(training: Training, step: Step, weight: Weight, tokens: Sequence[Token]) -> None:
     """What each token of the batch adds to the gradient of a weight."""
+    from model.lab.one_step import chain_rule_off
+
     matrix, row, column = weight.matrix, weight.row, weight.column
     names = [f"{r}.{position} {tokens[id].label}" for (r, position), id in np.ndenumerate(step.batch.ids)]
     flows = step.flows[matrix.name]
@@ -162,7 +166,7 @@ def show_contributions(training: Training, step: Step, weight: Weight, tokens: S
     if len(flows) > 1:
         both = " + ".join(tex(flow.at(row, column).sum(), signed=True) for flow in flows)
         st.markdown(f"It is one table, so both count: $ {both} = {tex(weight.of(step.gradient))} $")
-    off = one_step.chain_rule_off(training, step)
+    off = chain_rule_off(training, step)
     check(
         checks.training_again("gradients by the chain rule, and autograd's", off),
         f"the gradients of all {len(training.matrices)} matrices, summed like this, equal autograd's, to "
@@ -171,11 +175,13 @@ def show_contributions(training: Training, step: Step, weight: Weight, tokens: S
 
 
 def show_quotient(gradient: float, quotient: float) -> None:
+    from model.lab.one_step import NUDGE
+
     made = checks.gradient_nudged(gradient, quotient)
     check(
         made,
-        f"without any rule: the weight {one_step.NUDGE:g} larger and as much smaller, the loss of the batch computed "
-        f"with both, and their difference divided by {2 * one_step.NUDGE:g}, gives {quotient:.6g}, the same to "
+        f"without any rule: the weight {NUDGE:g} larger and as much smaller, the loss of the batch computed "
+        f"with both, and their difference divided by {2 * NUDGE:g}, gives {quotient:.6g}, the same to "
         f"**{how_far(made.difference)}**.",
     )
 
@@ -183,6 +189,11 @@ def show_quotient(gradient: float, quotient: float) -> None:
 def show_clipping(training: Training, step: Step, weight: Weight) -> None:
     most = training.settings.clip
     st.subheader("4 · Clipping", anchor=False)
+    if most == np.inf:
+        st.markdown("In this training, nothing is clipped: g is the gradient as it is.")
+        for line in clipping_lines(step.norm_by_hand, training.n_weight, most, 1.0, weight.of(step.gradient)):
+            formula(*line)
+        return
     st.markdown(
         f"If the gradients of all weights together are longer than {most:g}, all are made shorter alike and keep their "
         "direction, so that one odd batch cannot throw the model far. Here "
@@ -218,6 +229,7 @@ def show_adamw(training: Training, step: Step, weight: Weight) -> None:
     )
     for line in adamw_lines(update, weight.place, t=step.t, rate=step.rate, settings=settings):
         formula(*line)
+    show_way(training, step, weight)
     made = np.stack([update.after, update.m, update.v])
     off = float(np.abs(made - step.after).max())
     check(
@@ -226,8 +238,10 @@ def show_adamw(training: Training, step: Step, weight: Weight) -> None:
         f"torch.optim.AdamW in double precision, to **{how_far(off)}**; the norm equals that of clip_grad_norm_ to "
         f"**{how_far(abs(step.norm - step.norm_by_hand))}**.",
     )
+    caption(
+        f"Every number of this step, for all {weight.matrix.shape[0] * weight.matrix.shape[1]:,} weights of the matrix:"
+    )
     if shows_numbers("step_weights"):
-        caption(f"All weights of {title_of(weight.code)}.")
         st.dataframe(weight_table(step, weight))
     st.download_button(
         "Save all arrays of this step",
@@ -237,6 +251,30 @@ def show_adamw(training: Training, step: Step, weight: Weight) -> None:
         icon=":material/download:",
         on_click="ignore",
         help="For numpy.load: weights, gradients, m and v before and after, by parameter; the batch, its logits",
+    )
+
+
+def show_way(training: Training, step: Step, weight: Weight) -> None:
+    from model.lab.one_step import way_of
+
+    way = way_of(training, weight.place)
+    picture(
+        way_picture(way.weight, way.gradient, way.m_hat, step.t),
+        key="step_way",
+        how="This weight through the whole training: above, w after each step; below, its gradient g in each step "
+        "(bars), and m̂ (line), by which it moves: where gradients change their sign from step to step, they cancel "
+        "in m̂.",
+        alt=f"A weight over {len(way.gradient)} steps, from {way.weight[0]:.4g} to {way.weight[-1]:.4g}, above its "
+        f"gradients; step {step.t} is marked.",
+        table=lambda: pd.DataFrame(
+            {
+                "w after": way.weight,
+                "g": [np.nan, *way.gradient],
+                "m̂": [np.nan, *way.m_hat],
+                "v̂": [np.nan, *way.v_hat],
+            },
+            pd.Index(range(len(way.weight)), name="step"),
+        ),
     )
 
 
