@@ -21,7 +21,7 @@ VIEWS = (
     "attention?graph=layers&show=all&scale=log&units=words",
     "attention?model=encoder",
     "generation",
-    "heads?texts=own&lines=the+cat+saw+the+cat",
+    "heads?texts=own&lines=the+cat+saw+the+cat&knocked_out=true",
     "head",
     "mechanism?mask_off=true",
     "model",

@@ -4,11 +4,14 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+import model
 from model.analysis.head_patterns import LABELS, SCORES
+from model.analysis.knock_out import rank_correlation
+from model.intervention import Intervention
 from model.text.passages import MOST_LINES
 from tests.conftest import REPEATED
 from tests.pages.reading import address, charts, numbers, said, traces
-from viz.ui import surveys
+from viz.ui import knock_outs, surveys
 
 LINES = f"{REPEATED}\na cat and a dog sat on the mat"
 MODEL = "decoder", "tiny"  # the kind, and what its folder is called
@@ -121,3 +124,34 @@ def test_copying_is_read_off_the_parameters_and_where_it_cannot_be_it_says_why(h
     assert values.shape == (2, 4) and np.isfinite(values).all() and (np.abs(values) <= 1).all()
     rows = table(app, "called")
     assert (np.diff(rows["copying"]) <= 0).all() and "OV circuit" in said(app)
+
+
+def test_the_loss_without_each_head_stands_beside_its_score(heads, folder):
+    app = heads(knocked_out="true", text=REPEATED)
+    score, random, text = (numbers(chart["data"][0]["z"]) for chart in charts(app)[-3:])
+    lm = model.load(folder)
+    tokens = lm.encode(REPEATED)
+    trained = lm.run(tokens).predictions.loss
+    for layer, head in np.ndindex(text.shape):
+        changed = lm.run(tokens, Intervention(heads_off=frozenset({(layer, head)}))).predictions.loss
+        assert text[layer, head] == pytest.approx(changed - trained, abs=1e-4)
+    assert score.shape == random.shape == text.shape and np.isfinite(random).all()
+    correlations = table(app, "rank correlation")
+    assert len(correlations) == 3
+    assert correlations["rank correlation"][2] == pytest.approx(rank_correlation(random, text), abs=1e-3)
+    assert "none stands for another" in said(app) and "zero ablation" in str([toggle.help for toggle in app.toggle])
+
+
+def test_a_knock_out_that_is_stopped_shows_what_is_there_and_goes_on(heads, monkeypatch):
+    monkeypatch.setattr(knock_outs, "is_stopped", lambda of: not stopped)
+    stopped: set[str] = set()
+    app = heads(knocked_out="true", text="the dog saw a dog and a cat")
+    assert "Stopped: the layers that are there" in said(app) and "Nothing is there yet" in said(app)
+    stopped.add("go on")
+    app = next(button for button in app.button if button.key == "go_on_True").click().run()
+    assert "Stopped" not in said(app) and len(charts(app)) == 4
+
+
+def test_without_a_text_the_rest_is_said_all_the_same(heads):
+    app = heads(knocked_out="true", text="a")
+    assert not app.exception and "type more" in said(app) and "Random tokens" not in said(app)

@@ -13,13 +13,14 @@ from model.text.prompt import Prompt, RunKey, as_read
 from viz.figures.heads import layers_and_heads
 from viz.guard import handler, part
 from viz.plain import plain
-from viz.sections.heads import one, scores, texts
+from viz.sections.heads import matter, one, scores, texts
 from viz.ui import controls, glossary, links, session, surveys
-from viz.ui.choices import ATTENTION, COPYING, LABEL, ONE
+from viz.ui.choices import ATTENTION, COPYING, LABEL, MECHANISM, ONE
 from viz.ui.heads import KINDS
 from viz.ui.pictures import caption
 
 _OPENED = "opened_head"  # in the session's state: what was clicked, until the next run can go there
+_BROKEN = "broken_head"  # the same, of one that is to be seen switched off
 _ENCODER = (
     "An encoder's tokens see those on both sides: copies and distances count both ways, “previous token” is the one to "
     "the left, and the one to the right is a fixed offset of +1. There is no next token to guess, so an induction head "
@@ -52,6 +53,8 @@ def main() -> None:
         return
     if opened := st.session_state.pop(_OPENED, None):
         go_to(of, reading, *opened)
+    if broken := st.session_state.pop(_BROKEN, None):
+        links.go(MECHANISM, layer=broken[0], head=broken[1], head_off=True)
     show(of, reading, info)
 
 
@@ -97,9 +100,11 @@ def show(of: surveys.Subject, reading: surveys.Reading, info: ModelInfo) -> None
         scores.show_table(made, names, shown, pick, copying)
     scores.show_rules(made)
     say_of_what(of, reading, info)
+    there = info.grid if of.kind == "self" else Grid(*made.labels.shape)
     with part():
-        there = info.grid if of.kind == "self" else Grid(*made.labels.shape)
         one.show(made, there, partial(text_at, of, reading), pick)
+    with part():
+        matter.show(of, made, there, shown, pick, break_it)
 
 
 def text_at(of: surveys.Subject, reading: surveys.Reading, number: int, row: int) -> tuple[str, str]:
@@ -133,6 +138,11 @@ def say_of_what(of: surveys.Subject, reading: surveys.Reading, info: ModelInfo) 
 def pick(layer: int, head: int, score: str | None = None) -> None:
     """For callbacks: the next run goes to that head."""
     st.session_state[_OPENED] = layer, head, score or st.session_state.score
+
+
+def break_it(layer: int, head: int) -> None:
+    """For callbacks: the next run shows the visitor's text without that head."""
+    st.session_state[_BROKEN] = layer, head
 
 
 def go_to(of: surveys.Subject, reading: surveys.Reading, layer: int, head: int, score: str) -> None:

@@ -185,6 +185,7 @@ CHOICES: dict[str, Choice] = {
     "score": _one_of(SCORED, LABEL, "what of all heads is shown", HEADS),
     "texts": _one_of(TEXTS, OURS, "over which texts heads are scored", HEADS),
     "lines": _text("", "those texts where they are your own, one a line; of many, their hash", HEADS),
+    "knocked_out": _switch("whether every head is taken out in turn", HEADS),
     "mask_off": _switch("without the causal mask", MECHANISM),
     "scale_off": _switch("without the scale", MECHANISM),
     "softmax_temperature": _one_of(TEMPERATURES, 1, "what the scores are divided by", MECHANISM),

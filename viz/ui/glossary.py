@@ -130,12 +130,12 @@ WORDS = (
     Word(
         "nats",
         "the unit of -ln p; divided by ln 2 it is bits",
-        (ATTENTION, GENERATION, MECHANISM, UNDERSTANDING, TRAINING),
+        (ATTENTION, HEADS, GENERATION, MECHANISM, UNDERSTANDING, TRAINING),
     ),
     Word(
         "loss",
         "-ln of the probability that the model gave to what did come next, in the mean",
-        (MECHANISM, MODEL, TRAINING),
+        (HEADS, MECHANISM, MODEL, TRAINING),
     ),
     Word(
         "perplexity",
@@ -160,7 +160,7 @@ WORDS = (
     Word(
         "ablation, knockout",
         "a head, or an edge between two tokens, taken out to see what depends on it",
-        (MECHANISM,),
+        (HEADS, MECHANISM),
     ),
     Word("capture", "queries and keys taken down while transformers' own code runs"),
 )

@@ -4,10 +4,9 @@ What was read of one text is kept, so a survey that was stopped goes on where it
 costs nothing. Where nothing may be read, `known` is asked.
 """
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import streamlit as st
 
@@ -18,12 +17,10 @@ from model.language_model import LanguageModel
 from model.run import ModelRun, PromptError, Token, VisitorError
 from model.text.passages import MOST_TOKENS, N_RANDOM, passages, repeated_at_random
 from model.text.prompt import Prompt, RunKey, as_read, speaking
-from viz.guard import handler
 from viz.plain import plain
-from viz.ui import cache, session
+from viz.ui import cache, session, waiting
 from viz.ui.loads import language_model
 
-_UNSEEN = 0.4  # seconds that it may take before its progress is shown
 _STOPPED = "stopped_survey"  # in the session's state: which survey was stopped
 
 Job = tuple[str | None, int]  # a text; or nothing, and the number of a text of random tokens
@@ -114,20 +111,13 @@ def go_on() -> None:
 
 
 def _read_all(of: Subject, left: Sequence[Job]) -> None:
-    title, begun, place, bar = session.titles().get(of.model, of.model), time.monotonic(), st.empty(), None
-    n = len(of.jobs)
-    for i, job in enumerate(left):
-        passed = time.monotonic() - begun
-        if bar is None and i and passed > _UNSEEN:
-            with place.container(horizontal=True, vertical_alignment="center", key="survey_progress"):
-                bar = st.progress(0.0)
-                st.button("Stop", key="stop_survey", icon=":material/stop_circle:", on_click=handler(_stop), args=(of,))
-        if bar is not None:
-            words = f"{plain(title)} reads text {n - len(left) + i + 1} of {n}"
-            words += f", about {passed * (len(left) - i) / i:.0f} s left"
-            bar.progress((n - len(left) + i) / n, words)  # a visitor who goes on ends it here
+    title, n = plain(session.titles().get(of.model, of.model)), len(of.jobs)
+
+    def words(done: int) -> str:
+        return f"{title} reads text {done + 1} of {n}"
+
+    for job in waiting.each(left, n, words, partial(_stop, of), key="survey"):
         _read(of.model, of.kind, of.languages, *job)
-    place.empty()
 
 
 def _stop(of: Subject) -> None:
@@ -157,7 +147,7 @@ def _read(model: str, kind: str, languages: tuple[str, str] | None, text: str | 
     lm = speaking(language_model(model), languages)
     try:
         if text is None:
-            random = _random(model)
+            random = random_texts(model)
             return Read(_scores(_run_of(lm, random[number], kind), kind)) if random else Read(None)
         if kind != "encoder" and lm.info.family == "encoder-decoder":  # what it writes has to be written first
             return Read(_scores(session.run_of(RunKey(model, as_read(lm, Prompt(text, languages=languages)))), kind))
@@ -200,5 +190,6 @@ def _n_key(run: ModelRun, kind: str) -> int:
 
 
 @cache.kept()
-def _random(model: str) -> list[list[Token]]:
+def random_texts(model: str) -> list[list[Token]]:
+    """Random tokens that come twice; none where too few fit into the model."""
     return repeated_at_random(language_model(model))

@@ -1,8 +1,9 @@
-"""While a long text is read for the first time: how far the model is, and a way out."""
+"""While a long text is read for the first time, or many things one after another: how far that is, and a way out."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TypeVar
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
@@ -12,6 +13,9 @@ from model.run import ModelInfo
 from viz.guard import handler
 from viz.plain import plain
 
+T = TypeVar("T")
+
+_UNSEEN = 0.4  # seconds that several things may take before their progress is shown
 UNSAID = 1e11  # floating-point operations that are not worth a word: a second or two of one core
 
 
@@ -45,3 +49,23 @@ def _stop() -> None:
     state = st.session_state
     state.text = state.get("read_before", "")
     st.toast("Stopped: this is the text that was read before.")
+
+
+def each(
+    left: Sequence[T], n: int, words: Callable[[int], str], stop: Callable[[], object], *, key: str
+) -> Iterator[T]:
+    """What is left to do of `n` things, one after another; a visitor who goes on ends it between two of them.
+
+    `words`: what is done now, by its number. `stop`: for a callback, so that nothing is begun again.
+    """
+    begun, place, bar = time.monotonic(), st.empty(), None
+    for i, job in enumerate(left):
+        passed, done = time.monotonic() - begun, n - len(left) + i
+        if bar is None and i and passed > _UNSEEN:
+            with place.container(horizontal=True, vertical_alignment="center", key=f"{key}_progress"):
+                bar = st.progress(0.0)
+                st.button("Stop", key=f"{key}_stop", icon=":material/stop_circle:", on_click=handler(stop))
+        if bar is not None:
+            bar.progress(done / n, f"{words(done)}, about {passed * (len(left) - i) / i:.0f} s left")
+        yield job
+    place.empty()

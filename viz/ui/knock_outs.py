@@ -1,0 +1,116 @@
+"""The loss without each head in turn, a layer at a time: how far that is, a way out, and what is kept of it."""
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import streamlit as st
+
+from model.analysis.knock_out import Reading, losses, second_copy, whole
+from model.grid import Grid
+from model.language_model import LanguageModel
+from model.text.prompt import RunKey, speaking
+from viz.ui import cache, session, surveys, waiting
+from viz.ui.loads import language_model
+
+MOST_TOKENS = 256  # of a text
+N_RANDOM = 4  # texts of random tokens; of a large model one
+_LARGE = 3e7  # parameters
+_STOPPED = "stopped_knock_outs"  # in the session's state: which was stopped
+TRAINED = -1  # in the place of a layer: without none of the heads
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Whose heads, and what is read without them."""
+
+    model: str
+    kind: str  # of attention
+    layers: tuple[int, ...]  # with heads
+    n_head: int
+    n_random: int  # texts of random tokens; 0: it is the text
+    text: RunKey | None
+
+    @property
+    def jobs(self) -> list[tuple[int, int]]:
+        """The number of the text, and the layer: first as trained."""
+        return [(i, layer) for i in range(self.n_random or 1) for layer in (TRAINED, *self.layers)]
+
+
+@dataclass(frozen=True)
+class Effects:
+    """How much the loss rises without each head, in nats a token."""
+
+    rise: np.ndarray  # (L, H) NaN where it was not taken out
+    trained: float  # the loss with all of them
+    complete: bool
+
+
+def on_random(of: surveys.Subject, lm: LanguageModel, there: Grid) -> Subject | None:
+    """Random tokens that come twice; None where this attention, or this model, reads none."""
+    if lm.info.family != "decoder" or not surveys.random_texts(of.model):
+        return None
+    n = N_RANDOM if lm.info.n_parameter < _LARGE else 1
+    return Subject(of.model, of.kind, there.layers, there.n_head, n, None)
+
+
+def on_text(of: surveys.Subject, there: Grid) -> Subject:
+    """The visitor's own text. Raises `PromptError` if there is none."""
+    return Subject(of.model, of.kind, there.layers, there.n_head, 0, session.current_key())
+
+
+def effects(of: Subject, what: str) -> Effects:
+    """Take out what was not taken out yet, with the progress where this is called. `what` is read: for its words.
+
+    Raises `VisitorError` where the model foresees no next token, or heads of it cannot be taken out.
+    """
+    jobs = of.jobs
+    left = [job for job in jobs if not _losses.has(of, *job)]
+    if left and not is_stopped(of):
+
+        def words(done: int) -> str:
+            return f"{what} without each head: layer {max(0, jobs[done][1])}"
+
+        stop = partial(st.session_state.__setitem__, _STOPPED, of)
+        for job in waiting.each(left, len(jobs), words, stop, key="random_out" if of.n_random else "text_out"):
+            _losses(of, *job)
+    return _effects(of)
+
+
+def is_stopped(of: Subject) -> bool:
+    return st.session_state.get(_STOPPED) == of
+
+
+def go_on() -> None:
+    """Take up again what was stopped."""
+    st.session_state.pop(_STOPPED, None)
+
+
+def _effects(of: Subject) -> Effects:
+    shape = max(of.layers) + 1, of.n_head
+    rise, trained, complete = np.full((of.n_random or 1, *shape), np.nan), [], True
+    for number, layer in of.jobs:
+        if not _losses.has(of, number, layer):
+            complete = False
+        elif layer == TRAINED:
+            trained.append(_losses(of, number, layer)[0])
+        else:
+            rise[number, layer] = np.array(_losses(of, number, layer)) - trained[number]
+    return Effects(rise.mean(0), float(np.mean(trained)) if trained else float("nan"), complete)
+
+
+@cache.kept()
+def _losses(of: Subject, number: int, layer: int) -> tuple[float, ...]:
+    """Without each head of a layer in turn, or as trained."""
+    off = [frozenset({(layer, head)}) for head in range(of.n_head)] if layer != TRAINED else [frozenset()]
+    lm = language_model(of.model)
+    if of.text:
+        lm = speaking(lm, of.text.prompt.languages)
+    return tuple(losses(lm, _reading(of, number), off, of.kind))
+
+
+def _reading(of: Subject, number: int) -> Reading:
+    if of.n_random:
+        return second_copy(surveys.random_texts(of.model)[number])
+    run = session.run_of(of.text)
+    return whole(run.tokens[:MOST_TOKENS], run.source)
