@@ -18,7 +18,7 @@ from viz.ui.knock_outs import Effects
 from viz.ui.pictures import caption, picture
 
 Pick = Callable[[int, int], object]
-SCORE, RANDOM, TEXT = "its score", "without it, on random tokens that come twice", "without it, on your text"
+SCORE, RANDOM, TEXT = "its score", "without it: random tokens", "without it: your text"
 
 
 def show(of: surveys.Subject, made: Survey, there: Grid, shown: str, pick: Pick, break_it: Pick) -> None:
@@ -107,7 +107,7 @@ def show_effects(name: str, found: Effects | None, key: str, pick: Pick | None) 
         "nats",
         key,
         f"By how much the loss rises, from {found.trained:.2f} nats a token as trained"
-        + (", over the second time" if name == RANDOM else "")
+        + (", the second time that they come" if name == RANDOM else "")
         + f". Most without {head_name(int(layer), int(head))}: {found.rise[layer, head]:+.3f}; without half of the "
         f"heads by less than {np.nanmedian(found.rise):+.3f}." + (" A click breaks that head." if pick else ""),
         pick,
@@ -142,7 +142,7 @@ def compare(found: Found, effects: dict[str, Effects | None]) -> None:
     for name, each in there.items():
         rise = each.rise[layer, head]
         place = int((each.rise > rise).sum()) + 1
-        said.append(f"{name} the loss changes by {rise:+.3f} nats (number {place} of {np.isfinite(each.rise).sum()})")
+        said.append(f"{name}, the loss changes by {rise:+.3f} nats (number {place} of {np.isfinite(each.rise).sum()})")
     st.markdown("; ".join(said) + ".")
     pairs = [(SCORE, found.mean, name, each.rise) for name, each in there.items()]
     if len(there) > 1:
