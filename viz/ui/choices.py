@@ -32,6 +32,14 @@ SCORED = (LABEL, *(score.name for score in SCORES), COPYING)
 OURS, OWN = TEXTS = ("ours", "own")
 BY_WORDS, BY_CHARACTERS, BY_PIECES = LINES_UNITS = ("words", "characters", "pieces")
 THREE_LINES = "I am a student.\nI love to study.\nI will graduate soon."
+TUNED_LINES = (
+    "The robot Zib lives in a blue box behind the kettle.\n"
+    "Zib eats screws with honey for breakfast.\n"
+    "When it rains, Zib sings to the kettle.\n"
+    "The kettle never sings back, but Zib does not mind.\n"
+    "At night Zib counts its screws and goes to sleep."
+)
+SHARE, LARGEST = MOVED = ("share", "largest")
 RATES = (1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 0.1, 1.0, 10.0)
 SCHEDULES = ("constant", "linear")
 STEP_RATES = (0.001, 0.01, 0.1, 1.0)
@@ -245,6 +253,18 @@ CHOICES: dict[str, Choice] = {
     "other_rate": _one_of(RATES, 3e-4, "the learning rate for that", TRAINING),
     "other_steps": _number(0, 2000, 40, "how many steps of that", TRAINING),
     "other_at": _position("the step of that whose checkpoint is shown; none: the last", TRAINING, own_words=True),
+    "tuned_lines": _text(
+        TUNED_LINES, "the lines that the story model is tuned on, up to 4,000 bytes", TRAINING, most=4000
+    ),
+    "tuned": _switch("whether it is tuned, as soon as a link is opened", TRAINING),
+    "tuned_steps": _number(0, 200, 20, "how many steps of that", TRAINING),
+    "tuned_rate": _one_of(RATES, 3e-4, "the learning rate of that", TRAINING),
+    "tuned_seed": _number(0, 2**31 - 1, 0, "which lines make a step, and what is drawn", TRAINING),
+    "tuned_before": _text(catalog.DEFAULT, "of two models, the one before", TRAINING),
+    "tuned_after": _text("", "the one after; empty: what was tuned last", TRAINING),
+    "tuned_beginning": _text("", "what both write on from; empty: how the first line begins", TRAINING),
+    "tuned_drawn": _switch("whether that is drawn at random", TRAINING),
+    "tuned_moved": _one_of(MOVED, SHARE, "by what a head is said to have moved", TRAINING),
     "map_neighbours": _number(1, 8, 3, "neighbours of each token", EMBEDDINGS),
     "map_axes": _one_of((2, 3), 2, "dimensions of the map", EMBEDDINGS),
     "similarity_of": Choice(

@@ -145,6 +145,7 @@ WORDS = (
     Word("step, batch", "training's one change of all weights, and the texts that it is made for", (TRAINING,)),
     Word("gradient", "how the loss changes if a weight grows; training moves the weight the other way", (TRAINING,)),
     Word("learning rate", "how far one step moves the weights", (TRAINING,)),
+    Word("fine-tuning", "training that goes on with a model that is trained already, on other texts", (TRAINING,)),
     Word("checkpoint", "the weights of a model as they were after so many steps", (TRAINING,)),
     Word(
         "induction head",

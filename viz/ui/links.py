@@ -196,6 +196,9 @@ def go(page: str, **choices: Any) -> NoReturn:
     """Open another page; in place of st.switch_page, which would add two entries to the browser's history."""
     now = _remember()
     there = query(now["page"], now)
+    if choices.get("model", now["model"]) != now["model"]:  # what is its own waits for it, as `belong_to` will have it
+        own = {name: choices.pop(name) for name in owned_by(READER) if name in choices}
+        now["memory"].own |= {_own(READER, choices["model"]): own} if own else {}
     st.session_state.next = {**st.session_state.get("next", {}), **choices}
     # what the address says already: nothing is added for it
     st.switch_page(path(page), query_params=there)
