@@ -22,6 +22,17 @@ SET = {
     **{"penalty": 0.5, "reference": "le chat", "followed_word": 1, "n_shown": 5, "n_generate": 3, "seed": 7},
     **{"temperature": 0.5, "top_k": 5, "top_p": 0.9, "compared": 1, "second": "a dog", "decoder_layer": 1},
     **{"decoder_head": 2, "asked_token": 2, "carrier": 1, "token_pair": "1.1", "map_neighbours": 2},
+    **{"training_step": 4, "prediction": 1, "matrix": "P", "matrix_row": 1, "matrix_column": 2, "counted": "encoder"},
+    **{
+        "learned": TEXT,
+        "learned_steps": 9,
+        "learned_seed": 1,
+        "learned_at": 5,
+        "unseen": "a cat",
+        "other_line": "a dog",
+    },
+    **{"other_steps": 9, "other_at": 5, "tuned_lines": TEXT, "tuned_steps": 9, "tuned_seed": 1},
+    **{"tuned_before": "copier", "tuned_after": "copier", "tuned_beginning": "the cat"},
     **{"similarity_of": 1, "softmax_temperature": 2, "beside": "1.0"},
 }
 # not set together with the others: what says something of one model or text only, or hides the others
