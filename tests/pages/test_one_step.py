@@ -9,6 +9,7 @@ import pytest
 from model.lab import by_hand, one_step, short_course
 from tests.hostile.pages import faults
 from tests.pages.reading import address, charts, numbers, said
+from tests.pages.test_addresses import WIDGETS, shown
 from viz.figures.numbers import in_full
 from viz.figures.step_formulas import adamw_lines, clipping_lines, tex
 from viz.sections.training.one_weight import arrays_of
@@ -114,6 +115,18 @@ def test_lines_that_are_too_many_are_said_and_the_rest_of_the_page_stands(open_p
     app = open_page("training", lesson="step", learned="a\n" * 40)
     assert not app.exception and not app.error and app.text_area("learned").value
     assert "at most 30 lines" in said(app) and "1 · The batch" not in said(app)
+
+
+def test_its_address_shows_the_same_again_and_no_widget_is_told_what_it_knows(opened):
+    link = {"training_step": "7", "prediction": "3", "matrix": "1.v", "matrix_row": "2", "matrix_column": "5"}
+    link |= {"schedule": "linear", "step_rate": "0.1", "clip": "0.25", "decay": "0", "learned": "one two\nthree four"}
+    first = opened(**link)
+    assert address(first).items() >= link.items()
+    again = opened(**{name: value for name, value in address(first).items() if name != "lesson"})
+    assert shown(again) == shown(first)
+    again.run()
+    widgets = [each for kind in WIDGETS for each in again.get(kind) if not each.disabled]
+    assert widgets and [each.key for each in widgets if each.proto.set_value] == []
 
 
 def test_choosing_another_matrix_begins_at_its_first_weight(opened):

@@ -51,7 +51,10 @@ def unit_of(curves: Curves) -> str:
 
 
 def tokens_and_parameters(trainings: Sequence[PreTraining], mode: str) -> go.Figure:
-    """Tokens over parameters, both in factors of ten; what takes as many operations lies on one of the lines."""
+    """Tokens over parameters, both in factors of ten; what takes as many operations lies on one of the lines.
+
+    A click on a point carries which of the trainings it is.
+    """
     fig = go.Figure()
     left, right, bottom, top = 6.2, 11.8, 6.0, 12.4  # powers of ten
     ends = np.array([left, right])
@@ -68,18 +71,19 @@ def tokens_and_parameters(trainings: Sequence[PreTraining], mode: str) -> go.Fig
             _line(fig, [each.n_working] * 2, [10**bottom, 10**top], theme.NEUTRAL, width=1.5, dash="dot")
             where = {"x": np.log10(each.n_working), "y": bottom, "yanchor": "bottom", "xshift": -10}
             fig.add_annotation(text=axes.escape(each.title), showarrow=False, textangle=-90, **where)
-    read = [each for each in trainings if each.n_token]
+    read = [(i, each) for i, each in enumerate(trainings) if each.n_token]
     fig.add_scatter(
-        x=[each.n_working for each in read],
-        y=[each.n_token for each in read],
+        x=[each.n_working for _, each in read],
+        y=[each.n_token for _, each in read],
         mode="markers+text",
         marker={"size": 11, "color": theme.ACCENT, "line": {"width": 1, "color": theme.NEUTRAL}},
-        text=[_short(each) for each in read],
+        text=[_short(each) for _, each in read],
         textposition=[_BESIDE[i % len(_BESIDE)] for i in range(len(read))],
-        customdata=[scientific(each.operations) for each in read],
-        hovertemplate="%{text}: N = %{x:,}, D = %{y:,}, 6ND = %{customdata}<extra></extra>",
+        customdata=[[i] for i, _ in read],
+        hovertext=[f"6ND = {scientific(each.operations)}" for _, each in read],
+        hovertemplate="%{text}: N = %{x:,}, D = %{y:,}, %{hovertext}<extra></extra>",
     )
-    fig.update_layout(height=400, margin=_MARGIN, dragmode=False, showlegend=False)
+    fig.update_layout(height=400, margin=_MARGIN, dragmode=False, showlegend=False, clickmode="event+select")
     fig.update_xaxes(title="N, parameters that work on each token", type="log", range=[left, right], **_POWERS)
     fig.update_yaxes(title="D, tokens read", type="log", range=[bottom, top], **_POWERS)
     return fig

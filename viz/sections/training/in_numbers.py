@@ -119,7 +119,8 @@ def show_picture(found: tuple[PreTraining, ...]) -> None:
         key="tokens_and_parameters",
         how="Both scales count in factors of ten. Along a grey line, 6ND stays the same: the number that stands at it. "
         f"On the dashed line, {CHINCHILLA} tokens are read for each parameter. Dotted: models whose tokens were not "
-        "published.",
+        "published. A click on a point shows below how its numbers were made.",
+        on_pick=lambda i: controls.select("counted", found[i].name),
         alt=f"Tokens over parameters: {said}.",
         table=lambda: pd.DataFrame(
             {

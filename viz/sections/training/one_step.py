@@ -118,8 +118,8 @@ def _clip_in_words(clip: float) -> str:
 
 def choose_step(settings: Settings) -> int:
     n_step = settings.schedule.n_step
-    links.key("training_step")
-    st.session_state.training_step = min(st.session_state.training_step, n_step)
+    if st.session_state[links.key("training_step")] > n_step:
+        st.session_state.training_step = n_step
     return controls.slider("Step", 1, n_step, "training_step", help="Counted from 1, as in Adam's formula")
 
 
