@@ -163,7 +163,11 @@ class Learner:
         self.kept, self._kept_at = weights_of(transformer), 0  # of the last checkpoint; replaced, and never changed
 
     def steps(self, n: int, every: int | None = None) -> Iterator[Checkpoint]:
-        """`n` more: a checkpoint before the very first, one after every few, and one after the last.
+        """`n` more: a checkpoint before the very first, one after every few, and one after the last."""
+        return (checkpoint for checkpoint in self.each_step(n, every) if checkpoint is not None)
+
+    def each_step(self, n: int, every: int | None = None) -> Iterator[Checkpoint | None]:
+        """The same, with None after each other step, so that one may stop there, and go on from there.
 
         Raises `LabError` once the loss is beyond `LOST`, or no number: then the weights are those of the last
         checkpoint, and so is the step.
@@ -177,6 +181,8 @@ class Learner:
             self.step += 1
             if self.step % every == 0 or self.step == last:
                 yield self._judge()
+            else:
+                yield None
 
     def _learn(self) -> None:
         """One step on the whole text."""

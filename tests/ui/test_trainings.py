@@ -92,6 +92,12 @@ def test_it_goes_on_behind_the_last_step():
     assert training.steps == [5, 6, 7, 8]
 
 
+def test_a_step_of_none_is_not_kept():
+    training = begun(Line(), lambda: iter([None, 1, None, 2]))
+    assert training.wait(LONGEST)
+    assert training.steps == [1, 2]
+
+
 def test_the_bound_on_its_time_is_said():
     def endless() -> Iterator[int]:
         while True:

@@ -49,7 +49,7 @@ function render({ data, parentElement, setTriggerValue }) {
     const losses = curves.map((each, n) =>
       (data.courses.length > 1 ? `${data.courses[n].name}: ` : "") + `loss ${nats(each[i])}`
     );
-    said.value = `Step ${data.steps[i].toLocaleString("en")} of ${data.steps[last].toLocaleString("en")} · ${
+    said.value = `Step ${data.steps[i].toLocaleString("en")} of ${data.until.toLocaleString("en")} · ${
       losses.join(" · ")
     }`;
     slider.setAttribute("aria-valuetext", said.value);
@@ -82,11 +82,11 @@ function render({ data, parentElement, setTriggerValue }) {
   // the curve, as wide as there is room
   const highest = Math.max(...curves.flat(), ...data.marks.map(([, loss]) => loss)) * 1.05 || 1;
   let width = 0;
-  const x = (step) => LEFT + (width - LEFT - RIGHT) * step / (data.steps[last] || 1);
+  const x = (step) => LEFT + (width - LEFT - RIGHT) * step / (data.until || 1);
   const y = (loss) => TOP + (HEIGHT - TOP - BOTTOM) * (1 - loss / highest);
   const draw = () => {
     width = Math.max(curve.clientWidth, 120);
-    const ticks = [0, 1, 2, 3, 4].map((i) => Math.round(i * data.steps[last] / 4)).filter((s, i, all) =>
+    const ticks = [0, 1, 2, 3, 4].map((i) => Math.round(i * data.until / 4)).filter((s, i, all) =>
       all.indexOf(s) === i
     );
     const unit = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50].find((each) => highest / each <= 5) ?? 100;
@@ -99,7 +99,7 @@ function render({ data, parentElement, setTriggerValue }) {
       ...ticks.map((step) =>
         svg(
           "text",
-          { x: x(step), y: HEIGHT - BOTTOM + 16, "text-anchor": step === data.steps[last] ? "end" : "middle" },
+          { x: x(step), y: HEIGHT - BOTTOM + 16, "text-anchor": step && step === data.until ? "end" : "middle" },
           step.toLocaleString("en"),
         )
       ),
@@ -161,7 +161,7 @@ function render({ data, parentElement, setTriggerValue }) {
   slider.onchange = tell;
   curve.onclick = (event) => {
     const step = (event.clientX - curve.getBoundingClientRect().left - LEFT) / (width - LEFT - RIGHT) *
-      data.steps[last];
+      data.until;
     const away = data.steps.map((each) => Math.abs(each - step));
     ended();
     show(away.indexOf(Math.min(...away)));

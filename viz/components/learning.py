@@ -49,12 +49,14 @@ def learning(
     courses: Sequence[Course],
     *,
     key: str,
+    until: int,
     at: int | None,
     apart: bool,
     marks: Mapping[str, float],
     on_pick: Callable[[int], None],
 ) -> None:
-    """Draw it, at checkpoint number `at`, or the last one. `marks`: losses to compare with, by what they are called.
+    """Draw it, at checkpoint number `at`, or the last one. `until`: the step at which it ends, or will. `marks`: losses
+    to compare with, by what they are called.
     `apart`: whether there is a space between tokens that are written, as between words.
 
     `on_pick(i)` is called with the checkpoint at which scrubbing ends.
@@ -65,6 +67,7 @@ def learning(
         data={
             "steps": list(steps),
             "courses": [asdict(course) for course in courses],
+            "until": max(until, *steps),
             "at": at,
             "apart": apart,
             "marks": list(marks.items()),

@@ -2,9 +2,9 @@
 
 A thread beside the visitors' does it, with one thread of torch as they have; who comes later waits in a line and sees
 its place there. The work is an iterator of steps: between two of them it is stopped, at once, by its visitor, by the
-bound on its time, or because its visitor has left; the steps that are there stay. To go on later is a new work that
-begins behind the last of them. Each tab of a browser is a session of its own; in one session there is one work of a
-kind, and to start another of that kind ends the one before it.
+bound on its time, or because its visitor has left; the steps that are there stay. A step of None is no more than such a
+moment, and is not kept. To go on later is a new work that begins behind the last step. Each tab of a browser is a
+session of its own; in one session there is one work of a kind, and to start another of that kind ends the one before.
 """
 
 import logging
@@ -115,7 +115,8 @@ class Training:
             step = next(steps, _END)
             if step is _END:
                 return ENDED, ""
-            self.steps.append(step)
+            if step is not None:
+                self.steps.append(step)
         return STOPPED, ""
 
 

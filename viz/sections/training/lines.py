@@ -21,11 +21,12 @@ def show_course(
     texts: dict[str, Text],
     run: Run,
     *,
+    until: int,
     key: str,
     at: str,
     marks: dict[str, float],
 ) -> None:
-    """Texts, as they were learned; `at`: the choice that names the step."""
+    """Texts, as they were learned; `until`: the last step that there will be. `at`: the choice that names one."""
     steps = [checkpoint.step for checkpoint in checkpoints]
     wanted = st.session_state[at]
 
@@ -35,7 +36,7 @@ def show_course(
     chosen = None if wanted is None else int(np.abs(np.array(steps) - wanted).argmin())
     courses = [_course(name, text, i, checkpoints, run) for i, (name, text) in enumerate(texts.items())]
     apart = run.settings.units == BY_WORDS
-    learning(steps, courses, key=key, at=chosen, apart=apart, marks=marks, on_pick=picked)
+    learning(steps, courses, key=key, until=until, at=chosen, apart=apart, marks=marks, on_pick=picked)
     if len(texts) > 1:
         return
     caption(

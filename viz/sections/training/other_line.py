@@ -42,6 +42,11 @@ class Found:
     run: Run
     checkpoints: list[Checkpoint]
 
+    @property
+    def n_step(self) -> int:
+        """That were asked for."""
+        return self.tuning.key[-1] if self.tuning else self.checkpoints[-1].step
+
 
 def show(base: Run, *, ships: bool) -> None:
     """`base`: the run that it begins from, and whether that is the one that ships."""
@@ -129,7 +134,7 @@ def begin_training(base: Run, key: tuple) -> None:
 
     *_, line, rate, n_step = key
     run = fine_tuned(base, line, rate)
-    trainings.start(KIND, lambda: run.learner.steps(n_step), seconds=SECONDS, expected=n_checkpoints(n_step))
+    trainings.start(KIND, lambda: run.learner.each_step(n_step), seconds=SECONDS, expected=n_checkpoints(n_step))
     st.session_state[_BEGUN] = Tuning(key, run, base)
 
 
@@ -145,7 +150,15 @@ def draw(training: Training | None, found: Found | None) -> None:
     if found is None or not found.checkpoints:
         return
     lines, other = found.run.learner.judged
-    show_course(found.checkpoints, {LINES: lines, OTHER: other}, found.run, key="other_course", at="other_at", marks={})
+    show_course(
+        found.checkpoints,
+        {LINES: lines, OTHER: other},
+        found.run,
+        until=found.n_step,
+        key="other_course",
+        at="other_at",
+        marks={},
+    )
 
 
 def compare(found: Found) -> None:

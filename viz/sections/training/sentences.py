@@ -96,15 +96,15 @@ def choose() -> Settings:
                 format_func="{:g}".format,
                 help="How far a step moves the weights. 0.0003 is slow enough to watch; 0.01 learns within ten steps; "
                 "10 destroys.",
-                width=210,
+                width=180,
             )
-            st.number_input("Steps", 0, MOST_STEPS, key=links.key("learned_steps"), width=110)
+            st.number_input("Steps", 0, MOST_STEPS, key=links.key("learned_steps"), width=90)
             st.number_input(
                 "Seed",
                 0,
                 2**31 - 1,
                 key=links.key("learned_seed"),
-                width=110,
+                width=90,
                 help="Other random numbers at the start.",
             )
     state = st.session_state
@@ -152,7 +152,7 @@ def begin_training(settings: Settings) -> None:
     run = begin(settings)
     trainings.start(
         KIND,
-        lambda: run.learner.steps(settings.n_step),
+        lambda: run.learner.each_step(settings.n_step),
         seconds=SECONDS,
         expected=n_checkpoints(settings.n_step),
     )
@@ -172,7 +172,7 @@ def go_on() -> None:
     n_step = run.settings.n_step
     trainings.start(
         KIND,
-        lambda: run.learner.steps(n_step - run.learner.step, every_few(n_step)),
+        lambda: run.learner.each_step(n_step - run.learner.step, every_few(n_step)),
         seconds=SECONDS,
         since=before.steps,
         expected=n_checkpoints(n_step),
@@ -225,6 +225,9 @@ def say_what_is_trained(run: Run, found: Found | None) -> None:
             f"Shown is a run that was trained once with these settings, by torch {plain(finished().torch)}, and ships "
             "with Regard. “Train again” makes it here, and says how far the numbers are apart."
         )
+    elif trainings.of_session(KIND).state == trainings.STOPPED:
+        step = found.run.learner.step
+        caption(f"Stopped after step {step:,} of {found.run.settings.n_step:,}: “Go on” continues from there.")
     elif not is_under_way() and found.run.settings == finished().settings:
         apart = difference(finished().checkpoints, found.checkpoints)
         caption(
@@ -250,6 +253,7 @@ def draw(training: Training | None, found: Found | None) -> None:
         found.checkpoints,
         {"the lines": found.run.text},
         found.run,
+        until=found.run.settings.n_step,
         key="lines_course",
         at="learned_at",
         marks=marks(found.run),
