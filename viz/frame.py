@@ -5,11 +5,16 @@ import streamlit as st
 from viz import guard
 from viz.components.reconnect import reconnect
 from viz.components.theme_watch import theme_watch
-from viz.ui import links, navigation, provenance, sidebar, surroundings
+from viz.ui import links, navigation, provenance, sidebar, surroundings, trainings
 
 
 def draw() -> None:
     """What a visitor's run of app.py draws; the paths of pages begin beside app.py."""
+    with trainings.VISITS.one():
+        _draw()
+
+
+def _draw() -> None:
     st.set_page_config(page_title="Regard", page_icon="👁", layout="wide")
     page = st.navigation(navigation.pages(), position="hidden")
     links.arrive(page.url_path)

@@ -54,8 +54,8 @@ def measure(args: argparse.Namespace) -> Iterator[Measured]:
     for n_visitor, n_server in [(3, 1)] if args.quick else CROWDS:
         with ExitStack() as servers:
             addresses = [servers.enter_context(served()).replace("http", "ws") + STREAM for _ in range(n_server)]
-            asyncio.run(_crowd(addresses, n_server, 3.0))  # the model is loaded by whoever comes first
-            reruns = asyncio.run(_crowd(addresses, n_visitor, seconds))
+            asyncio.run(crowd(addresses, n_server, 3.0))  # the model is loaded by whoever comes first
+            reruns = asyncio.run(crowd(addresses, n_visitor, seconds))
         what = f"visitors: {n_visitor} at once, {n_server} server{'s' * (n_server > 1)}"
         for kind in ("layer", "text"):
             times = [rerun for name, rerun in reruns if name == kind]
@@ -66,14 +66,15 @@ def measure(args: argparse.Namespace) -> Iterator[Measured]:
         yield at_most(f"{what}: p95 of a rerun", most, TARGET, " s", f"p50 {half:.3f} s, {len(reruns)} reruns")
 
 
-async def _crowd(addresses: Sequence[str], n_visitor: int, seconds: float) -> list[tuple[str, float]]:
+async def crowd(addresses: Sequence[str], n_visitor: int, seconds: float) -> list[tuple[str, float]]:
+    """What each of so many changed, and the seconds until it had its answer."""
     texts = iter(random.Random(n_visitor).sample(TEXTS, len(TEXTS)))  # a text that nobody read before is a new forward
     opened = asyncio.Barrier(n_visitor)
-    crowd = (
+    visits = (
         _visit(addresses[seed % len(addresses)], opened, seed, texts, seconds)  # a visitor stays with one server
         for seed in range(n_visitor)
     )
-    return list(itertools.chain(*await asyncio.gather(*crowd)))
+    return list(itertools.chain(*await asyncio.gather(*visits)))
 
 
 async def _visit(
@@ -104,9 +105,10 @@ class Visitor:
         self._states: dict[str, WidgetState] = {}  # by the widget's key; like the browser, all are sent every time
         self._fragment: dict[str, str] = {}  # the fragment that a widget stands in, and that it runs
 
-    async def open(self, page_name: str) -> None:
+    async def open(self, page_name: str, query: str = "") -> None:
         message = BackMsg()
         message.rerun_script.page_name = page_name
+        message.rerun_script.query_string = query
         await self._run(message)
 
     async def change(self, key: str, value: int | str) -> float:

@@ -1,7 +1,7 @@
 """Work beside the pages: one at a time, in the order in which it was asked for, stopped between two steps."""
 
 from collections.abc import Iterator
-from threading import Event, get_ident
+from threading import Event, Thread, get_ident
 
 import pytest
 import torch
@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from model.run import VisitorError
 from tests.pages.reading import said
-from viz.ui.trainings import ENDED, FAILED, RUNNING, STOPPED, WAITING, Line, Training
+from viz.ui.trainings import ENDED, FAILED, RUNNING, STOPPED, WAITING, Line, Training, Visits
 
 LONGEST = 60  # seconds, on a busy machine
 
@@ -96,6 +96,27 @@ def test_a_step_of_none_is_not_kept():
     training = begun(Line(), lambda: iter([None, 1, None, 2]))
     assert training.wait(LONGEST)
     assert training.steps == [1, 2]
+
+
+def test_it_waits_a_moment_for_pages_that_are_drawn():
+    visits, done = Visits(), Event()
+    assert visits.wait(0)
+
+    def wait() -> None:
+        assert visits.wait(LONGEST)
+        done.set()
+
+    with visits.one("a page"):
+        with visits.one("a part of it"):
+            assert not visits.wait(0.001)
+        waiting = Thread(target=wait)
+        waiting.start()
+        assert not visits.wait(0) and not done.is_set()
+    assert done.wait(LONGEST)
+    waiting.join(LONGEST)
+    with pytest.raises(KeyError), visits.one("a page that fails"):
+        raise KeyError
+    assert visits.wait(0)
 
 
 def test_the_bound_on_its_time_is_said():

@@ -1,10 +1,11 @@
 """Long work that a visitor starts, watches and stops, such as a training: one at a time for the server.
 
 A thread beside the visitors' does it, with one thread of torch as they have; who comes later waits in a line and sees
-its place there. The work is an iterator of steps: between two of them it is stopped, at once, by its visitor, by the
-bound on its time, or because its visitor has left; the steps that are there stay. A step of None is no more than such a
-moment, and is not kept. To go on later is a new work that begins behind the last step. Each tab of a browser is a
-session of its own; in one session there is one work of a kind, and to start another of that kind ends the one before.
+its place there. It gives way: before each step it waits a moment for the pages that are being drawn. The work is an
+iterator of steps: between two of them it is stopped, at once, by its visitor, by the bound on its time, or because its
+visitor has left; the steps that are there stay. A step of None is no more than such a moment, and is not kept. To go on
+later is a new work that begins behind the last step. Each tab of a browser is a session of its own; in one session
+there is one work of a kind, and to start another of that kind ends the one before.
 """
 
 import logging
@@ -12,18 +13,21 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import streamlit as st
 
 from model import serving
 from model.run import VisitorError
-from viz.guard import handler, section
+from viz.guard import around_sections, handler, section
 from viz.plain import plain
 
 WAITING, RUNNING, ENDED, STOPPED, FAILED = "waiting", "running", "ended", "stopped", "failed"
 MOST_WAITING = 20
 LOOK = 0.5  # seconds from one look of a page to the next
+BREATH = 0.001  # seconds between two steps: for the threads that bring and send what pages say
+PATIENCE = 0.05  # seconds at most that a step waits for pages that are being drawn
 _LOG = logging.getLogger("regard")
 _OWN = "trainings"  # in the session's state: this visitor's, by their kind
 _END = object()
@@ -31,6 +35,33 @@ _OWN_ERROR = (
     "This ended by an error in Regard itself ({}); the log of the server says where it happened. Please report it. "
     "What was done until then is kept."
 )
+
+
+class Visits:
+    """How many parts of pages are being drawn now, by all visitors' threads."""
+
+    def __init__(self):
+        self._n, self._changed = 0, threading.Condition()
+
+    @contextmanager
+    def one(self, key: str = "") -> Iterator[None]:
+        """Around what is drawn."""
+        with self._changed:
+            self._n += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._n -= 1
+                self._changed.notify_all()
+
+    def wait(self, seconds: float) -> bool:
+        """Until nothing is drawn, at most so long; whether that is so."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._n == 0, seconds)
+
+
+VISITS = Visits()
 
 
 class Training:
@@ -112,6 +143,8 @@ class Training:
                     f"Stopped after {self.seconds:g} seconds, the most that it may take on the server at once. What "
                     "was done until then is kept."
                 )
+            time.sleep(BREATH)
+            VISITS.wait(PATIENCE)
             step = next(steps, _END)
             if step is _END:
                 return ENDED, ""
@@ -170,6 +203,7 @@ class Line:
 
 
 LINE = Line()  # of this server
+around_sections(VISITS.one)
 
 
 def start(
