@@ -230,6 +230,8 @@ CHOICES: dict[str, Choice] = {
     "second": _text(SECOND, "the other of two texts that are compared", UNDERSTANDING),
     "compared": _position("the layer whose vectors are compared", UNDERSTANDING, owner=READER),
     "token_pair": _positions(2, "two tokens, one of each text, that are compared", UNDERSTANDING, own_words=True),
+    "checkpoint": _number(0, 10**6, None, "the step of the copier's training that is shown", TRAINING, own_words=True),
+    "enlarged": _positions(2, "the head whose map stands large: layer, head", TRAINING, own_words=True),
     "lesson": _one_of(LESSONS, COPIER, "what of training is looked at", TRAINING),
     "schedule": _one_of(SCHEDULES, SCHEDULES[0], "the learning rate after the warm-up", TRAINING),
     "step_rate": _one_of(STEP_RATES, 0.01, "its highest", TRAINING),
