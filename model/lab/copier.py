@@ -43,6 +43,8 @@ class Run:
     checkpoints: tuple[Checkpoint, ...]  # none left out from the first on
     without: np.ndarray | None = None  # (L, H) loss, after the last, where a token can be known, without each head
 
+    n_judged = course.N_JUDGED  # rows by which each checkpoint was judged
+
     @property
     def locked(self) -> Checkpoint | None:
         return course.locked(list(self.checkpoints))

@@ -51,7 +51,7 @@ def test_a_step_that_was_not_kept_is_said(open_page):
 
 def test_what_it_does_not_know_is_said_and_a_text_of_its_kind_offered(open_page):
     at = open_page("attention", model="copier", text="The cat sat")
-    assert not at.exception and "3 of them are unknown to it, and all one to it." in sidebar(at)
+    assert not at.exception and "3 tokens are unknown to it: it cannot tell such apart." in sidebar(at)
     assert "It knows the symbols a to z" in sidebar(at)
     at.sidebar.selectbox(key="example").set_value(TEXT).run()
     assert at.session_state.text == TEXT and "unknown to it" not in sidebar(at)

@@ -86,7 +86,7 @@ def test_the_way_is_that_of_the_present_run(open_page, story):
     query, key = telling_weight(run, layer, head)
     weight = attention_weights(run.attention[layer], head)[query, key]
     assert f"**Layer {layer}, head {head}.** Of {n_layer * n_head} heads" in said(at)
-    assert "on a set of sentences" in said(at)
+    assert "on a set of texts" in said(at)
     assert f"{weight:.3f}." in said(at)
     assert f"{n_layer} layers × {n_head} heads" in said(at) and "computed from a run of it" in said(at)
 

@@ -72,7 +72,7 @@ function legend(node, entries) {
 }
 
 function render({ data, parentElement, setTriggerValue }) {
-  const { steps, until, loss, previous, induction, names, labels, marked, locked, beside, alt } = data.view;
+  const { steps, until, losses, guess, previous, induction, names, labels, marked, locked, beside, alt } = data.view;
   const weights = data.maps.getChild("w").toArray(), n = labels.length, half = n * (n + 1) / 2;
   const host = parentElement.host || parentElement, root = parentElement.querySelector(".course");
   const [time, play, now, range] = [".time", ".play", ".now", "input"].map((name) => root.querySelector(name));
@@ -104,20 +104,20 @@ function render({ data, parentElement, setTriggerValue }) {
     const sequential = palette(host);
     lookup = Uint32Array.from({ length: FULL + 1 }, (_, i) => sequential[Math.round(255 * Math.sqrt(i / FULL))]);
     const of = (i) => colours[(i + 2) % colours.length];
-    const width = time.clientWidth, highest = Math.max(...loss.known, ...loss.unknown, loss.guess);
-    const mesh = highest > 8 ? [0, 4, 8, 12, 16] : [0, 1, 2, 3, 4, 5, 6, 7, 8];
-    const ticks = mesh.filter((tick) => tick <= highest + 0.5), shared = { steps, until, moment: locked };
+    const width = time.clientWidth, highest = Math.max(guess, ...losses.flatMap(({ values }) => values));
+    const mesh = [1, 2, 4, 5, 10, 20, 50].find((each) => highest / each <= 4.5) ?? 100;
+    const ticks = Array.from({ length: Math.floor(highest / mesh) + 1 }, (_, i) => i * mesh);
+    const shared = { steps, until, moment: locked };
     const other = beside ? { over: beside.steps, colour: "currentColor", kind: "beside" } : null;
     panels = [
       panel(root.querySelector(".loss"), width, {
         ...shared,
-        top: Math.max(highest, ticks.at(-1)) * 1.02,
+        top: highest * 1.02,
         ticks,
-        level: loss.guess,
+        level: guess,
         lines: [
-          ...(other ? [{ ...other, values: beside.known }] : []),
-          { values: loss.unknown, colour: colours[1], kind: "dotted" },
-          { values: loss.known, colour: colours[0], kind: "whole" },
+          ...(other ? [{ ...other, values: beside.loss }] : []),
+          ...losses.map(({ values }, i) => ({ values, colour: colours[i], kind: i ? "dotted" : "whole" })).reverse(),
         ],
       }),
       panel(root.querySelector(".score"), width, {
@@ -132,9 +132,8 @@ function render({ data, parentElement, setTriggerValue }) {
       }),
     ];
     numbers = legend(root.querySelector('[data-of="loss"]'), [
-      { name: "Loss where a symbol can be known", colour: colours[0], kind: "whole" },
-      { name: "where it cannot", colour: colours[1], kind: "dotted" },
-      { name: `to guess costs ${number(loss.guess)}`, kind: "level" },
+      ...losses.map(({ name }, i) => ({ name, colour: colours[i], kind: i ? "dotted" : "whole" })),
+      { name: `to guess costs ${number(guess)}`, kind: "level" },
       ...(beside ? [{ name: "the run that ships", kind: "beside" }] : []),
     ]);
     legend(root.querySelector('[data-of="score"]'), [
@@ -193,7 +192,7 @@ function render({ data, parentElement, setTriggerValue }) {
   const show = () => {
     const { at, head } = state, step = steps[at];
     panels.forEach((each) => each.at(at));
-    [loss.known[at], loss.unknown[at]].forEach((value, i) => numbers[i].textContent = number(value));
+    losses.forEach(({ values }, i) => numbers[i].textContent = number(values[at]));
     tiles.forEach(({ button, tile, scores }, i) => {
       paint(tile.getContext("2d"), i);
       button.setAttribute("aria-pressed", i === head);

@@ -3,7 +3,7 @@
 All of it is in the browser: to scrub and to play asks nothing of the server, which is told where one came to rest.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,8 +35,7 @@ class Course:
     """What there is to see of C checkpoints of L layers of H heads, on one text of T tokens."""
 
     steps: Sequence[int]  # C of them, rising
-    known: np.ndarray  # (C,) loss where a token can be known
-    unknown: np.ndarray  # (C,) and where it cannot
+    losses: Mapping[str, np.ndarray]  # (C,) each, by their names; the first is what it is about
     guess: float  # the loss of a guess
     previous: np.ndarray  # (C, L, H) scores
     induction: np.ndarray  # (C, L, H)
@@ -53,7 +52,8 @@ class Course:
         return {
             "steps": list(self.steps),
             "until": max(self.until, self.steps[-1]),
-            "loss": {"known": _numbers(self.known), "unknown": _numbers(self.unknown), "guess": round(self.guess, 4)},
+            "losses": [{"name": name, "values": _numbers(values)} for name, values in self.losses.items()],
+            "guess": round(self.guess, _DIGITS),
             "previous": _numbers(self.previous.reshape(len(self.steps), -1)),
             "induction": _numbers(self.induction.reshape(len(self.steps), -1)),
             "names": [f"layer {layer}, head {head}" for layer in range(n_layer) for head in range(n_head)],
@@ -63,7 +63,7 @@ class Course:
             "beside": self.beside
             and {
                 "steps": list(self.beside.steps),
-                "known": _numbers(self.beside.known),
+                "loss": _numbers(next(iter(self.beside.losses.values()))),
                 "induction": _numbers(self.beside.induction.reshape(len(self.beside.steps), -1).max(1)),
             },
         }

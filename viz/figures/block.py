@@ -15,10 +15,6 @@ from viz.figures.architecture import NONE, PART_COLOUR, drawing_words, shown
 from viz.figures.sheet import RADIUS, Sheet
 from viz.figures.sublayers import KEYS, attention, mlp
 
-LEGEND = (
-    "Read it from the bottom up: each token's vector travels up the thick line, the residual stream; attention and MLP "
-    "read it and add (⊕) what they find. Amber marks where positions come in."
-)
 _ADDED = ("learned", "sinusoidal")  # to the token vectors; the others work within attention
 _FOOT = -50.0  # y of the top of the token vectors, where the spine begins
 _GAP = 16  # between one thing and the next on the way up
@@ -26,6 +22,15 @@ _NORM = (92, 26)  # width, height
 _BOX = (64, 380)  # where a sublayer's box begins and ends, from the spine
 _EDGE = (-58, 396)  # the same of the frame and the head
 _ONE = 490  # the width of one column
+
+
+def legend(architecture: Architecture) -> str:
+    both = "attention reads it and adds" if architecture.mlp == NONE else "attention and MLP read it and add"
+    found = "it finds" if architecture.mlp == NONE else "they find"
+    return (
+        f"Read it from the bottom up: each token's vector travels up the thick line, the residual stream; {both} (⊕) "
+        f"what {found}. Amber marks where positions come in."
+    )
 
 
 def block_drawing(architecture: Architecture, mode: str = "light", *, alone: bool = False) -> str:

@@ -8,7 +8,7 @@ from viz.figures.numbers import in_short
 from viz.guard import handler
 from viz.plain import plain
 from viz.sections.home import following, lines, tour
-from viz.ui import glossary, heads, links, session
+from viz.ui import checkpoints, glossary, heads, links, session
 from viz.ui.choices import ATTENTION, EMBEDDINGS, HEAD, MECHANISM, TOKENIZATION, TRANSLATION, UNDERSTANDING
 from viz.ui.pictures import caption
 
@@ -104,7 +104,7 @@ def show_tokens() -> None:
 
 
 def another_example() -> None:
-    examples = session.EXAMPLES
+    examples = checkpoints.examples(st.session_state.model)
     now = examples.index(st.session_state.text) if st.session_state.text in examples else -1
     st.session_state.text = examples[(now + 1) % len(examples)]
 

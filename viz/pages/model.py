@@ -17,7 +17,7 @@ from model.run import PromptError
 from viz.components.contents import contents
 from viz.components.drawing import drawing
 from viz.figures.architecture import facts, facts_table
-from viz.figures.block import LEGEND, block_drawing
+from viz.figures.block import block_drawing, legend
 from viz.figures.model_charts import learning_lines, memory_lines, parameter_bars, size_in_words
 from viz.figures.numbers import percent
 from viz.figures.training import (
@@ -96,7 +96,7 @@ def show_block(lm: LanguageModel, architecture: Architecture) -> None:
 def show_drawing(lm: LanguageModel, architecture: Architecture) -> None:
     mode = st.context.theme.type or "light"
     drawing(block_drawing(architecture, mode), key="block")
-    caption(LEGEND)
+    caption(legend(architecture))
     st.download_button(
         "Save the drawing",
         block_drawing(architecture, mode, alone=True),

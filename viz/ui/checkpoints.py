@@ -22,17 +22,19 @@ def choose(entry: Entry) -> None:
         steps,
         key="read_at",
         format_func="{:,}".format,
-        on_change=handler(lambda: _read(whole, steps)),
+        on_change=handler(lambda: st.session_state.update(model=offered(whole, st.session_state.read_at))),
         help=f"Of its training: step {steps[0]} is before it began, with random numbers; {steps[-1]:,} is the end. "
         "Every page reads with the weights of that moment. The page Training shows the whole course.",
     )
 
 
-def _read(whole: str, steps: tuple[int, ...]) -> None:
-    step = st.session_state.read_at
-    entry = catalog.find(whole if step == steps[-1] else catalog.at_step(whole, step))
-    st.session_state.own_models.append(entry)
-    st.session_state.model = entry.name
+def offered(whole: str, step: int) -> str:
+    """The name of a model as it was after a step, which can be chosen from now on."""
+    entry = catalog.find(whole)
+    if step != catalog.steps_of(entry)[-1]:
+        entry = catalog.find(catalog.at_step(whole, step))
+        st.session_state.own_models.append(entry)
+    return entry.name
 
 
 def examples(name: str) -> tuple[str, ...]:
@@ -50,5 +52,5 @@ def unknown_words() -> str:
     if not isinstance(lm, SmallVocabulary) or lm.unknown is None:
         return ""
     n = sum(token.id == lm.unknown for token in tokens)
-    are = "is" if n == 1 else "are"
-    return f":material/question_mark: {n:,} of them {are} unknown to it, and all one to it." if n else ""
+    words = "token is" if n == 1 else "tokens are"
+    return f":material/question_mark: {n:,} {words} unknown to it: it cannot tell such apart." if n else ""

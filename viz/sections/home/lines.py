@@ -69,7 +69,7 @@ def in_words(run: ModelRun, layer: int, head: int) -> str:
     elif (layer, head) != (look.layer, look.head):
         parts = [f"**{name}**, as chosen."]
     elif n_head > 1:
-        where = "on a set of sentences" if look.stated else "in this text"
+        where = "on a set of texts" if look.stated else "in this text"
         parts.append(f"Of {n_head} heads the most telling: where it looks depends most on which token looks, {where}.")
     query, key = telling_weight(run, layer, head)
     weight = attention_weights(run.layers(kind)[layer], head, slice(query, query + 1))[0, key]

@@ -1,73 +1,29 @@
 """On the page Training: a model that learns to copy, and its heads at each checkpoint."""
 
-from pathlib import Path
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
-from model import catalog, serving
-from model.lab import copier as copiers
-from model.lab import copying, course
-from model.lab.course import LOCKED
+from model.lab import copying
 from model.run import ModelNotAvailable
-from viz.components.course import Course, Rest
+from viz.components.course import Rest
 from viz.components.course import course as course_picture
 from viz.figures.numbers import percent
 from viz.guard import section
 from viz.plain import plain
-from viz.sections.training import copier_live
-from viz.ui import cache, links
+from viz.sections.training import copier_course, copier_live
+from viz.ui import checkpoints, links
 from viz.ui.choices import ATTENTION, HEAD, MECHANISM
 from viz.ui.pictures import caption, twin
 
-NAME, KEY = "copier", "copier_course"
-GUESS = float(np.log(len(copying.SYMBOLS)))
-RULE = (
-    f"the first checkpoint from which on, to the end, the best induction score is at least {LOCKED['induction']} and "
-    f"the best previous-token score at least {LOCKED['previous']}"
-)
+if TYPE_CHECKING:  # torch is imported where it is needed, once its threads are set
+    from model.lab.copier import Run
 
-
-@cache.kept()
-def shipped() -> copiers.Run:
-    """Raises `ModelNotAvailable`."""
-    serving.load_torch()
-    with copiers.readable(folder()):
-        return copiers.read(folder())
-
-
-def folder() -> Path:
-    return Path(catalog.find(NAME).where)
-
-
-@cache.kept()
-def maps() -> np.ndarray:
-    """(C, L, H, T, T) of the shipped run on the lesson's text."""
-    return copiers.maps(shipped(), text())
-
-
-def text() -> str:
-    return copiers.examples()[0][0]
-
-
-def course_of(run: copiers.Run, weights: np.ndarray, **more) -> Course:
-    """What there is to see of a run; `weights` (C, L, H, T, T) on the lesson's text."""
-    locked = run.locked
-    steps = [each.step for each in run.checkpoints]
-    return Course(
-        steps=steps,
-        known=np.array([each.known for each in run.checkpoints]),
-        unknown=np.array([each.unknown for each in run.checkpoints]),
-        guess=GUESS,
-        previous=np.array([each.previous for each in run.checkpoints]),
-        induction=np.array([each.induction for each in run.checkpoints]),
-        maps=weights,
-        labels=list(text()),
-        marked=copiers.examples()[0][1],
-        locked=steps.index(locked.step) if locked else None,
-        **more,
-    )
+KEY = "copier_course"
 
 
 def show() -> None:
@@ -79,7 +35,7 @@ def show() -> None:
         "(Olsson et al. 2022)."
     )
     try:
-        run = shipped()
+        run = copier_course.shipped()
     except ModelNotAvailable as error:
         st.warning(plain(error), icon=":material/info:")
         return
@@ -88,7 +44,7 @@ def show() -> None:
     copier_live.show(run)
 
 
-def at_rest(run: copiers.Run) -> Rest:
+def at_rest(run: Run) -> Rest:
     """What the address says, or the moment when both heads lock, and the head that copies."""
     steps = [each.step for each in run.checkpoints]
     last = run.checkpoints[-1]
@@ -108,55 +64,33 @@ def at_rest(run: copiers.Run) -> Rest:
 
 
 @section("copier_course")
-def scrub(run: copiers.Run) -> None:
+def scrub(run: Run) -> None:
     rest = at_rest(run)
     n_head = run.settings.n_head
-    shown = course_of(run, maps())
+    shown = copier_course.course_of(run, copier_course.shipped_maps())
 
     def rested(found: Rest) -> None:
         st.session_state.checkpoint = run.checkpoints[found.at].step
         st.session_state.enlarged = divmod(found.head, n_head)
 
-    course_picture(shown, key=KEY, rest=rest, alt=in_words(run), on_rest=rested)
+    course_picture(shown, key=KEY, rest=rest, alt=copier_course.in_words(run), on_rest=rested)
     caption(
         "Drag the time, or the curves, or press ▶. In the map, a row is a symbol that looks, a column one that is "
         "looked at: point at a cell for its weight. Colours follow its square root. Below, the same text: what can "
         "be known is underlined, and the stronger a symbol's colour, the more the framed one looks at it."
     )
     caption(
-        f"The vertical line: {RULE}. Scores are mean weights over {course.N_JUDGED} rows that it was not trained on: "
-        "on the token before; and, for induction, on what stood behind an earlier copy of the present symbol."
+        f"The vertical line: {copier_course.rule()}. Scores are mean weights over {run.n_judged} rows that it was not "
+        "trained on: on the token before; and, for induction, on what stood behind an earlier copy of the present "
+        "symbol."
     )
-    twin(lambda: numbers(run), key=KEY)
+    twin(lambda: copier_course.numbers(run), key=KEY)
     now = run.checkpoints[rest.at]
     tell(run, now.step)
     go_on(now.step, *divmod(rest.head, n_head))
 
 
-def in_words(run: copiers.Run) -> str:
-    first, last, locked = run.checkpoints[0], run.checkpoints[-1], run.locked
-    lock = f" From step {locked.step} on both heads stay." if locked else ""
-    return (
-        f"Curves over {last.step} steps. The loss where a symbol can be known goes from {first.known:.2f} to "
-        f"{last.known:.2f}; to guess costs {GUESS:.2f}. The best induction score goes from {first.induction.max():.2f} "
-        f"to {last.induction.max():.2f}, the best previous-token score from {first.previous.max():.2f} to "
-        f"{last.previous.max():.2f}.{lock}"
-    )
-
-
-def numbers(run: copiers.Run) -> pd.DataFrame:
-    """Of each checkpoint."""
-    rows = []
-    for each in run.checkpoints:
-        row = {"step": each.step, "loss, known": each.known, "loss, unknown": each.unknown, "copied": each.copied}
-        for layer, head in np.ndindex(each.induction.shape):
-            row[f"induction {layer}.{head}"] = float(each.induction[layer, head])
-            row[f"previous {layer}.{head}"] = float(each.previous[layer, head])
-        rows.append(row)
-    return pd.DataFrame(rows).set_index("step")
-
-
-def tell(run: copiers.Run, step: int) -> None:
+def tell(run: Run, step: int) -> None:
     """What is to be seen at a checkpoint."""
     now, locked = next(each for each in run.checkpoints if each.step == step), run.locked
     copied = f"Of what can be known it names **{percent(now.copied)}** right."
@@ -181,12 +115,11 @@ def go_on(step: int, layer: int, head: int) -> None:
     with st.container(horizontal=True, key="copier_open"):
         for page, title in pages:
             if st.button(title, key=f"copier_open_{page}", icon=":material/open_in_new:", width="content"):
-                last = catalog.steps_of(catalog.find(NAME))[-1]
-                name = NAME if step == last else catalog.at_step(NAME, step)
-                links.go(page, model=name, text=text(), layer=layer, head=head)
+                name = checkpoints.offered(copier_course.NAME, step)
+                links.go(page, model=name, text=copier_course.text(), layer=layer, head=head)
 
 
-def show_ablations(run: copiers.Run) -> None:
+def show_ablations(run: Run) -> None:
     last, without = run.checkpoints[-1], run.without
     needed = np.argwhere(without > last.known + 1)
     st.subheader("Which heads it needs", anchor=False)
@@ -207,6 +140,7 @@ def show_ablations(run: copiers.Run) -> None:
     }
     st.dataframe(pd.DataFrame(rows).T.style.format("{:.2f}"), key="copier_without", width="content")
     caption(
-        f"In nats; to guess costs {GUESS:.2f}. A loss above that is one of a model that is sure of something wrong: "
-        "what is left of it still copies, from the wrong place. *Break the mechanism* takes heads out on any text."
+        f"In nats; to guess costs {copier_course.GUESS:.2f}. A loss above that is one of a model that is sure of "
+        "something wrong: what is left of it still copies, from the wrong place. *Break the mechanism* takes heads "
+        "out on any text."
     )
