@@ -2,13 +2,15 @@
 
 import html
 import json
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from model import catalog
 from model.analysis.pre_training import PUBLISHED, PreTraining
 from tests.pages.reading import address, charts, numbers, said
-from viz.figures.pre_training import arithmetic, cost_table, duration, in_words, scientific
+from viz.figures.pre_training import arithmetic, cost_table, duration, in_words, scientific, tokens_and_parameters
 from viz.figures.training import learning_curves
 
 OURS = PreTraining("a", "A", 3_000_000, 2_000_000, 500_000, 10_000_000, seconds=600.0, machine="one core")
@@ -52,6 +54,13 @@ def test_a_link_opens_the_arithmetic_of_a_model(opened):
     assert "The link asked for counted “nonsense”, which does not exist here: showing story." in said(app)
 
 
+def test_a_point_of_the_picture_is_a_training():
+    fig = tokens_and_parameters((OURS, *PUBLISHED), "gpt3", "light")
+    points = fig.data[-1]
+    assert [(OURS, *PUBLISHED)[i].n_token for i in points.customdata] == list(points.y)
+    assert list(points.text)[int(np.argmax(points.marker.size))] == "GPT-3"
+
+
 def test_numbers_are_those_of_the_formula():
     (_, cells), *_, (_, gpt_3) = cost_table((OURS, *PUBLISHED), OURS.speed).rows
     assert cells == ("3 million", "2 million", "10 million", "3.3", "1.20 × 10¹⁴", "10 minutes")
@@ -60,6 +69,8 @@ def test_numbers_are_those_of_the_formula():
     lines = dict(arithmetic(OURS, OURS))
     assert lines["Operations a second"][-1] == r"= 2.00 \cdot 10^{11}"
     assert lines["Tokens a second, measured"][-1] == "= 16{,}667"
+    short = dict(arithmetic(replace(OURS, seconds=10.73), OURS))["Tokens a second, measured"]
+    assert short[1:] == (r"= \frac{10{,}000{,}000}{10.73}", "= 931{,}966")
 
 
 def test_large_numbers_in_words():

@@ -16,7 +16,6 @@ _YEAR = 365.25 * 86_400  # seconds
 _UNITS = ((_YEAR, "year"), (86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 _DIGITS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _LARGE = ((1e12, "trillion"), (1e9, "billion"), (1e6, "million"))
-_BESIDE = ("top center", "bottom center", "middle right")  # of points in turn: those of our own lie close together
 HEADS = ("parameters", "of them N", "tokens D", "tokens a parameter", "operations 6ND", "on our machine")
 
 
@@ -50,16 +49,21 @@ def unit_of(curves: Curves) -> str:
     return curves.unit.removeprefix("valid ")
 
 
-def tokens_and_parameters(trainings: Sequence[PreTraining], mode: str) -> go.Figure:
+def tokens_and_parameters(trainings: Sequence[PreTraining], chosen: str, mode: str) -> go.Figure:
     """Tokens over parameters, both in factors of ten; what takes as many operations lies on one of the lines.
 
-    A click on a point carries which of the trainings it is.
+    The point of the `chosen` one, by its name, is larger. A click carries which of the trainings a point is.
     """
-    fig = go.Figure()
-    left, right, bottom, top = 6.2, 11.8, 6.0, 12.4  # powers of ten
-    ends = np.array([left, right])
-    for power in range(14, 25, 2):
-        start = power - np.log10(6) - left
+    read = [(i, each) for i, each in enumerate(trainings) if each.n_token]
+    places = np.log10([(each.n_working, each.n_token) for _, each in read])  # (n, 2) powers of ten
+    sizes = np.log10([each.n_working for each in trainings])
+    left, right = sizes.min() - 0.6, sizes.max() + 0.7
+    bottom, top = places[:, 1].min() - 0.9, places[:, 1].max() + 0.9
+    fig, ends = go.Figure(), np.array([left, right])
+    for power in range(0, 40, 2):
+        start = power - np.log10(6) - left  # where its line is at the left
+        if not bottom < start < top + right - left - 0.5:
+            continue
         _line(fig, 10**ends, 10 ** (start + left - ends), theme.NEUTRAL, width=1)
         # named where the line comes into the picture, at its left or its top
         x, y = (left, start) if start <= top else (left + start - top, top)
@@ -71,15 +75,19 @@ def tokens_and_parameters(trainings: Sequence[PreTraining], mode: str) -> go.Fig
             _line(fig, [each.n_working] * 2, [10**bottom, 10**top], theme.NEUTRAL, width=1.5, dash="dot")
             where = {"x": np.log10(each.n_working), "y": bottom, "yanchor": "bottom", "xshift": -10}
             fig.add_annotation(text=axes.escape(each.title), showarrow=False, textangle=-90, **where)
-    read = [(i, each) for i, each in enumerate(trainings) if each.n_token]
     fig.add_scatter(
         x=[each.n_working for _, each in read],
         y=[each.n_token for _, each in read],
         mode="markers+text",
-        marker={"size": 11, "color": theme.ACCENT, "line": {"width": 1, "color": theme.NEUTRAL}},
+        marker={
+            "size": [16 if each.name == chosen else 11 for _, each in read],
+            "color": theme.ACCENT,
+            "line": {"width": 1, "color": theme.NEUTRAL},
+        },
         text=[_short(each) for _, each in read],
-        textposition=[_BESIDE[i % len(_BESIDE)] for i in range(len(read))],
-        customdata=[[i] for i, _ in read],
+        textposition=[_beside(place, places, right) for place in places],
+        customdata=[i for i, _ in read],
+        unselected={"marker": {"opacity": 1}},
         hovertext=[f"6ND = {scientific(each.operations)}" for _, each in read],
         hovertemplate="%{text}: N = %{x:,}, D = %{y:,}, %{hovertext}<extra></extra>",
     )
@@ -87,6 +95,16 @@ def tokens_and_parameters(trainings: Sequence[PreTraining], mode: str) -> go.Fig
     fig.update_xaxes(title="N, parameters that work on each token", type="log", range=[left, right], **_POWERS)
     fig.update_yaxes(title="D, tokens read", type="log", range=[bottom, top], **_POWERS)
     return fig
+
+
+def _beside(place: np.ndarray, places: np.ndarray, right: float) -> str:
+    """Where a point (2,) has its name among others (n, 2), all in powers of ten: away from those that are near."""
+    near = places[(np.abs(places - place) < (1, 0.7)).all(1)]
+    if place[0] == near[:, 0].max() and place[0] > near[:, 0].min():
+        return "middle right"
+    if len(near) > 1:
+        return "top center" if place[1] == near[:, 1].max() else "bottom center"
+    return "middle right" if place[0] < right - 2 else "top center"
 
 
 def _line(fig: go.Figure, x: Sequence[float], y: Sequence[float], colour: str, **line) -> None:
@@ -204,7 +222,7 @@ def arithmetic(each: PreTraining, rate_of: PreTraining) -> list[tuple[str, tuple
                 "Tokens a second, measured",
                 (
                     r"\frac{D}{\mathrm{seconds}}",
-                    rf"= \frac{{{_tex(each.n_token)}}}{{{_tex(round(each.seconds))}}}",
+                    rf"= \frac{{{_tex(each.n_token)}}}{{{_seconds(each.seconds)}}}",
                     f"= {_tex(round(each.tokens_a_second))}",
                 ),
             ),
@@ -212,7 +230,7 @@ def arithmetic(each: PreTraining, rate_of: PreTraining) -> list[tuple[str, tuple
                 "Operations a second",
                 (
                     r"\frac{C}{\mathrm{seconds}}",
-                    rf"= \frac{{{_power(each.operations)}}}{{{_tex(round(each.seconds))}}}",
+                    rf"= \frac{{{_power(each.operations)}}}{{{_seconds(each.seconds)}}}",
                     f"= {_power(each.speed)}",
                 ),
             ),
@@ -255,6 +273,11 @@ def duration(seconds: float) -> str:
 
 def _tex(n: int) -> str:
     return f"{n:,}".replace(",", "{,}")
+
+
+def _seconds(n: float) -> str:
+    """With the digits that a quotient needs, to come out as it is shown."""
+    return f"{n:.4g}" if n < 1000 else _tex(round(n))
 
 
 def _power(value: float) -> str:

@@ -25,7 +25,7 @@ from viz.figures.pre_training import (
 from viz.figures.training import Card, Curves, learning_curves, training_table
 from viz.guard import section
 from viz.plain import plain
-from viz.ui import cache, controls, session
+from viz.ui import cache, controls, links, session
 from viz.ui.pictures import caption, picture
 from viz.ui.prose import check, formula
 
@@ -115,7 +115,7 @@ def show_picture(found: tuple[PreTraining, ...]) -> None:
     read = [each for each in found if each.n_token]
     said = "; ".join(f"{each.title}: {in_words(each.n_working)}, {in_words(each.n_token)} tokens" for each in read)
     picture(
-        tokens_and_parameters(found, st.context.theme.type or "light"),
+        tokens_and_parameters(found, st.session_state[links.key("counted")], st.context.theme.type or "light"),
         key="tokens_and_parameters",
         how="Both scales count in factors of ten. Along a grey line, 6ND stays the same: the number that stands at it. "
         f"On the dashed line, {CHINCHILLA} tokens are read for each parameter. Dotted: models whose tokens were not "
