@@ -5,8 +5,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import model
+from model.analysis.attention_map import parse_heads
 from model.analysis.head_patterns import LABELS, SCORES
 from model.analysis.knock_out import rank_correlation
+from model.grid import Grid
 from model.intervention import Intervention
 from model.text.passages import MOST_LINES
 from tests.conftest import REPEATED
@@ -155,3 +157,31 @@ def test_a_knock_out_that_is_stopped_shows_what_is_there_and_goes_on(heads, monk
 def test_without_a_text_the_rest_is_said_all_the_same(heads):
     app = heads(knocked_out="true", text="a")
     assert not app.exception and "type more" in said(app) and "Random tokens" not in said(app)
+
+
+def test_all_heads_that_are_called_alike_are_read_together_on_attention(heads):
+    app = heads(lines="the cat saw a dog and a dog")
+    button = next(button for button in app.button if button.key.startswith("together_"))
+    label, n = button.key.removeprefix("together_"), int(button.label.split("(")[1][:-1])
+    called = [(row.layer, row.head) for row in table(app, "called").itertuples() if row.called == label]
+    app = button.click().run()
+    assert app.title[0].value == "Attention" and address(app)["show"] == "chosen"
+    assert sorted(parse_heads(address(app)["heads"], Grid(2, 4))) == sorted(called) and len(called) == n
+
+
+@pytest.mark.parametrize("kind", ["encoder", "headless"])
+def test_what_an_encoder_cannot_be_asked_is_said(open_page, encoders, monkeypatch, kind):
+    monkeypatch.setenv("REGARD_MODEL_ROOTS", str(encoders))
+    app = open_page("heads", model=f"folder:{encoders / kind}", texts="own", lines=LINES, score="copying", text="a cat")
+    assert not app.exception and not app.error
+    assert "see those on both sides" in said(app) and "foresees no next token" in said(app)
+    assert "norm stands behind each sum" in said(app)
+
+
+def test_cross_attention_is_scored_by_what_needs_no_distance(open_page):
+    app = open_page(
+        "heads", model="translator", kind="cross", texts="own", lines="The cat is here.", knocked_out="true"
+    )
+    assert not app.exception and not app.error
+    assert list(table(app, "called").columns[3:]) == ["separators", "first token", "spread"]
+    assert "Two texts have no distances" in said(app) and "Only decoders are given random tokens" in said(app)

@@ -7,7 +7,7 @@ import pytest
 from model.analysis.attention import layer_weights
 from model.text.prompt import Prompt, RunKey
 from tests.any_models import TEXT, built
-from tests.pages.reading import address, component, heatmap, numbers, said, traces
+from tests.pages.reading import address, charts, component, heatmap, numbers, said, traces
 from viz.ui import session
 
 OTHERS = {"0": "linear attention", "2": "linear attention"}  # of three layers; layer 1 has attention
@@ -100,3 +100,11 @@ def test_vectors_are_those_of_all_layers(open_with):
     assert "Blocks by their kind: With softmax attention: 1. Without: 0, 2: linear attention." in said(
         open_with("embeddings")
     )
+
+
+def test_only_layers_with_attention_have_heads_to_score_and_to_take_out(open_with):
+    app = open_with("heads", texts="own", lines="the cat saw the cat", knocked_out="true")
+    assert "4 heads: " in said(app)
+    assert not np.isfinite(numbers(charts(app)[-1]["data"][0]["z"])[[0, 2]]).any()
+    assert np.isfinite(numbers(charts(app)[-1]["data"][0]["z"])[1]).all()
+    assert "it has no heads to score" in said(open_with("heads", texts="own", lines="the cat", layer=0, head=0))

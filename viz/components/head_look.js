@@ -100,7 +100,9 @@ function render({ data, parentElement }) {
     const called = data.view.called[detail.layer * heads + detail.head];
     head.children[0].textContent = `Layer ${detail.layer}, head ${detail.head}` + (called ? ` · ${called}` : "");
     head.children[1].textContent = words(start, cell) || (detail.ahead ? "" : data.view.hint);
-    if (detail.spoken) spoken.textContent = `layer ${detail.layer}, head ${detail.head}` + (called ? `, ${called}` : "");
+    if (detail.spoken) {
+      spoken.textContent = `layer ${detail.layer}, head ${detail.head}` + (called ? `, ${called}` : "");
+    }
     if (data.view.lines) {
       const count = `layer ${detail.layer}, head ${detail.head}, while you point at it`;
       tell("regard:lines", { lines: linesOf(maps, start, data.view), count });

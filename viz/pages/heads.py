@@ -5,6 +5,7 @@ from functools import partial
 import streamlit as st
 
 from model.analysis.attention import attention_weights
+from model.analysis.attention_map import write_heads
 from model.analysis.head_patterns import sides_of, strongest_key
 from model.analysis.head_survey import Survey
 from model.grid import Grid
@@ -15,12 +16,13 @@ from viz.guard import handler, part
 from viz.plain import plain
 from viz.sections.heads import matter, one, scores, texts
 from viz.ui import controls, glossary, links, session, surveys
-from viz.ui.choices import ATTENTION, COPYING, LABEL, MECHANISM, ONE
+from viz.ui.choices import ATTENTION, CHOSEN, COPYING, LABEL, MECHANISM, ONE
 from viz.ui.heads import KINDS
 from viz.ui.pictures import caption
 
 _OPENED = "opened_head"  # in the session's state: what was clicked, until the next run can go there
 _BROKEN = "broken_head"  # the same, of one that is to be seen switched off
+_TOGETHER = "heads_together_label"  # and of all heads that are called so
 _ENCODER = (
     "An encoder's tokens see those on both sides: copies and distances count both ways, “previous token” is the one to "
     "the left, and the one to the right is a fixed offset of +1. There is no next token to guess, so an induction head "
@@ -55,7 +57,15 @@ def main() -> None:
         go_to(of, reading, *opened)
     if broken := st.session_state.pop(_BROKEN, None):
         links.go(MECHANISM, layer=broken[0], head=broken[1], head_off=True)
+    if label := st.session_state.pop(_TOGETHER, None):
+        heads = write_heads(reading.survey.heads(label), grid_of(of, reading.survey, info))
+        links.go(ATTENTION, show=CHOSEN, heads=heads, kind=of.kind)
     show(of, reading, info)
+
+
+def grid_of(of: surveys.Subject, made: Survey, info: ModelInfo) -> Grid:
+    """Which layers have heads of the attention that is scored."""
+    return info.grid if of.kind == "self" else Grid(*made.labels.shape)
 
 
 def say_how_far(of: surveys.Subject, reading: surveys.Reading) -> None:
@@ -90,6 +100,7 @@ def show(of: surveys.Subject, reading: surveys.Reading, info: ModelInfo) -> None
         shown = choose_score(names)
         if shown == LABEL:
             scores.show_labels(made, pick)
+            scores.show_together(made, together)
         elif shown == COPYING:
             with part():
                 copying = surveys.copying_of(of.model)
@@ -100,7 +111,7 @@ def show(of: surveys.Subject, reading: surveys.Reading, info: ModelInfo) -> None
         scores.show_table(made, names, shown, pick, copying)
     scores.show_rules(made)
     say_of_what(of, reading, info)
-    there = info.grid if of.kind == "self" else Grid(*made.labels.shape)
+    there = grid_of(of, made, info)
     with part():
         one.show(made, there, partial(text_at, of, reading), pick)
     with part():
@@ -138,6 +149,11 @@ def say_of_what(of: surveys.Subject, reading: surveys.Reading, info: ModelInfo) 
 def pick(layer: int, head: int, score: str | None = None) -> None:
     """For callbacks: the next run goes to that head."""
     st.session_state[_OPENED] = layer, head, score or st.session_state.score
+
+
+def together(label: str) -> None:
+    """For callbacks: the next run reads all heads that are called so."""
+    st.session_state[_TOGETHER] = label
 
 
 def break_it(layer: int, head: int) -> None:

@@ -26,15 +26,14 @@ class Subject:
 
     model: str
     kind: str  # of attention
-    layers: tuple[int, ...]  # with heads
-    n_head: int
+    there: Grid  # its heads
     n_random: int  # texts of random tokens; 0: it is the text
     text: RunKey | None
 
     @property
     def jobs(self) -> list[tuple[int, int]]:
         """The number of the text, and the layer: first as trained."""
-        return [(i, layer) for i in range(self.n_random or 1) for layer in (TRAINED, *self.layers)]
+        return [(i, layer) for i in range(self.n_random or 1) for layer in (TRAINED, *self.there.layers)]
 
 
 @dataclass(frozen=True)
@@ -51,12 +50,12 @@ def on_random(of: surveys.Subject, lm: LanguageModel, there: Grid) -> Subject | 
     if lm.info.family != "decoder" or not surveys.random_texts(of.model):
         return None
     n = N_RANDOM if lm.info.n_parameter < _LARGE else 1
-    return Subject(of.model, of.kind, there.layers, there.n_head, n, None)
+    return Subject(of.model, of.kind, there, n, None)
 
 
 def on_text(of: surveys.Subject, there: Grid) -> Subject:
     """The visitor's own text. Raises `PromptError` if there is none."""
-    return Subject(of.model, of.kind, there.layers, there.n_head, 0, session.current_key())
+    return Subject(of.model, of.kind, there, 0, session.current_key())
 
 
 def effects(of: Subject, what: str) -> Effects:
@@ -87,7 +86,7 @@ def go_on() -> None:
 
 
 def _effects(of: Subject) -> Effects:
-    shape = max(of.layers) + 1, of.n_head
+    shape = of.there.n_layer, of.there.n_head
     rise, trained, complete = np.full((of.n_random or 1, *shape), np.nan), [], True
     for number, layer in of.jobs:
         if not _losses.has(of, number, layer):
@@ -102,7 +101,7 @@ def _effects(of: Subject) -> Effects:
 @cache.kept()
 def _losses(of: Subject, number: int, layer: int) -> tuple[float, ...]:
     """Without each head of a layer in turn, or as trained."""
-    off = [frozenset({(layer, head)}) for head in range(of.n_head)] if layer != TRAINED else [frozenset()]
+    off = [frozenset({(layer, head)}) for head in range(of.there.n_head)] if layer != TRAINED else [frozenset()]
     lm = language_model(of.model)
     if of.text:
         lm = speaking(lm, of.text.prompt.languages)

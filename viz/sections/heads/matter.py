@@ -99,7 +99,8 @@ def show_score(found: Found, pick: Pick) -> None:
 def show_effects(name: str, found: Effects | None, key: str, pick: Pick | None) -> None:
     st.subheader(name.capitalize(), anchor=False)
     if found is None or np.isnan(found.rise).all():
-        caption("Not to be had here." if found is None else "Nothing is there yet.")
+        unread = "Only decoders are given random tokens that come twice." if name == RANDOM else "Not to be had here."
+        caption(unread if found is None else "Nothing is there yet.")
         return
     layer, head = np.unravel_index(np.nanargmax(found.rise), found.rise.shape)
     _map(

@@ -21,7 +21,7 @@ Pick = Callable[[int, int], object]
 def in_words(made: Survey, title: str) -> list[str]:
     """What the scores of the open model say, as Markdown: nothing of it is known beforehand."""
     counts = " · ".join(f"{label} {n}" for label, n in made.count().items())
-    sentences = [f"**{title}**, {made.labels.size} heads: {counts}."]
+    sentences = [f"**{title}**, {sum(made.count().values())} heads: {counts}."]
     induction = made.found[INDUCTION.name]
     if induction.there:
         layer, head = induction.strongest()
@@ -68,6 +68,17 @@ def show_labels(made: Survey, pick: Pick) -> None:
     )
 
 
+def show_together(made: Survey, together: Callable[[str], object]) -> None:
+    """All heads that are called alike, read together on Attention."""
+    counts = {label: n for label, n in made.count().items() if label != MIXED}
+    if not counts:
+        return
+    caption("Read together on Attention:")
+    with st.container(horizontal=True, gap="small", key="heads_together"):
+        for label, n in counts.items():
+            st.button(f"{label} ({n})", key=f"together_{label}", on_click=handler(together), args=(label,))
+
+
 def show_score(made: Survey, name: str, pick: Pick) -> None:
     found = made.found[name]
     layer, head = found.strongest()
@@ -85,8 +96,9 @@ def show_score(made: Survey, name: str, pick: Pick) -> None:
 
 def show_copying(made: Survey, copying: Copying, pick: Pick) -> None:
     """Read off the parameters: no text has anything to do with it."""
-    for why in copying.why:
-        st.info(plain(why), icon=":material/info:")
+    if copying.why:
+        more = f" So it is in {len(copying.why) - 1} more layers." if len(copying.why) > 1 else ""
+        st.info(plain(copying.why[0]) + more, icon=":material/info:")
     if np.isnan(copying.value).all():
         return
     texts = [

@@ -4,6 +4,7 @@ import streamlit as st
 
 from model.run import VisitorError
 from model.text.passages import MOST_CHARACTERS, MOST_LINES, Lines, lines_in, passages
+from viz.components.text_file import text_file
 from viz.guard import handler
 from viz.ui import controls, links
 from viz.ui.choices import OURS
@@ -40,9 +41,10 @@ def read() -> tuple[str, ...]:
         key=_BOX,
         height=160,
         max_chars=_LONGEST,
-        placeholder="Paste lines here, or the whole of a .txt file.",
+        placeholder="Paste lines here.",
         on_change=handler(_keep),
     )
+    text_file(key="lines_file", most=_LONGEST, on_text=_put_in)
     lines = lines_in(_present())
     if lines.texts:
         caption(in_words(lines))
@@ -78,6 +80,11 @@ def _present() -> str:
             "does not keep them, or not any more. Paste them again."
         )
     return kept
+
+
+def _put_in(text: str) -> None:
+    st.session_state[_BOX] = text
+    _keep()
 
 
 def _keep() -> None:
