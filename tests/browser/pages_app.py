@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-SCRIPTS = ("graphs_app.py", "pressed_app.py", "text_app.py", "../raising_app.py")
+SCRIPTS = ("graphs_app.py", "pressed_app.py", "text_app.py", "trainings_app.py", "../raising_app.py")
 
 
 def index() -> None:

@@ -66,9 +66,9 @@ function render({ data, parentElement, setTriggerValue }) {
         return el(
           "section",
           "",
-          el("h4", "", course.name),
+          el("p", "called", course.name),
           ...tokensOf(course, course.losses[i]),
-          el("h5", "", "Written on from the first word:"),
+          el("p", "", "Written on from the first word:"),
           lines,
         );
       }),
