@@ -244,6 +244,7 @@ CHOICES: dict[str, Choice] = {
     "copier_trained": _switch("whether one was trained with these settings", TRAINING),
     "lesson": _one_of(LESSONS, COPIER, "what of training is looked at", TRAINING),
     "schedule": _one_of(SCHEDULES, SCHEDULES[0], "the learning rate after the warm-up", TRAINING),
+    "step_units": _one_of((BY_WORDS, BY_CHARACTERS), BY_WORDS, "what `learned` is cut into for a step", TRAINING),
     "step_rate": _one_of(STEP_RATES, 0.01, "its highest", TRAINING),
     "clip": _one_of((0.25, 1.0, 0.0), 1.0, "the norm to which gradients are clipped; 0: they are not", TRAINING),
     "decay": _one_of((0.0, 0.1, 1.0), 0.1, "the weight decay", TRAINING),

@@ -19,7 +19,6 @@ from viz.figures.step_formulas import answer_lines
 from viz.guard import section
 from viz.sections.training import one_weight
 from viz.ui import cache, controls, links
-from viz.ui.choices import BY_CHARACTERS, BY_WORDS
 from viz.ui.pictures import caption, measures, picture
 from viz.ui.prose import check, formula, quoted
 
@@ -90,7 +89,7 @@ def choose_training() -> Settings:
             st.text_area(
                 "Lines to learn", key=links.key("learned"), height=120, help="Those of the lesson *sentences*, too"
             )
-            units = controls.choose("Cut into", "learned_units", (BY_WORDS, BY_CHARACTERS))
+            units = controls.choose("Cut into", "step_units")
         with right:
             rate = controls.choose("Highest learning rate η", "step_rate", format_func=lambda rate: f"{rate:g}")
             schedule = controls.choose("After the warm-up, it", "schedule", format_func=_SCHEDULES.get)
