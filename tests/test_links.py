@@ -75,10 +75,17 @@ def test_what_was_drawn_is_read_as_it_was_written():
     draws = [Draw(3, greedy, 0), Draw(511, greedy, 0), Draw(7, warm, 12), Draw(7, warm, 13)]
     assert write_draws(draws) == "3.511@0,0,1,0~7@0.85,40,0.95,12~7@0.85,40,0.95,13"
     assert read_draws(write_draws(draws)) == draws
+    more = [Draw(1, warm, None), Draw(2, Sampling(0.5, 0, 1, 0.05, 0.9, 1.2, 3), 2**31 - 1)]  # by hand; all of it
+    assert write_draws(more) == "1@0.85,40,0.95,hand~2@0.5,0,1,2147483647,0.05,0.9,1.2,3"
+    assert read_draws(write_draws(more)) == more
 
 
 @pytest.mark.parametrize(
-    "said", ["3", "3@1,0,1", "x@1,0,1,0", "3@-1,0,1,0", "3@1,0,0,0", "3@nan,0,1,0", "3@1,0,1,-1", "@1,0,1,0"]
+    "said",
+    [
+        *("3", "3@1,0,1", "x@1,0,1,0", "3@-1,0,1,0", "3@1,0,0,0", "3@nan,0,1,0", "3@1,0,1,-1", "@1,0,1,0"),
+        *("-1@1,0,1,0", "3@1,0,1,foot", "3@1,0,1,0,2,1,1,0", "3@1,0,1,0,0,1,1", "3@1,0,1,0,0,1,nan,0"),
+    ],
 )
 def test_what_cannot_have_been_drawn_is_refused(said):
     with pytest.raises(ValueError):

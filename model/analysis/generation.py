@@ -4,6 +4,7 @@ The same text, sampling and seed give the same tokens, in one go or one by one: 
 depends on the seed and the position only.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from itertools import groupby
@@ -43,7 +44,7 @@ class Step:
     probability: float  # what the model itself gave the token
     chance: float  # with what chance it was drawn
     rank: int  # how many tokens were more probable
-    number: float  # the number in [0, 1) that drew it; see `NextToken.pick`
+    number: float | None  # the number in [0, 1) that drew it, see `NextToken.pick`; None: it was chosen by hand
     candidates: Candidates = field(compare=False, repr=False)
 
 
@@ -53,7 +54,7 @@ class Draw:
 
     id: int
     sampling: Sampling
-    seed: int
+    seed: int | None  # None: it was chosen by hand
 
 
 def write_draws(draws: Sequence[Draw]) -> str:
@@ -65,8 +66,9 @@ def write_draws(draws: Sequence[Draw]) -> str:
         ids = ".".join(str(draw.id) for draw in some)
         values = [getattr(sampling, each.name) for each in fields(Sampling)]
         usual = values[_N_FIRST:] == [each.default for each in fields(Sampling)[_N_FIRST:]]
-        settings = [*values[:_N_FIRST], seed, *([] if usual else values[_N_FIRST:])]
-        parts.append(f"{ids}@{','.join(f'{each:g}' for each in settings)}")
+        more = [] if usual else values[_N_FIRST:]
+        settings = [*(f"{each:g}" for each in values[:_N_FIRST]), _BY_HAND if seed is None else f"{seed}"]
+        parts.append(f"{ids}@{','.join([*settings, *(f'{each:g}' for each in more)])}")
     return "~".join(parts)
 
 
@@ -78,15 +80,19 @@ def read_draws(written: str) -> list[Draw]:
         texts = settings.split(",")
         if len(texts) not in (_N_FIRST + 1, len(fields(Sampling)) + 1):
             raise ValueError(part)
-        seed = int(texts.pop(_N_FIRST))
+        said = texts.pop(_N_FIRST)
+        seed = None if said == _BY_HAND else int(said)
         values = {each.name: type(each.default)(text) for each, text in zip(fields(Sampling), texts, strict=False)}
         sampling = Sampling(**values)
-        if sampling.temperature > 100 or sampling.repetition_penalty > 100 or not 0 <= seed < 2**31:
+        if sampling.temperature > 100 or sampling.repetition_penalty > 100 or not 0 <= (seed or 0) < 2**31:
+            raise ValueError(part)
+        if not re.fullmatch(r"\d{1,7}(\.\d{1,7})*", ids):
             raise ValueError(part)
         found += [Draw(int(id), sampling, seed) for id in ids.split(".")]
     return found
 
 
+_BY_HAND = "hand"  # what stands for a seed where there is none
 _N_FIRST = 3  # settings that stand before the seed: there were no others at first, and links are kept
 
 
@@ -151,11 +157,23 @@ def samples(
             return
 
 
-def _step(lm: LanguageModel, tokens: Sequence[Token], logits: np.ndarray, sampling: Sampling, seed: int) -> Step:
-    """The token that is drawn behind others."""
+def by_hand(lm: LanguageModel, tokens: Sequence[Token], id: int, sampling: Sampling) -> Step:
+    """A token that someone chose, whatever its probability."""
+    return _step(lm, tokens, decoding_of(lm, tokens).logits[0], sampling, None, id)
+
+
+def _step(
+    lm: LanguageModel,
+    tokens: Sequence[Token],
+    logits: np.ndarray,
+    sampling: Sampling,
+    seed: int | None,
+    id: int | None = None,
+) -> Step:
+    """The token that a seed draws behind others, or this one."""
     following = next_token(logits, sampling, [token.id for token in tokens])
-    number = float(np.random.default_rng((seed, len(tokens))).random())
-    id = following.pick(number)
+    number = None if seed is None else float(np.random.default_rng((seed, len(tokens))).random())
+    id = following.pick(number) if id is None else id
     return Step(
         token=placed(lm.token(id), tokens),
         sampling=sampling,

@@ -84,7 +84,7 @@ def test_back_and_forward_lead_through_pages_with_their_choices(visit, page):
     at(page, f"embeddings?text={TEXT}&map_neighbours=4")
     page.go_back()
     at(page, written.split("/")[-1])
-    chips = page.locator(".st-key-generated_chips")
+    chips = page.locator(".st-key-film .text")
     before = chips.inner_text()
     page.reload()
     at(page, written.split("/")[-1])

@@ -1,10 +1,12 @@
 """What a page shows, as a test reads it: its words, the numbers of its pictures, what its components are sent."""
 
 import base64
+import io
 import json
 from urllib.parse import parse_qsl
 
 import numpy as np
+import pyarrow as pa
 from streamlit.testing.v1 import AppTest
 
 from viz.ui.cells import Cell
@@ -50,6 +52,18 @@ def numbers(sent: list | dict) -> np.ndarray:
 def heatmap(app: AppTest) -> np.ndarray:
     """The numbers of the first picture, a heatmap."""
     return numbers(charts(app)[0]["data"][0]["z"])
+
+
+def sent(app: AppTest, name: str) -> tuple[dict, dict[str, dict[str, np.ndarray]]]:
+    """What a component is sent: what is no table, and the columns of each table."""
+    proto = next(each.proto for each in app.get("bidi_component") if each.proto.component_name.endswith(name))
+    message = json.loads(proto.mixed.json)
+    tables = {}
+    for key, value in message.items():
+        if isinstance(value, dict) and (blob := value.get("__streamlit_arrow_ref__")):
+            table = pa.ipc.open_stream(io.BytesIO(proto.mixed.arrow_blobs[blob].data)).read_all()
+            tables[key] = {column: table[column].to_numpy() for column in table.column_names}
+    return message, tables
 
 
 def component(app: AppTest, name: str) -> dict:

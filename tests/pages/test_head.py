@@ -1,12 +1,9 @@
 """The page Inside a head: what it sends, checks and says."""
 
-import io
-import json
 import re
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pytest
 
 from model.analysis.attention_map import MapSpec
@@ -14,21 +11,14 @@ from model.analysis.head import head_steps
 from model.text.prompt import Prompt, RunKey
 from tests.conftest import REPEATED
 from tests.head_models import MODELS, write
-from tests.pages.reading import open_card, said
+from tests.pages.reading import open_card, said, sent
 from viz.ui.cells import Cell
 
 
 def payload(app) -> tuple[dict, dict[str, dict[str, np.ndarray]]]:
     """What the page sends to the browser: the view, and the columns of each table."""
-    proto = next(each.proto for each in app.get("bidi_component") if "head_steps" in each.proto.component_name)
-    message = json.loads(proto.mixed.json)
-
-    def columns(name: str) -> dict[str, np.ndarray]:
-        blob = proto.mixed.arrow_blobs[message[name]["__streamlit_arrow_ref__"]].data
-        table = pa.ipc.open_stream(io.BytesIO(blob)).read_all()
-        return {column: table[column].to_numpy() for column in table.column_names}
-
-    return message["view"], {name: columns(name) for name in ("stream", "head", "value", "rows", "keys", "values")}
+    message, tables = sent(app, "head_steps")
+    return message["view"], tables
 
 
 def test_the_page_sends_the_steps_of_its_link(open_page, story):

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from model.analysis.generation import Step, generate
+from model.analysis.generation import Step
 from model.run import ModelInfo, VisitorError
 from viz.figures.generation import growing_text
 from viz.guard import handler, section
@@ -11,7 +11,7 @@ from viz.sections.generation import behind_choice, continuation, sampling
 from viz.ui import glossary, links, session
 from viz.ui.prose import quoted
 
-PACE = 0.12  # seconds between two tokens, so that the eye can follow; the model itself is faster
+PACE = 0.1  # seconds of writing between two looks at what there is
 
 
 def main() -> None:
@@ -41,19 +41,21 @@ def generation() -> None:
     info, steps = session.current_model().info, st.session_state.generated
     if st.session_state.to_go:
         if not finished(info, steps):
-            write_next()
-        st.session_state.to_go = 0 if finished(info, steps) else st.session_state.to_go - 1
+            continuation.write_on(PACE)
+        if finished(info, st.session_state.generated):
+            continuation.stop()
     # the clock of a fragment is set, and the sidebar is drawn, when the whole page runs
     if bool(st.session_state.to_go) != st.session_state.clock_runs or not continuation.belongs_here():
         st.rerun()
     writing, end = st.session_state.clock_runs, finished(info, steps)
 
     st.html(growing_text(session.current_text(), continuation.written(steps), st.context.theme.type or "light"))
-    if steps:
-        continuation.show()
     offer_to_write(steps, writing, end)
     if end:
         st.info(end, icon=":material/stop_circle:")
+    if steps:
+        st.header("How it was written")
+        continuation.show()
 
     ended = bool(steps) and steps[-1].token.special
     sampling.show(ended)
@@ -119,10 +121,9 @@ def finished(info: ModelInfo, steps: list[Step]) -> str | None:
 
 
 def write_next() -> None:
-    """Add one token; called from callbacks and by the clock."""
-    tokens, seed = continuation.run_after(st.session_state.generated).tokens, st.session_state.seed
-    for step in generate(session.current_model(), tokens, 1, sampling.chosen(), seed):
-        continuation.add(step, seed)
+    """Add one token."""
+    st.session_state.to_go = 1
+    continuation.write_on(0)
 
 
 def write_many() -> None:

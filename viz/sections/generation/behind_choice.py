@@ -7,8 +7,7 @@ from model.run import ModelRun
 from viz.components.token_chips import token_chips
 from viz.guard import section
 from viz.sections.generation import continuation, sampling
-from viz.ui import heads, links, provenance, session
-from viz.ui.choices import LAYER, ONE
+from viz.ui import heads, provenance, session
 from viz.ui.pictures import row_picture
 from viz.ui.prose import quoted
 
@@ -40,7 +39,9 @@ def show(ended: bool) -> None:
 def the_choice(run: ModelRun, step: Step) -> None:
     """The alternatives a token was chosen from, and how the draw fell on it."""
     choice = sampling.following(run, step.sampling)
-    if step.sampling.temperature == 0:
+    if step.number is None:
+        how = "Nothing drew it: it was chosen by hand."
+    elif step.sampling.temperature == 0:
         how = "It was the most probable token, and temperature 0 always takes that one."
     else:
         start, end = choice.stretch(step.token.id)
@@ -48,11 +49,8 @@ def the_choice(run: ModelRun, step: Step) -> None:
             "Lay the chances of all tokens end to end, the most probable first: this token covers "
             f"{start:.6f} to {end:.6f}. The seed drew the number **{step.number:.6f}**, which falls there."
         )
-    settings = step.sampling
-    st.markdown(
-        f"{continuation.note(step).capitalize()}; drawn at temperature {settings.temperature:g}, "
-        f"top-k {settings.top_k or 'off'}, top-p {settings.top_p:g}. {how}"
-    )
+    at = "" if step.number is None else f"; drawn at {continuation.in_words(step.sampling)}"
+    st.markdown(f"{continuation.note(step).capitalize()}{at}. {how}")
     sampling.candidates(choice, "opened", 10, chosen=step.token.id)
 
 
@@ -60,12 +58,11 @@ def what_it_looked_at(written: tuple[int, ...]) -> None:
     """The attention row of the last position: the one that chooses the token after the text and its continuation."""
     run = session.current_run(written)
     last = len(run.tokens) - 1
-    columns = st.columns(3, vertical_alignment="bottom")
-    mean = columns[2].toggle("Mean of the layer's heads", key=links.key("mean_of_heads"))
-    heads.choose_one(run, places=columns[:2], disabled=(False, mean))
+    if not st.session_state.generated:  # else it stands above the film, which shows the same head
+        continuation.choose_head(run)
     if not heads.has_attention(run, key="nearest"):
         return
-    spec = heads.spec(LAYER if mean else ONE, run)
+    spec = continuation.spec(run)
     weights = session.map_of(session.current_key(written), spec).weights[last]
     where = heads.in_words(spec, run)
     most = int(weights.argmax())

@@ -27,7 +27,7 @@ def show(ended: bool) -> None:
     with left:
         choose()
     with right:
-        st.markdown(explain(chosen()))
+        st.markdown(explain(continuation.chosen()))
         if ended:
             st.write("The text is at its end, and nothing comes next. Open its last token to see that choice.")
         else:
@@ -85,6 +85,8 @@ def choose() -> None:
         disabled=greedy,
         help="Only the most probable tokens that together hold this much of the chance may be drawn. 1: no limit.",
     )
+    with st.expander("More of what can be done"):
+        more(greedy)
     st.number_input(
         "Seed",
         0,
@@ -96,33 +98,77 @@ def choose() -> None:
     controls.slider("Tokens shown", 3, 30, "n_shown")
 
 
-def chosen() -> Sampling:
-    state = st.session_state
-    return Sampling(state.temperature, state.top_k, state.top_p)
+def more(greedy: bool) -> None:
+    controls.slider(
+        "Min-p",
+        0.0,
+        1.0,
+        "min_p",
+        step=0.01,
+        disabled=greedy,
+        help="Only tokens may be drawn that are at least so probable, as a part of the most probable one. 0: no limit.",
+    )
+    controls.slider(
+        "Typical-p",
+        0.05,
+        1.0,
+        "typical_p",
+        step=0.05,
+        disabled=greedy,
+        help="Only the tokens may be drawn whose surprise is nearest to the mean surprise, the entropy, and that "
+        "together hold so much. 1: no limit.",
+    )
+    controls.slider(
+        "Repetition penalty",
+        0.5,
+        2.0,
+        "repetition_penalty",
+        step=0.05,
+        help="Of tokens that are in the text already, positive logits are divided by it and negative ones multiplied. "
+        "1: nothing is done; below 1, repeating is favoured.",
+    )
+    controls.slider(
+        "No sequence twice, of",
+        0,
+        10,
+        "no_repeat_ngram",
+        help="Tokens that would complete a sequence of so many tokens which is there already are not written. 0: all "
+        "may.",
+    )
 
 
 def explain(sampling: Sampling) -> str:
+    parts = []
+    if sampling.repetition_penalty != 1:
+        way = "pay" if sampling.repetition_penalty > 1 else "gain"
+        parts.append(f"Tokens that are there already {way}: a penalty of {sampling.repetition_penalty:g}.")
+    if sampling.no_repeat_ngram:
+        parts.append(f"No sequence of {sampling.no_repeat_ngram} tokens may come twice.")
     if sampling.temperature == 0:
-        return (
-            "**Greedy**: at temperature 0 nothing is left to chance. The most probable token is always taken, so seed, "
-            "top-k and top-p change nothing."
+        so_far = " ".join(parts)
+        return f"{so_far} " * bool(parts) + (
+            "**Greedy**: at temperature 0 nothing is left to chance. The most probable token is always taken, so "
+            "neither the seed nor what cuts the choice changes anything."
         )
     effects = {
         True: "sharpens the choice: likely tokens become likelier",
         False: "flattens the choice: unlikely tokens get more of a chance",
     }
-    parts = []
     if sampling.temperature != 1:
         parts.append(f"Temperature {sampling.temperature:g} {effects[sampling.temperature < 1]}.")
     if sampling.top_k:
         parts.append(f"Top-k lets only the {sampling.top_k} most probable tokens through.")
     if sampling.top_p < 1:
         parts.append(f"Top-p lets only the most probable tokens through that hold {percent(sampling.top_p)} together.")
+    if sampling.min_p:
+        parts.append(f"Min-p lets only tokens through at least {percent(sampling.min_p)} as probable as the best.")
+    if sampling.typical_p < 1:
+        parts.append(f"Typical-p lets only the most typical tokens through that hold {percent(sampling.typical_p)}.")
     return " ".join(parts) or "Nothing is changed: each token is drawn with exactly the probability the model gave it."
 
 
 def what_comes_next(run: ModelRun) -> None:
-    choice = following(run, chosen())
+    choice = following(run, continuation.chosen())
     candidates(choice, "next", st.session_state.n_shown)
     before, after = entropy(choice.probability), entropy(choice.chance)
     open_before = f"How open the choice is: as open as one among {np.exp(before):,.1f} equally likely tokens."
@@ -139,7 +185,8 @@ def what_comes_next(run: ModelRun) -> None:
 
 
 def following(run: ModelRun, sampling: Sampling) -> NextToken:
-    return next_token(session.current_model().unembed(run.stream[-1, -1]), sampling)
+    before = [token.id for token in run.tokens]
+    return next_token(session.current_model().unembed(run.stream[-1, -1]), sampling, before)
 
 
 def candidates(choice: NextToken, key: str, n: int, chosen: int | None = None) -> None:
