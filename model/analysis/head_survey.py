@@ -81,7 +81,8 @@ class Survey:
 
 
 def survey(texts: Sequence[TextScores], random: Sequence[TextScores]) -> Survey:
-    """Put together what was read off each text, and off each of the random tokens that come twice.
+    """Put together what was read off each text, and off each of the random tokens that come twice, which stand for
+    texts where there are none.
 
     ValueError without any text of either kind.
     """
@@ -90,7 +91,8 @@ def survey(texts: Sequence[TextScores], random: Sequence[TextScores]) -> Survey:
         raise ValueError("no texts")
     shape = some[0].value.shape[1:]
     whole = (-1, len(MEASURES), *shape)
-    of_texts, of_random = (np.array([each.value for each in those]).reshape(whole) for those in (texts, random))
+    read = texts or random
+    of_texts, of_random = (np.array([each.value for each in those]).reshape(whole) for those in (read, random))
     offsets = _mean(of_texts)[len(MEASURES) - len(OFFSETS) :]  # (O, L, H)
     best = np.where(np.isnan(offsets), -1, offsets).argmax(0)  # (L, H)
     offset = np.array(OFFSETS)[best]
@@ -104,7 +106,7 @@ def survey(texts: Sequence[TextScores], random: Sequence[TextScores]) -> Survey:
 
     found = {}
     for score in SCORES:
-        used = random if score.random else texts
+        used = random if score.random else read
         values = pick(of_random if score.random else of_texts, score)  # (N, L, H)
         occurs = ~np.isnan(values)
         text, row = np.full(shape, -1), np.zeros(shape, int)

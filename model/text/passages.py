@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from model.language_model import LanguageModel
+from model.language_model import LanguageModel, SmallVocabulary
 from model.run import Token
 
 MOST_LINES = 128  # of a visitor's own: that many are read
@@ -19,6 +19,7 @@ MOST_CHARACTERS = 2000  # of one text
 MOST_TOKENS = 256  # of one text
 N_RANDOM, HALF = 8, 32  # texts of random tokens, and how many different ones each has twice
 LEAST_HALF = 4
+MOST_UNKNOWN = 0.1  # of a text that is read
 _LARGE = 1000  # entries of a vocabulary from which on its most and least frequent ones are left out
 
 
@@ -46,6 +47,18 @@ def lines_in(text: str) -> Lines:
     return Lines(tuple(line[:MOST_CHARACTERS] for line in read), len(lines), cut)
 
 
+def can_write(lm: LanguageModel, tokens: Sequence[Token]) -> bool:
+    """Whether its vocabulary has entries for a text that it cut into these tokens: but for one in ten at most."""
+    before, after = _around(tokens)
+    inner, unknown = tokens[len(before) : len(tokens) - len(after)], _unknown(lm)
+    return sum(token.special or token.id == unknown for token in inner) <= MOST_UNKNOWN * len(inner)
+
+
+def _unknown(lm: LanguageModel) -> int | None:
+    """What stands for all that has no entry, where that is no special token."""
+    return lm.unknown if isinstance(lm, SmallVocabulary) else None
+
+
 def repeated_at_random(lm: LanguageModel, n: int = N_RANDOM, half: int = HALF, seed: int = 0) -> list[list[Token]]:
     """`n` texts of random tokens, all different, and then the same ones again: nothing but the repetition says what
     comes next. What the tokenizer puts around every text stands around these.
@@ -63,7 +76,7 @@ def repeated_at_random(lm: LanguageModel, n: int = N_RANDOM, half: int = HALF, s
         first: list[Token] = []
         for id in rng.permutation(ids):
             token = lm.token(int(id))
-            if not token.special:
+            if not token.special and token.id != _unknown(lm):
                 first.append(token)
             if len(first) == half:
                 break

@@ -77,7 +77,7 @@ def test_without_lines_it_asks_for_some_and_one_line_is_enough(heads):
     app = heads(lines="")
     assert "There are no texts yet" in said(app) and not charts(app)
     app = heads(lines=REPEATED)
-    assert "over 1 texts" in said(app) and table(app, "score of")["± over texts"].isna().sum() > 0
+    assert "over 1 text and" in said(app) and table(app, "score of")["± over texts"].isna().sum() > 0
 
 
 def test_lines_of_your_own_are_bounded_and_a_long_list_is_kept_by_its_hash(heads):
@@ -185,3 +185,13 @@ def test_cross_attention_is_scored_by_what_needs_no_distance(open_page):
     assert not app.exception and not app.error
     assert list(table(app, "called").columns[3:]) == ["separators", "first token", "spread"]
     assert "Two texts have no distances" in said(app) and "Only decoders are given random tokens" in said(app)
+
+
+def test_a_model_that_cannot_write_the_texts_is_scored_on_random_tokens_alone(open_page):
+    app = open_page("heads", model="copier", texts="own", lines=f"{REPEATED}\nno such symbols", score="previous token")
+    assert not app.exception and not app.error
+    assert "no entries in its vocabulary for much of them" in said(app)
+    assert "What is scored is random tokens" in said(app) and "texts of random tokens" in said(app)
+    assert np.isfinite(numbers(charts(app)[0]["data"][0]["z"])).all()
+    app = next(button for button in app.button if button.key == "open_one").click().run()
+    assert not app.exception and app.title[0].value == "Attention"

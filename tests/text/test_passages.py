@@ -2,7 +2,17 @@
 
 import pytest
 
-from model.text.passages import HALF, LEAST_HALF, MOST_CHARACTERS, MOST_LINES, lines_in, passages, repeated_at_random
+from model import catalog
+from model.text.passages import (
+    HALF,
+    LEAST_HALF,
+    MOST_CHARACTERS,
+    MOST_LINES,
+    can_write,
+    lines_in,
+    passages,
+    repeated_at_random,
+)
 
 
 def test_there_are_64_different_passages_without_a_blank_line(story):
@@ -29,9 +39,19 @@ def test_random_tokens_come_twice_and_are_different_before(story):
 
 @pytest.mark.parametrize("name", ["encoder", "tiny"])
 def test_what_stands_around_every_text_stands_around_them(name, request):
-    from model import catalog
 
     lm = request.getfixturevalue("tiny") if name == "tiny" else catalog.load(name)
     some, text = lm.encode("a"), repeated_at_random(lm, 1)[0]
     assert [t.id for t in text if t.special] == [t.id for t in some if t.special]
     assert len([t for t in text if not t.special]) // 2 >= LEAST_HALF and len(text) <= lm.info.n_context
+
+
+def test_a_text_that_is_mostly_unknown_is_told(story):
+
+    copier, encoder = catalog.load("copier"), catalog.load("encoder")
+    assert not can_write(copier, copier.encode("The cat sat on the mat.")) and can_write(
+        copier, copier.encode("abcabc")
+    )
+    for lm in (story, encoder):
+        assert all(can_write(lm, lm.encode(text)) for text in passages())
+    assert not any(token.id == copier.unknown for text in repeated_at_random(copier) for token in text)

@@ -76,7 +76,8 @@ def say_how_far(of: surveys.Subject, reading: surveys.Reading) -> None:
             st.button("Go on", key="go_on", icon=":material/play_circle:", on_click=handler(surveys.go_on))
     if reading.unread:
         st.warning(
-            f"Not read: {len(reading.unread)} of {reading.n_all} texts. {plain(reading.unread[0])}",
+            f"Not read: {len(reading.unread)} of {reading.n_all} texts. {plain(reading.unread[0])}"
+            + " What is scored is random tokens that come twice." * bool(reading.survey and not reading.survey.n_text),
             icon=":material/info:",
         )
     if reading.n_cut:
@@ -136,8 +137,9 @@ def choose_score(names: list[str]) -> str:
 
 def say_of_what(of: surveys.Subject, reading: surveys.Reading, info: ModelInfo) -> None:
     made = reading.survey
-    said = f"Scored: {layers_and_heads(info.grid)}, over {made.n_text} texts"
-    caption(said + (f" and {made.n_random} of random tokens that come twice." if made.n_random else "."))
+    texts = f"{made.n_text} text{'s' * (made.n_text != 1)}"
+    random = f" and {made.n_random} of random tokens that come twice" if made.n_random else ""
+    caption(f"Scored: {layers_and_heads(info.grid)}, over {texts}{random}.")
     if reading.held and reading.held[1]:
         holds, n = reading.held
         caption(

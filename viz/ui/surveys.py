@@ -15,7 +15,7 @@ from model.analysis.head_survey import Survey, labels_that_hold, survey
 from model.analysis.ov_circuit import Copying, copying
 from model.language_model import LanguageModel
 from model.run import ModelRun, PromptError, Token, VisitorError
-from model.text.passages import MOST_TOKENS, N_RANDOM, passages, repeated_at_random
+from model.text.passages import MOST_TOKENS, N_RANDOM, can_write, passages, repeated_at_random
 from model.text.prompt import Prompt, RunKey, as_read, speaking
 from viz.plain import plain
 from viz.ui import cache, session, waiting
@@ -130,7 +130,9 @@ def _together(of: Subject, there: tuple[int, ...]) -> Reading:
     found = [(i, each.scores) for i, each in reads if each.scores]
     first = len(of.jobs) - len(of.texts)
     texts, random = ([scores for i, scores in found if (i >= first) == of_text] for of_text in (True, False))
-    halves = [survey(texts[i::2], random[i::2]) for i in (0, 1)] if len(texts) > 1 and len(random) != 1 else None
+    halves = (
+        [survey(texts[i::2], random[i::2]) for i in (0, 1)] if len(texts) != 1 and len(random) != 1 and found else None
+    )
     return Reading(
         survey(texts, random) if found else None,
         tuple(i - first for i, _ in found if i >= first),
@@ -152,6 +154,8 @@ def _read(model: str, kind: str, languages: tuple[str, str] | None, text: str | 
         if kind != "encoder" and lm.info.family == "encoder-decoder":  # what it writes has to be written first
             return Read(_scores(session.run_of(RunKey(model, as_read(lm, Prompt(text, languages=languages)))), kind))
         tokens, cut = _beginning(lm, text, min(MOST_TOKENS, lm.info.n_context))
+        if not can_write(lm, tokens):
+            return Read(None, why=f"{lm.info.title} has no entries in its vocabulary for much of them.")
         return Read(_scores(_run_of(lm, tokens, kind), kind), cut)
     except VisitorError as error:
         return Read(None, why=str(error))

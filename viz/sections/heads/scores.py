@@ -121,7 +121,7 @@ def show_copying(made: Survey, copying: Copying, pick: Pick) -> None:
 
 def over(found: Found, made: Survey) -> str:
     """Over what the mean is taken."""
-    if found.score.random:
+    if found.score.random or not made.n_text:
         return f"the mean over {found.n_text} texts of random tokens that come twice"
     return f"the mean over the {found.n_text} of {made.n_text} texts in which it can occur"
 
