@@ -100,8 +100,9 @@ def test_what_a_link_asks_for_and_is_not_there_is_said(opened):
 
 
 def test_other_lines_and_other_settings(opened):
-    words = said(opened(learned="one two three", step_units="characters", clip=0, decay=1, step_rate=0.1))
+    words = said(opened(learned="one two three", step_units="characters", clip=0, decay=1, step_rate=0.1, prediction=4))
     assert "learns the characters of “one two three”, all lines a step" in words
+    assert "After “&#60;s&#62;one␣”, the model has" in words
     assert "nothing is clipped" in words and r"\cdot 1 \cdot" in words and "= 0.1 " in words
 
 

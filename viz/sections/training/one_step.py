@@ -19,6 +19,7 @@ from viz.figures.step_formulas import answer_lines
 from viz.guard import section
 from viz.sections.training import one_weight
 from viz.ui import cache, controls, links
+from viz.ui.choices import BY_WORDS
 from viz.ui.pictures import caption, measures, picture
 from viz.ui.prose import check, formula, quoted
 
@@ -60,7 +61,7 @@ def show() -> None:
     show_run(training, step)
     tokens = tokens_of(settings)
     place = show_batch(step, tokens)
-    show_answer(step, place, tokens)
+    show_answer(step, place, tokens, " " if settings.units == BY_WORDS else "")
     weight = one_weight.show_gradient(
         training, step, tokens, int(step.answer.targets[place]), lambda place: quotient_of(settings, t, place)
     )
@@ -175,10 +176,11 @@ def show_batch(step: Step, tokens: Sequence[Token]) -> int:
     return place
 
 
-def show_answer(step: Step, place: int, tokens: Sequence[Token]) -> None:
+def show_answer(step: Step, place: int, tokens: Sequence[Token], between: str) -> None:
+    """`between`: what stands between two tokens of a text."""
     answer, (row, position) = step.answer, step.batch.places[place]
     came = tokens[answer.targets[place]].label
-    read = " ".join(tokens[id].label for id in step.batch.ids[row, : position + 1])
+    read = between.join(tokens[id].label for id in step.batch.ids[row, : position + 1])
     st.subheader("2 · From logits to loss", anchor=False)
     st.markdown(
         f"After {quoted(read)}, the model has one number, a **logit** z, for each of the {len(tokens)} tokens of its "
