@@ -32,6 +32,7 @@ SET = {
         "unseen": "a cat",
         "other_line": "a dog",
     },
+    **{"checkpoint": 80, "enlarged": "1.0", "copier_seed": 1, "copier_layers": 1, "copier_steps": 9},
     **{"other_steps": 9, "other_at": 5, "tuned_lines": TEXT, "tuned_steps": 9, "tuned_seed": 1},
     **{"tuned_before": "copier", "tuned_after": "copier", "tuned_beginning": "the cat"},
     **{"similarity_of": 1, "softmax_temperature": 2, "beside": "1.0"},

@@ -1,6 +1,7 @@
 """The lesson of fine-tuning: a model comes of it that every page opens; what it gained and forgot; what cannot be."""
 
 import io
+import shutil
 import zipfile
 
 import pytest
@@ -165,3 +166,37 @@ def test_two_models_that_have_nothing_in_common_are_compared_by_what_can_be(open
     assert "so their perplexities are of different tokens: compare the bits" in told
     assert "Not read (–): " in told  # the stories, by one that reads 40 symbols
     assert "The two models have other layers and heads" in "\n".join(seen(w.value) for w in app.warning)
+
+
+def test_folders_of_ones_own_are_compared_by_a_link(open_lesson, tiny_gpt2, tmp_path, monkeypatch):
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    before, after = (shutil.copytree(tiny_gpt2, tmp_path / name) for name in ("before", "after"))
+    network = AutoModelForCausalLM.from_pretrained(after)
+    torch.nn.init.normal_(network.transformer.h[1].attn.c_attn.weight, std=1.0)
+    network.save_pretrained(after)
+    monkeypatch.setenv("REGARD_MODEL_ROOTS", str(tmp_path))
+    link = {"tuned_lines": "the cat saw", "tuned_before": f"folder:{before}", "tuned_after": f"folder:{after}"}
+    app = open_lesson(text="the cat saw the dog", **link)
+    told = said(app)
+    assert "Before: before" in told and "After: after" in told and not app.info
+    values = reading.heatmap(app)
+    assert not values[0].any() and values[1].all()  # only the second layer looks elsewhere
+    assert reading.address(app).items() >= link.items()
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("lab:0123456789abcdef", "was trained in one visitor's session, which alone can open it"),
+        ("folder:/etc", "this server opens no folders"),
+        ("encoder", "Encoder is no decoder, and predicts no next token. Choose another model."),
+        ("nonsense", "There is no model “nonsense” here."),
+    ],
+)
+def test_a_link_to_a_model_that_cannot_be_compared_says_why(open_lesson, name, sentence):
+    app = open_lesson(tuned_after=name)
+    (told,) = [seen(info.value) for info in app.info]
+    assert sentence in told
+    assert "Shown is the model as it is." in said(app) and "tuned_after" not in reading.address(app)

@@ -10,16 +10,18 @@ from model import catalog
 from model.analysis import head_scores
 from model.analysis.generation import Sampling, generate
 from model.analysis.perplexity import Foreseen, foreseen
-from model.run import PromptError
+from model.run import PromptError, VisitorError
+from model.sources.places import Entry
 from model.text.prompt import Prompt, RunKey, written_text
 from viz.figures.head_scores import score_map
 from viz.figures.heads import head_name
 from viz.figures.numbers import percent
 from viz.figures.training import Table, training_table
 from viz.guard import handler, part
-from viz.plain import plain
+from viz.plain import plain, visible
 from viz.ui import cache, controls, links, session
 from viz.ui.choices import ATTENTION, ONE, SHARE
+from viz.ui.loads import cost_of, find
 from viz.ui.pictures import caption, picture
 from viz.ui.prose import quoted
 
@@ -67,12 +69,12 @@ def show(tuned: str | None, lines: tuple[str, ...]) -> None:
     from model.lab.held_out import STORIES
 
     st.subheader("Before and after", anchor=False)
-    before, after = choose(tuned)
+    before, after, titles = choose(tuned)
     models = {"before": before} | ({"after": after} if after else {})
     for name in models.values():
         if session.family_of(name) != "decoder":
             raise PromptError(
-                f"{session.titles().get(name, name)} is no decoder: it does not write, and predicts no next token. "
+                f"{titles.get(name, name)} is no decoder: it does not write, and predicts no next token. "
                 "Choose another one."
             )
     if not after:
@@ -80,20 +82,32 @@ def show(tuned: str | None, lines: tuple[str, ...]) -> None:
     with part():
         show_foreseen(models, ({"your lines": lines} if lines else {}) | {"held-out stories": STORIES})
     with part():
-        show_written(models, lines)
+        show_written(models, lines, titles)
     if after:
         with part():
             show_moved(before, after)
 
 
-def choose(tuned: str | None) -> tuple[str, str | None]:
-    """The two models, by their names."""
-    entries, titles = session.models_offered(), session.titles()
-    names = [entry.name for entry in entries if catalog.architecture_of(entry) in (None, "decoder")]
-    state = st.session_state
-    for key, empty in (("tuned_before", catalog.DEFAULT), ("tuned_after", "")):
-        if state[links.key(key)] not in ("", *names):
-            state[key] = empty
+def choose(tuned: str | None) -> tuple[str, str | None, dict[str, str]]:
+    """The two models, by their names, and what all are called. What a link names is looked for, and where it is not to
+    be had, that is said.
+    """
+    state, entries = st.session_state, session.models_offered()
+    for key, instead in (("tuned_before", catalog.DEFAULT), ("tuned_after", "")):
+        name = state[links.key(key)]
+        if name == instead:
+            continue
+        try:
+            entry = find(name)
+            cost_of(name).check(entry.title)
+            if not may_write(entry):
+                raise PromptError(f"{entry.title} is no decoder, and predicts no next token. Choose another model.")
+            entries += [entry] * (name not in {entry.name for entry in entries})
+        except VisitorError as error:
+            state[key] = instead
+            st.info(plain(error), icon=":material/info:")
+    titles = {name: visible(title) for name, title in catalog.titles(entries).items()}
+    names = [entry.name for entry in entries if may_write(entry)]
     left, right = st.columns(2, gap="large")
     left.selectbox(
         "Before",
@@ -108,7 +122,12 @@ def choose(tuned: str | None) -> tuple[str, str | None]:
         key="tuned_after",
         format_func=lambda name: titles.get(name, name) if name else "what was tuned above",
     )
-    return state.tuned_before, state.tuned_after or tuned
+    return state.tuned_before, state.tuned_after or tuned, titles
+
+
+def may_write(entry: Entry) -> bool:
+    """Whether it is a decoder, or only loading it tells."""
+    return catalog.architecture_of(entry) in (None, "decoder")
 
 
 def show_foreseen(models: dict[str, str], texts: dict[str, Sequence[str]]) -> None:
@@ -149,7 +168,7 @@ def _shown(value: float) -> str:
     return f"{value:,.2f}" if value < 100 else f"{value:,.0f}" if value < 1e7 else f"{value:.1e}"
 
 
-def show_written(models: dict[str, str], lines: Sequence[str]) -> None:
+def show_written(models: dict[str, str], lines: Sequence[str], titles: dict[str, str]) -> None:
     """What both write on from the same beginning."""
     st.markdown("**What they write**")
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
@@ -172,8 +191,9 @@ def show_written(models: dict[str, str], lines: Sequence[str]) -> None:
     for place, (when, model) in zip(st.columns(2, gap="large"), models.items(), strict=False):
         written = written_by(model, beginning, bool(state.tuned_drawn), int(state.tuned_seed))
         with place.container(border=True):
-            title = session.titles().get(model, model)
-            st.markdown(f":small[{when.capitalize()}: {plain(title)}]\n\n{plain(beginning)}{bold(written)}")
+            st.markdown(
+                f":small[{when.capitalize()}: {plain(titles.get(model, model))}]\n\n{plain(beginning)}{bold(written)}"
+            )
     caption(f"At most {N_WRITTEN} tokens, or until the text ends. Bold is what the model wrote.")
 
 

@@ -109,19 +109,19 @@ def choose() -> tuple[tuple[str, ...], Settings]:
         )
         with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
             st.number_input(
-                "Steps", 0, MOST_STEPS, key=links.key("tuned_steps"), width=95, help=f"At most {MOST_STEPS} at once."
+                "Steps", 0, MOST_STEPS, key=links.key("tuned_steps"), width=85, help=f"At most {MOST_STEPS} at once."
             )
             st.select_slider(
                 "Learning rate",
                 RATES,
                 key=links.key("tuned_rate"),
                 format_func="{:g}".format,
-                width=150,
+                width=130,
                 help="How far a step moves the weights. 0.0003 learns a few lines in 20 steps; 0.00001 hardly moves; "
                 "0.01 forgets all else; 10 destroys.",
             )
             st.number_input(
-                "Seed", 0, 2**31 - 1, key=links.key("tuned_seed"), width=95, help="Which lines make a step together."
+                "Seed", 0, 2**31 - 1, key=links.key("tuned_seed"), width=85, help="Which lines make a step together."
             )
         caption(
             f"At most {MOST_LINES} lines, {MOST_STEPS} steps and {MOST_SECONDS} seconds at once; one training at a "
