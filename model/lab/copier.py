@@ -169,6 +169,13 @@ def _weights(transformer: Transformer, ids: torch.Tensor) -> np.ndarray:
     return np.array([layer_weights(kept(call)) for call in calls])
 
 
+def difference(one: Run, other: Run) -> float:
+    """The largest of any head's score, at the checkpoints that both have."""
+    theirs = {each.step: each for each in other.checkpoints}
+    pairs = [(each, theirs[each.step]) for each in one.checkpoints if each.step in theirs]
+    return max(float(np.abs(getattr(a, of) - getattr(b, of)).max()) for a, b in pairs for of in SCORES)
+
+
 def ablated(settings: Settings, checkpoint: Checkpoint) -> np.ndarray:
     """(L, H): the loss, in nats, on rows of spans where a token can be known, with each head taken out in its turn."""
     transformer = course.restored(settings, checkpoint)
@@ -182,6 +189,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--export", type=Path, metavar="DIR", help="write the model, at every checkpoint, into a folder"
     )
+    parser.add_argument("--compare", type=Path, metavar="DIR", help="say how far its scores are from those kept there")
     for field in fields(Settings):
         if isinstance(field.default, bool):
             parser.add_argument(f"--{field.name.replace('_', '-')}", action=argparse.BooleanOptionalAction)
@@ -189,7 +197,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             parser.add_argument(f"--{field.name.replace('_', '-')}", type=type(field.default))
     parser.set_defaults(**asdict(Settings()))
     arguments = vars(parser.parse_args(argv))
-    folder = arguments.pop("export")
+    folder, kept = arguments.pop("export"), arguments.pop("compare")
     torch.set_num_threads(1)  # more only wait for each other
     checkpoints, started = [], time.process_time()
     try:
@@ -213,6 +221,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             f"{last.induction[layer, head]:.2f}; without it the loss on spans is {run.without[layer, head]:.2f}, with "
             f"it {last.known:.2f}"
         )
+    if kept:
+        print(f"no score at any checkpoint differs by more than {difference(run, read(kept)):.4f} from those in {kept}")
     if folder:
         write(folder, run, seconds)
         print(f"written to {folder}")

@@ -22,6 +22,7 @@ SUBJECTS = {
     "long_texts": "500, 2,000 and 4,000 tokens of SmolLM2: a step of the layer control, and memory over ten of them",
     "visitors": "25 and 50 visitors at once",
     "training": "visitors while somebody trains a model on the same server, against the same without",
+    "copier": "a copier trained until it copies; its course scrubbed in the browser",
     "compression": "bits per byte of held-out text, against a 5-gram and xz",
 }
 

@@ -153,6 +153,15 @@ def test_the_command_writes_a_folder(tmp_path, capsys):
     assert "step     2" in said and "the two heads did not come to stay" in said
     assert said.count("without it the loss on spans is") == 4
     assert [each.step for each in copier.read(tmp_path / "mine").checkpoints] == [0, 1, 2]
+    copier.main(["--d-model", "8", "--n-step", "2", "--every", "1", "--compare", str(tmp_path / "mine")])
+    assert "no score at any checkpoint differs by more than 0.000" in capsys.readouterr().out
+
+
+def test_runs_are_compared_by_the_score_that_differs_most(small):
+    other = replace(small.checkpoints[1], previous=small.checkpoints[1].previous + np.array([[0, 0.25], [0, 0]]))
+    changed = copier.Run(SMALL, (small.checkpoints[0], other))
+    assert copier.difference(small, small) == 0
+    assert copier.difference(small, changed) == pytest.approx(0.25)
 
 
 def test_a_training_that_cannot_be_ends_the_command_with_a_sentence():

@@ -295,8 +295,9 @@ def say_how_it_ended(run: Run, shipped: Run) -> None:
         f"from step {shipped.locked.step:,} on."
     )
     if run.settings == shipped.settings and last.step == shipped.checkpoints[-1].step:
-        pairs = list(zip(run.checkpoints, shipped.checkpoints, strict=True))
-        apart = max(np.abs(getattr(a, of) - getattr(b, of)).max() for a, b in pairs for of in ("previous", "induction"))
+        from model.lab.copier import difference
+
+        apart = difference(run, shipped)
         caption(
             f"The same settings as the run that ships: no score at any checkpoint differs by more than {apart:.4f}."
         )
