@@ -225,6 +225,32 @@ def test_a_page_shows_it_as_it_grows_and_when_it_is_over(opened):
     assert not opened.get("progress") and "a_copier_stop" not in [button.key for button in opened.button]
 
 
+def hasty_page() -> None:
+    import streamlit as st
+
+    from viz.ui import trainings
+
+    class Hasty:
+        """Over as soon as a page has looked at it."""
+
+        looks = iter((True, False))
+        kind, state, error, steps = "hasty", "ended", "", ()
+
+        @property
+        def under_way(self) -> bool:
+            return next(self.looks)
+
+    st.session_state.runs = st.session_state.get("runs", 0) + 1
+    st.session_state.trainings = {"hasty": Hasty()}
+    trainings.watch("hasty", lambda training: st.text("drawn"))
+    st.text("below")
+
+
+def test_what_ends_while_a_page_is_drawn_does_not_break_that_off():
+    app = AppTest.from_function(hasty_page, default_timeout=LONGEST).run()
+    assert shown(app) == ["drawn", "below"] and app.session_state.runs == 1
+
+
 def test_a_page_stops_it(opened):
     opened.button(key="begin").click().run()
     (work,) = opened.session_state.works

@@ -21,6 +21,7 @@ def token_loss_map(labels: Sequence[str], steps: Sequence[int], losses: np.ndarr
             x=places,
             y=list(range(len(labels))),
             zmin=0,
+            zmax=max(float(losses.max()), 0.01),
             xgap=1,
             ygap=1,
             customdata=[[f"step {step:,}, {axes.shorten(label)}" for step in steps] for label in labels],

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from model import serving
 from model.run import VisitorError
@@ -266,14 +267,20 @@ def watch(kind: str, draw: Callable[[Training | None], None]) -> None:
     @section(f"watch_{_name(kind)}", run_every=LOOK if looked_at else None)
     def watched() -> None:
         training = of_session(kind)
-        # a fragment's clock is set when the whole page runs
-        if (training is not None and training.under_way) != looked_at:
+        # a fragment's clock is set when the whole page runs; a run that is broken off leaves what it drew half told
+        if (training is not None and training.under_way) != looked_at and _is_alone():
             st.rerun()
         if training is not None:
             status(training)
         draw(training)
 
     watched()
+
+
+def _is_alone() -> bool:
+    """Whether a part of the page is drawn, and not the whole."""
+    context = get_script_run_ctx(suppress_warning=True)
+    return context is not None and bool(context.fragment_ids_this_run)
 
 
 def status(training: Training) -> None:
