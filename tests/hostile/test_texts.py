@@ -21,6 +21,7 @@ MORE = {
         {"units": "sentences", "panel": "received and given"},
         {"graph": "layers", "show": "all"},
     ],
+    "heads": [{"texts": "own", "lines": None, "knocked_out": "true"}],
     "mechanism": [{"head_off": "true", "edge_off": "true"}],
 }
 
@@ -41,7 +42,8 @@ def test_no_text_breaks_a_page_or_becomes_markup(open_page, capsys):
 
 
 HUGE = "the cat sat on the mat. " * 50_000
-BOXES = [("text", page, {}) for page in PAGES if page != "model"]  # which reads no text
+# the page of a model reads no text, that of heads one only to take them out
+BOXES = [("text", page, {"knocked_out": "true"} if page == "heads" else {}) for page in PAGES if page != "model"]
 BOXES += [("target", "translation", {}), ("second", "understanding", {"section": "similarity"})]
 
 

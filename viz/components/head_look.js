@@ -97,9 +97,10 @@ function render({ data, parentElement }) {
     }
     const start = (detail.layer * heads + detail.head) * size, cell = names.length ? detail.cell : null;
     paint(start);
-    const called = data.view.called[detail.layer * heads + detail.head];
-    head.children[0].textContent = `Layer ${detail.layer}, head ${detail.head}` + (called ? ` · ${called}` : "");
-    head.children[1].textContent = words(start, cell) || (detail.ahead ? "" : data.view.hint);
+    const called = data.view.called[detail.layer * heads + detail.head] || "";
+    const told = words(start, cell) || (detail.ahead ? "" : data.view.hint);
+    head.children[0].textContent = `Layer ${detail.layer}, head ${detail.head}`;
+    head.children[1].textContent = [called, told].filter(Boolean).join(" · ");
     if (detail.spoken) {
       spoken.textContent = `layer ${detail.layer}, head ${detail.head}` + (called ? `, ${called}` : "");
     }

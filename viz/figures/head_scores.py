@@ -8,6 +8,8 @@ import plotly.graph_objects as go
 from viz.figures import axes, theme
 
 _LEAST, _LARGEST = 20, 40  # px: a row
+_NARROW = 300  # px: so wide a map is at least
+_LOWEST = 140  # px: a map of few layers, beside which the scale has to be read
 _ABOVE, _LEFT = 30, 52
 _SQUARE = 0.82  # of a row's height: the side of a head's mark
 
@@ -31,8 +33,8 @@ def score_map(
         **(theme.symmetric(np.nan_to_num(values)) if signed else scale),
     )
     layer, head = (index.ravel() for index in np.indices(values.shape))
-    points = _points(layer, head, texts, n_layer)
-    points.update(marker_opacity=0.0, marker_size=_row(n_layer) * 0.9)
+    points = _points(layer, head, texts, values.shape)
+    points.marker.opacity = 0.0
     return _laid_out(go.Figure([heatmap, points]), n_layer, n_head, legend=False)
 
 
@@ -48,22 +50,23 @@ def label_map(
         layer, head = np.nonzero(labels == label)
         if not len(layer):
             continue
-        points = _points(layer, head, texts, n_layer)
+        points = _points(layer, head, texts, labels.shape)
         points.update(name=f"{label} ({len(layer)})", showlegend=True)
-        points.marker.symbol = "square"
-        points.marker.size = _row(n_layer) * (0.35 if label == rest else _SQUARE)
+        if label == rest:
+            points.marker.size *= 0.4
         # a colour of its own for each label, whichever others there are
         points.marker.color = theme.NEUTRAL if label == rest else theme.CATEGORICAL[mode][i]
         fig.add_trace(points)
     return _laid_out(fig, n_layer, n_head, legend=True)
 
 
-def _points(layer: np.ndarray, head: np.ndarray, texts: Sequence[Sequence[str]], n_layer: int) -> go.Scatter:
+def _points(layer: np.ndarray, head: np.ndarray, texts: Sequence[Sequence[str]], shape: tuple[int, int]) -> go.Scatter:
+    side = _SQUARE * min(_row(shape[0]), _NARROW / shape[1])
     return go.Scatter(
         x=head,
         y=layer,
         mode="markers",
-        marker={"symbol": "square", "size": _row(n_layer) * _SQUARE},
+        marker={"symbol": "square", "size": side},
         customdata=np.stack([layer, head], axis=1),
         text=[axes.escape(texts[a][b]).replace("\n", "<br>") for a, b in zip(layer, head, strict=True)],
         hovertemplate="%{text}<extra></extra>",
@@ -72,7 +75,7 @@ def _points(layer: np.ndarray, head: np.ndarray, texts: Sequence[Sequence[str]],
 
 
 def _row(n_layer: int) -> int:
-    return int(np.clip(460 / n_layer, _LEAST, _LARGEST))
+    return int(max(np.clip(460 / n_layer, _LEAST, _LARGEST), _LOWEST / n_layer))
 
 
 def _laid_out(fig: go.Figure, n_layer: int, n_head: int, *, legend: bool) -> go.Figure:

@@ -137,9 +137,10 @@ def choose_score(names: list[str]) -> str:
 
 def say_of_what(of: surveys.Subject, reading: surveys.Reading, info: ModelInfo) -> None:
     made = reading.survey
-    texts = f"{made.n_text} text{'s' * (made.n_text != 1)}"
-    random = f" and {made.n_random} of random tokens that come twice" if made.n_random else ""
-    caption(f"Scored: {layers_and_heads(info.grid)}, over {texts}{random}.")
+    of_random = f"{made.n_random} of random tokens that come twice" if made.n_random else ""
+    texts = f"{made.n_text} text{'s' * (made.n_text != 1)}" if made.n_text else ""
+    over = " and ".join(filter(None, (texts, of_random)))
+    caption(f"Scored: {layers_and_heads(grid_of(of, made, info))}, over {over}.")
     if reading.held and reading.held[1]:
         holds, n = reading.held
         caption(

@@ -29,7 +29,7 @@ MEANINGS = {
     ONE: "head: one head",
     LAYER: "layer: all heads of one layer",
     ALL: "all: all heads of all layers",
-    CHOSEN: "chosen: those you write or click together",
+    CHOSEN: "chosen: those you write or click together, or all that the page Heads calls alike",
 }
 
 
@@ -66,7 +66,7 @@ def choose(name: str, run: ModelRun, of: str = "self", **more: Any) -> None:
             **more,
         )
         controls.choose("Combine them by", "combine", disabled=show == ONE, help="cell by cell", **more)
-        if made := scored(run, of):
+        if show == CHOSEN and (made := scored(run, of)):
             _choose_called(made, run.grid(of), **more)
 
 

@@ -146,6 +146,7 @@ def show_table(made: Survey, names: list[str], first: str, pick: Pick, copying: 
     columns = {
         name: st.column_config.NumberColumn(help=made.found[name].score.meaning, format="%.3f") for name in names
     }
+    columns["copying"] = st.column_config.NumberColumn(format="%.3f")
     st.dataframe(
         table,
         key=key,
