@@ -85,12 +85,12 @@ def fine_tune(
         for some, of in ((texts, "--data"), (held_out, "--held-out"))
     )
     trained = sum(p.numel() for p in network.parameters() if p.requires_grad)
-    say(
-        f"{len(data):,} {asked.by} · {trained:,} of {sum(p.numel() for p in network.parameters()):,} parameters are "
-        f"trained · {'the CPU' if asked.cpu or not torch.cuda.is_available() else torch.cuda.get_device_name()}"
-    )
     told = Told(asked, say)
     trainer = trainer_of(asked, network, data, told)
+    say(
+        f"{len(data):,} {asked.by} · {trained:,} of {sum(p.numel() for p in network.parameters()):,} parameters are "
+        f"trained · on {trainer.args.device}"
+    )
     judges = {"your texts": data[:N_JUDGED], "held-out texts": judged[:N_JUDGED]}
     before = {name: loss_on(trainer, some) for name, some in judges.items() if some}
     say("Before: " + in_words(before))
@@ -188,6 +188,7 @@ def side_by_side(some: Sequence[Example]) -> dict[str, torch.Tensor]:
 
 def trainer_of(asked: Asked, network: Any, data: list[Example], told: "Told") -> Trainer:
     n_step = asked.steps or math.ceil(len(data) / asked.batch) * math.ceil(asked.epochs)
+    on_gpu = not asked.cpu and torch.cuda.is_available()
     arguments = TrainingArguments(
         output_dir=str(asked.out / CHECKPOINTS),
         learning_rate=asked.rate,
@@ -197,7 +198,7 @@ def trainer_of(asked: Asked, network: Any, data: list[Example], told: "Told") ->
         per_device_eval_batch_size=asked.batch,
         seed=asked.seed,
         use_cpu=asked.cpu,
-        bf16=not asked.cpu and torch.cuda.is_available() and torch.cuda.is_bf16_supported(),
+        bf16=on_gpu and torch.cuda.is_bf16_supported(),
         logging_strategy="steps",
         logging_steps=max(1, n_step // N_LOG),
         save_strategy="steps",
@@ -206,7 +207,7 @@ def trainer_of(asked: Asked, network: Any, data: list[Example], told: "Told") ->
         report_to="none",
         disable_tqdm=True,
         remove_unused_columns=False,
-        dataloader_pin_memory=False,
+        dataloader_pin_memory=on_gpu,
     )
     trainer = Trainer(model=network, args=arguments, train_dataset=data, data_collator=side_by_side, callbacks=[told])
     trainer.remove_callback(PrinterCallback)  # to stdout

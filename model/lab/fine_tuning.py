@@ -5,6 +5,7 @@ tokens but the first. All weights are trained, with AdamW, a few lines at a time
 """
 
 import copy
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -111,7 +112,7 @@ class FineTuning:
         self._rng = np.random.default_rng(settings.seed)
         self._order: list[int] = []
         self._n_step = 0
-        self.checkpoint = self._judge()  # the last good one
+        self.checkpoint = Checkpoint(0, math.nan, math.nan)  # the last good one, judged when it begins
 
     @property
     def n_step(self) -> int:
@@ -125,6 +126,7 @@ class FineTuning:
         beyond `LOST`, or no number; then the weights are those of the last checkpoint again.
         """
         if self._n_step == 0:
+            self.checkpoint = self._judge()
             yield self.checkpoint
         elif self._n_step != self.n_step:
             self._back()

@@ -202,7 +202,7 @@ def offer(key: tuple[tuple[str, ...], Settings]) -> None:
         )
         if of_key and not is_under_way():
             st.button(
-                f"Go on, {key[1].n_step} steps more",
+                f"Go on, {_counted(key[1].n_step, 'step')} more",
                 key="tune_more",
                 icon=":material/play_arrow:",
                 on_click=handler(go_on),
@@ -234,7 +234,7 @@ def show_gain(tuning: FineTuning) -> None:
     first, last = trainings.of_session(KIND).steps[0], tuning.checkpoint
     gained, lost = first.lines - last.lines, last.held_out - first.held_out
     said = (
-        f"After **{last.step:,} steps**, each next token of your lines is on average "
+        f"After **{_counted(last.step, 'step')}**, each next token of your lines is on average "
         f"**{_factor(gained)}** probable than before; of the stories, **{_factor(-lost)}**."
     )
     st.markdown(said + (" That is the price: try fewer steps, or a smaller learning rate." if lost > 0.2 else ""))
@@ -255,7 +255,7 @@ def tuned_name() -> str | None:
         return None
     of, name = st.session_state.get(_OWNED, (None, None))
     if of != now.tuning.checkpoint or name not in {entry.name for entry in lab_models.entries()}:
-        title = f"Story + your lines, {now.tuning.n_step} steps"
+        title = f"Story + your lines, {_counted(now.tuning.n_step, 'step')}"
         name = lab_models.own(now.tuning.finished(title), title, origin(now.tuning))
         st.session_state[_OWNED] = now.tuning.checkpoint, name
         st.rerun()  # the sidebar offers it
@@ -263,12 +263,16 @@ def tuned_name() -> str | None:
 
 
 def origin(tuning: FineTuning) -> str:
-    base, n = tuning.lm.info, len(tuning.lines)
+    base, settings = tuning.lm.info, tuning.settings
     return (
         f"It began as Regard's {base.title} model (weights {base.fingerprint}) and was fine-tuned on "
-        f"{n} line{'s' * (n > 1)} of a visitor's in {tuning.n_step:,} steps of AdamW, with a learning rate of "
-        f"{tuning.settings.rate:g} and the seed {tuning.settings.seed}."
+        f"{_counted(len(tuning.lines), 'line')} of a visitor's in {_counted(tuning.n_step, 'step')} of AdamW, with a "
+        f"learning rate of {settings.rate:g} and the seed {settings.seed}."
     )
+
+
+def _counted(n: int, what: str) -> str:
+    return f"{n:,} {what}{'s' * (n != 1)}"
 
 
 def hand_out(tuning: FineTuning) -> None:
@@ -322,7 +326,7 @@ def show_command() -> None:
     st.markdown(
         "`MODEL` is a folder, the id of a model that you have downloaded from the hub, or `story`. Each line of the "
         "file is a text. `--lora` leaves the model as it is and trains an **adapter**: beside each matrix *W* two thin "
-        "ones, *B·A*, whose product is added to it; a hundredth of the numbers, and little is forgotten. "
+        "ones, *B·A*, whose product is added to it: a few hundredths of the numbers, so it learns less and forgets less. "
         "`--held-out other.txt` says what is. Ctrl + C ends it behind the next step, and `--resume` goes on.  \n"
         "Then open both folders under *Use a model of your own* in the sidebar, and choose them as **Before** and "
         "**After** above."
