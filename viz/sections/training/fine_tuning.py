@@ -326,7 +326,7 @@ def show_command() -> None:
     st.markdown(
         "`MODEL` is a folder, the id of a model that you have downloaded from the hub, or `story`. Each line of the "
         "file is a text. `--lora` leaves the model as it is and trains an **adapter**: beside each matrix *W* two thin "
-        "ones, *B·A*, whose product is added to it: a few hundredths of the numbers, so it learns less and forgets less. "
+        "ones, *B·A*, whose product is added to it: a few hundredths of the numbers; it learns and forgets less. "
         "`--held-out other.txt` says what is. Ctrl + C ends it behind the next step, and `--resume` goes on.  \n"
         "Then open both folders under *Use a model of your own* in the sidebar, and choose them as **Before** and "
         "**After** above."
