@@ -86,6 +86,11 @@ def search_again(log_prob: Sequence[float], found: float) -> Check:
     return Check("a target's log-probability, and the search's", difference, 1e-3, f"{SINGLE}, over all its steps")
 
 
+def foreseen_again(shown: float, again: float) -> Check:
+    """−ln p of one token of a run, and made again from logits alone, read with nothing kept."""
+    return Check("−ln p of one token, from a run and from its logits", abs(shown - again), 1e-3, SINGLE)
+
+
 def scores_by_hand(found: Comparison) -> Check:
     """BLEU and chrF, made again from their counts."""
     difference = max(abs(found.bleu - found.bleu_by_hand), abs(found.chrf - found.chrf_by_hand))

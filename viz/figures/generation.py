@@ -95,6 +95,34 @@ def growing_text(text: str, written: str, mode: str) -> str:
     )
 
 
+def running_bits(ends: Sequence[int], nats: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where each token ends in its text (N,), in characters, and the bits (N,) that all up to it have cost."""
+    return np.asarray(ends), np.cumsum(nats) / np.log(2)
+
+
+def bits_lines(lines: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> go.Figure:
+    """Of each model by its name, the bits that a text has cost up to each of its characters."""
+    fig = go.Figure()
+    for name, (ends, bits) in lines.items():
+        fig.add_scatter(
+            x=ends,
+            y=bits,
+            name=axes.escape(name),
+            mode="lines+markers" if len(ends) <= 80 else "lines",
+            hovertemplate=f"%{{x}} characters: %{{y:.2f}} bits<extra>{axes.escape(name)}</extra>",
+        )
+    fig.update_layout(
+        height=300,
+        margin={"l": 0, "r": 10, "t": 34, "b": 0},
+        legend=axes.LEGEND,
+        showlegend=True,
+        dragmode=False,
+        xaxis={"title": "characters", "rangemode": "tozero"},
+        yaxis={"title": "bits", "rangemode": "tozero"},
+    )
+    return fig
+
+
 def _prose(text: str) -> str:
     signs_shown = (c if c.isprintable() or c in "\n\u200d" else readable(c.encode()) for c in text)
     return html.escape("".join(signs_shown))

@@ -215,6 +215,7 @@ CHOICES: dict[str, Choice] = {
     "mean_of_heads": _switch("behind a choice: the mean of the layer's heads", GENERATION),
     "written": _text("", "what was generated: ids, and how each was drawn", GENERATION, own_words=True),
     "opened": _position("the generated token behind which one looks", GENERATION, own_words=True),
+    "beside_model": _text("", "another model that reads the text beside", GENERATION),
     "across": _one_of(ACROSS, ALL, "which heads of cross-attention", TRANSLATION),
     "between": _one_of(BETWEEN, WORDS, "between what", TRANSLATION),
     "aligned": _one_of(ALIGNED, ARGMAX, "which pairs are marked as aligned", TRANSLATION),

@@ -22,7 +22,7 @@ def show(ended: bool) -> None:
         st.header("Behind the choice: what the model is looking at now")
         st.markdown(
             f"The next token is chosen at the last position, by the vector of {quoted(run.tokens[-1].label)}. This is "
-            "where that position looks. Write some tokens and click one of them to see the same for it."
+            "where that position looks. Write some tokens to see the same for each."
         )
     else:
         run = continuation.run_after(steps[:opened])
