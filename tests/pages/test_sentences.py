@@ -134,6 +134,13 @@ def test_a_link_shows_what_was_seen(open_lesson, units):
     assert {name: told.get(name, units) for name in link} == {name: str(value) for name, value in link.items()}
 
 
+def test_a_link_fine_tunes_what_it_trained(open_lesson):
+    app = open_lesson(**FAST, other_line="I am a teacher.", other_steps=3, other_at=2)
+    app = ended(ended(app), other_line.KIND)
+    assert [course["steps"] for course in courses(app)] == [list(range(13)), [0, 1, 2, 3]]
+    assert courses(app)[1]["at"] == 2
+
+
 def test_lines_by_themselves_cannot_all_be_known(open_lesson):
     app = ended(open_lesson(learned_apart="true", **FAST))
     assert "Nobody can know better" in said(app) and "“am”, “love”, “will”" in said(app)

@@ -117,11 +117,15 @@ def of_key(key: tuple, run: Run, ships: bool) -> Found | None:
     return None
 
 
+def remember_link() -> None:
+    """Whether a link asked for such a training: known in the first run alone, which may end before that can begin."""
+    names = [name for name in CHOICES if name.startswith("other_")]
+    st.session_state.setdefault(_ASKED, any(map(links.is_asked, names)))
+
+
 def _begin_as_asked(base: Run, key: tuple, ships: bool) -> None:
     """A link shows what was seen."""
-    names = [name for name in CHOICES if name.startswith("other_")]
-    asked = st.session_state.setdefault(_ASKED, any(map(links.is_asked, names)))
-    if not asked or trainings.of_session(KIND):
+    if not st.session_state[_ASKED] or trainings.of_session(KIND):
         return
     st.session_state[_ASKED] = False
     if of_key(key, base, ships) is None:

@@ -51,6 +51,7 @@ def show() -> None:
         "At each **step** the model is asked for every next token; its **loss** is −ln of the probability that it gave "
         "to the right one; and every weight is moved a little so that the loss falls."
     )
+    other_line.remember_link()
     settings = choose()
     run = begin(settings)  # what cannot be learned is said here
     _begin_as_asked(settings)
