@@ -104,6 +104,7 @@ class Visitor:
         self._page = ""  # the hash of the page's script
         self._states: dict[str, WidgetState] = {}  # by the widget's key; like the browser, all are sent every time
         self._fragment: dict[str, str] = {}  # the fragment that a widget stands in, and that it runs
+        self.said: list[str] = []  # in the last run, as Markdown
 
     async def open(self, page_name: str, query: str = "") -> None:
         message = BackMsg()
@@ -121,6 +122,7 @@ class Visitor:
         return await self._run(message)
 
     async def _run(self, message: BackMsg) -> float:
+        self.said.clear()
         began = time.perf_counter()
         await self._socket.send(message.SerializeToString())
         async for raw in self._socket:
@@ -140,6 +142,8 @@ class Visitor:
         element = getattr(delta.new_element, kind) if kind else None
         if kind == "exception":
             raise NotMeasurable(f"the page raised {element.type}: {element.message}")
+        if kind == "markdown":
+            self.said.append(element.body)
         value = shown_value(kind, element)
         if value is None:
             return
