@@ -15,6 +15,7 @@ from tests.conftest import ROOT
 from tests.pages.reading import heatmap, said
 from viz.ui import session
 
+FEW = {"heads": {"texts": "own", "lines": TEXT}}  # one text, not 64
 PAGES = sorted(path.stem for path in (ROOT / "viz/pages").glob("*.py") if path.stem != "__init__")
 BUILT_IN = [entry.name for entry in catalog.available() if entry.source == catalog.BUILT_IN]
 SECTIONS = ["blank", "both", "sentiment", "similarity"]  # of the page Understanding
@@ -65,16 +66,22 @@ def check_page(app, name: str, model: str, family: str, caplog) -> None:
 @pytest.mark.parametrize("model", BUILT_IN)
 def test_every_page_opens_with_every_built_in_model(open_page, model, name, caplog):
     family = catalog.architecture_of(catalog.find(model))
-    check_page(open_page(name, model=model), name, model, family, caplog)
+    check_page(open_page(name, model=model, **FEW.get(name, {})), name, model, family, caplog)
 
 
 @pytest.mark.parametrize("name", PAGES)
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_page_opens_or_says_why_not(open_with, root, kind, name, caplog):
-    app = open_with(kind, name)
+    app = open_with(kind, name, **FEW.get(name, {}))
     check_page(app, name, f"folder:{root / kind}", KINDS[kind], caplog)
     if name == "understanding" and kind in ("headless", "classifier"):
         assert "without the head" in said(app)
+
+
+@pytest.mark.parametrize("kind", ["sinusoidal", "of two"])
+def test_a_text_longer_than_a_translator_reads_is_scored_by_its_beginning(open_with, kind):
+    app = open_with(kind, "heads", texts="own", lines="the cat saw the dog " * 30)
+    assert "their beginning is read" in said(app) and "over 1 text" in said(app) and not app.error
 
 
 @pytest.mark.parametrize("section", SECTIONS)

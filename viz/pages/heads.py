@@ -75,7 +75,7 @@ def say_how_far(of: surveys.Subject, reading: surveys.Reading) -> None:
             st.info(f"Stopped: {reading.n_read} of {reading.n_all} texts were read.", icon=":material/stop_circle:")
             st.button("Go on", key="go_on", icon=":material/play_circle:", on_click=handler(surveys.go_on))
     if reading.unread:
-        st.warning(
+        st.info(
             f"Not read: {len(reading.unread)} of {reading.n_all} texts. {plain(reading.unread[0])}"
             + " What is scored is random tokens that come twice." * bool(reading.survey and not reading.survey.n_text),
             icon=":material/info:",

@@ -21,6 +21,7 @@ from viz.plain import plain
 from viz.ui import cache, session, waiting
 from viz.ui.loads import language_model
 
+_ROOM = 4  # tokens: what a text that is cut may take more where it is read again, an end among them
 _STOPPED = "stopped_survey"  # in the session's state: which survey was stopped
 
 Job = tuple[str | None, int]  # a text; or nothing, and the number of a text of random tokens
@@ -151,11 +152,13 @@ def _read(model: str, kind: str, languages: tuple[str, str] | None, text: str | 
         if text is None:
             random = random_texts(model)
             return Read(_scores(_run_of(lm, random[number], kind), kind)) if random else Read(None)
-        if kind != "encoder" and lm.info.family == "encoder-decoder":  # what it writes has to be written first
-            return Read(_scores(session.run_of(RunKey(model, as_read(lm, Prompt(text, languages=languages)))), kind))
         tokens, cut = _beginning(lm, text, min(MOST_TOKENS, lm.info.n_context))
         if not can_write(lm, tokens):
             return Read(None, why=f"{lm.info.title} has no entries in its vocabulary for much of them.")
+        if kind != "encoder" and lm.info.family == "encoder-decoder":  # what it writes has to be written first
+            read = text[: max(token.end for token in tokens[:-_ROOM])] if cut else text
+            run = session.run_of(RunKey(model, as_read(lm, Prompt(read, languages=languages))))
+            return Read(_scores(run, kind), cut)
         return Read(_scores(_run_of(lm, tokens, kind), kind), cut)
     except VisitorError as error:
         return Read(None, why=str(error))
