@@ -227,7 +227,7 @@ def test_the_model_is_opened_by_the_pages(open_lesson):
     app.button(key="open_lines").click().run()
     assert app.session_state.page == "attention" and app.session_state.model.startswith("lab:")
     assert app.session_state.text == "I am a student.\nI love to study.\nI will graduate soon."
-    assert "A few lines, 300 steps" in app.sidebar.selectbox(key="model").options
+    assert "Lines by heart" in app.sidebar.selectbox(key="model").options
     assert not app.exception and not app.error and "**Check failed" not in reading.said(app)
 
 

@@ -41,6 +41,11 @@ WORDS = (
         (TOKENIZATION,),
     ),
     Word("special token", "one that stands for no text: an end, a start, a hidden word", (TOKENIZATION, TRANSLATION)),
+    Word(
+        "unknown token",
+        "one that stands for whatever is out of the vocabulary (OOV); a tokenizer that falls back to bytes needs none",
+        (TRAINING,),
+    ),
     Word("vocabulary", "all tokens that the model knows, each with a number, its id", (TOKENIZATION,)),
     Word(
         "embedding",

@@ -83,7 +83,7 @@ def show(base: Run, *, ships: bool) -> None:
         done = found is not None and found.tuning and not is_under_way() and found.checkpoints
         if done and st.button("Open this model", key="open_other", icon=":material/visibility:", help=OPEN_MEANS):
             also = f" Then on one other line, with {rate:g}, in {found.run.learner.step:,} steps."
-            open_model(found.run, f"A few lines, then one more, {found.run.learner.step:,} steps", also)
+            open_model(found.run, "Lines, then another", also)
     unknown = [token for token in run.text.rows[0] if token.id == getattr(run.vocabulary, "unk_token_id", None)]
     if unknown:
         words = ", ".join(f"“{plain(state.other_line.strip()[token.start : token.end].strip())}”" for token in unknown)

@@ -198,7 +198,7 @@ def offer(settings: Settings, found: Found | None) -> None:
             and not is_under_way()
             and st.button("Open this model", key="open_lines", icon=":material/visibility:", help=OPEN_MEANS)
         ):
-            open_model(found.run, f"A few lines, {found.checkpoints[-1].step:,} steps")
+            open_model(found.run, "Lines by heart")
 
 
 def say_what_is_trained(run: Run, found: Found | None) -> None:
