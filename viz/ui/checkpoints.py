@@ -20,6 +20,7 @@ def choose(entry: Entry) -> None:
     st.select_slider(
         "After step",
         steps,
+        now,
         key="read_at",
         format_func="{:,}".format,
         on_change=handler(lambda: st.session_state.update(model=offered(whole, st.session_state.read_at))),

@@ -125,8 +125,8 @@ def choose() -> Settings | None:
     from model.lab.course import LabError, Settings
 
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom", key="copier_settings"):
-        st.number_input("Seed", 0, 2**31 - 1, key=links.key("copier_seed"), width=110, help="Other random numbers.")
-        st.number_input("Layers", 1, 3, key=links.key("copier_layers"), width=100)
+        _number("Seed", 0, 2**31 - 1, "copier_seed", width=110, help="Other random numbers.")
+        _number("Layers", 1, 3, "copier_layers", width=100)
         controls.choose("Heads", "copier_heads")
         controls.choose("Width", "copier_width", help="Numbers in each vector; the heads of a layer share them.")
         st.toggle("MLP", key=links.key("copier_mlp"), help="Without, a block is attention alone.")
@@ -134,12 +134,13 @@ def choose() -> Settings | None:
         st.select_slider(
             "Learning rate",
             RATES,
-            key=links.key("copier_rate"),
+            st.session_state[links.key("copier_rate")],
+            key="copier_rate",
             format_func="{:g}".format,
             width=210,
             help="How far a step moves the weights. It ships with 0.01; 10 destroys.",
         )
-        st.number_input("Steps", 1, 2000, key=links.key("copier_steps"), width=110)
+        _number("Steps", 1, 2000, "copier_steps", width=110)
         st.toggle(
             "Pieces from random places",
             key=links.key("copier_spans"),
@@ -168,6 +169,14 @@ def choose() -> Settings | None:
     except LabError as error:
         st.warning(plain(error), icon=":material/info:")
         return None
+
+
+def _number(label: str, least: int, most: int, name: str, **options) -> None:
+    """With the value as its own too: a browser that draws it only after a press, whose run tells no value again, has it
+    from there.
+    """
+    key = links.key(name)
+    st.number_input(label, least, most, st.session_state[key], key=key, **options)
 
 
 def begin_as_asked(settings: Settings) -> None:
