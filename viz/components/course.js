@@ -91,6 +91,7 @@ function render({ data, parentElement, setTriggerValue }) {
   const obey = () => {
     const [at, head] = told(), said = `${at} ${head}`;
     if (said !== state.said) Object.assign(state, { said, at, head });
+    if (state.at > last || state.head >= names.length) state.said = ""; // the style was here before its data
     state.at = Math.min(state.at, last);
     state.head = Math.min(state.head, names.length - 1);
   };
@@ -108,7 +109,9 @@ function render({ data, parentElement, setTriggerValue }) {
     const mesh = [1, 2, 4, 5, 10, 20, 50].find((each) => highest / each <= 4.5) ?? 100;
     const ticks = Array.from({ length: Math.floor(highest / mesh) + 1 }, (_, i) => i * mesh);
     const shared = { steps, until, moment: locked };
-    const other = beside ? { over: beside.steps, colour: "currentColor", kind: "beside" } : null;
+    const other = beside
+      ? { over: beside.steps.filter((step) => step <= until), colour: "currentColor", kind: "beside" }
+      : null;
     panels = [
       panel(root.querySelector(".loss"), width, {
         ...shared,
@@ -116,7 +119,7 @@ function render({ data, parentElement, setTriggerValue }) {
         ticks,
         level: guess,
         lines: [
-          ...(other ? [{ ...other, values: beside.loss }] : []),
+          ...(other ? [{ ...other, values: beside.loss.slice(0, other.over.length) }] : []),
           ...losses.map(({ values }, i) => ({ values, colour: colours[i], kind: i ? "dotted" : "whole" })).reverse(),
         ],
       }),
@@ -125,7 +128,7 @@ function render({ data, parentElement, setTriggerValue }) {
         top: 1,
         ticks: [0, 0.5, 1],
         lines: [
-          ...(other ? [{ ...other, values: beside.induction }] : []),
+          ...(other ? [{ ...other, values: beside.induction.slice(0, other.over.length) }] : []),
           ...names.map((_, i) => ({ values: previous.map((row) => row[i]), colour: of(i), kind: "dotted" })),
           ...names.map((_, i) => ({ values: induction.map((row) => row[i]), colour: of(i), kind: "whole" })),
         ],
