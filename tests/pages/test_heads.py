@@ -195,3 +195,11 @@ def test_a_model_that_cannot_write_the_texts_is_scored_on_random_tokens_alone(op
     assert np.isfinite(numbers(charts(app)[0]["data"][0]["z"])).all()
     app = next(button for button in app.button if button.key == "open_one").click().run()
     assert not app.exception and app.title[0].value == "Attention"
+
+
+def test_other_lines_of_a_link_stand_in_the_box(heads):
+    app = heads()
+    app.session_state.lines = "a dog sat"  # as Back and Forward set it
+    app = app.run()
+    box = next(area for area in app.text_area if area.key == "lines_box")
+    assert box.value == "a dog sat" and "over 1 text" in said(app)

@@ -11,6 +11,7 @@ from model.analysis.head_survey import Survey
 from model.grid import Grid
 from model.run import ModelInfo
 from model.text.prompt import Prompt, RunKey, as_read
+from viz.components.contents import contents
 from viz.figures.heads import layers_and_heads
 from viz.guard import handler, part
 from viz.plain import plain
@@ -38,6 +39,7 @@ def main() -> None:
         "of its weight goes where is counted: to the token before, to what stood behind an earlier copy, to full stops."
     )
     glossary.show()
+    contents()
     lm = session.current_model()
     info, kind = lm.info, "self"
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom", key="heads_of"):

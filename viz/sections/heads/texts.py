@@ -14,7 +14,7 @@ from viz.ui.pictures import caption
 _BY_HASH = "hash:"
 _LONGEST = 2**20  # characters that are taken in
 _KEPT = LongTexts(8 * 10**6)
-_BOX = "lines_box"  # the key of the widget
+_BOX, _SHOWN = "lines_box", "lines_shown"  # the key of the widget; which choice it shows
 
 
 def choose() -> None:
@@ -34,8 +34,9 @@ def read() -> tuple[str, ...]:
     """The texts; none: there are none yet, which is said."""
     if st.session_state.texts == OURS:
         return passages()
-    if _BOX not in st.session_state:
-        st.session_state[_BOX] = _present()
+    state, present = st.session_state, _present()
+    if _BOX not in state or state.get(_SHOWN) != state.lines:  # a link, Back and Forward bring others
+        state[_BOX], state[_SHOWN] = present, state.lines
     st.text_area(
         "Your texts, one a line",
         key=_BOX,
@@ -45,7 +46,7 @@ def read() -> tuple[str, ...]:
         on_change=handler(_keep),
     )
     text_file(key="lines_file", most=_LONGEST, on_text=_put_in)
-    lines = lines_in(_present())
+    lines = lines_in(present)
     if lines.texts:
         caption(in_words(lines))
     else:
