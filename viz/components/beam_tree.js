@@ -112,6 +112,8 @@ function candidateItem({ text, score, sum, tokens }, i, chosen, picks) {
 
 function render({ data, parentElement, setTriggerValue }) {
   const { candidates, chosen, picks } = data, tree = parentElement.querySelector(".beam"), tip = tipOf(tree);
+  tree.querySelector(".what").textContent = data.what;
+  tree.querySelector("ol").setAttribute("aria-label", `${data.what}, the best first`);
   const svg = tree.querySelector("svg"), list = tree.querySelector("ol"), laid = layOut(data), nodes = laid.nodes;
   const ends = candidates.map((candidate) => nodes[candidate.node]);
   const [drawn, lineOf] = drawTree(svg, laid, new Set(ends.length ? pathTo(nodes, ends[0]) : []));

@@ -12,9 +12,9 @@ _tree = register(
     shared=["renew", "tip", "rove", "lines"],
     html="""<div class="beam" role="group" aria-label="Beam search">
 <div class="scroll" tabindex="0" role="group" aria-label="the tree"><svg aria-hidden="true"></svg></div>
-<div class="head" aria-hidden="true"><span></span><span>finished candidates</span><span>score</span>
+<div class="head" aria-hidden="true"><span></span><span class="what"></span><span>score</span>
 <span>log-probability</span><span>tokens</span></div>
-<ol aria-label="finished candidates, the best first"></ol><div class="tip" hidden></div></div>""",
+<ol></ol><div class="tip" hidden></div></div>""",
 )
 
 
@@ -29,13 +29,14 @@ def beam_tree(
     candidates: Sequence[dict],
     *,
     key: str,
+    what: str = "finished candidates",
     chosen: int | None = None,
     on_pick: Callable[[int], None] | None = None,
 ) -> None:
     """Draw what `viz.figures.translation` made of a search: `beam_tree` (nodes, ends) and `ranked` (candidates).
 
-    `chosen`: the candidate that is read now. `on_pick(i)` is called when candidate i is clicked, in the list or in the
-    tree.
+    `what` the candidates are called. `chosen`: the one that is read now. `on_pick(i)` is called when candidate i is
+    clicked, in the list or in the tree.
     """
     _tree(
         key=key,
@@ -53,6 +54,7 @@ def beam_tree(
                 for node, each in zip(ends, candidates, strict=True)
             ],
             "chosen": chosen,
+            "what": what,
             "picks": on_pick is not None,
         },
     )

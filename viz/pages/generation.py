@@ -7,7 +7,7 @@ from model.run import ModelInfo, VisitorError
 from viz.figures.generation import growing_text
 from viz.guard import handler, section
 from viz.plain import plain
-from viz.sections.generation import behind_choice, continuation, sampling, surprise
+from viz.sections.generation import behind_choice, continuation, sampling, surprise, ways
 from viz.ui import glossary, links, session
 from viz.ui.prose import quoted
 
@@ -35,6 +35,8 @@ def main() -> None:
     continuation.find()
     st.session_state.clock_runs = st.session_state.to_go > 0
     section("generation", run_every=PACE if st.session_state.clock_runs else None)(generation)()
+    if not sampling.cannot_draw(reads):
+        ways.show()
     surprise.show()
 
 

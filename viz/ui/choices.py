@@ -44,6 +44,7 @@ RATES = (1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 0.1, 1.0, 10.0)
 SCHEDULES = ("constant", "linear")
 STEP_RATES = (0.001, 0.01, 0.1, 1.0)
 MATRIX = r"[EP]|\d{1,2}\.(q|k|v|o|up|down)"
+NONE, DRAWN, BEAM = WAYS_ON = ("none", "drawn", "beam")
 MEAN = "mean"
 MAPS = (MEAN, ONE)
 TOKEN_VECTORS = "token vectors"
@@ -215,14 +216,16 @@ CHOICES: dict[str, Choice] = {
     "mean_of_heads": _switch("behind a choice: the mean of the layer's heads", GENERATION),
     "written": _text("", "what was generated: ids, and how each was drawn", GENERATION, own_words=True),
     "opened": _position("the generated token behind which one looks", GENERATION, own_words=True),
+    "ways": _one_of(WAYS_ON, NONE, "several ways to go on, as one tree", GENERATION),
+    "n_samples": _number(2, 8, 4, "how many texts are drawn at once", GENERATION),
     "beside_model": _text("", "another model that reads the text beside", GENERATION),
     "across": _one_of(ACROSS, ALL, "which heads of cross-attention", TRANSLATION),
     "between": _one_of(BETWEEN, WORDS, "between what", TRANSLATION),
     "aligned": _one_of(ALIGNED, ARGMAX, "which pairs are marked as aligned", TRANSLATION),
     "followed_word": _position("the written word whose lines are kept", TRANSLATION, own_words=True),
     "step": _position("the decoding step", TRANSLATION, owner=READER),
-    "width": _number(1, 8, WIDTH, "of the beam", TRANSLATION),
-    "penalty": _number(0, 2, PENALTY, "of length, in the beam", TRANSLATION),
+    "width": _number(1, 8, WIDTH, "of the beam", TRANSLATION, GENERATION),
+    "penalty": _number(0, 2, PENALTY, "of length, in the beam", TRANSLATION, GENERATION),
     "reference": _text("", "a translation held to be right", TRANSLATION),
     "section": _one_of(SECTIONS, BLANK, "what the encoder is asked", UNDERSTANDING),
     "in_turn": _switch("whether each token is hidden in its turn", UNDERSTANDING, default=None),

@@ -155,6 +155,15 @@ def branch(at: int, candidate: int) -> None:
         state.to_go = len(steps) - at - 1
 
 
+def take(draws: list[Draw]) -> None:
+    """Let this be what was written, in a callback of another part of the page."""
+    state = st.session_state
+    stop()
+    state.left, state.opened = (state.generated_as, subject()), None
+    links.say("written", write_draws(draws), subject())
+    st.rerun()
+
+
 def left() -> str:
     """What was written before the last branch, if it can be had again; else nothing."""
     written, about = st.session_state.get("left", ("", None))

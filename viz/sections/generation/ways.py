@@ -1,0 +1,177 @@
+"""On the page Generation: several ways to go on, as one tree: drawn with different seeds, or found by a beam."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+import streamlit as st
+
+from model.analysis.beam import Beam, Candidate, beam_search
+from model.analysis.generation import Draw, Step, samples
+from model.analysis.sampling import Sampling
+from model.language_model import LanguageModel
+from model.run import ModelRun
+from model.text.prompt import RunKey, tokens_of, written_text
+from model.text.writing import decoding_of
+from viz.components.beam_tree import beam_tree as draw_tree
+from viz.figures.translation import Node, beam_tree, ranked
+from viz.guard import section
+from viz.sections.generation import continuation
+from viz.ui import cache, controls, session
+from viz.ui.choices import DRAWN, NONE
+from viz.ui.loads import language_model
+from viz.ui.pictures import caption, twin
+from viz.ui.prose import quoted
+
+LONGEST = 30  # tokens of each way: a tree of more is none to look at
+END = "end"
+
+
+@section("ways")
+def show() -> None:
+    st.header("Several ways to go on")
+    run = session.current_run()
+    left, middle, right = st.columns([1.2, 1, 1], gap="large", vertical_alignment="bottom")
+    with left:
+        ways = controls.choose(
+            "Go on",
+            "ways",
+            help="drawn: by the settings above, each with a seed of its own · beam: the most probable texts that a "
+            "search finds, which keeps the best few at each token",
+        )
+    if ways == NONE:
+        st.markdown("One text is one way through many that were possible. Draw some side by side, or search them.")
+        return
+    n_token = min(st.session_state.n_generate, LONGEST, run.info.n_context - len(run.tokens))
+    if n_token < 1:
+        st.info("The context is full: nothing can be written behind this text.", icon=":material/info:")
+        return
+    if ways == DRAWN:
+        with middle:
+            n = controls.slider("Texts", 2, 8, "n_samples", help="How many are drawn at once.")
+        drawn(run, n, n_token)
+        return
+    with middle:
+        width = controls.slider("Beam width", 1, 8, "width", help="How many texts are kept. 1: greedy.")
+    with right:
+        penalty = controls.slider(
+            "Length penalty",
+            0.0,
+            2.0,
+            "penalty",
+            step=0.1,
+            help="A text's log-probability is divided by its number of tokens, with the end, to this power.",
+        )
+    searched(run, width, penalty, n_token)
+
+
+def drawn(run: ModelRun, n: int, n_token: int) -> None:
+    seed, sampling = st.session_state.seed, continuation.chosen()
+    seeds = [(seed + i) % 2**31 for i in range(n)]
+    texts = samples_of(session.current_key(), n_token, sampling, tuple(seeds))
+    seeds, texts = zip(*sorted(zip(seeds, texts, strict=True), key=lambda pair: -mean_log_prob(pair[1])), strict=True)
+    nodes, ends, rows = samples_tree(texts, seeds)
+    draw_tree(nodes, ends, rows, key="ways_tree", what="texts", on_pick=lambda i: keep(texts[i], seeds[i]))
+    apart = next((i for i in range(n_token) if len({text[i].token.id for text in texts if len(text) > i}) > 1), n_token)
+    none = " At temperature 0 all are the same: nothing is drawn." if sampling.temperature == 0 else ""
+    caption(
+        f"{n} texts, drawn at {continuation.in_words(sampling)}, with the seeds {min(seeds)} to {max(seeds)}. Left to "
+        f"right, one token a step, with the log-probability so far, by the model. They part {where(apart)}. Score: the "
+        f"mean log-probability of a token; the highest stands first. Click one to look into it above.{none}"
+    )
+    twin(lambda: pd.DataFrame(rows), key="ways")
+
+
+def mean_log_prob(text: list[Step]) -> float:
+    return sum(math.log(step.probability) for step in text) / max(1, len(text))
+
+
+def where(apart: int) -> str:
+    return "at the first token" if apart == 0 else f"after {apart} token{'s' * (apart != 1)}"
+
+
+def searched(run: ModelRun, width: int, penalty: float, n_token: int) -> None:
+    beam: Beam = beam_of(session.current_key(), n_token, width, penalty)
+    token = session.current_model().token
+    nodes, ends = beam_tree(beam, lambda id: token(id).label, END)
+
+    def text_of(candidate: Candidate) -> str:
+        return written_text(map(token, candidate.ids))
+
+    rows = ranked(beam, penalty, text_of)
+    draw_tree(nodes, ends, rows, key="ways_tree", what="texts", on_pick=lambda i: keep_ids(beam.finished[i].ids))
+    best = beam.finished[0]
+    caption(
+        f"Of all ways to go on, the {width} best are kept at each token; below them, those that were looked at and "
+        f"dropped. Pale: nothing that grew from it was kept. Most probable: {quoted(text_of(best))}, "
+        f"{best.log_prob:.3f} in all. Such texts tend to repeat themselves: what is most probable is not what people "
+        "write. Click one to look into it above."
+    )
+    twin(lambda: pd.DataFrame(rows), key="ways")
+
+
+@cache.kept(spinner="Drawing …")
+def samples_of(run_key: RunKey, n: int, sampling: Sampling, seeds: tuple[int, ...]) -> list[list[Step]]:
+    """At most n steps behind a text, for each seed. Raises `VisitorError`."""
+    lm = language_model(run_key.model)
+    together = list(samples(lm, tokens_of(lm, run_key.prompt)[0], n, sampling, seeds))
+    return [[steps[i] for steps in together if steps[i]] for i in range(len(seeds))]
+
+
+@cache.kept(spinner="Searching …")
+def beam_of(run_key: RunKey, n: int, width: int, penalty: float) -> Beam:
+    """What a search makes of at most n tokens behind a text. Raises `VisitorError`."""
+    lm = language_model(run_key.model)
+    return beam_search(decoding_of(lm, tokens_of(lm, run_key.prompt)[0]), Special(lm), n, width, penalty)
+
+
+@dataclass(frozen=True)
+class Special:
+    """The entries of a vocabulary that end a text."""
+
+    lm: LanguageModel
+
+    def __contains__(self, id: int) -> bool:
+        return self.lm.token(id).special
+
+
+def samples_tree(
+    texts: Sequence[list[Step]], seeds: Sequence[int]
+) -> tuple[list[Node], list[int], list[dict[str, object]]]:
+    """Texts as a tree of what they share, the node where each ends, and a row of a table for each."""
+    nodes, at, height, ends, rows = [Node(0, 0, "", 0.0, 0.0, -1, "kept", True)], {(): 0}, {}, [], []
+    for text, seed in zip(texts, seeds, strict=True):
+        ids: tuple[int, ...] = ()
+        total = 0.0
+        for step in text:
+            parent, ids = at[ids], (*ids, step.token.id)
+            own = math.log(step.probability)
+            total += own
+            if ids not in at:
+                column = len(ids)
+                at[ids] = len(nodes)
+                fate = "finished" if step.token.special else "kept"
+                row = height[column] = height.get(column, -1) + 1
+                nodes.append(Node(column, row, step.token.label, own, total, parent, fate, True))
+        ends.append(at[ids])
+        rows.append(
+            {
+                "rank": len(rows),
+                "text": written_text(step.token for step in text),
+                "score": mean_log_prob(text),
+                "log-probability": total,
+                "tokens": len(text),
+                "seed": seed,
+            }
+        )
+    return nodes, ends, rows
+
+
+def keep(text: list[Step], seed: int) -> None:
+    """Let one of them be what was written."""
+    continuation.take([Draw(step.token.id, step.sampling, seed) for step in text])
+
+
+def keep_ids(ids: tuple[int, ...]) -> None:
+    continuation.take([Draw(id, Sampling(), None) for id in ids])
