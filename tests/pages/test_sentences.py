@@ -6,6 +6,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from model.lab import finished, sentences
+from tests.hostile.pages import faults
+from tests.hostile.strings import ATOMS
 from tests.pages import reading
 from tests.words import seen
 from viz.sections.training import other_line
@@ -243,3 +245,12 @@ def test_lines_that_no_address_takes_stand_in_none(open_lesson):
     assert "learned" not in reading.address(app) and app.text_area(key="learned").value == "a line\n" * 10_000
     app.text_area(key="learned").set_value("a line").run()
     assert reading.address(app)["learned"] == "a line"
+
+
+@pytest.mark.parametrize("units", sentences.UNITS)
+def test_nothing_that_is_typed_is_markup(open_lesson, units):
+    typed = [ATOMS[i] for i in (0, 3, 7, 14, 18)]
+    link = {"learned": "\n".join(typed), "learned_units": units, "learned_steps": 1, "unseen": ATOMS[9]}
+    app = open_lesson(**link, other_line=ATOMS[21], other_steps=1)
+    app = ended(ended(app), other_line.KIND)
+    assert len(courses(app)) == 2 and faults(app, *typed, ATOMS[9], ATOMS[21]) == []
