@@ -109,6 +109,15 @@ def test_writing_can_be_stopped(write):
     assert len(ids_of(at.run())) == n
 
 
+@pytest.mark.parametrize("n, said_so", [(0, False), (5000, True)])
+def test_a_number_of_tokens_that_cannot_be_written_is_said_and_not_another_written(write, n, said_so):
+    at = write()
+    at.number_input(key="n_generate").set_value(n).run()
+    button = at.button(key="next_many")
+    assert button.disabled and button.label == f"Generate {n}"
+    assert any("5,000 tokens are more than the 200" in info.value for info in at.info) == said_so
+
+
 def test_an_opened_token_shows_its_choice_and_where_it_looked(write, story):
     at = write(layer=2, head=3)
     generate_many(at, 3)

@@ -11,6 +11,7 @@ from viz.sections.generation import behind_choice, continuation, sampling, surpr
 from viz.ui import glossary, links, session
 from viz.ui.prose import quoted
 
+MOST_AT_ONCE = 200  # tokens
 PACE = 0.1  # seconds of writing between two looks at what there is
 
 
@@ -77,7 +78,8 @@ def offer_to_write(steps: list[Step], writing: bool, end: str | None) -> None:
             on_click=handler(write_next),
             disabled=blocked,
         )
-        n = st.number_input("Tokens", 1, 200, key=links.key("n_generate"), width=110)
+        # a limit of its own would turn the box red, and leave the number that stood there before
+        n = st.number_input("Tokens", 0, key=links.key("n_generate"), width=110)
         if writing:
             st.button(
                 f"Stop ({st.session_state.to_go} to go)",
@@ -91,7 +93,7 @@ def offer_to_write(steps: list[Step], writing: bool, end: str | None) -> None:
                 key="next_many",
                 icon=":material/fast_forward:",
                 on_click=handler(write_many),
-                disabled=blocked,
+                disabled=blocked or not 0 < n <= MOST_AT_ONCE,
             )
         st.button(
             "Clear",
@@ -107,6 +109,12 @@ def offer_to_write(steps: list[Step], writing: bool, end: str | None) -> None:
             on_click=handler(continuation.add_to_text),
             disabled=writing or not continuation.written(steps),
             help="Puts what was written into the sidebar's text, to look into it on the other pages.",
+        )
+
+    if n > MOST_AT_ONCE:
+        st.info(
+            f"{n:,} tokens are more than the {MOST_AT_ONCE} that are written at once. Write fewer, and then go on.",
+            icon=":material/info:",
         )
 
 
