@@ -99,13 +99,19 @@ def train(settings: Settings) -> Iterator[Checkpoint]:
         optimizer.step()
         if step % settings.every == 0 or step == settings.n_step:
             checkpoint = judge(step, transformer, judged, alike)
-            if not checkpoint.trained < LOST:  # NaN neither
-                raise LabError(
-                    f"The loss is {checkpoint.trained:,.0f} at step {step:,}, where to guess costs "
-                    f"{np.log(len(copying.SYMBOLS)):.1f}: a learning rate of {settings.rate:g} is likely too high. The "
-                    "checkpoints before are kept."
-                )
+            check(checkpoint, settings.rate)
             yield checkpoint
+
+
+def check(checkpoint: Checkpoint, rate: float) -> None:
+    """Raises `LabError` once its loss is beyond `LOST`, or no number; `rate`: the learning rate that led there."""
+    if checkpoint.trained < LOST:
+        return
+    loss = f"{checkpoint.trained:,.0f}" if np.isfinite(checkpoint.trained) else "no number"
+    raise LabError(
+        f"The loss is {loss} at step {checkpoint.step:,}, where to guess costs {np.log(len(copying.SYMBOLS)):.1f}: a "
+        f"learning rate of {rate:g} is likely too high. The checkpoints before are kept."
+    )
 
 
 def config(settings: Settings) -> Config:

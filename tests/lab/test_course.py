@@ -99,8 +99,19 @@ def test_what_cannot_be_trained_gets_a_sentence(changed, sentence):
 def test_a_loss_that_runs_away_ends_the_training_and_keeps_what_was_before():
     kept, steps = [], course.train(replace(SHORT, rate=10.0, n_step=200))
     with pytest.raises(
-        course.LabError, match=r"^The loss is [\d,]+ at step [\d,]+, where to guess costs 3\.5: a learning"
+        course.LabError, match=r"^The loss is ([\d,]+|no number) at step [\d,]+, where to guess costs 3\.5: a learning"
     ):
         for checkpoint in steps:
             kept.append(checkpoint)
     assert kept and kept[-1].trained < course.LOST
+
+
+def test_a_loss_that_is_no_number_is_called_so():
+    checkpoint = list(course.train(replace(SHORT, n_step=1)))[-1]
+    course.check(checkpoint, 10.0)
+    with pytest.raises(course.LabError) as raised:
+        course.check(replace(checkpoint, trained=float("nan")), 10.0)
+    assert str(raised.value) == (
+        "The loss is no number at step 1, where to guess costs 3.5: a learning rate of 10 is likely too high. The "
+        "checkpoints before are kept."
+    )

@@ -6,6 +6,7 @@ from model import catalog
 from model.lab import copier
 from tests.pages import reading
 from tests.words import seen
+from viz.figures.numbers import in_short
 
 COPIER = catalog.find("copier")
 STEPS = catalog.steps_of(COPIER)
@@ -56,6 +57,10 @@ def test_what_it_does_not_know_is_said_and_a_text_of_its_kind_offered(open_page)
     at.sidebar.selectbox(key="example").set_value(TEXT).run()
     assert at.session_state.text == TEXT and "unknown to it" not in sidebar(at)
     assert "unknown to it" not in sidebar(open_page("attention"))
+
+
+def test_counts_of_parameters_are_short():
+    assert [in_short(n) for n in (999, 9_999, 11_008, 4_340_736)] == ["999", "9,999", "11 k", "4.3 M"]
 
 
 def test_a_text_that_is_too_long_for_it_gets_a_sentence(open_page):

@@ -118,6 +118,11 @@ def test_one_is_trained_to_its_end_and_becomes_a_model_of_the_session(open_lesso
     assert "**After 60 steps:**" in said(app) and "did not come to stay within 60 steps" in said(app)
     assert view(app)["steps"] == [0, 20, 40, 60] and view(app)["beside"]["steps"] == STEPS
     assert reading.address(app)["copier_trained"] == "true"
+    app.toggle(key="copier_mlp").set_value(True).run()
+    assert "copier_trained" not in reading.address(app)
+    assert "trained with other settings than those that are chosen now" in said(app)
+    app.toggle(key="copier_mlp").set_value(False).run()
+    assert reading.address(app)["copier_trained"] == "true"
     app.button(key="copier_open_own").click().run()
     assert not app.exception and app.title[0].value == "Attention"
     assert app.session_state.model.startswith("lab:") and app.session_state.text == copier.examples()[0][0]

@@ -86,7 +86,11 @@ def show(shipped: Run) -> None:
     if settings is None:
         return
     begin_as_asked(settings)
+    begun = st.session_state.get(_BEGUN)
+    st.session_state.copier_trained = begun is not None and begun.settings == settings
     offer(settings)
+    if begun and begun.settings != settings:
+        caption("What is shown below was trained with other settings than those that are chosen now.")
     trainings.watch(KIND, lambda training: draw(training, shipped))
 
 
@@ -196,7 +200,6 @@ def begin(settings: Settings) -> None:
     begun = Begun(settings, train(settings))
     trainings.start(KIND, lambda: rest_of(begun.course), seconds=SECONDS, expected=n_checkpoints(settings))
     st.session_state[_BEGUN] = begun
-    st.session_state.copier_trained = True
     st.session_state.pop(_rest_key(), None)
 
 
