@@ -19,6 +19,7 @@ from model.attention_call import AS_TRAINED, Changes
 from model.builtin.transformer import Attention, Config, Transformer
 from model.intervention import Intervention
 from model.lab import copying
+from model.progress import tell
 from model.run import VisitorError
 
 BETAS, WEIGHT_DECAY, CLIP, WARM_UP = (0.9, 0.98), 0.01, 1.0, 50
@@ -97,6 +98,7 @@ def train(settings: Settings) -> Iterator[Checkpoint]:
             (loss[counted].mean() + SILENCE * written(transformer)).backward()
         nn.utils.clip_grad_norm_(trained, CLIP)
         optimizer.step()
+        tell(step, settings.n_step)
         if step % settings.every == 0 or step == settings.n_step:
             checkpoint = judge(step, transformer, judged, alike)
             check(checkpoint, settings.rate)

@@ -18,6 +18,7 @@ from model.builtin.language_model import BuiltinModel
 from model.builtin.transformer import Transformer
 from model.lab.course import LabError
 from model.lab.held_out import STORIES
+from model.progress import tell
 
 MOST_LINES, MOST_IN_LINE, MOST_CHARACTERS = 40, 300, 4000  # characters of a line, and of all
 MOST_STEPS, MOST_SECONDS = 200, 90  # of one go, and of all of a training
@@ -133,6 +134,7 @@ class FineTuning:
         last = self._n_step + n
         while self._n_step < last:
             loss = self._step()
+            tell(self._n_step, last)
             if not loss < LOST:  # NaN neither
                 raise self._lost(loss)
             if self._n_step % EVERY == 0 or self._n_step == last:

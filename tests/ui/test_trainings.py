@@ -7,9 +7,10 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
+from model.progress import tell
 from model.run import VisitorError
 from tests.pages.reading import said
-from viz.ui.trainings import ENDED, FAILED, RUNNING, STOPPED, WAITING, Line, Training, Visits
+from viz.ui.trainings import ENDED, FAILED, PATIENCE, RUNNING, STOPPED, WAITING, Line, Training, Visits
 
 LONGEST = 60  # seconds, on a busy machine
 
@@ -117,6 +118,24 @@ def test_it_waits_a_moment_for_pages_that_are_drawn():
     with pytest.raises(KeyError), visits.one("a page that fails"):
         raise KeyError
     assert visits.wait(0)
+
+
+def test_work_that_tells_between_its_steps_gives_way_there():
+    waited = []
+
+    class NoVisits(Visits):
+        def wait(self, seconds: float) -> bool:
+            waited.append(seconds)
+            return True
+
+    def work() -> Iterator[int]:
+        for step in range(1, 5):
+            tell(step, 4)
+        yield 4
+
+    training = begun(Line(), work, visits=NoVisits())
+    assert training.wait(LONGEST) and training.steps == [4]
+    assert waited == [PATIENCE] * (4 + 2)  # and before each step of the iterator, the end among them
 
 
 def test_the_bound_on_its_time_is_said():

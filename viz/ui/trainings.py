@@ -20,6 +20,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from model import serving
+from model.progress import told
 from model.run import VisitorError
 from viz.guard import around_sections, handler, section
 from viz.plain import plain
@@ -76,6 +77,7 @@ class Training:
         *,
         since: Sequence = (),
         expected: int | None = None,
+        visits: Visits = VISITS,
     ):
         self.kind = kind
         self.seconds = seconds  # it may run for so long
@@ -85,6 +87,7 @@ class Training:
         self.error = ""  # a sentence, if it failed or was stopped by something other than its visitor
         self._work: Callable[[], Iterator] | None = work
         self._line: Line | None = None
+        self._visits = visits
         self._asked, self._over = threading.Event(), threading.Event()
         self._begun: float | None = None  # of the monotonic clock
         self._took = 0.0
@@ -137,15 +140,22 @@ class Training:
         self._end(*over)
 
     def _go_through(self, steps: Iterator) -> tuple[str, str]:
-        """The state in which it is over, and a sentence on that."""
+        """The state in which it is over, and a sentence on that. Work whose steps are long may `tell` between them."""
+        with told(self._give_way):
+            return self._until_over(steps)
+
+    def _give_way(self, *_: int) -> None:
+        time.sleep(BREATH)
+        self._visits.wait(PATIENCE)
+
+    def _until_over(self, steps: Iterator) -> tuple[str, str]:
         while not self._asked.is_set():
             if self.took > self.seconds:
                 return STOPPED, (
                     f"Stopped after {self.seconds:g} seconds, the most that it may take on the server at once. What "
                     "was done until then is kept."
                 )
-            time.sleep(BREATH)
-            VISITS.wait(PATIENCE)
+            self._give_way()
             step = next(steps, _END)
             if step is _END:
                 return ENDED, ""
