@@ -109,6 +109,18 @@ def test_writing_can_be_stopped(write):
     assert len(ids_of(at.run())) == n
 
 
+def test_writing_stops_once_a_text_was_written_and_goes_on_if_told(write):
+    at = generate_many(write(temperature=0), 15)
+    text = b"".join(step.token.piece for step in at.session_state.generated).decode()
+    stop = text[8:10]
+    at = generate_many(write(temperature=0, stop_at=stop), 15)
+    part = b"".join(step.token.piece for step in at.session_state.generated).decode()
+    n = len(ids_of(at))
+    assert text.startswith(part) and stop in part and n < 15
+    assert "was written, which ends each writing" in said(at)
+    assert len(ids_of(generate_many(at, 2))) > n
+
+
 @pytest.mark.parametrize("n, said_so", [(0, False), (5000, True)])
 def test_a_number_of_tokens_that_cannot_be_written_is_said_and_not_another_written(write, n, said_so):
     at = write()

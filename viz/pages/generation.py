@@ -57,6 +57,8 @@ def generation() -> None:
     offer_to_write(steps, writing, end)
     if end:
         st.info(end, icon=":material/stop_circle:")
+    elif not writing and (stop := st.session_state.stop_at) and stop in continuation.written(steps):
+        st.caption(f"{quoted(stop)} was written, which ends each writing.")
     if steps:
         st.header("How it was written")
         continuation.show()

@@ -6,6 +6,7 @@ tests/test_links.py). How addresses are read and written is `viz.ui.links`.
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,6 +81,13 @@ class Choice:
         if isinstance(value, float):
             return f"{value:g}"
         return ".".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+    def says(self, text: str, value: Any) -> bool:
+        """Whether an address that says this means that: a switch is true in a link, and 0.10 is 0.1."""
+        with suppress(ValueError):
+            if self.parse(text) == value:
+                return True
+        return value is not None and self.write(value).lower() == text.lower()
 
 
 def _one_of(options: tuple, default: Any, meaning: str, *pages: str) -> Choice:
@@ -210,6 +218,7 @@ CHOICES: dict[str, Choice] = {
     "typical_p": _number(0.05, 1, 1.0, "the probability that the most typical hold which may be drawn", GENERATION),
     "repetition_penalty": _number(0.5, 2, 1.0, "what logits of tokens that are there already pay", GENERATION),
     "no_repeat_ngram": _number(0, 10, 0, "tokens of a sequence that may not come twice; 0: all may", GENERATION),
+    "stop_at": _text("", "what ends the writing, once it was written", GENERATION),
     "seed": _number(0, 2**31 - 1, 0, "where the random numbers come from", GENERATION),
     "n_shown": _number(3, 30, 10, "tokens in the picture of what may come next", GENERATION),
     "n_generate": _number(1, 200, 20, "how many tokens are written at once", GENERATION),

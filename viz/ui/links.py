@@ -245,7 +245,7 @@ def dropped_from_link() -> list[str]:
             "not keep it, or not any more. Paste it into the sidebar."
         )
     for name, wanted in asked.items():
-        if CHOICES[name].own_words or name not in choices_of(state.page) or _same(name, wanted):
+        if CHOICES[name].own_words or name not in choices_of(state.page) or CHOICES[name].says(wanted, state[name]):
             continue
         why = "does not exist here" if name != "model" or "refused" not in state else "cannot be shown here"
         because = f" {plain(state.refused)}" if why == "cannot be shown here" else ""
@@ -256,15 +256,6 @@ def dropped_from_link() -> list[str]:
         shown = plain(CHOICES[name].write(shown)) if shown not in (None, "", ()) else "nothing"
         sentences.append(f"The link asked for {name} {quoted(short)}, which {why}: showing {shown}.{because}")
     return sentences
-
-
-def _same(name: str, wanted: str) -> bool:
-    """Whether a choice is what a link says: a switch is true in a link, and 0.10 is 0.1."""
-    value = st.session_state[name]
-    with suppress(ValueError):
-        if CHOICES[name].parse(wanted) == value:
-            return True
-    return value is not None and CHOICES[name].write(value).lower() == wanted.lower()
 
 
 def _measure(query_string: str) -> None:

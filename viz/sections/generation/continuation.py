@@ -130,15 +130,18 @@ def write_on(seconds: float) -> None:
 def _writer() -> Iterator[Step]:
     """What goes on behind the steps so far: the same one while nothing else has changed them."""
     state = st.session_state
-    made_for = (subject(), chosen(), state.seed, ids(state.generated))
+    made_for = (subject(), chosen(), state.seed, state.stop_at, ids(state.generated))
     if state.get("writer_for") != made_for or "writer" not in state:
         tokens = (*session.current_tokens(), *(step.token for step in state.generated))
         lm = session.current_model()
-        state.writer = generate(lm, tokens, lm.info.n_context, chosen(), state.seed)
+        stops = (state.stop_at,) if state.stop_at else ()
+        state.writer = generate(lm, tokens, lm.info.n_context, chosen(), state.seed, stops=stops)
     step = next(state.writer, None)
-    if step is not None:
-        state.writer_for = (*made_for[:3], (*made_for[3], step.token.id))
-    return iter(() if step is None else (step,))
+    if step is None:
+        del state.writer  # it has stopped: who goes on all the same begins behind that
+        return iter(())
+    state.writer_for = (*made_for[:-1], (*made_for[-1], step.token.id))
+    return iter((step,))
 
 
 def branch(at: int, candidate: int) -> None:

@@ -135,6 +135,13 @@ def more(greedy: bool) -> None:
         help="Tokens that would complete a sequence of so many tokens which is there already are not written. 0: all "
         "may.",
     )
+    st.text_input(
+        "Stop once this was written",
+        key=links.key("stop_at"),
+        max_chars=100,
+        placeholder="such as a full stop",
+        help="Case and spaces count. The token with which it comes is still written; to go on is possible.",
+    )
 
 
 def explain(sampling: Sampling) -> str:
