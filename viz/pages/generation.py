@@ -8,7 +8,7 @@ from viz.figures.generation import growing_text
 from viz.guard import handler, section
 from viz.plain import plain
 from viz.sections.generation import behind_choice, continuation, sampling, surprise, ways
-from viz.ui import glossary, links, session
+from viz.ui import controls, glossary, session
 from viz.ui.prose import quoted
 
 MOST_AT_ONCE = 200  # tokens
@@ -81,7 +81,7 @@ def offer_to_write(steps: list[Step], writing: bool, end: str | None) -> None:
             disabled=blocked,
         )
         # a limit of its own would turn the box red, and leave the number that stood there before
-        n = st.number_input("Tokens", 0, key=links.key("n_generate"), width=110)
+        n = controls.number("Tokens", 0, None, "n_generate", width=110)
         if writing:
             st.button(
                 f"Stop ({st.session_state.to_go} to go)",

@@ -25,6 +25,14 @@ def slider(label: str, least: float, most: float, name: str, **options) -> Any:
     return st.slider(label, least, most, least, key=links.key(name), **options)
 
 
+def number(label: str, least: int, most: int | None, name: str, **options) -> int:
+    """A field that holds a choice, with its value as its own too: a browser that draws it only after a press, by which
+    no value is told again, has it from there, and would take the least for it.
+    """
+    key = links.key(name)
+    return st.number_input(label, least, most, st.session_state[key], key=key, **options)
+
+
 def held(name: str, n: int, first: int | None = None) -> int:
     """The same choice where it counts and no widget shows it."""
     default = start(name, n) if first is None else first

@@ -87,11 +87,11 @@ def choose() -> None:
     )
     with st.expander("More of what can be done"):
         more(greedy)
-    st.number_input(
+    controls.number(
         "Seed",
         0,
         2**31 - 1,
-        key=links.key("seed"),
+        "seed",
         disabled=greedy,
         help="Where the random numbers come from: the same text, settings and seed give the same continuation.",
     )

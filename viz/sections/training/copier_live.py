@@ -129,8 +129,8 @@ def choose() -> Settings | None:
     from model.lab.course import LabError, Settings
 
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom", key="copier_settings"):
-        _number("Seed", 0, 2**31 - 1, "copier_seed", width=110, help="Other random numbers.")
-        _number("Layers", 1, 3, "copier_layers", width=100)
+        controls.number("Seed", 0, 2**31 - 1, "copier_seed", width=110, help="Other random numbers.")
+        controls.number("Layers", 1, 3, "copier_layers", width=100)
         controls.choose("Heads", "copier_heads")
         controls.choose("Width", "copier_width", help="Numbers in each vector; the heads of a layer share them.")
         st.toggle("MLP", key=links.key("copier_mlp"), help="Without, a block is attention alone.")
@@ -144,7 +144,7 @@ def choose() -> Settings | None:
             width=210,
             help="How far a step moves the weights. It ships with 0.01; 10 destroys.",
         )
-        _number("Steps", 1, 2000, "copier_steps", width=110)
+        controls.number("Steps", 1, 2000, "copier_steps", width=110)
         st.toggle(
             "Pieces from random places",
             key=links.key("copier_spans"),
@@ -173,14 +173,6 @@ def choose() -> Settings | None:
     except LabError as error:
         st.warning(plain(error), icon=":material/info:")
         return None
-
-
-def _number(label: str, least: int, most: int, name: str, **options) -> None:
-    """With the value as its own too: a browser that draws it only after a press, whose run tells no value again, has it
-    from there.
-    """
-    key = links.key(name)
-    st.number_input(label, least, most, st.session_state[key], key=key, **options)
 
 
 def begin_as_asked(settings: Settings) -> None:

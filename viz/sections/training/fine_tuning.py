@@ -15,7 +15,7 @@ from model.run import VisitorError
 from viz.figures.fine_tuning import gain_and_loss
 from viz.guard import handler, part
 from viz.sections.training import before_after
-from viz.ui import lab_models, links, session, trainings
+from viz.ui import controls, lab_models, links, session, trainings
 from viz.ui.choices import ATTENTION, RATES, TUNED_LINES
 from viz.ui.lab_models import Trained
 from viz.ui.pictures import caption, picture
@@ -108,9 +108,7 @@ def choose() -> tuple[tuple[str, ...], Settings]:
             on_change=handler(_use_example),
         )
         with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
-            st.number_input(
-                "Steps", 0, MOST_STEPS, key=links.key("tuned_steps"), width=85, help=f"At most {MOST_STEPS} at once."
-            )
+            controls.number("Steps", 0, MOST_STEPS, "tuned_steps", width=85, help=f"At most {MOST_STEPS} at once.")
             st.select_slider(
                 "Learning rate",
                 RATES,
@@ -120,9 +118,7 @@ def choose() -> tuple[tuple[str, ...], Settings]:
                 help="How far a step moves the weights. 0.0003 learns a few lines in 20 steps; 0.00001 hardly moves; "
                 "0.01 forgets all else; 10 destroys.",
             )
-            st.number_input(
-                "Seed", 0, 2**31 - 1, key=links.key("tuned_seed"), width=85, help="Which lines make a step together."
-            )
+            controls.number("Seed", 0, 2**31 - 1, "tuned_seed", width=85, help="Which lines make a step together.")
         caption(
             f"At most {MOST_LINES} lines, {MOST_STEPS} steps and {MOST_SECONDS} seconds at once; one training at a "
             "time on this server."

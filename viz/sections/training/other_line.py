@@ -12,7 +12,7 @@ from viz.figures.training import Table, training_table
 from viz.guard import handler
 from viz.plain import plain
 from viz.sections.training.lines import OPEN_MEANS, open_model, show_course
-from viz.ui import links, trainings
+from viz.ui import controls, links, trainings
 from viz.ui.choices import CHOICES, RATES
 from viz.ui.pictures import caption
 from viz.ui.trainings import Training
@@ -64,7 +64,7 @@ def show(base: Run, *, ships: bool) -> None:
         st.select_slider(
             "Learning rate for it", RATES, key=links.key("other_rate"), format_func="{:g}".format, width=260
         )
-        st.number_input("Steps for it", 0, MOST_STEPS, key=links.key("other_steps"), width=120)
+        controls.number("Steps for it", 0, MOST_STEPS, "other_steps", width=120)
     state = st.session_state
     rate, n_step = float(state.other_rate), int(state.other_steps)
     run = fine_tuned(base, state.other_line, rate)  # what cannot be learned is said here

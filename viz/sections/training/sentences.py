@@ -99,12 +99,12 @@ def choose() -> Settings:
                 "10 destroys.",
                 width=180,
             )
-            st.number_input("Steps", 0, MOST_STEPS, key=links.key("learned_steps"), width=90)
-            st.number_input(
+            controls.number("Steps", 0, MOST_STEPS, "learned_steps", width=90)
+            controls.number(
                 "Seed",
                 0,
                 2**31 - 1,
-                key=links.key("learned_seed"),
+                "learned_seed",
                 width=90,
                 help="Other random numbers at the start.",
             )
