@@ -40,8 +40,9 @@ def load(name: str | Path) -> "LanguageModel":
     from model import catalog
     from model.sources.places import Allowed
 
-    path = Path(name).expanduser()
-    if isinstance(name, Path) or path.exists():
+    folder = not isinstance(name, Path) and name.startswith("folder:")  # as an address has it
+    path = Path(name.removeprefix("folder:") if folder else name).expanduser()
+    if isinstance(name, Path) or folder or path.exists():
         root = Path(path.resolve().anchor)  # this is your machine: no folder is closed to you
         return catalog.load(f"folder:{path.resolve()}", allowed=Allowed((root,)))
     hub_id = name.count("/") == 1 and ":" not in name

@@ -1,4 +1,4 @@
-"""The console command `regard`: the app of app.py, served here."""
+"""The console command `regard`: the app of app.py, served here; and what it does without (`viz.commands`)."""
 
 import argparse
 import contextlib
@@ -8,6 +8,11 @@ import socket
 import sys
 from pathlib import Path
 
+from viz import commands
+from viz.commands import COMMANDS
+
+ALL = {**COMMANDS, "finetune": "a model of Hugging Face's trained on a text of yours"}
+
 
 def main(argv: list[str] | None = None) -> None:
     argv = sys.argv[1:] if argv is None else argv
@@ -15,13 +20,18 @@ def main(argv: list[str] | None = None) -> None:
         from viz import finetune
 
         sys.exit(finetune.main(argv[1:]))
+    if argv and argv[0] in COMMANDS:
+        sys.exit(commands.main(argv[0], argv[1:]))
     parser = argparse.ArgumentParser(
         prog="regard",
-        description="See where every head of a transformer looks, and check every number you see. "
+        description="See where every head of a transformer looks, and check every number you see.\n"
         "Starts the app on this machine and opens it in your browser.",
-        epilog="regard finetune MODEL --data FILE --out DIR trains a model of Hugging Face's on a text of yours: see "
-        "regard finetune --help.",
+        epilog="Other commands, which serve nothing (regard NAME --help says how they are used, with an example):\n"
+        + "".join(f"  {name:9} {about}\n" for name, about in ALL.items()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    if argv and not argv[0].startswith("-"):
+        parser.error(f"there is no command {argv[0]!r}: {', '.join(ALL)}; without one, the app is served")
     parser.add_argument("--port", type=int, default=8501, help="where the app listens (default: %(default)s)")
     parser.add_argument("--host", default="localhost", help="who may connect: localhost (default), or 0.0.0.0 for all")
     parser.add_argument("--no-browser", action="store_true", help="do not open a browser")

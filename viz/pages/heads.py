@@ -10,6 +10,7 @@ from model.analysis.head_patterns import sides_of, strongest_key
 from model.analysis.head_survey import Survey
 from model.grid import Grid
 from model.run import ModelInfo
+from model.text.passages import MOST_TOKENS
 from model.text.prompt import Prompt, RunKey, as_read
 from viz.components.contents import contents
 from viz.figures.heads import layers_and_heads
@@ -83,7 +84,7 @@ def say_how_far(of: surveys.Subject, reading: surveys.Reading) -> None:
             icon=":material/info:",
         )
     if reading.n_cut:
-        most = min(surveys.MOST_TOKENS, session.current_model().info.n_context)
+        most = min(MOST_TOKENS, session.current_model().info.n_context)
         caption(f"{reading.n_cut} texts are longer than {most} tokens: their beginning is read.")
 
 

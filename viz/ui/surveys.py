@@ -10,18 +10,16 @@ from functools import cached_property, partial
 
 import streamlit as st
 
-from model.analysis.head_patterns import TextScores, score_text, sides_of
 from model.analysis.head_survey import Survey, labels_that_hold, survey
+from model.analysis.head_texts import Read, read_random, read_text
 from model.analysis.ov_circuit import Copying, copying
-from model.language_model import LanguageModel
-from model.run import ModelRun, PromptError, Token, VisitorError
-from model.text.passages import MOST_TOKENS, N_RANDOM, can_write, passages, repeated_at_random
+from model.run import Token
+from model.text.passages import N_RANDOM, passages, repeated_at_random
 from model.text.prompt import Prompt, RunKey, as_read, speaking
 from viz.plain import plain
 from viz.ui import cache, session, waiting
 from viz.ui.loads import language_model
 
-_ROOM = 4  # tokens: what a text that is cut may take more where it is read again, an end among them
 _STOPPED = "stopped_survey"  # in the session's state: which survey was stopped
 
 Job = tuple[str | None, int]  # a text; or nothing, and the number of a text of random tokens
@@ -46,15 +44,6 @@ class Subject:
     def there(self) -> tuple[int, ...]:
         """The numbers of those that were read already."""
         return tuple(i for i, job in enumerate(self.jobs) if _read.has(self.model, self.kind, self.languages, *job))
-
-
-@dataclass(frozen=True)
-class Read:
-    """What was read of one text."""
-
-    scores: TextScores | None  # None: it cannot be read
-    cut: bool = False  # whether only its beginning was
-    why: str = ""  # it cannot
 
 
 @dataclass(frozen=True)
@@ -148,52 +137,12 @@ def _together(of: Subject, there: tuple[int, ...]) -> Reading:
 @cache.kept()
 def _read(model: str, kind: str, languages: tuple[str, str] | None, text: str | None, number: int) -> Read:
     lm = speaking(language_model(model), languages)
-    try:
-        if text is None:
-            random = random_texts(model)
-            return Read(_scores(_run_of(lm, random[number], kind), kind)) if random else Read(None)
-        tokens, cut = _beginning(lm, text, min(MOST_TOKENS, lm.info.n_context))
-        if not can_write(lm, tokens):
-            return Read(None, why=f"{lm.info.title} has no entries in its vocabulary for much of them.")
-        if kind != "encoder" and lm.info.family == "encoder-decoder":  # what it writes has to be written first
-            read = text[: max(token.end for token in tokens[:-_ROOM])] if cut else text
-            run = session.run_of(RunKey(model, as_read(lm, Prompt(read, languages=languages))))
-            return Read(_scores(run, kind), cut)
-        return Read(_scores(_run_of(lm, tokens, kind), kind), cut)
-    except VisitorError as error:
-        return Read(None, why=str(error))
-
-
-def _beginning(lm: LanguageModel, text: str, most: int) -> tuple[Sequence[Token], bool]:
-    """The first tokens of a text, and whether there are more. Raises `PromptError` if none of it can be read."""
-    try:
-        tokens = lm.encode(text)
-    except PromptError:  # its characters alone may be too many
-        if len(text) <= most:
-            raise
-        return _beginning(lm, text[: max(most, len(text) // 2)], most)[0], True
-    return tokens[:most], len(tokens) > most
-
-
-def _run_of(lm: LanguageModel, tokens: Sequence[Token], kind: str) -> ModelRun:
-    """One text read by itself; by an encoder-decoder as what this attention looks at."""
-    if lm.info.family != "encoder-decoder":
-        return lm.run(tokens)
-    start = lm.start_token()
-    if kind == "encoder":
-        return lm.run([start], source=tokens)
-    own = [token for token in tokens if not token.special]
-    return lm.run([start, *own], source=tokens)
-
-
-def _scores(run: ModelRun, kind: str) -> TextScores:
-    queries, keys = run.sides(kind)
-    return score_text(run.layers(kind), sides_of(queries, keys[: _n_key(run, kind)], own=kind != "cross"))
-
-
-def _n_key(run: ModelRun, kind: str) -> int:
-    """Without a learned sink."""
-    return len(run.sides(kind)[1]) - run.has_sink(kind)
+    if text is None:
+        random = random_texts(model)
+        return read_random(lm, random[number], kind) if random else Read(None)
+    return read_text(
+        lm, text, kind, lambda read: session.run_of(RunKey(model, as_read(lm, Prompt(read, languages=languages))))
+    )
 
 
 @cache.kept()
