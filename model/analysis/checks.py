@@ -91,6 +91,11 @@ def foreseen_again(shown: float, again: float) -> Check:
     return Check("−ln p of one token, from a run and from its logits", abs(shown - again), 1e-3, SINGLE)
 
 
+def lens_again(difference: float) -> Check:
+    """Probabilities of the last layer, read as every other layer is, and the run's own."""
+    return Check("the last row of a logit lens, and the run's predictions", difference, 1e-4, SINGLE)
+
+
 def scores_by_hand(found: Comparison) -> Check:
     """BLEU and chrF, made again from their counts."""
     difference = max(abs(found.bleu - found.bleu_by_hand), abs(found.chrf - found.chrf_by_hand))

@@ -7,7 +7,7 @@ from model.run import ModelInfo, VisitorError
 from viz.figures.generation import growing_text
 from viz.guard import handler, section
 from viz.plain import plain
-from viz.sections.generation import behind_choice, continuation, sampling, surprise, ways
+from viz.sections.generation import behind_choice, continuation, layers, sampling, surprise, ways
 from viz.ui import controls, glossary, session
 from viz.ui.prose import quoted
 
@@ -38,6 +38,7 @@ def main() -> None:
     section("generation", run_every=PACE if st.session_state.clock_runs else None)(generation)()
     if not sampling.cannot_draw(reads):
         ways.show()
+    layers.show()
     surprise.show()
 
 

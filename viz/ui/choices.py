@@ -14,6 +14,7 @@ from model import catalog
 from model.analysis.attention_map import COMBINE, SEGMENTS, SINK
 from model.analysis.beam import PENALTY, WIDTH
 from model.analysis.head_patterns import SCORES
+from model.analysis.lens import READINGS
 from model.text.units import KINDS
 from viz.ui.session import EXAMPLES
 
@@ -227,6 +228,9 @@ CHOICES: dict[str, Choice] = {
     "opened": _position("the generated token behind which one looks", GENERATION, own_words=True),
     "ways": _one_of(WAYS_ON, NONE, "several ways to go on, as one tree", GENERATION),
     "n_samples": _number(2, 8, 4, "how many texts are drawn at once", GENERATION),
+    "lens": _one_of(READINGS, READINGS[0], "what the colours say of what each layer would say", GENERATION),
+    "lens_token": _position("the token behind which one looks into the layers", GENERATION, owner=READER),
+    "lens_layer": _position("how many layers have worked on it", GENERATION, owner=READER),
     "beside_model": _text("", "another model that reads the text beside", GENERATION),
     "across": _one_of(ACROSS, ALL, "which heads of cross-attention", TRANSLATION),
     "between": _one_of(BETWEEN, WORDS, "between what", TRANSLATION),

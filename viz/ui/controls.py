@@ -41,7 +41,8 @@ def held(name: str, n: int, first: int | None = None) -> int:
     if current >= n:
         st.session_state[name] = default
         if not links.is_asked(name):  # else it is said of the link
-            st.toast(f"There is no {name} {current} any more: showing {name} {default}.")
+            word = name.replace("_", " ")
+            st.toast(f"There is no {word} {current} any more: showing {word} {default}.")
     return st.session_state[name]
 
 

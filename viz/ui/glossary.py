@@ -116,7 +116,7 @@ WORDS = (
         "one number for each entry of the vocabulary; their softmax is the probability of the next token",
         (HOME, GENERATION, MECHANISM, TRAINING),
     ),
-    Word("logit lens", "hidden vectors of a middle layer, read as if they were the last", (EMBEDDINGS,)),
+    Word("logit lens", "hidden vectors of a middle layer, read as if they were the last", (GENERATION, EMBEDDINGS)),
     Word(
         "temperature",
         "what logits, or scores, are divided by before softmax: below 1 it sharpens the choice, above 1 it flattens it",
