@@ -15,7 +15,7 @@ from model.sources.places import Entry
 from model.text.prompt import Prompt, RunKey, written_text
 from viz.figures.head_scores import score_map
 from viz.figures.heads import head_name
-from viz.figures.numbers import percent
+from viz.figures.numbers import in_full, percent
 from viz.figures.training import Table, training_table
 from viz.guard import handler, part
 from viz.plain import plain, visible
@@ -165,7 +165,7 @@ def show_foreseen(models: dict[str, str], texts: dict[str, Sequence[str]]) -> No
 def _shown(value: float) -> str:
     if np.isnan(value):
         return "–"
-    return f"{value:,.2f}" if value < 100 else f"{value:,.0f}" if value < 1e7 else f"{value:.1e}"
+    return f"{value:,.2f}" if value < 100 else f"{value:,.0f}" if value < 1e7 else in_full(value)
 
 
 def show_written(models: dict[str, str], lines: Sequence[str], titles: dict[str, str]) -> None:
