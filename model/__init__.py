@@ -27,6 +27,8 @@ _PLACES = {
     "attention_scores": "model.analysis.attention",  # before it
     "cell_arithmetic": "model.analysis.attention",  # one weight, with all that it is made of
     "attention_entropy": "model.analysis.measures",
+    "save_run": "model.analysis.run_file",  # a run into a file that NumPy reads
+    "load_run": "model.analysis.run_file",  # and back, equal to the last bit
 }
 __all__ = ["load", *_PLACES]
 

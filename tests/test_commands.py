@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
+import model
 from model import catalog
 from model.analysis.attention import attention_weights, pooled_overview
 from model.analysis.generation import generate
@@ -187,6 +188,23 @@ def test_pages_that_need_no_network(tmp_path):
         assert not re.search(r"<(script|link|img)[^>]+(src|href)=", page)
         assert "the &lt;b&gt;cat" in page
     assert "Plotly.newPlot" in one.read_text("utf-8")
+
+
+def test_a_run_as_data(capsys, tmp_path):
+    where = tmp_path / "run.npz"
+    assert regard("export", REPEATED, "--heads", "1.2, 2.*", "-o", where) == 0
+    assert re.search(r"Weights of heads: [\d,]+ bytes\nWritten: ", capsys.readouterr().err)
+    lm, found = catalog.load("story"), model.load_run(where)
+    run = lm.run(lm.encode(REPEATED))
+    assert found.text == REPEATED and found.run.tokens == run.tokens and found.version == shell.version()
+    assert set(found.weights) == {("self", 1, 2), *(("self", 2, head) for head in range(4))}
+    for (_, layer, head), weights in found.weights.items():
+        np.testing.assert_array_equal(weights, attention_weights(run.attention[layer], head))
+    assert "There is no head 7.0" in sentence(capsys, "export", "the cat", "--heads", "7.0", "-o", tmp_path / "x.npz")
+    assert "is there already" in sentence(capsys, "export", "the cat", "-o", where)
+    assert regard("export", "the cat", "--heads", "none", "--model", "pair", "-o", where, "--force") == 0
+    assert not model.load_run(where).weights and model.load_run(where).run.source
+    assert [path.name for path in tmp_path.iterdir()] == ["run.npz"]
 
 
 def test_a_picture_of_cross_attention(capsys):

@@ -11,6 +11,7 @@ COMMANDS = {
     "generate": "a text written on, as it is written",
     "heads": "what each head does, scored over many texts",
     "picture": "a picture of one head, or of many, as SVG, HTML or PNG",
+    "export": "a run as data: an NPZ file that NumPy reads",
 }
 
 
