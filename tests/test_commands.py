@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import model
 from model import catalog
@@ -141,7 +142,7 @@ def test_the_picture_of_a_head_has_the_numbers_of_the_tensor(capsys):
     words = " ".join(written)
     for said in (
         lm.info.fingerprint[:12],
-        "(story,",
+        "model story, weights",
         "layer 2, head 1",
         "<cat> & the cat",
         f"Regard {shell.version()}",
@@ -209,7 +210,7 @@ def test_a_run_as_data(capsys, tmp_path):
 
 def test_a_picture_of_cross_attention(capsys):
     assert regard("picture", "the cat", "--model", "pair", "--layer", 0, "--head", 0) == 0
-    assert "cross-attention, layer 0, head 0" in capsys.readouterr().out
+    assert "cross-attention, layer 0, head 0 · model pair" in capsys.readouterr().out
     assert regard("picture", "the cat", "--model", "pair", "--attention", "encoder") == 0
     assert "the encoder’s attention, 3 layers × 4 heads" in capsys.readouterr().out
     assert "no attention of the kind cross" in sentence(capsys, "picture", "the cat", "--attention", "cross")
@@ -219,7 +220,29 @@ def test_png_says_what_is_missing(capsys, tmp_path, monkeypatch):
     from viz.commands import picture
 
     monkeypatch.setattr(picture, "PNG_BY", "surely_not_installed")
-    assert "pip install resvg-py" in sentence(capsys, "picture", "the cat", "-o", tmp_path / "x.png")
+    assert "pip install 'regard[png]'" in sentence(capsys, "picture", "the cat", "-o", tmp_path / "x.png")
+    assert not list(tmp_path.iterdir())
+
+
+def test_png_is_the_svg_twice_as_large(tmp_path):
+    pytest.importorskip("resvg_py", reason="the extra png")  # it is in the extra test
+    assert regard("picture", "the cat", "--layer", 0, "--head", 0, "-o", tmp_path / "x.png") == 0
+    assert regard("picture", "the cat", "--layer", 0, "--head", 0, "-o", tmp_path / "x.svg") == 0
+    tree = ElementTree.parse(tmp_path / "x.svg").getroot()
+    with Image.open(tmp_path / "x.png") as drawn:
+        assert drawn.size == (2 * int(tree.get("width")), 2 * int(tree.get("height")))
+        seen = {colour[:3] for _, colour in drawn.convert("RGB").getcolors(10**6)}
+    fills = {cell.get("fill") for cell in tree.iter(f"{SVG}rect") if cell.find(f"{SVG}title") is not None}
+    assert fills and {tuple(bytes.fromhex(fill[1:])) for fill in fills} <= seen
+
+
+def test_a_dash_is_stdout(capfdbinary, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert regard("picture", "the cat", "-o", "-") == 0
+    assert capfdbinary.readouterr().out.startswith(b"<svg")
+    assert regard("export", "the cat", "-o", "-") == 0
+    found = model.load_run(io.BytesIO(capfdbinary.readouterr().out))
+    assert found.text == "the cat" and len(found.weights) == 12
     assert not list(tmp_path.iterdir())
 
 

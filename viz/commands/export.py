@@ -47,14 +47,15 @@ def run(args: argparse.Namespace, asked: argparse.ArgumentParser) -> None:
     for part, n_byte in parts.items():
         shell.say(f"{NAMES[part]}: {n_byte:,} bytes")
     path, needed = Path(args.out), sum(parts.values())
-    free = shutil.disk_usage(path.parent).free
-    if needed > free and (path.is_file() or not path.exists()):  # into a pipe or a device as much goes as goes
+    into_a_file = args.out != shell.STDOUT and (path.is_file() or not path.exists())
+    if into_a_file and needed > (free := shutil.disk_usage(path.parent).free):
         raise VisitorError(
             f"{args.out} would take {needed:,} bytes, and {free:,} are free there. Name fewer --heads, or another disk."
         )
     with shell.opened(args.out, args.force) as file:
         save_run(made, file, heads, text)
-    shell.say(f"Written: {args.out}")
+    if args.out != shell.STDOUT:
+        shell.say(f"Written: {args.out}")
 
 
 NAMES = {

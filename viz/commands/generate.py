@@ -53,7 +53,7 @@ def run(args: argparse.Namespace, asked: argparse.ArgumentParser) -> None:
         tokens = _tokens(lm, text, args.n, DEFAULTS | {k: v for k, v in options.items() if v is not None})
     with closing(_pieces(tokens)) as pieces:
         first = next(pieces, "")  # what is wrong with the text is said before a file is begun
-        with nullcontext() if args.out is None else shell.opened(args.out, args.force) as file:
+        with nullcontext() if args.out in (None, shell.STDOUT) else shell.opened(args.out, args.force) as file:
             for piece in chain([first], pieces):
                 if file:
                     file.write(piece.encode())

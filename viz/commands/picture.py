@@ -32,11 +32,11 @@ def parser() -> argparse.ArgumentParser:
 def run(args: argparse.Namespace, asked: argparse.ArgumentParser) -> None:
     if args.all and (args.layer is not None or args.head is not None):
         asked.error("argument --all: not with --layer or --head")
-    suffix = ".svg" if args.out is None else Path(args.out).suffix.lower()
+    suffix = ".svg" if args.out in (None, shell.STDOUT) else Path(args.out).suffix.lower()
     if suffix not in SUFFIXES:
         asked.error(f"argument -o/--out: {args.out!r} does not end with {', '.join(SUFFIXES)}")
     if suffix == ".png" and importlib.util.find_spec(PNG_BY) is None:
-        raise VisitorError("PNG needs resvg-py, not installed here: pip install resvg-py. Or write .svg or .html.")
+        raise VisitorError("PNG needs resvg-py, not installed here: pip install 'regard[png]'. Or write .svg or .html.")
     text = shell.text_of(args.text)
     shell.check_out(args.out, args.force)
     from model.analysis.attention_map import heads_at
@@ -87,7 +87,7 @@ def caption_of(made, text: str, heads, kind: str) -> list[str]:
     model = printable(made.info.title)
     return [
         *lines,
-        f"{model} ({printable(made.info.name)}, weights {made.info.fingerprint[:12]}): {words}{which}",
+        f"{model}: {words}{which} · model {printable(made.info.name)}, weights {made.info.fingerprint[:12]}",
         f"Rows look, columns are looked at; softmax weights of this run. Regard {shell.version()}".rstrip(),
     ]
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from model.language_model import LanguageModel
 
 MOST_BYTES = 16 * 10**6  # of what stdin or a file brings: it is read into memory as a whole
+STDOUT = "-"  # in place of a file's name
 STOPPED, CLOSED = 130, 141  # as a shell says it of Ctrl-C, and of a program that wrote into a closed pipe
 
 
@@ -40,7 +41,7 @@ def parser(name: str, about: str, example: str, *, text: str | None = "TEXT") ->
 
 
 def add_out(made: argparse.ArgumentParser, *, required: bool = False, what: str = "stdout") -> None:
-    more = "" if required else f" (default: {what})"
+    more = "; - is stdout" if required else f" (default: {what})"
     made.add_argument("-o", "--out", metavar="FILE", required=required, help=f"where it goes{more}")
     made.add_argument("--force", action="store_true", help="write over FILE if it is there")
 
@@ -150,7 +151,7 @@ def loaded(name: str) -> "LanguageModel":
 
 def check_out(out: str | None, force: bool) -> None:
     """Before any work: whether a file may be written there. Raises `VisitorError`."""
-    if out is None:
+    if out is None or out == STDOUT:
         return
     path = Path(out)
     try:
@@ -168,8 +169,11 @@ def check_out(out: str | None, force: bool) -> None:
 def opened(out: str, force: bool) -> Iterator[IO[bytes]]:
     """A file to write to, which takes its name once all is in it: nothing half written, nothing lost.
 
-    A pipe or a device is written to as it is. Raises `VisitorError` where it cannot be written.
+    A pipe or a device, or stdout for -, is written to as it is. Raises `VisitorError` where it cannot be written.
     """
+    if out == STDOUT:
+        yield sys.stdout.buffer
+        return
     check_out(out, force)
     path = Path(out)
     half = None if path.exists() and not path.is_file() else path.with_name(f".regard-{secrets.token_hex(8)}")
@@ -191,7 +195,7 @@ def opened(out: str, force: bool) -> Iterator[IO[bytes]]:
 
 def deliver(content: str | bytes, out: str | None, force: bool) -> None:
     """Text or bytes to stdout, or into a file. Raises `VisitorError`."""
-    if out is not None:
+    if out is not None and out != STDOUT:
         with opened(out, force) as file:
             file.write(content if isinstance(content, bytes) else content.encode())
         say(f"Written: {out} ({os.path.getsize(out):,} bytes)" if os.path.isfile(out) else f"Written: {out}")
