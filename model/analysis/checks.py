@@ -96,6 +96,12 @@ def lens_again(difference: float) -> Check:
     return Check("the last row of a logit lens, and the run's predictions", difference, 1e-4, SINGLE)
 
 
+def parts_again(total: float, logit: float, largest: float) -> Check:
+    """The parts of a logit, `largest` the largest of them, added up; and the logit."""
+    why = f"{SINGLE}, relative to the largest part"
+    return Check("the parts of a logit, and the logit", abs(total - logit), 1e-4 * max(1.0, largest), why)
+
+
 def scores_by_hand(found: Comparison) -> Check:
     """BLEU and chrF, made again from their counts."""
     difference = max(abs(found.bleu - found.bleu_by_hand), abs(found.chrf - found.chrf_by_hand))

@@ -1,6 +1,7 @@
 """On the page Generation: what each layer would say, by what the model makes of the hidden vectors of each."""
 
 import numpy as np
+import pytest
 
 from model.analysis.logits import softmax
 from tests.pages.reading import charts, numbers, said
@@ -64,3 +65,31 @@ def test_a_model_that_was_never_ours(open_with):
 def test_a_token_that_is_not_there_is_said(open_page):
     app = open_page("generation", text="the cat", lens_token=900, lens_layer=70)
     assert not app.exception and not app.error and lens_chart(app)
+
+
+def test_a_prediction_is_taken_apart_and_its_parts_add_up(open_page, story):
+    app = open_page("generation", text=TEXT, lens_token=4, parts="true", numbers="parts_by_head.parts_by_layer")
+    assert not app.exception and not app.error and "**Check failed" not in said(app)
+    run = story.run(story.encode(TEXT))
+    logits = story.unembed(run.hidden[-1, 4])
+    assert f"is **{logits.max():.4f}**" in said(app) and "parts add up to" in said(app)
+    tables = [frame.value for frame in app.dataframe]
+    by_layer = next(table for table in tables if "of it bias" in table)
+    by_head = next(table for table in tables if "head 0" in table)
+    np.testing.assert_allclose(by_head.sum(axis=1) + by_layer["of it bias"], by_layer["heads"], atol=1e-6)
+    (bars,) = (chart["data"] for chart in charts(app) if chart["data"][0].get("name") == "embedding, constant")
+    assert sum(numbers(bar["y"]).sum() for bar in bars) == pytest.approx(float(logits.max()), abs=1e-3)
+
+
+def test_a_click_on_a_part_opens_the_attention_behind_it(open_page):
+    app = open_page("generation", text=TEXT, lens_token=4, parts="true")
+    app.session_state.opened_part = (2, 1)
+    app.run()
+    assert not app.exception
+    state = app.session_state
+    assert (state.page, state.layer, state.head, state.token) == ("attention", 2, 1, 4)
+
+
+def test_a_model_that_was_never_ours_is_taken_apart_too(open_with):
+    app = open_with("generation", parts="true")
+    assert "parts add up to" in said(app) and "**Check failed" not in said(app)

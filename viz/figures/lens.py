@@ -79,5 +79,39 @@ def lens_table(
     return fig
 
 
+def part_bars(attention: np.ndarray, rest: np.ndarray, embedding: float, constant: float, mode: str) -> go.Figure:
+    """The parts of a logit, layer by layer: what its heads (L,) and its MLP (L,) add, above or below zero; NaN of the
+    heads where all of the layer is in `rest`. First what enters, last the constant. `mode`: light or dark.
+    """
+    n, colours = len(rest), theme.CATEGORICAL[mode]
+    names = ["input", *map(str, range(n)), "constant"]
+    whole, layers = np.isnan(attention), np.arange(1, n + 1)
+    bars = [
+        ("embedding, constant", np.array([0, n + 1]), np.array([embedding, constant]), colours[4]),
+        ("heads", layers[~whole], attention[~whole], colours[0]),
+        ("MLP", layers[~whole], rest[~whole], colours[1]),
+        ("whole layer", layers[whole], rest[whole], colours[2]),
+    ]
+    fig = go.Figure()
+    for name, x, y, colour in bars:
+        if len(x):
+            text = [f"{name}, {names[i] if i in (0, n + 1) else f'layer {i - 1}'}" for i in x.tolist()]
+            said = "%{text}: %{y:+.4f}<extra></extra>"
+            fig.add_bar(x=x, y=y, name=name, marker_color=colour, text=text, textposition="none", hovertemplate=said)
+    step = max(1, -(-n // 16))
+    named = [0, *range(1, n + 1, step), n + 1]
+    fig.update_layout(
+        height=280,
+        barmode="relative",
+        margin={"l": 8, "r": 8, "t": 34, "b": 8},
+        legend=axes.LEGEND,
+        dragmode=False,
+        xaxis={"title": "layer", "tickmode": "array", "tickvals": named, "ticktext": [names[i] for i in named]}
+        | {"range": [-0.7, n + 1.7], "showgrid": False, "zeroline": False, "fixedrange": True},
+        yaxis={"title": "part of the logit", "zeroline": True, "fixedrange": True},
+    )
+    return fig
+
+
 def _cut(word: str) -> str:
     return word if len(word) <= _LONGEST else word[: _LONGEST - 1] + "…"

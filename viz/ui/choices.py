@@ -231,6 +231,7 @@ CHOICES: dict[str, Choice] = {
     "lens": _one_of(READINGS, READINGS[0], "what the colours say of what each layer would say", GENERATION),
     "lens_token": _position("the token behind which one looks into the layers", GENERATION, owner=READER),
     "lens_layer": _position("how many layers have worked on it", GENERATION, owner=READER),
+    "parts": _switch("whether what the model says behind `lens_token` is taken apart", GENERATION),
     "beside_model": _text("", "another model that reads the text beside", GENERATION),
     "across": _one_of(ACROSS, ALL, "which heads of cross-attention", TRANSLATION),
     "between": _one_of(BETWEEN, WORDS, "between what", TRANSLATION),

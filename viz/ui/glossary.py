@@ -117,6 +117,7 @@ WORDS = (
         (HOME, GENERATION, MECHANISM, TRAINING),
     ),
     Word("logit lens", "hidden vectors of a middle layer, read as if they were the last", (GENERATION, EMBEDDINGS)),
+    Word("direct logit attribution", "a logit as the sum of what each head and each MLP gave it", (GENERATION,)),
     Word(
         "temperature",
         "what logits, or scores, are divided by before softmax: below 1 it sharpens the choice, above 1 it flattens it",

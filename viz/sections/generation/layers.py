@@ -13,8 +13,9 @@ from model.text.prompt import RunKey
 from viz.figures.generation import next_token_pairs
 from viz.figures.lens import lens_table
 from viz.figures.numbers import how_far, percent
-from viz.guard import section
+from viz.guard import part, section
 from viz.plain import plain
+from viz.sections.generation import parts
 from viz.ui import cache, controls, session
 from viz.ui.loads import language_model
 from viz.ui.pictures import caption, picture
@@ -53,6 +54,8 @@ def show() -> None:
         return
     draw(run, lens, colour, (row, token - first))
     one_cell(run, lens, row, token - first)
+    with part():
+        parts.show(run, token, int(lens.answer[token - first]))
 
 
 def window(n: int, token: int, per_token: float) -> tuple[int, int]:
