@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 import model
-from model import catalog
+from model import catalog, serving
 from model.analysis.attention import attention_weights, pooled_overview
 from model.analysis.generation import generate
 from model.analysis.sampling import Sampling
@@ -121,6 +121,8 @@ def test_heads(capsys, tmp_path):
     assert regard("heads", REPEATED, "--score", "current token") == 0
     values = [line.split()[-1] for line in capsys.readouterr().out.splitlines()[1:]]
     assert values == sorted(values, reverse=True) and len(values) == 12
+    assert "none cannot be read: No such file" in sentence(capsys, "heads", "--texts", tmp_path / "none")
+    assert "cannot be read: Is a directory" in sentence(capsys, "heads", "--texts", tmp_path)
     assert "None of the texts can be read" in sentence(capsys, "heads", "half a character: \ud800")
 
 
@@ -276,6 +278,14 @@ def test_models_are_named_as_in_an_address(capsys, tiny_gpt2):
     assert "hf download org/name" in sentence(capsys, "tokens", "the cat", "--model", "org/name")
     assert regard("picture", "the cat", "--layer", "0", "--head", "9") == 1
     assert "has no head 9: heads go from 0 to 3" in capsys.readouterr().err
+
+
+def test_small_models_have_one_thread(monkeypatch):
+    asked = []
+    monkeypatch.setattr(serving, "load_torch", lambda: asked.append("one"))
+    assert regard("tokens", "the cat") == 0 and asked == ["one"]
+    monkeypatch.setattr(shell, "MOST_FOR_ONE_THREAD", 0)
+    assert regard("tokens", "the cat") == 0 and asked == ["one"]
 
 
 @pytest.mark.parametrize(

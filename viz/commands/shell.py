@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from model.language_model import LanguageModel
 
 MOST_BYTES = 16 * 10**6  # of what stdin or a file brings: it is read into memory as a whole
+# parameters: the threads of smaller models wait for each other longer than they work; on a busy machine 20 times
+MOST_FOR_ONE_THREAD = 50 * 10**6
 STDOUT = "-"  # in place of a file's name
 STOPPED, CLOSED = 130, 141  # as a shell says it of Ctrl-C, and of a program that wrote into a closed pipe
 
@@ -145,8 +147,12 @@ def _some(text: str, what: str) -> str:
 def loaded(name: str) -> "LanguageModel":
     """Raises `ModelNotAvailable`."""
     import model
+    from model import serving
 
-    return model.load(name)
+    lm = model.load(name)
+    if lm.info.n_parameter < MOST_FOR_ONE_THREAD:
+        serving.load_torch()
+    return lm
 
 
 def check_out(out: str | None, force: bool) -> None:
