@@ -38,8 +38,10 @@ NOTHING = {"sideways": 0, "beyond": [], "cut": []}
 def whole(page: Page, width: int, height: int) -> dict:
     page.set_viewport_size({"width": width, "height": height})
     main = page.get_by_test_id("stMain")
-    # plotly draws anew for a new width
-    until(main, f"(main) => [...main.querySelectorAll('.main-svg')].every((svg) => svg.clientWidth <= {width})")
+    # plotly draws anew for a new width, or for that of a frame which is wider by itself and is moved within its place
+    frame = "svg.closest('[data-testid=stFullScreenFrame]')?.clientWidth ?? 0"
+    drawn = f"svg.clientWidth <= Math.max({width}, {frame})"
+    until(main, f"(main) => [...main.querySelectorAll('.main-svg')].every((svg) => {drawn})")
     main.evaluate(FRAMES)
     return main.evaluate(MISSING)
 

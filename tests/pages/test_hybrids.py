@@ -108,3 +108,11 @@ def test_only_layers_with_attention_have_heads_to_score_and_to_take_out(open_wit
     assert not np.isfinite(numbers(charts(app)[-1]["data"][0]["z"])[[0, 2]]).any()
     assert np.isfinite(numbers(charts(app)[-1]["data"][0]["z"])[1]).all()
     assert "it has no heads to score" in said(open_with("heads", texts="own", lines="the cat", layer=0, head=0))
+
+
+def test_a_prediction_is_taken_apart_into_layers_where_heads_cannot_be_followed(open_with):
+    app = open_with("generation", parts="true", numbers="parts_by_layer")
+    assert any("So 3 of 3 layers are one part each." in info.value for info in app.info)
+    by_layer = next(frame.value for frame in app.dataframe if "of it bias" in frame.value)
+    assert by_layer["heads"].isna().all()
+    assert "parts add up to" in said(app) and "layers as a whole" in said(app)

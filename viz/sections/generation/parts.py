@@ -9,7 +9,7 @@ from model.analysis.attribution import Attribution, Reading, attribution, readin
 from model.run import ModelRun, VisitorError
 from model.text.prompt import RunKey
 from viz.figures.head_scores import score_map
-from viz.figures.heads import head_name
+from viz.figures.heads import head_name, others_in_words
 from viz.figures.lens import part_bars
 from viz.figures.numbers import how_far
 from viz.plain import plain
@@ -83,9 +83,10 @@ def draw(run: ModelRun, its: Attribution, token: str) -> None:
     made = checks.parts_again(its.total, its.logit, its.largest)
     far = how_far(made.difference)
     check(made, f"the {n_part:,} parts add up to {its.total:.4f}, and the logit differs by **{far}**.")
-    if its.why:
+    if not apart.all():
+        reason = its.why[0] if its.why else others_in_words(run.info.grid)
         st.info(
-            plain(its.why[0]) + f" So {int((~apart).sum())} of {len(apart)} layers are one part each.",
+            plain(reason) + f" So {int((~apart).sum())} of {len(apart)} layers are one part each.",
             icon=":material/info:",
         )
     picture(
