@@ -97,7 +97,7 @@ function render({ data, parentElement, setTriggerValue }) {
   };
 
   let colours = [], lookup = new Uint32Array(0), panels = [], numbers = {}, tiles = [];
-  let resting = 0, ticking = 0;
+  let resting = 0;
 
   const prepare = () => {
     if (!time.clientWidth) return;
@@ -165,7 +165,6 @@ function render({ data, parentElement, setTriggerValue }) {
       chip.dataset.i = i;
       return chip;
     }));
-    range.max = last;
     range.style.setProperty("--left", `${LEFT - 8}px`);
     range.style.setProperty(
       "--right",
@@ -212,59 +211,25 @@ function render({ data, parentElement, setTriggerValue }) {
       ? " · from here on both heads stay"
       : " · both heads are there";
     now.replaceChildren(el("b", "", `step ${step}`), ` of ${until}${stay}`);
-    range.value = at;
+    range.value = at; // where Python or a resize moved it
     range.setAttribute("aria-valuetext", `step ${step}${stay}`);
-    play.textContent = state.playing ? "❚❚" : "▶";
-    play.setAttribute("aria-label", state.playing ? "Pause" : "Play the training");
     point();
     root.dataset.shown = `${step} ${names[head]}`;
   };
 
-  const rest = (wait = REST) => {
+  const rest = () => {
     clearTimeout(resting);
     resting = setTimeout(() => {
       const said = `${state.at} ${state.head}`;
       if (said !== state.said) setTriggerValue("rest", { at: state.at, head: state.head });
       state.said = said;
-    }, wait);
-  };
-  const go = (at, head = state.head) => {
-    if (at === state.at && head === state.head) return;
-    Object.assign(state, { at, head });
-    show();
-    if (!state.playing) rest();
-  };
-  const tick = () => {
-    if (state.at < last) return go(state.at + 1);
-    stop();
-  };
-  const start = () => {
-    clearInterval(ticking);
-    clearTimeout(resting);
-    ticking = setInterval(tick, TICK);
-  };
-  const stop = () => {
-    clearInterval(ticking);
-    state.playing = false;
-    show();
-    rest(0);
-  };
-
-  play.onclick = () => {
-    if (state.playing) return stop();
-    state.playing = true;
-    if (state.at === last) state.at = 0;
-    show();
-    start();
-  };
-  range.oninput = () => {
-    if (state.playing) stop();
-    go(+range.value);
+    }, REST);
   };
   root.querySelectorAll("svg").forEach((node, i) => {
     const drag = (event) => {
-      if (state.playing) stop();
-      go(panels[i].nearest((event.clientX - node.getBoundingClientRect().left) * time.clientWidth / node.clientWidth));
+      player.go(
+        panels[i].nearest((event.clientX - node.getBoundingClientRect().left) * time.clientWidth / node.clientWidth),
+      );
     };
     node.onpointerdown = (event) => {
       node.setPointerCapture(event.pointerId);
@@ -274,7 +239,10 @@ function render({ data, parentElement, setTriggerValue }) {
   });
   heads.onclick = (event) => {
     const i = indexOf(event);
-    if (i !== null) go(state.at, i);
+    if (i === null) return;
+    state.head = i;
+    show();
+    if (!state.playing) rest();
   };
 
   const words = ([t, s]) =>
@@ -330,7 +298,13 @@ function render({ data, parentElement, setTriggerValue }) {
 
   obey();
   prepare();
-  if (state.playing) start();
+  const player = playerOf({ play, range }, state, {
+    last,
+    tick: TICK,
+    named: "Play the training",
+    show,
+    rested: rest,
+  });
   const resized = new ResizeObserver(prepare);
   resized.observe(time);
   const follow = () => {
@@ -343,7 +317,7 @@ function render({ data, parentElement, setTriggerValue }) {
     watchVariable(root, "--head", follow),
   ];
   return () => {
-    clearInterval(ticking);
+    player.end();
     clearTimeout(resting);
     resized.disconnect();
     ends.forEach((end) => end());

@@ -14,7 +14,7 @@ from viz.guard import handler
 
 _course = register(
     "course",
-    shared=["palette", "watch", "tip"],
+    shared=["palette", "watch", "tip", "player"],
     html='<div class="course"><div class="time"><div class="controls"><button class="play"></button>'
     '<div class="now"></div></div><div class="legend" data-of="loss"></div><svg class="loss" role="img"></svg>'
     '<div class="legend" data-of="score"></div><svg class="score" role="img"></svg>'
