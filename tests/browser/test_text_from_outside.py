@@ -19,11 +19,12 @@ ALIVE = """elsewhere => {
     for (const node of root.querySelectorAll("*")) {
       if (node.shadowRoot) look(node.shadowRoot);
       // what a link to a page of ours says behind its path is text, percent-encoded
-      const ours = node.origin === location.origin;
-      const said = ours ? [node.pathname, node.hash] : places.map((name) => node.getAttribute(name) || "");
+      const here = node.origin === location.origin;
+      const said = here ? [node.pathname, node.hash] : places.map((name) => node.getAttribute(name) || "");
       const address = said.join(" ");
       const turned = node.matches(".katex, sup, sub, del, [aria-label='home icon'], img[alt='Streamlit logo']");
-      const formula = node.closest(".st-key-head_formula, .symbol, sup:has(.symbol), .line > sup");
+      const ours = ".st-key-head_formula, .st-key-surprise_formula, .symbol, sup:has(.symbol), .line > sup";
+      const formula = node.closest(ours);
       if (address.includes(elsewhere) || address.includes("javascript:") || (turned && !formula))
         found.push(node.outerHTML.slice(0, 200));
     }

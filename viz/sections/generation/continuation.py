@@ -158,15 +158,6 @@ def branch(at: int, candidate: int) -> None:
         state.to_go = len(steps) - at - 1
 
 
-def take(draws: list[Draw]) -> None:
-    """Let this be what was written, in a callback of another part of the page."""
-    state = st.session_state
-    stop()
-    state.left, state.opened = (state.generated_as, subject()), None
-    links.say("written", write_draws(draws), subject())
-    st.rerun()
-
-
 def left() -> str:
     """What was written before the last branch, if it can be had again; else nothing."""
     written, about = st.session_state.get("left", ("", None))
@@ -178,6 +169,16 @@ def go_back() -> None:
     stop()
     was, st.session_state.opened = left(), None
     links.say("written", was, subject())
+    st.rerun()  # the whole page: what an address says was written is written again at its beginning
+
+
+def take(draws: list[Draw]) -> None:
+    """Let this be what was written, in a callback of another part of the page."""
+    state = st.session_state
+    stop()
+    state.left, state.opened = (state.generated_as, subject()), None
+    links.say("written", write_draws(draws), subject())
+    st.rerun()  # as above: in a callback of another part of the page
 
 
 def add(step: Step, seed: int | None) -> None:

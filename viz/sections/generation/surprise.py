@@ -111,7 +111,7 @@ def added_up(its: Surprise) -> None:
     n, bits = len(its.nats), its.nats.sum() / math.log(2)
     some = " + ".join(f"{nats:.3f}" for nats in its.nats[:3].tolist())
     rest = r" + \dots" if n > 3 else ""
-    with st.expander("The sum, worked out"):
+    with st.expander("The sum, worked out"), st.container(key="surprise_formula"):
         formula(
             "Cross-entropy: the mean of −ln p over the tokens that had to come",
             (r"L = -\frac{1}{n} \sum_t \ln p_t", rf"= \frac{{{some}{rest}}}{{{n}}}", f"= {its.loss:.4f}"),
