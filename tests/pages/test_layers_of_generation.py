@@ -81,13 +81,14 @@ def test_a_prediction_is_taken_apart_and_its_parts_add_up(open_page, story):
     assert sum(numbers(bar["y"]).sum() for bar in bars) == pytest.approx(float(logits.max()), abs=1e-3)
 
 
-def test_a_click_on_a_part_opens_the_attention_behind_it(open_page):
+def test_a_head_that_moved_the_prediction_leads_to_its_attention(open_page):
     app = open_page("generation", text=TEXT, lens_token=4, parts="true")
-    app.session_state.opened_part = (2, 1)
-    app.run()
+    button = next(button for button in app.button if (button.key or "").startswith("part_"))
+    layer, head = map(int, button.key.split("_")[1:])
+    button.click().run()
     assert not app.exception
     state = app.session_state
-    assert (state.page, state.layer, state.head, state.token) == ("attention", 2, 1, 4)
+    assert (state.page, state.layer, state.head, state.token) == ("attention", layer, head, 4)
 
 
 def test_a_model_that_was_never_ours_is_taken_apart_too(open_with):

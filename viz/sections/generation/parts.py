@@ -12,6 +12,7 @@ from viz.figures.head_scores import score_map
 from viz.figures.heads import head_name, others_in_words
 from viz.figures.lens import part_bars
 from viz.figures.numbers import how_far
+from viz.guard import handler
 from viz.plain import plain
 from viz.ui import cache, links, session
 from viz.ui.choices import ATTENTION, ONE
@@ -65,7 +66,8 @@ def draw(run: ModelRun, its: Attribution, token: str) -> None:
     there = ~np.isnan(its.heads)
     n_part = int(there.sum()) + np.count_nonzero(its.bias) + len(its.rest) + 2
     order = [divmod(int(i), its.heads.shape[1]) for i in np.argsort(-np.abs(np.nan_to_num(its.heads)), axis=None)]
-    most = [f"{head_name(*each)} {its.heads[each]:+.3f}" for each in order[:N_NAMED] if there[each]]
+    strongest = [each for each in order[:N_NAMED] if there[each]]
+    most = [f"{head_name(*each)} {its.heads[each]:+.3f}" for each in strongest]
     heads, apart = float(np.nansum(its.attention)), there[:, 0]
     sums = {
         "what enters": its.embedding,
@@ -102,7 +104,12 @@ def draw(run: ModelRun, its: Attribution, token: str) -> None:
     )
     if most:
         texts = [
-            [f"{head_name(layer, head)}\n{value:+.4f}\nclick: see it on Attention" for head, value in enumerate(row)]
+            [
+                f"{head_name(layer, head)}\n{value:+.4f}\nclick: see it on Attention"
+                if there[layer, head]
+                else "one part"
+                for head, value in enumerate(row)
+            ]
             for layer, row in enumerate(its.heads.tolist())
         ]
         picture(
@@ -117,6 +124,11 @@ def draw(run: ModelRun, its: Attribution, token: str) -> None:
             ),
             on_pick=pick,
         )
+        caption("See on Attention:")
+        with st.container(horizontal=True, gap="small", key="parts_of_heads"):
+            for layer, head in strongest:
+                name = head_name(layer, head)
+                st.button(name.capitalize(), key=f"part_{layer}_{head}", on_click=handler(pick), args=(layer, head))
     caption(
         "Direct logit attribution (Elhage et al. 2021): the size by which the last norm divides is kept as it is here. "
         "It counts what goes straight to the logit: what a head gives to the layers behind it is counted there. And "
