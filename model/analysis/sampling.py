@@ -75,14 +75,16 @@ class NextToken:
     def pick(self, number: float) -> int:
         """The token that a number in [0, 1) draws: the one whose `stretch` it falls in."""
         total = float(self.chance.sum())
-        for order in (self.best(_MOSTLY_ENOUGH), self._order):
+        # rounding may leave the last end just below 1, so the number is scaled to it
+        at = min(number * total, np.nextafter(total, 0))
+        order = self.best(_MOSTLY_ENOUGH)
+        ends = self.chance[order].cumsum()
+        if at >= ends[-1]:
+            order = self._order
             ends = self.chance[order].cumsum()
-            # the tokens that were cut off have no length, and "right" steps over them; rounding may leave the last end
-            # just below 1, so the number is scaled to it
-            at = min(number * total, np.nextafter(total, 0))
-            if at < ends[-1]:
-                return int(order[np.searchsorted(ends, at, side="right")])
-        return int(order[np.flatnonzero(self.chance[order])[-1]])  # only rounding lies between
+        # the tokens that were cut off have no length, and "right" steps over them
+        last = np.flatnonzero(self.chance[order])[-1]  # beyond it is nothing but rounding
+        return int(order[min(np.searchsorted(ends, at, side="right"), last)])
 
     def stretch(self, id: int) -> tuple[float, float]:
         """From where to where a token's chance lies, if all chances are laid end to end, the most probable first."""
