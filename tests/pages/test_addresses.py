@@ -20,14 +20,8 @@ SET = {
         "width": 2,
     },
     **{"penalty": 0.5, "reference": "le chat", "followed_word": 1, "n_shown": 5, "n_generate": 3, "seed": 7},
-    **{
-        "min_p": 0.05,
-        "typical_p": 0.9,
-        "repetition_penalty": 1.2,
-        "no_repeat_ngram": 2,
-        "beside_model": "copier",
-        "n_samples": 3,
-    },
+    **{"min_p": 0.05, "typical_p": 0.9, "repetition_penalty": 1.2, "no_repeat_ngram": 2, "stop_at": "dog"},
+    **{"beside_model": "copier", "n_samples": 3, "lens_token": 2, "lens_layer": 1},
     **{"temperature": 0.5, "top_k": 5, "top_p": 0.9, "compared": 1, "second": "a dog", "decoder_layer": 1},
     **{"decoder_head": 2, "asked_token": 2, "carrier": 1, "token_pair": "1.1", "map_neighbours": 2},
     **{"training_step": 4, "prediction": 1, "matrix": "P", "matrix_row": 1, "matrix_column": 2, "counted": "encoder"},
@@ -131,7 +125,15 @@ def test_what_was_generated_is_there_again(open_page):
     at.button(key="next_one").click().run()
     steps = at.session_state.generated
     again = open_path(open_page, "generation", **address(at), opened="1")
-    assert again.session_state.generated == steps and len(steps) == 3
+    assert len(steps) == 3 == len(again.session_state.generated)
+    for one, other in zip(steps, again.session_state.generated, strict=True):  # in one go, and one by one
+        assert (one.token, one.sampling, one.rank, one.number) == (
+            other.token,
+            other.sampling,
+            other.rank,
+            other.number,
+        )
+        assert one.probability == pytest.approx(other.probability, rel=1e-5)
     assert again.session_state.opened == 1 and "Behind the choice of token" in said(again)
     # and is no longer, when the text is another
     again.text_area(key="text").set_value("a dog").run()

@@ -98,7 +98,8 @@ def test_other_pages_show_it_where_weights_are(open_with):
     app = open_with("generation", layer=1, head=0)
     chips = component(app, "token_chips")["chips"]
     assert chips[-1]["id"] < 0 and chips[-1]["note"].startswith(f"weight {weights(app, 1, 0)[-1, N]:.4f}")
-    assert f"Bars over {N} tokens and the sink, " in app.get("plotly_chart")[-1].proto.alt
+    alts = [chart.proto.alt for chart in app.get("plotly_chart")]
+    assert any(f"Bars over {N} tokens and the sink, " in alt for alt in alts)
     app = open_with("understanding", section="both")
     assert "The last column is the sink." in said(app) and "in the triangle, **0 %**" in said(app)
     app = open_with("model")

@@ -7,7 +7,7 @@ from model.run import ModelInfo, VisitorError
 from viz.figures.generation import growing_text
 from viz.guard import handler, section
 from viz.plain import plain
-from viz.sections.generation import behind_choice, continuation, layers, sampling, surprise, ways
+from viz.sections.generation import behind_choice, continuation, film, layers, sampling, surprise, ways
 from viz.ui import controls, glossary, session
 from viz.ui.prose import quoted
 
@@ -62,7 +62,7 @@ def generation() -> None:
         st.caption(f"{quoted(stop)} was written, which ends each writing.")
     if steps:
         st.header("How it was written")
-        continuation.show()
+        film.show()
 
     ended = bool(steps) and steps[-1].token.special
     sampling.show(ended)

@@ -6,7 +6,7 @@ from model.analysis.generation import Step
 from model.run import ModelRun
 from viz.components.token_chips import token_chips
 from viz.guard import section
-from viz.sections.generation import continuation, sampling
+from viz.sections.generation import continuation, film, sampling
 from viz.ui import heads, provenance, session
 from viz.ui.pictures import row_picture
 from viz.ui.prose import quoted
@@ -59,10 +59,10 @@ def what_it_looked_at(written: tuple[int, ...]) -> None:
     run = session.current_run(written)
     last = len(run.tokens) - 1
     if not st.session_state.generated:  # else it stands above the film, which shows the same head
-        continuation.choose_head(run)
+        film.choose_head(run)
     if not heads.has_attention(run, key="nearest"):
         return
-    spec = continuation.spec(run)
+    spec = film.spec(run)
     weights = session.map_of(session.current_key(written), spec).weights[last]
     where = heads.in_words(spec, run)
     most = int(weights.argmax())

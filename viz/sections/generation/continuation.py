@@ -5,25 +5,16 @@ from collections.abc import Iterator
 from dataclasses import fields
 from itertools import groupby
 
-import numpy as np
-import pandas as pd
 import streamlit as st
 
-from model.analysis.attention import layer_weights
-from model.analysis.attention_map import MapSpec
 from model.analysis.generation import Draw, Step, by_hand, generate, read_draws, write_draws
 from model.analysis.sampling import Sampling
-from model.run import Attention, ModelRun
+from model.run import ModelRun
 from model.text.prompt import encode
-from viz.components.film import Film, film
 from viz.figures.numbers import percent
-from viz.guard import handler
-from viz.ui import heads, links, session
-from viz.ui.choices import LAYER, ONE
-from viz.ui.pictures import caption, twin
+from viz.ui import links, session
 
 AT_ONCE = 8  # tokens written between two looks: that there is writing shall be seen
-MOST_BEFORE, N_CANDIDATES = 200, 8  # tokens drawn before what was written; candidates of each step
 NAMES = {  # of what sampling does, besides its temperature
     "top_k": "top-k",
     "top_p": "top-p",
@@ -32,8 +23,6 @@ NAMES = {  # of what sampling does, besides its temperature
     "repetition_penalty": "repetition penalty",
     "no_repeat_ngram": "no sequence twice, of",
 }
-# what took a candidate out of the choice
-CUT = NAMES | {"no_repeat_ngram": "repeats", "greedy": "greedy", "temperature": "temperature", "model": "the model"}
 
 
 def chosen() -> Sampling:
@@ -117,31 +106,30 @@ def write_on(seconds: float) -> None:
     """Add tokens by the chosen settings for so long, one at least; never more than are to go, nor than `AT_ONCE`."""
     state, begun = st.session_state, time.monotonic()
     for _ in range(min(state.to_go, AT_ONCE)):
-        step = next(_writer(), None)
-        if step is None:
+        step = _next_step()
+        if step is None:  # a stop was written, or the context is full
             state.to_go = 0
-            return
+            break
         add(step, state.seed)
         state.to_go -= 1
         if time.monotonic() - begun > seconds:
-            return
+            break
+    if not state.to_go:
+        state.pop("writer", None)  # with the keys and values that it keeps
 
 
-def _writer() -> Iterator[Step]:
-    """What goes on behind the steps so far: the same one while nothing else has changed them."""
-    state = st.session_state
+def _next_step() -> Step | None:
+    """What comes behind the steps so far, by the writer that wrote them while nothing else has changed them."""
+    state, lm = st.session_state, session.current_model()
     made_for = (subject(), chosen(), state.seed, state.stop_at, ids(state.generated))
     if state.get("writer_for") != made_for or "writer" not in state:
         tokens = (*session.current_tokens(), *(step.token for step in state.generated))
-        lm = session.current_model()
         stops = (state.stop_at,) if state.stop_at else ()
         state.writer = generate(lm, tokens, lm.info.n_context, chosen(), state.seed, stops=stops)
     step = next(state.writer, None)
-    if step is None:
-        del state.writer  # it has stopped: who goes on all the same begins behind that
-        return iter(())
-    state.writer_for = (*made_for[:-1], (*made_for[-1], step.token.id))
-    return iter((step,))
+    if step is not None:
+        state.writer_for = (*made_for[:-1], (*made_for[-1], step.token.id))
+    return step
 
 
 def branch(at: int, candidate: int) -> None:
@@ -233,85 +221,6 @@ def written(steps: list[Step]) -> str:
     return b"".join(step.token.piece for step in steps if not step.token.special).decode(errors="ignore")
 
 
-def choose_head(run: ModelRun) -> None:
-    """Whose look is shown, in the film and behind a choice."""
-    columns = st.columns(3, vertical_alignment="bottom")
-    mean = columns[2].toggle("Mean of the layer's heads", key=links.key("mean_of_heads"))
-    heads.choose_one(run, places=columns[:2], disabled=(False, mean))
-
-
-def spec(run: ModelRun) -> MapSpec:
-    return heads.spec(LAYER if st.session_state.mean_of_heads else ONE, run)
-
-
-def show() -> None:
-    """Every generated token, among what could have stood in its place."""
-    steps, lm = st.session_state.generated, session.current_model()
-    run = run_after(steps)
-    choose_head(run)
-    if not heads.has_attention(run, key="nearest_of_film"):
-        return
-    its = spec(run)
-    n_text = len(run.tokens) - len(steps)
-    first = max(0, n_text - MOST_BEFORE)
-    found = [step.candidates for step in steps]
-    n = min(N_CANDIDATES, len(found[0].ids))
-    opened = st.session_state.opened
-    film(
-        Film(
-            labels=[token.label for token in run.tokens[first:]],
-            written=st.session_state.written,
-            probability=np.array([step.probability for step in steps]),
-            entropy=np.array([each.entropy for each in found]),
-            candidates=[[lm.token(int(id)).label for id in each.ids[:n]] for each in found],
-            model=np.array([each.probability[:n] for each in found]),
-            chance=np.array([each.chance[:n] for each in found]),
-            cut_by=[[each.cut_by[i] and CUT[each.cut_by[i]] for i in range(n)] for each in found],
-            drawn=[_place(step, n) for step in steps],
-            n_vocab=run.info.n_vocab,
-            weights=rows(run, its, len(steps))[:, first:],
-            who=heads.in_words(its, run),
-            n_byte=kept_bytes(run),
-            n_layer=len(run.attention),
-            first=first,
-            at=len(steps) - 1 if opened is None else opened,
-        ),
-        key="film",
-        on_open=open_token,
-        on_branch=branch,
-    )
-    caption(
-        f"Play it, or pull. Blue: how much {heads.in_words(its, run)} looked at a token when the one in the frame was "
-        "chosen, relative to the most. The line below a written token is the more yellow, the more probable it was. "
-        "Point at a token to see which later ones looked at it. Pale bars are the model’s probability, solid ones the "
-        "chance to be drawn. Click a candidate that was not taken to write on with it."
-        + (f" The first {first:,} tokens are left out." if first else "")
-    )
-    if left():
-        st.button("Back to what was written before", key="go_back", icon=":material/undo:", on_click=handler(go_back))
-    twin(numbers, key="generated")
-
-
-def _place(step: Step, n: int) -> int:
-    """Which of the first n candidates was written; -1: none of these."""
-    found = np.flatnonzero(step.candidates.ids[:n] == step.token.id)
-    return int(found[0]) if len(found) else -1
-
-
-def rows(run: ModelRun, spec: MapSpec, n: int) -> np.ndarray:
-    """(n, T) the weights of the positions that chose the last n tokens, of the heads of a spec, by their mean."""
-    first = len(run.tokens) - n - 1  # the last token has chosen nothing yet
-    chose = slice(first, first + n)
-    each = [layer_weights(run.attention[layer], chose, [head])[0] for layer, head in spec.heads]
-    return np.mean(each, axis=0)[:, : len(run.tokens)]
-
-
-def kept_bytes(run: ModelRun) -> int:
-    """Of the keys and values of one token, in all layers."""
-    kept = (each for layer in run.attention if isinstance(layer, Attention) for each in (layer.key, layer.value))
-    return sum(4 * each.shape[0] * each.shape[2] for each in kept if each is not None)
-
-
 def note(step: Step) -> str:
     how = (
         f"drawn with chance {percent(step.chance)}"
@@ -319,20 +228,3 @@ def note(step: Step) -> str:
         else f"chosen by hand, where its chance was {percent(step.chance)}"
     )
     return f"probability {percent(step.probability)}, {how}, rank {step.rank} (0 is the most probable)"
-
-
-def numbers() -> pd.DataFrame:
-    steps = st.session_state.generated
-    return pd.DataFrame(
-        {
-            "token": [step.token.label for step in steps],
-            "id": [step.token.id for step in steps],
-            "probability": [step.probability for step in steps],
-            "chance": [step.chance for step in steps],
-            "rank": [step.rank for step in steps],
-            "random number": [step.number for step in steps],
-            "temperature": [step.sampling.temperature for step in steps],
-            **{name: [getattr(step.sampling, each) for step in steps] for each, name in NAMES.items()},
-            "entropy": [step.candidates.entropy for step in steps],
-        }
-    )
