@@ -106,6 +106,16 @@ def test_a_link_in_a_new_tab_shows_what_is_chosen(visit, page, click):
     assert "/attention?" in page.url
 
 
+def test_every_link_leads_to_its_page_wherever_it_stands(visit, page):
+    visit("translation?layer=2&head=3")
+    links = page.locator(".st-key-pages a")
+    expect(links.first).to_have_attribute("href", re.compile(r"^/(\?|$)"))  # and not to this page, as "?…" would
+    others = page.locator(".st-key-pages a:not([aria-current])")
+    addresses = others.evaluate_all("(all) => all.map((each) => each.getAttribute('href'))")
+    assert len(addresses) > 8 and all(address.startswith("/") for address in addresses)
+    expect(page.locator(".st-key-pages a[aria-current=page]")).to_have_text(re.compile("Translation"))
+
+
 def test_a_text_typed_and_a_link_pressed_at_once_lose_nothing(visit, page):
     visit("attention?layer=3")
     for i, (name, path) in enumerate([("Inside a head", "head"), ("Attention", "attention")] * 3):

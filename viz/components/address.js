@@ -36,9 +36,11 @@ function sameQuery(search, got) {
 }
 
 // the links to other pages hold what is chosen now, also where only a part of the page was drawn again
-function renewLinks(path, { page, common, others }) {
+function renewLinks(path, { base, page, common, others }) {
+  const root = new URL(base ? `/${base}/` : "/", location.origin);
   for (const link of document.querySelectorAll('[data-testid="stPageLink"] a[href]')) {
-    const there = new URL(link.href).pathname;
+    // Streamlit writes them without what stands before the name, and of the first page nothing but the query
+    const there = new URL(link.getAttribute("href"), root).pathname.replace(/(.)\/$/, "$1");
     const name = [page, ...Object.keys(others)].find((each) => path(each) === there);
     if (name === undefined) continue;
     if (name === page) {
@@ -59,7 +61,7 @@ function render({ data }) {
   keepTheWay();
   const path = (page) => `/${[data.base, page].filter(Boolean).join("/")}`;
   const here = path(data.page);
-  let frame;
+  let frame, late;
   const put = (left) => {
     // never over the address of another page: the path changes a moment later than this is drawn
     if (location.pathname.replace(/(.)\/$/, "$1") !== here) {
@@ -76,7 +78,20 @@ function render({ data }) {
       }
     }
     renewLinks(path, data);
+    // Streamlit loads what draws links when it first needs it: they may come after this
+    const n = new Set([data.page, ...Object.keys(data.others)]).size;
+    const there = () => document.querySelectorAll(".st-key-pages a[href]").length >= n;
+    if (there()) return;
+    late = new MutationObserver(() => {
+      if (!there()) return;
+      late.disconnect();
+      renewLinks(path, data);
+    });
+    late.observe(document.body, { childList: true, subtree: true });
   };
   put(120);
-  return () => cancelAnimationFrame(frame);
+  return () => {
+    cancelAnimationFrame(frame);
+    late?.disconnect();
+  };
 }
