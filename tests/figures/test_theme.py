@@ -96,7 +96,7 @@ def test_only_the_theme_names_colours(path):
 def test_what_is_selected_has_one_colour():
     for name in ("token_chips.css", "head_grid.css", "sides.css"):
         assert "var(--regard-accent)" in (ROOT / "viz/components" / name).read_text(encoding="utf-8")
-    assert "--regard-accent: {theme.ACCENT}" in (ROOT / "viz/components/__init__.py").read_text(encoding="utf-8")
+    assert "--regard-accent: {theme.ACCENT}" in (ROOT / "viz/offline/source.py").read_text(encoding="utf-8")
 
 
 def test_signed_values_have_zero_in_the_middle():

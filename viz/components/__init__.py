@@ -7,33 +7,29 @@ come from Streamlit's CSS variables, so that a theme switch needs no server.
 """
 
 from collections.abc import Callable, Container, Sequence
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import streamlit as st
 
-from viz.figures import theme
-
-_HERE = Path(__file__).parent
+from viz.offline.source import Columns, Source
 
 
 def register(name: str, html: str, *, shared: Sequence[str] = ()):
-    """The component made of `name`.js and `name`.css beside this file; call the result to draw it.
-
-    Components cannot import each other's scripts: the files of the names in `shared` are put before its own; what is
-    shared may be a script alone.
+    """The component made of `name`.js and `name`.css beside this file; call the result to draw it. `shared`: as in
+    `viz.offline.source.Source`.
     """
+    return mount(Source(name, html, shared))
 
-    def joined(kind: str) -> str:
-        files = [_HERE / f"{each}.{kind}" for each in ("base", *shared, name)]
-        return "\n".join(file.read_text(encoding="utf-8") for file in files if file.exists())
 
-    return st.components.v2.component(
-        f"regard_{name}",
-        html=html,
-        css=f":host {{ --regard-accent: {theme.ACCENT} }}\n{joined('css')}",
-        js=joined("js"),
-    )
+def mount(source: Source):
+    """The same for one that a page without a server shows too."""
+    return st.components.v2.component(f"regard_{source.name}", html=source.html, css=source.css, js=source.js)
+
+
+def sent(data: dict[str, Any]) -> dict[str, Any]:
+    """Data as Streamlit sends it: with its `Columns` as such."""
+    return {name: columns(**part) if isinstance(part, Columns) else part for name, part in data.items()}
 
 
 def columns(**numbers: np.ndarray):

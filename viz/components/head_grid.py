@@ -1,26 +1,16 @@
 """All heads of all layers at a glance, on one canvas; a click or an arrow key tells Python which."""
 
-import base64
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-import numpy as np
 import streamlit as st
 
 from model.analysis.attention import Overview
-from viz.components import columns, css_variables, register
-from viz.figures.scale import weights_as_bytes
+from viz.components import css_variables, mount, sent
 from viz.guard import handler
+from viz.offline.pictures import GRID, grid_data
 
-_grid = register(
-    "head_grid",
-    shared=["palette", "watch", "tip"],
-    html='<div class="grid"><div class="box"><div class="heads" aria-hidden="true"></div>'
-    '<canvas tabindex="0" role="application"></canvas>'
-    '<div class="chosen"></div><div class="looking" hidden></div></div><div class="tip" hidden></div>'
-    '<div class="legend" role="img" aria-label="Colours from weight 0 to weight 1, on a square-root scale">'
-    '<div class="bar"></div><div class="marks"></div></div></div>',
-)
+_grid = mount(GRID)
 
 
 @dataclass(frozen=True)
@@ -66,21 +56,15 @@ def head_grid(
     `looks`: there is a stage, where `head_look` shows what is pointed at; the arrow keys then only look, and Enter
     chooses; and the grid scrolls in a box of its own. `outline_head` says which one is outlined.
     """
-    n_layer, n_head, n_query, n_key = overview.maximum.shape
 
     def picked() -> None:
         if on_pick and (pick := Pick.parse(st.session_state[key].pick, overview)):
             on_pick(pick)
 
-    maps = weights_as_bytes(np.nan_to_num(overview.maximum) if overview.others else overview.maximum)
-    # compact: a few kB; and the home page need not wait for pyarrow
-    packed = base64.b64encode(maps.tobytes()).decode() if compact_height else columns(w=maps.ravel())
-    shape = {"layers": n_layer, "heads": n_head, "queries": n_query, "keys": n_key}
-    shape["others"] = {str(layer): what for layer, what in overview.others}
     _grid(
         key=key,
         on_pick_change=handler(picked),
-        data={"shape": shape | {"compact": compact_height, "looks": looks}, "maps": packed},
+        data=sent(grid_data(overview, compact_height=compact_height, looks=looks)),
     )
 
 

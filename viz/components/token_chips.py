@@ -3,15 +3,11 @@
 from collections.abc import Callable, Sequence
 
 from model.run import Token
-from viz.components import pick_handler, register
+from viz.components import mount, pick_handler
 from viz.guard import handler
+from viz.offline.pictures import CHIPS, chips_data
 
-_chips = register(
-    "token_chips",
-    shared=["renew", "tip", "rove", "watch"],
-    # the tip is not said: each chip's own name holds its words
-    html='<ul class="chips" role="list" aria-label="Tokens"></ul><div class="tip" aria-hidden="true" hidden></div>',
-)
+_chips = mount(CHIPS)
 
 
 def token_chips(
@@ -32,20 +28,7 @@ def token_chips(
     _chips(
         key=key,
         on_pick_change=handler(pick_handler(key, range(len(tokens)), on_pick)),
-        data={
-            "chips": [
-                {
-                    "label": token.label,
-                    "id": token.id,
-                    "bytes": token.piece.hex(" ").upper(),
-                    "span": [token.start, token.end],
-                    "note": notes[i] if notes else "",
-                    "shade": float(shades[i]) if shades is not None else None,
-                }
-                for i, token in enumerate(tokens)
-            ],
-            "first": first,
-            "selected": selected,
-            "clickable": on_pick is not None,
-        },
+        data=chips_data(
+            tokens, first=first, selected=selected, clickable=on_pick is not None, notes=notes, shades=shades
+        ),
     )

@@ -5,20 +5,12 @@ from typing import Literal
 
 import numpy as np
 
-from viz.components import register
+from viz.components import mount, register
 from viz.components.lines import draw_lines
+from viz.offline.pictures import LINES, TOLD
 
-_TOLD = '<p class="count"></p><div class="tip" hidden></div><div class="spoken" aria-live="polite"></div>'
 _PICTURES = {
-    "columns": register(
-        "token_graph",
-        shared=["renew", "tip", "rove", "lines", "sides"],
-        html=f"""<div class="graph" role="group" aria-label="Attention between tokens">
-<div class="heading"><span></span><span></span></div>
-<div class="scroll"><div class="columns"><ol class="q" aria-label="queries"></ol><svg aria-hidden="true"></svg>
-<ol class="k" aria-label="keys"></ol></div></div>
-{_TOLD}</div>""",
-    ),
+    "columns": mount(LINES),
     # the text as one line, an arc for every weight: above to what came before, below to what comes after
     "arcs": register(
         "token_arcs",
@@ -26,7 +18,7 @@ _PICTURES = {
         html=f"""<div class="arcs" role="group" aria-label="Attention as arcs over the text">
 <div class="heading"><span class="out">what a token looks at</span><span class="in">who looks at it</span></div>
 <div class="scroll"><div class="strip drawn"><svg aria-hidden="true"></svg><ol aria-label="tokens"></ol></div></div>
-{_TOLD}</div>""",
+{TOLD}</div>""",
     ),
 }
 

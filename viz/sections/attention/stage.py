@@ -10,9 +10,9 @@ from model.analysis.attention_map import AttentionMap, MapSpec
 from model.run import ModelRun, NoAttentionHere, VisitorError
 from viz.components.head_grid import outline_head
 from viz.components.head_look import head_look
-from viz.components.lines import MOST_LINES
 from viz.figures.scale import ColourScale
 from viz.guard import handler, section
+from viz.offline.pictures import MOST_LINES
 from viz.plain import plain
 from viz.sections.attention import graph, heatmap
 from viz.ui import controls, heads, links, reading, session

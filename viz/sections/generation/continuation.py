@@ -12,17 +12,10 @@ from model.analysis.sampling import Sampling
 from model.run import ModelRun
 from model.text.prompt import encode
 from viz.figures.numbers import percent
+from viz.offline.film import NAMES
 from viz.ui import links, session
 
 AT_ONCE = 8  # tokens written between two looks: that there is writing shall be seen
-NAMES = {  # of what sampling does, besides its temperature
-    "top_k": "top-k",
-    "top_p": "top-p",
-    "min_p": "min-p",
-    "typical_p": "typical-p",
-    "repetition_penalty": "repetition penalty",
-    "no_repeat_ngram": "no sequence twice, of",
-}
 
 
 def chosen() -> Sampling:
