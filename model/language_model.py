@@ -137,6 +137,32 @@ class BeamSearcher(Protocol):
         """The targets that a search `width` wide finds for a source, and how it found them. Raises `PromptError`."""
 
 
+@dataclass(frozen=True)
+class Said:
+    """One number that a model says of a text: the log-probability, in nats, of an entry of the vocabulary at a
+    position; or, by a model that judges texts, how far a label is ahead of the mean of the others, in logits.
+    """
+
+    id: int  # of the entry, or the place of the label
+    position: int | None  # None: it is a label
+
+
+@runtime_checkable
+class Differentiable(Protocol):
+    """A model that tells how what it says changes with the vectors of its tokens."""
+
+    def token_vectors(self, tokens: Sequence[Token]) -> np.ndarray:
+        """(T, D) what stands for each token before anything is done to it, without where it stands."""
+
+    def gradients(self, tokens: Sequence[Token], said: Said, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What is said of N texts of these vectors (N, T, D), which stand where the tokens would: (N,) float64; and
+        its gradient with respect to them, (N, T, D).
+
+        Raises `PromptError`; `VisitorError` if this model gives no gradients, or says something else of the tokens'
+        own vectors than of the tokens; IndexError if there is no such entry, label or position.
+        """
+
+
 class Decoding(Protocol):
     """Texts that a model writes on, B of them, all of one length; what it computed of them is kept."""
 

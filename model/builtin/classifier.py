@@ -17,7 +17,7 @@ from model.architecture import Architecture
 from model.builtin.language_model import BuiltinModel
 from model.builtin.transformer import Config, Transformer
 from model.intervention import UNCHANGED, Intervention
-from model.language_model import LanguageModel
+from model.language_model import LanguageModel, Said
 from model.run import ModelInfo, ModelRun, Token, VisitorError
 from model.text.tokenizer import Tokenizer
 
@@ -116,12 +116,12 @@ class Classifier(BuiltinModel):
 
     def gradient_x_input(self, tokens: Sequence[Token], label: int) -> np.ndarray:
         """The token's vector is its row of the table, what it is without where it stands."""
-        lm, ids = self._transformer, self._ids(tokens)
-        with torch.inference_mode(False), torch.enable_grad():
-            x = lm.embed(ids).detach().requires_grad_()  # (1, T, D)
-            ahead = margin(lm.judge(lm.read(x).hidden[-1]), label)  # (1,)
-            (gradient,) = torch.autograd.grad(ahead.sum(), x)  # (1, T, D)
-        return (gradient * lm.token_embedding(ids))[0].sum(-1).numpy()  # (T,)
+        vectors = self.token_vectors(tokens)
+        _, gradient = self.gradients(tokens, Said(label, None), vectors[None])
+        return (gradient[0] * vectors).sum(-1)  # (T,)
+
+    def _said(self, hidden: Tensor, said: Said) -> Tensor:
+        return margin(self._transformer.judge(hidden).double(), said.id)
 
     @torch.inference_mode()
     def occlusion(self, tokens: Sequence[Token], label: int) -> np.ndarray:

@@ -22,7 +22,7 @@ from model.attention_call import AttentionCall, Changes, batches
 from model.builtin.decoding import TextDecoding
 from model.builtin.transformer import Block, Config, Transformer, through
 from model.intervention import UNCHANGED, Intervention, sizes_of
-from model.language_model import Decoding
+from model.language_model import Decoding, Said
 from model.layer import AttentionOutput, LayerParameters, Norm
 from model.predictions import predictions
 from model.run import Attention, ModelInfo, ModelNotAvailable, ModelRun, PromptError, Token, short
@@ -186,6 +186,22 @@ class BuiltinModel:
         if not self.info.causal:
             raise PromptError(f"{self.info.title} reads a whole text at once, and writes none.")
         return TextDecoding(self._transformer, ids)
+
+    def token_vectors(self, tokens: Sequence[Token]) -> np.ndarray:
+        return self._transformer.token_embedding(self._ids(tokens))[0].numpy()
+
+    def gradients(self, tokens: Sequence[Token], said: Said, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        self._texts(tokens, ())
+        with torch.inference_mode(False), torch.enable_grad():
+            x = torch.tensor(vectors).requires_grad_()  # (N, T, D)
+            placed = x + self._positions().weight[: x.shape[1]]  # (N, T, D)
+            value = self._said(self._transformer.read(placed).hidden[-1], said)  # (N,)
+            (gradient,) = torch.autograd.grad(value.sum(), x)  # (N, T, D)
+        return value.detach().numpy(), gradient.numpy()
+
+    def _said(self, hidden: Tensor, said: Said) -> Tensor:
+        """(N, T, D) -> (N,) in double precision."""
+        return self._transformer.unembed(hidden[:, said.position]).double().log_softmax(-1)[:, said.id]
 
     def _last(self, ids: Tensor, *, changes: Changes) -> Tensor:
         """The residual stream after the last block, (B, T, D), of ids (1, T)."""

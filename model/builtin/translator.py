@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NoReturn
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +13,7 @@ from model.builtin.decoding import TargetDecoding
 from model.builtin.language_model import BuiltinModel
 from model.builtin.transformer import Config, DecoderBlock, EncoderDecoder
 from model.intervention import UNCHANGED, Intervention
-from model.run import ModelRun, Token
+from model.run import ModelRun, Token, VisitorError
 from model.text.tokenizer import PAIR_JOINT
 
 
@@ -49,6 +50,9 @@ class Translator(BuiltinModel):
     def decoding(self, tokens: Sequence[Token], source: Sequence[Token] = ()) -> TargetDecoding:
         ids, source_ids = self._ids(tokens), self._ids(source, "text to read")
         return TargetDecoding(self._transformer, source_ids, ids)
+
+    def gradients(self, *_: object) -> NoReturn:
+        raise VisitorError(f"{self.info.title} reads one text and writes another: no gradients are taken of two texts.")
 
     def _texts(self, tokens: Sequence[Token], source: Sequence[Token]) -> tuple[Tensor, Tensor]:
         return self._ids(source, "text to read"), self._ids(tokens)

@@ -67,7 +67,7 @@ class Opened:
         self._find_attention()
         self._find_head()
         self.n_type = self._count_types()
-        if not self.n_label:  # of what a classifier says, gradients are asked, and none pass through
+        if not self.n_label:  # judges are read often with gradients, which are slower through prepared layers
             self._prepack()
         # by layer, of self-attention: how each is built, or which step of it was not found
         self.layers = dict(zip(self.self_layers or range(self._n_layer()), self._find_layers(), strict=True))

@@ -1,7 +1,6 @@
 """A transformers checkpoint that was trained to judge texts, as a `model.builtin.classifier.Judge`."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -10,10 +9,11 @@ from torch import Tensor
 from model.builtin.classifier import Classification, margin
 from model.huggingface.language_model import HuggingFaceModel
 from model.intervention import UNCHANGED, Intervention
+from model.language_model import Said
 from model.run import Token, VisitorError
 from model.text.masking import masked
 
-_SAME = 1e-3  # between logits of ids and of the vectors that stand for them
+_SAME = 1e-3  # between what is said of ids and of the vectors that stand for them
 
 
 class HuggingFaceClassifier(HuggingFaceModel):
@@ -24,22 +24,17 @@ class HuggingFaceClassifier(HuggingFaceModel):
 
     def gradient_x_input(self, tokens: Sequence[Token], label: int) -> np.ndarray:
         """The token's vector is what the table gives for it, without where it stands."""
-        logits, model = self._logits(tokens), self.opened.transformer
-        ids, types = (torch.tensor([[getattr(token, of) for token in tokens]]) for of in ("id", "type"))
-        inputs: dict[str, Any] = {"token_type_ids": types} if types.any() and self.opened.n_type != 0 else {}
-        with torch.inference_mode(False), torch.enable_grad():
-            x = model.get_input_embeddings()(ids).detach().clone().requires_grad_()  # (1, T, D)
-            try:
-                again = model(inputs_embeds=x, **inputs).logits.double()  # (1, C)
-                (gradient,) = torch.autograd.grad(margin(again, label).sum(), x)  # (1, T, D)
-            except (TypeError, ValueError, RuntimeError, NotImplementedError, AttributeError) as error:
-                raise VisitorError(f"{self.info.title} gives no gradients of its tokens' vectors.") from error
-        if (again.detach() - logits).abs().max() > _SAME * (1 + logits.abs().max()):
+        whole, vectors = margin(self._logits(tokens), label), self.token_vectors(tokens)
+        value, gradient = self.gradients(tokens, Said(label, None), vectors[None])
+        if abs(value[0] - float(whole)) > _SAME * (1 + abs(float(whole))):
             raise VisitorError(
                 f"{self.info.title} judges the vectors of this text otherwise than its tokens, so their gradients say "
                 "nothing about it."
             )
-        return (gradient * x.detach())[0].sum(-1).numpy()  # (T,)
+        return (gradient[0] * vectors).sum(-1)  # (T,)
+
+    def _said(self, logits: Tensor, said: Said) -> Tensor:
+        return margin(logits.double(), said.id)
 
     def occlusion(self, tokens: Sequence[Token], label: int) -> np.ndarray:
         if (mask := self.mask_token()) is None:

@@ -24,12 +24,13 @@ from model.huggingface import hooks
 from model.huggingface.batches import one_by_one
 from model.huggingface.capture import ROUNDING, NotCaptured, Recorder
 from model.huggingface.decoding import CachedDecoding, keeps
+from model.huggingface.gradients import gradients, vectors_of
 from model.huggingface.info import PROBE_TEXTS, info_of
 from model.huggingface.layers import LayerPlan, Unfollowed
 from model.huggingface.loading import Build, quoted
 from model.huggingface.opening import open_model
 from model.intervention import UNCHANGED, Intervention, sizes_of
-from model.language_model import Decoding
+from model.language_model import Decoding, Said
 from model.layer import AttentionOutput, LayerParameters
 from model.predictions import predictions
 from model.run import ModelNotAvailable, ModelRun, Predictions, PromptError, Token, VisitorError, short
@@ -147,6 +148,22 @@ class HuggingFaceModel:
         places = np.arange(len(tokens))[slice(None) if positions is None else list(positions)].tolist()
         read = partial(self._read, self.opened.logits_alone, tokens, source, places=places)
         return one_by_one(read, batches(self.info, interventions, len(tokens), len(places), len(source)))
+
+    def token_vectors(self, tokens: Sequence[Token]) -> np.ndarray:
+        self._check_texts(tokens, ())
+        return vectors_of(self.opened, tokens)
+
+    def gradients(self, tokens: Sequence[Token], said: Said, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        if self.opened.pair:
+            raise VisitorError(f"{self._title} reads one text and writes another: no gradients are taken of two texts.")
+        self._check_texts(tokens, ())
+        if said.position is not None:
+            self._check_head()
+        return gradients(self.opened, self._title, tokens, vectors, lambda logits: self._said(logits, said))
+
+    def _said(self, logits: Tensor, said: Said) -> Tensor:
+        """(N, T, V) -> (N,) in double precision."""
+        return logits[:, said.position].double().log_softmax(-1)[:, said.id]
 
     def decoding(self, tokens: Sequence[Token], source: Sequence[Token] = ()) -> Decoding:
         self._check_head()

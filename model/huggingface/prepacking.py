@@ -29,8 +29,8 @@ def prepack(transformer: nn.Module, *, machine: str = platform.machine()) -> lis
 
     A matrix that several modules share (the token embedding that is also the head) would have to be kept twice: it
     stays. A prepared layer's `weight` keeps its shape, (out, in), and its numbers (`Tensor.to_dense`), and can only be
-    multiplied with. No gradient passes through. Measured on x86-64 only: on another `machine` PyTorch multiplies by
-    other libraries, and nothing is prepared.
+    multiplied with; a gradient passes through to what it multiplies, and none to it. Measured on x86-64 only: on
+    another `machine` PyTorch multiplies by other libraries, and nothing is prepared.
     """
     if machine not in ("x86_64", "AMD64") or not torch.backends.mkldnn.is_available():
         return []
@@ -72,4 +72,19 @@ def out_in(module: nn.Module, weight: Tensor) -> Tensor:
 
 
 def _linear(weight: Tensor, bias: Tensor | None, x: Tensor) -> Tensor:
+    if torch.is_grad_enabled() and x.requires_grad:
+        return _Packed.apply(x, weight, bias)
     return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")  # "none": nothing behind the product
+
+
+class _Packed(torch.autograd.Function):
+    """The same product, for which the library knows no derivative: with respect to x alone, as weights stay."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        ctx.weight = weight
+        return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None]:
+        return gradient @ ctx.weight.to_dense(), None, None
