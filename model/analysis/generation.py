@@ -194,7 +194,7 @@ def candidates(following: NextToken, n: int = N_CANDIDATES) -> Candidates:
         ids,
         own[ids],
         following.chance[ids],
-        tuple(following.cut_by(id) for id in ids.tolist()),
+        following.cut_by(ids),
         log_sum,
         log_sum - float(following.probability[there] @ own[there]),
     )

@@ -55,13 +55,15 @@ class NextToken:
         """(V,) whether the token may be drawn."""
         return np.isfinite(self.stages[-1][1])
 
-    def cut_by(self, id: int) -> str | None:
-        """What took a token out of the choice; None if it is in it."""
-        return next((name for name, logits in self.stages if logits[id] == -np.inf), None)
+    def cut_by(self, ids: np.ndarray) -> tuple[str | None, ...]:
+        """What took each of these tokens out of the choice; None if it is in it."""
+        names = (None, *(name for name, _ in self.stages))
+        cut = np.array([logits[ids] == -np.inf for _, logits in self.stages])  # (stages, N)
+        return tuple(names[i] for i in np.where(cut.any(0), cut.argmax(0) + 1, 0))
 
     def best(self, n: int) -> np.ndarray:
         """The ids of the n most probable tokens, best first."""
-        return _best(self.probability, n)
+        return self._first[:n] if n <= _MOSTLY_ENOUGH else _best(self.probability, n)
 
     def rank(self, id: int) -> int:
         """How many tokens are more probable: 0 is the best."""
@@ -90,6 +92,10 @@ class NextToken:
         """From where to where a token's chance lies, if all chances are laid end to end, the most probable first."""
         end = float(self.chance[self._order].cumsum()[np.flatnonzero(self._order == id)[0]])
         return end - float(self.chance[id]), end
+
+    @cached_property
+    def _first(self) -> np.ndarray:
+        return _best(self.probability, _MOSTLY_ENOUGH)
 
     @cached_property
     def _order(self) -> np.ndarray:
@@ -149,7 +155,8 @@ def _top_k(logits: np.ndarray, k: int) -> np.ndarray:
 
 
 def _top_p(logits: np.ndarray, p: float) -> np.ndarray:
-    order = np.argsort(-logits, kind="stable")
+    there = np.flatnonzero(logits > -np.inf)  # what is cut already need not be sorted
+    order = there[np.argsort(-logits[there], kind="stable")]
     mass_before = np.concatenate([[0], softmax(logits)[order].cumsum()[:-1]])
     logits[order[mass_before >= p]] = -np.inf
     return logits

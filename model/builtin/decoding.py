@@ -4,9 +4,23 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from model.builtin.transformer import DecoderCache, EncoderDecoder, Transformer
+
+
+def laid_out(transformer: nn.Module) -> nn.Module:
+    """The same network, its wide matrices laid out column by column in memory; it is only read from then on.
+
+    What one token is multiplied with is read once from memory, and BLAS reads a matrix of few columns that lies row by
+    row at a third of the speed. For texts read as a whole it makes no difference.
+    """
+    for module in transformer.modules():
+        if isinstance(module, nn.Linear) or module is getattr(transformer, "token_embedding", None):
+            n_row, n_column = module.weight.shape
+            if n_row > n_column:
+                module.weight.data = module.weight.data.t().contiguous().t()
+    return transformer
 
 
 class _Kept:

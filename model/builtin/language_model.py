@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from model.analysis.attention import layer_weights
 from model.architecture import Architecture, described
 from model.attention_call import AttentionCall, Changes, batches
-from model.builtin.decoding import TextDecoding
+from model.builtin.decoding import TextDecoding, laid_out
 from model.builtin.transformer import Block, Config, Transformer, through
 from model.intervention import UNCHANGED, Intervention, sizes_of
 from model.language_model import Decoding, Said
@@ -62,7 +62,7 @@ class BuiltinModel:
 
     def __init__(self, info: ModelInfo, transformer: nn.Module, tokenizer: Tokenizer):
         self.info = info
-        self._transformer = transformer.eval().requires_grad_(False)
+        self._transformer = laid_out(transformer.eval().requires_grad_(False))
         self._tokenizer = tokenizer
 
     @classmethod

@@ -160,8 +160,8 @@ def test_each_step_on_the_way_is_told_with_what_it_cut():
     choice = next_token(LOGITS, Sampling(0.5, top_k=4, top_p=0.9, no_repeat_ngram=2), [3, 1, 0, 3])
     assert [name for name, _ in choice.stages] == ["model", "no_repeat_ngram", "temperature", "top_k", "top_p"]
     # 3, 1 was there already; the squares of the others are as 9 : 2.25 : 1 : 0.25, of which the first two hold 0.9
-    assert [choice.cut_by(id) for id in range(5)] == ["top_p", "no_repeat_ngram", "top_p", None, None]
-    assert [choice.cut_by(id) is None for id in range(5)] == choice.kept.tolist()
+    assert list(choice.cut_by(np.arange(5))) == ["top_p", "no_repeat_ngram", "top_p", None, None]
+    assert [each is None for each in choice.cut_by(np.arange(5))] == choice.kept.tolist()
 
 
 @given(
