@@ -34,32 +34,46 @@ def main() -> None:
             "tokens. Choose a decoder in the sidebar, such as “story”."
         )
     continuation.find()
-    st.session_state.clock_runs = st.session_state.to_go > 0
-    section("generation", run_every=PACE if st.session_state.clock_runs else None)(generation)()
+    state = st.session_state
+    state.clock_runs, state.looked_at = state.to_go > 0, None
+    section("writing", run_every=PACE if state.clock_runs else None)(writing)()
+    state.looked_at = state.generated_as
+    section("generation")(look)()
     if not sampling.cannot_draw(reads):
         ways.show()
     layers.show()
     surprise.show()
 
 
-def generation() -> None:
-    info, steps = session.current_model().info, st.session_state.generated
-    if st.session_state.to_go:
-        if not finished(info, steps):
+def writing() -> None:
+    """The text as it grows. What looks into it needs a run of all of it, and is drawn again when nothing is to go."""
+    info, state = session.current_model().info, st.session_state
+    if state.to_go:
+        if not finished(info, state.generated):
             continuation.write_on(PACE)
-        if finished(info, st.session_state.generated):
+        if finished(info, state.generated):
             continuation.stop()
-    # the clock of a fragment is set, and the sidebar is drawn, when the whole page runs
-    if bool(st.session_state.to_go) != st.session_state.clock_runs or not continuation.belongs_here():
-        st.rerun()
-    writing, end = st.session_state.clock_runs, finished(info, steps)
-
+    steps, end = state.generated, finished(info, state.generated)
     st.html(growing_text(session.current_text(), continuation.written(steps), st.context.theme.type or "light"))
-    offer_to_write(steps, writing, end)
+    offer_to_write(steps, state.clock_runs, end)
     if end:
         st.info(end, icon=":material/stop_circle:")
-    elif not writing and (stop := st.session_state.stop_at) and stop in continuation.written(steps):
+    elif not state.clock_runs and (stop := state.stop_at) and stop in continuation.written(steps):
         st.caption(f"{quoted(stop)} was written, which ends each writing.")
+    keep_up()
+
+
+def keep_up() -> None:
+    """The clock of a fragment is set, and the other parts are drawn, when the whole page runs."""
+    state = st.session_state
+    behind = not state.clock_runs and state.looked_at not in (None, state.generated_as)
+    if behind or bool(state.to_go) != state.clock_runs or not continuation.belongs_here():
+        st.rerun()
+
+
+def look() -> None:
+    keep_up()
+    steps = st.session_state.generated
     if steps:
         st.header("How it was written")
         film.show()
@@ -131,7 +145,7 @@ def finished(info: ModelInfo, steps: list[Step]) -> str | None:
             f"The context is full: {plain(info.title)} reads at most {info.n_context:,} tokens, and the text now has "
             f"{n_token:,}. Clear what was written, or shorten the text."
         )
-    return sampling.cannot_draw(continuation.run_after(steps))
+    return sampling.cannot_draw(session.current_run())
 
 
 def write_next() -> None:

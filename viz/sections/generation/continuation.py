@@ -48,7 +48,7 @@ def find() -> None:
         st.info("The text or the model has changed, so its continuation was dropped.", icon=":material/info:")
     written = links.about("written", subject())
     state.setdefault("to_go", 0)
-    if written != state.get("generated_as", ""):
+    if written != state.setdefault("generated_as", ""):
         opened = state.opened
         start_anew()
         if written:
