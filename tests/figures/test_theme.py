@@ -52,6 +52,9 @@ def test_lightness_of_known_colours():
 def test_streamlit_repeats_the_colours(kind):
     assert CONFIG["theme"][kind]["chartSequentialColors"] == theme.SEQUENTIAL[kind]
     assert CONFIG["theme"][kind]["chartCategoricalColors"] == theme.CATEGORICAL[kind]
+    assert (CONFIG["theme"][kind]["backgroundColor"], CONFIG["theme"][kind]["textColor"]) == theme.PAGE[kind]
+    for name, colours in (("primary", "PRIMARY"), ("secondaryBackground", "SECONDARY"), ("border", "BORDER")):
+        assert CONFIG["theme"][kind][f"{name}Color"] == getattr(theme, colours)[kind]
 
 
 @kinds

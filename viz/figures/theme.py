@@ -28,6 +28,11 @@ DIVERGING = [
 # background and text of a page, for pictures that leave it
 PAGE = {"light": ("#ffffff", "#1e2433"), "dark": ("#13151f", "#e6e9f2")}
 
+# of Streamlit's own elements, for pages without it
+PRIMARY = {"light": "#2b4fa7", "dark": "#7fa5fa"}
+SECONDARY = {"light": "#f1f5f9", "dark": "#1c2030"}
+BORDER = {"light": "#d8dfe8", "dark": "#333a50"}
+
 # what has no colour of its own, on any background
 NEUTRAL = "#8b90a0"
 
