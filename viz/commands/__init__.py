@@ -12,6 +12,7 @@ COMMANDS = {
     "heads": "what each head does, scored over many texts",
     "picture": "a picture of one head, or of many, as SVG, HTML or PNG",
     "export": "a run as data: an NPZ file that NumPy reads",
+    "report": "all heads alive in one HTML file, offline",
 }
 
 

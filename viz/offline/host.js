@@ -7,16 +7,10 @@ const regard = (() => {
   // numbers as a parsed Arrow table answers
   const table = (columns) => ({ getChild: (name) => ({ toArray: () => columns[name] }) });
 
-  async function inflated(text) {
-    const packed = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
-    const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
-    return new Uint8Array(await new Response(stream).arrayBuffer());
-  }
-
   // The page's data; viz/offline/page.py packed it: the first bytes of all numbers of an array, then all second ones …
   async function read() {
     const said = JSON.parse(document.getElementById("regard-data").textContent);
-    const bytes = await inflated(document.getElementById("regard-numbers").textContent);
+    const bytes = await inflated("regard-numbers");
     let at = 0;
     const arrays = said.arrays.map(([type, n]) => {
       const array = new TYPES[type](n), raw = new Uint8Array(array.buffer), size = array.BYTES_PER_ELEMENT;

@@ -1,7 +1,7 @@
 """One HTML file that needs nothing else: components with their scripts as they are, their data, no way out.
 
 A Content-Security-Policy allows no request at all, and only the scripts that are written here, by their hashes. Data is
-JSON in which no `<` is left, numbers are one compressed run of bytes.
+JSON in which no `<` is left; numbers, and the scripts as they are, are compressed, which makes them a third.
 """
 
 import base64
@@ -17,6 +17,7 @@ import numpy as np
 
 from viz.figures import theme
 from viz.offline.source import Columns, Source
+from viz.plain import visible
 
 HERE = Path(__file__).parent
 TYPES = ("uint8", "uint16", "float32")  # that host.js reads
@@ -25,26 +26,29 @@ _FONT = "system-ui, 'Noto Sans', 'Noto Sans CJK SC', sans-serif"
 
 def page(title: str, body: str, data: Any, sources: Sequence[Source], script: str) -> str:
     """The file. `body` is HTML; `data` as components take it, with `Columns` anywhere in it, reaches `script` as
-    `await regard.read()`. ValueError for what would end a script or a style before its end.
+    `await regard.read()`. ValueError for a style or a script that would end before its end.
     """
     packed, numbers = pack(data)
-    scripts = [_script("host.js"), *map(_component, sources), script]
+    loader, program = _script("loader.js"), "\n".join([_script("host.js"), *map(_component, sources), script])
     style = f"{_variables()}\n{(HERE / 'report.css').read_text(encoding='utf-8')}"
-    for text, ends in [*((each, "script") for each in scripts), (style, "style")]:
-        if f"</{ends}" in text.lower() or "<!--" in text:
-            raise ValueError(f"a {ends} that would end too soon")
-    hashes = " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(s.encode()).digest()).decode()}'" for s in scripts)
-    policy = f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data: blob:"
+    for text, ends in ((loader, "</script"), (style, "</style")):
+        if ends in text.lower() or "<!--" in text:
+            raise ValueError(f"a text in which {ends} would end it too soon")
+    policy = (
+        f"default-src 'none'; script-src {_hash(loader)} {_hash(program)}; style-src 'unsafe-inline'; img-src data:"
+    )
+    failed = "The pictures cannot be drawn by this browser: it is older than 2023, or its settings forbid scripts."
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         f"<meta http-equiv=\"Content-Security-Policy\" content=\"{policy}; base-uri 'none'; form-action 'none'\">"
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="referrer" content="no-referrer">'
-        f"<title>{html.escape(title)}</title><style>{style}</style></head>\n<body>{body}\n"
+        f"<title>{html.escape(visible(title))}</title><style>{style}</style></head>\n"
+        f'<body><p id="regard-failed" role="alert" hidden>{failed}</p><noscript><p>{failed}</p></noscript>\n{body}\n'
         f'<script type="application/json" id="regard-data">{packed}</script>\n'
         f'<script type="text/plain" id="regard-numbers">{numbers}</script>\n'
-        + "".join(f"<script>{each}</script>\n" for each in scripts)
-        + "</body></html>\n"
+        f'<script type="text/plain" id="regard-script">{_packed(program.encode())}</script>\n'
+        f"<script>{loader}</script>\n</body></html>\n"
     )
 
 
@@ -74,7 +78,7 @@ def pack(data: Any) -> tuple[str, str]:
         return len(arrays) - 1
 
     said = {"page": plain(data), "arrays": arrays}
-    return as_json(said), base64.b64encode(zlib.compress(bytes(numbers), 9)).decode()
+    return as_json(said), _packed(bytes(numbers))
 
 
 def as_json(value: Any) -> str:
@@ -83,6 +87,14 @@ def as_json(value: Any) -> str:
     for sign in "<>&":
         made = made.replace(sign, f"\\u{ord(sign):04x}")
     return made
+
+
+def _packed(content: bytes) -> str:
+    return base64.b64encode(zlib.compress(content, 9)).decode()
+
+
+def _hash(script: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
 
 
 def _component(source: Source) -> str:
@@ -121,7 +133,7 @@ def _variables() -> str:
         return f"color-scheme:{kind};" + ";".join(f"--st-{name}:{value}" for name, value in values.items())
 
     return (
-        f":root{{{of('light')}}}\n"
+        f":root{{--regard-accent:{theme.ACCENT};{of('light')}}}\n"
         f"@media screen and (prefers-color-scheme: dark){{:root:not([data-theme=light]){{{of('dark')}}}}}\n"
         f"@media screen{{:root[data-theme=dark]{{{of('dark')}}}}}"
     )

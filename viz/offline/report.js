@@ -230,7 +230,7 @@ function drawHeads(section, heads) {
   }, picked);
   document.addEventListener("regard:look", ({ detail }) => {
     if (!place.matches(":hover, :focus-within")) { // of another grid, or none any more
-      if (section.dataset.looks) show(chosen);
+      if ("looks" in section.dataset) show(chosen);
       delete section.dataset.looks;
       return;
     }

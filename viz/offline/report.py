@@ -93,6 +93,7 @@ class Reading:
     heads: Heads | None = None
     views: Sequence[View] = ()
     link: str = ""
+    note: str = ""  # the visitor's, on all of it
 
 
 def reading_of(
@@ -103,8 +104,10 @@ def reading_of(
     head: tuple[int, int],
     views: Sequence[View] = (),
     link: str = "",
+    note: str = "",
+    more: Sequence[str] = (),
 ) -> Reading:
-    """Of a run: all heads of one kind of its attention. `head`: the one that is shown at first."""
+    """Of a run: all heads of one kind of its attention. `head`: the one that is shown at first. `more`: lines on it."""
     queries, keys = run.sides(kind)
     words = {"encoder": "the encoder’s attention", "cross": "cross-attention", "self": "attention"}[kind]
     if kind == "self" and run.source:
@@ -124,11 +127,13 @@ def reading_of(
             f"{run.info.title} (model {run.info.name}, weights {run.info.fingerprint[:12]}): {words} of "
             f"{there.n_layer} layers × {there.n_head} heads, {len(queries)} tokens"
             + (f" looking at {len(keys)}" if kind == "cross" else "")
-            + "; softmax weights of one run, to four digits."
+            + "; softmax weights of one run, to four digits.",
+            *more,
         ],
         Heads(run.layers(kind), [t.label for t in queries], [t.label for t in keys], head, kind != "cross", chips),
         views,
         link,
+        note,
     )
 
 
@@ -155,10 +160,10 @@ def report(
     if not bare:
         body = (
             f"<header><h1>{_text(_shortened(title))}</h1>"
-            '<button type="button" class="theme">Light or dark</button></header>'
+            '<button type="button" class="theme">Light or dark</button>'
             f'<p class="about">Made on {on} by {_text(by)}. It needs no network. Point at a tile to see that head, '
-            "click it to keep it; Shift, or the name of a layer or a column, takes several.</p>"
-            f"<noscript><p>The pictures need JavaScript, which is in this file.</p></noscript><main>{body}</main>"
+            "click it to keep it; Shift, or the name of a layer or a column, takes several.</p></header>"
+            f"<main>{body}</main>"
         )
     else:
         body = f'<main class="bare">{body}</main>'
@@ -242,7 +247,7 @@ def _reading_html(reading: Reading, i: int, address: str, on: str, bare: bool) -
         made.append(f'<div class="typed" tabindex="0" role="group" aria-label="The text">{_text(reading.text)}</div>')
     made += [f'<p class="about">{_text(line)}</p>' for line in reading.about]
     what = head_name(*heads.head).capitalize() if heads else "The text"
-    made.append(_ways(reading, what, reading.link, address, on))
+    made += [_note(reading.note), _ways(reading, what, reading.link, address, on)]
     if heads:
         made += [
             f'<h3>{_text(name)}</h3><div data-show="chips-{n}"></div>' for n, (name, _, _) in enumerate(heads.chips)
@@ -273,10 +278,13 @@ def _reading_html(reading: Reading, i: int, address: str, on: str, bare: bool) -
 
 
 def _view_html(reading: Reading, view: View, address: str, on: str) -> str:
-    note = f'<div class="note" role="note">{_text(view.note)}</div>' if view.note.strip() else ""
     picture = '<div data-show="view"></div><p class="said" role="status"></p>' if view.map or view.film else ""
     ways = _ways(reading, view.title, view.link, address, on)
-    return f'<article class="view"><h3>{_text(view.title)}</h3>{note}{picture}{ways}</article>'
+    return f'<article class="view"><h3>{_text(view.title)}</h3>{_note(view.note)}{picture}{ways}</article>'
+
+
+def _note(note: str) -> str:
+    return f'<div class="note" role="note">{_text(note.strip())}</div>' if note.strip() else ""
 
 
 def _ways(reading: Reading, what: str, link: str, address: str, on: str) -> str:
