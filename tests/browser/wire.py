@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections.abc import Callable
 
 from playwright.sync_api import Page
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
@@ -26,10 +27,7 @@ class Wire:
 
     def wait_for_a_run(self) -> None:
         """Until the end of one is kept."""
-        end = time.monotonic() + LONGEST / 1000
-        while not any(map(ends_a_run, self.kept)):
-            assert time.monotonic() < end
-            self.page.evaluate("1")  # lets messages come
+        wait_for_messages(self.page, lambda: any(map(ends_a_run, self.kept)))
 
     def send_a_run(self) -> None:
         """What is kept of one whole run, and nothing of the next."""
@@ -42,6 +40,14 @@ class Wire:
         self.holds = False
         while self.kept:
             self._send(self.kept.pop(0))
+
+
+def wait_for_messages(page: Page, arrived: Callable[[], bool]) -> None:
+    """Until what a route is handed makes it true; an AssertionError after `LONGEST`."""
+    end = time.monotonic() + LONGEST / 1000
+    while not arrived():
+        assert time.monotonic() < end, f"not within {LONGEST} ms"
+        page.evaluate("1")  # lets messages come
 
 
 def ends_a_run(message: bytes) -> bool:
