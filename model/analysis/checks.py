@@ -42,6 +42,11 @@ def rows_sum_to_one(weights: np.ndarray) -> Check:
     return Check("sums of rows, and 1", float(np.abs(weights.sum(axis=1) - 1).max()), 1e-5, SINGLE)
 
 
+def shares_again(total: float) -> Check:
+    """Shares of what a token is made of, added up over all tokens."""
+    return Check("shares of all tokens, added up, and 1", abs(total - 1), 1e-4, f"{SINGLE}, layer after layer")
+
+
 def layer_again(difference: float, *, exact: bool) -> Check:
     """A layer done again from its weights, as `recomputed` measures it; `exact`: its record is in single precision."""
     why = f"{SINGLE}, through the output projection and the MLP" if exact else "queries and keys kept in 16 bits"

@@ -62,6 +62,14 @@ def test_the_graph_of_layers_has_all_of_them(open_with):
     assert f" of {len(TEXT.split()) ** 2} lines, " in view["count"]  # of one layer
 
 
+def test_layers_without_attention_hand_on_all_that_a_token_draws_on(open_with):
+    app = open_with("attention", flow="rollout", numbers="drawn")
+    (shares,) = (frame.value.to_numpy() for frame in app.dataframe if "input" in frame.value.index)
+    expected = 0.5 * weights(app).mean(0)[-1] + 0.5 * np.eye(shares.shape[1])[-1]
+    np.testing.assert_allclose(shares, [expected, expected, np.eye(len(expected))[-1]], atol=1e-6)
+    assert component(app, "layer_graph")["view"]["others"] == OTHERS
+
+
 def test_on_the_home_page_another_head_stands_in(open_with):
     app = open_with("home", layer=2, head=3)
     assert "Layer 2 has no softmax attention (linear attention); this is **layer 1, head 3**" in said(app)

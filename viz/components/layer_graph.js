@@ -189,12 +189,13 @@ function paintOthers(pen, colour, tall, { n, others, pitch }, { x, y }, first) {
 }
 
 // the names of tokens and columns, and what the canvas is for those who cannot see it
-function name(graph, { labels, layers, about_others, n, height, picks, opens }) {
+function name(graph, { labels, layers, how, about_others, n, height, picks, opens }) {
   graph.style.setProperty("--row", `${height}px`);
   const rows = labels.map((label) => el("li", "", el("span", "text", label), el("span", "number")));
   graph.querySelector("ol").replaceChildren(...rows);
   const heads = Array.from({ length: layers + 1 }, (_, column) => el("span", "", columnName(column)));
   graph.querySelector(".heading").replaceChildren(...heads);
+  graph.querySelector(".said").textContent = how;
   graph.querySelector(".others").textContent = about_others
     ? ` ${about_others} A path goes straight through a layer without attention: what that moves from token to token has ` +
       "no weights, and is not in the numbers."

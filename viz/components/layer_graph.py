@@ -9,6 +9,11 @@ from viz.components import columns, register
 from viz.figures.edges import choose_edges, count_sentence
 from viz.guard import handler
 
+HOW = (
+    "A number beside a token: the products of the weights along each path of lines from it to the chosen node, summed "
+    "over all these paths (attention rollout, Abnar and Zuidema 2020, on the drawn lines alone; what each layer passes "
+    "on unchanged in the residual stream is not mixed in)."
+)
 _graph = register(
     "layer_graph",
     shared=["tip", "watch", "lines"],
@@ -17,9 +22,7 @@ _graph = register(
 <div class="scroll"><div class="body drawn"><ol aria-label="tokens"></ol>
 <canvas tabindex="0" role="application"></canvas></div></div>
 <p class="count"></p>
-<p class="how">A number beside a token: the products of the weights along each path of lines from it to the chosen
-node, summed over all these paths (attention rollout, Abnar and Zuidema 2020, on the drawn lines alone; what each layer
-passes on unchanged in the residual stream is not mixed in).<span class="others"></span></p>
+<p class="how"><span class="said"></span><span class="others"></span></p>
 <div class="tip" hidden></div><div class="spoken" aria-live="polite"></div></div>""",
 )
 
@@ -36,6 +39,7 @@ def layer_graph(
     pinned: tuple[int, int] | None = None,
     on_pick: Callable[[int, int], None] | None = None,
     on_open: Callable[[int, int, int], None] | None = None,
+    how: str = HOW,
 ) -> None:
     """Draw the lines that `choose_edges` takes from each layer's weights (T, T); NaN: no such weight. A layer that has
     none at all is None, and in `others` by what it works by; a path goes straight through it. `about_others`: which.
@@ -43,7 +47,8 @@ def layer_graph(
     A node is (column, token): column 0 is the input, column l + 1 what layer l makes of it. Pointing at a node follows
     its paths back to the input, in the browser (all shares of 512 tokens in six layers would be 22 MB to send).
     `pinned`: the node followed meanwhile. `on_pick(column, token)` is called when a node is clicked, with
-    (-1, -1) for the pinned one; `on_open(layer, query, key)` when a line is. ValueError if the sizes do not fit.
+    (-1, -1) for the pinned one; `on_open(layer, query, key)` when a line is. `how`: what lines and numbers are.
+    ValueError if the sizes do not fit.
     """
     n, others = len(labels), dict(others or {})
     nothing = np.full((n, n), np.nan, np.float32)
@@ -74,6 +79,7 @@ def layer_graph(
             "view": {
                 "labels": list(labels),
                 "layers": len(layers),
+                "how": how,
                 "about_others": about_others,
                 "others": {str(layer): what for layer, what in others.items()},
                 "pinned": list(pinned) if pinned and pinned[0] <= len(layers) and pinned[1] < n else None,

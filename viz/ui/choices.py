@@ -47,6 +47,8 @@ SCHEDULES = ("constant", "linear")
 STEP_RATES = (0.001, 0.01, 0.1, 1.0)
 MATRIX = r"[EP]|\d{1,2}\.(q|k|v|o|up|down)"
 NONE, DRAWN, BEAM = WAYS_ON = ("none", "drawn", "beam")
+ROLLOUT, FLOW, CARRIED = "rollout", "flow", "carried"
+FOLLOWED = (NONE, ROLLOUT, FLOW, CARRIED)
 MEAN = "mean"
 MAPS = (MEAN, ONE)
 TOKEN_VECTORS = "token vectors"
@@ -200,6 +202,8 @@ CHOICES: dict[str, Choice] = {
     "panel": _one_of(PANELS, None, "what is shown below the map", ATTENTION),
     "taken": _one_of(WAYS, GIVE, "what of the `summed` tokens is added up", ATTENTION),
     "summed": _positions(0, "tokens whose weights are added up", ATTENTION, own_words=True),
+    "flow": _one_of(FOLLOWED, NONE, "how is followed what a token draws on through all layers", ATTENTION),
+    "flow_token": _position("the token of which that is asked", ATTENTION, owner=READER),
     "score": _one_of(SCORED, LABEL, "what of all heads is shown", HEADS),
     "texts": _one_of(TEXTS, OURS, "over which texts heads are scored", HEADS),
     "lines": _text("", "those texts where they are your own, one a line; of many, their hash", HEADS),

@@ -80,6 +80,12 @@ WORDS = (
         "makes numbers into shares of 1: each becomes e to its power, and is divided by the sum of all",
         (*_OF_PROBABILITIES, ATTENTION, HEAD, MECHANISM, TRAINING),
     ),
+    Word(
+        "rollout, attention flow",
+        "two ways to follow attention through all layers, along paths from token to token: shares, or the most that "
+        "could pass",
+        (ATTENTION, GENERATION),
+    ),
     Word("causal mask", "what keeps a token from looking at those after it", (ATTENTION, MECHANISM, HEAD)),
     Word(
         "sink",
