@@ -5,7 +5,7 @@ import streamlit as st
 from viz import guard
 from viz.components.reconnect import reconnect
 from viz.components.theme_watch import theme_watch
-from viz.ui import links, navigation, provenance, sidebar, surroundings, trainings
+from viz.ui import links, navigation, provenance, report, sidebar, surroundings, trainings
 
 
 def draw() -> None:
@@ -33,6 +33,8 @@ def _draw() -> None:
             page.run()
         with card:
             provenance.card()
+    with guard.part(), st.sidebar:
+        report.show()
     with guard.part():
         sidebar.summarise(summary)
         surroundings.on_paper(notice)

@@ -78,6 +78,7 @@ class View:
     title: str
     link: str = ""  # the path and query of its address; "" where it has none
     note: str = ""  # the visitor's
+    rules: str = ""  # in force, in words
     map: Map | None = None
     film: Film | None = None
 
@@ -280,7 +281,8 @@ def _reading_html(reading: Reading, i: int, address: str, on: str, bare: bool) -
 def _view_html(reading: Reading, view: View, address: str, on: str) -> str:
     picture = '<div data-show="view"></div><p class="said" role="status"></p>' if view.map or view.film else ""
     ways = _ways(reading, view.title, view.link, address, on)
-    return f'<article class="view"><h3>{_text(view.title)}</h3>{_note(view.note)}{picture}{ways}</article>'
+    rules = f'<p class="about">{_text(view.rules)}</p>' if view.rules else ""
+    return f'<article class="view"><h3>{_text(view.title)}</h3>{_note(view.note)}{rules}{picture}{ways}</article>'
 
 
 def _note(note: str) -> str:

@@ -179,6 +179,7 @@ CHOICES: dict[str, Choice] = {
     "numbers": Choice("the pictures whose numbers are shown as a table", (), _names),
     "card": _matching(r"[\w.*~,-]{0,2000}", "", "the weight whose card is open", here=True, own_words=True),
     "present": _switch("for a projector: no sidebar, larger type"),
+    "report": _switch("whether the views that are collected for a report are shown, in the sidebar"),
     "layer": _position("which layer, from 0", *_OF_A_HEAD, owner=READER),
     "head": _position("which head of the layer, from 0", *_OF_A_HEAD, owner=READER),
     "token": _position("the token that looks, or that is looked into", *_OF_A_TOKEN, owner=READER),
