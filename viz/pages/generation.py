@@ -4,6 +4,7 @@ import streamlit as st
 
 from model.analysis.generation import Step
 from model.run import ModelInfo, VisitorError
+from viz.components.contents import contents
 from viz.figures.generation import growing_text
 from viz.guard import handler, section
 from viz.plain import plain
@@ -22,6 +23,7 @@ def main() -> None:
         "the end of the text, and the model reads everything again: that is all there is to writing."
     )
     glossary.show()
+    contents()
     reads = session.current_run()  # whatever is wrong with the text is said here, once, before anything else is drawn
     if reads.info.labels:
         raise VisitorError(
