@@ -96,6 +96,12 @@ def foreseen_again(shown: float, again: float) -> Check:
     return Check("−ln p of one token, from a run and from its logits", abs(shown - again), 1e-3, SINGLE)
 
 
+def written_again(difference: float, largest: float) -> Check:
+    """Logits kept while a text was written, and of the same text read in one go; `largest`: of these logits."""
+    why = f"{SINGLE}, relative to the largest logit"
+    return Check("logits of a step, written and read", difference, 1e-3 * max(1.0, largest), why)
+
+
 def lens_again(difference: float) -> Check:
     """Probabilities of the last layer, read as every other layer is, and the run's own."""
     return Check("the last row of a logit lens, and the run's predictions", difference, 1e-4, SINGLE)

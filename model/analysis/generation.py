@@ -172,7 +172,7 @@ def _step(
 ) -> Step:
     """The token that a seed draws behind others, or this one."""
     following = next_token(logits, sampling, [token.id for token in tokens])
-    number = None if seed is None else float(np.random.default_rng((seed, len(tokens))).random())
+    number = None if seed is None else drawing_number(seed, len(tokens))
     id = following.pick(number) if id is None else id
     return Step(
         token=placed(lm.token(id), tokens),
@@ -183,6 +183,11 @@ def _step(
         number=number,
         candidates=candidates(following),
     )
+
+
+def drawing_number(seed: int, position: int) -> float:
+    """The number in [0, 1) that draws the token at a position."""
+    return float(np.random.default_rng((seed, position)).random())
 
 
 def candidates(following: NextToken, n: int = N_CANDIDATES) -> Candidates:

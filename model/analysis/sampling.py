@@ -137,11 +137,17 @@ def _repetition_penalty(logits: np.ndarray, penalty: float, before: np.ndarray) 
 
 
 def _no_repeat_ngram(logits: np.ndarray, n: int, before: np.ndarray) -> np.ndarray:
-    if len(before) >= n:
-        seen = np.lib.stride_tricks.sliding_window_view(before, n)  # (T - n + 1, n)
-        last = before[len(before) - n + 1 :]  # the n - 1 that the next token would complete
-        logits[seen[(seen[:, :-1] == last).all(1), -1]] = -np.inf
+    logits[repeats(before, n)] = -np.inf
     return logits
+
+
+def repeats(before: np.ndarray, n: int) -> np.ndarray:
+    """Of a text's ids (T,), those that would complete a sequence of n > 0 tokens which is there already."""
+    if len(before) < n:
+        return before[:0]
+    seen = np.lib.stride_tricks.sliding_window_view(before, n)  # (T - n + 1, n)
+    last = before[len(before) - n + 1 :]  # the n - 1 that the next token would complete
+    return np.unique(seen[(seen[:, :-1] == last).all(1), -1])
 
 
 def _temperature(logits: np.ndarray, temperature: float) -> np.ndarray:

@@ -20,7 +20,7 @@ VIEWS = (
     "attention?graph=arcs&panel=sums+of+tokens",
     "attention?graph=layers&show=all&scale=log&units=words",
     "attention?model=encoder",
-    "generation",
+    "generation?playground=true",
     "heads?texts=own&lines=the+cat+saw+the+cat&knocked_out=true",
     "head",
     "mechanism?mask_off=true",

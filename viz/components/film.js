@@ -1,14 +1,6 @@
 // All of it is in the browser: to play, to pull and to point asks nothing of the server.
 const TICK = 450, FULL = 65535; // ms from token to token; what a weight of 1 is sent as
 
-// as viz/figures/numbers.py says a probability
-function percent(p) {
-  if (p === 0) return "0 %";
-  if (p < 0.0001) return "< 0.01 %";
-  if (p >= 0.9995 && p < 1) return "> 99.9 %";
-  return p >= 0.01 ? `${(100 * p).toFixed(1)} %` : `${(100 * p).toFixed(2)} %`;
-}
-
 function bytes(n) {
   return n >= 1e6 ? `${(n / 1e6).toFixed(1)} MB` : `${Math.ceil(n / 1e3)} kB`;
 }
@@ -104,6 +96,8 @@ function render({ data, parentElement, setTriggerValue }) {
       `${bytes(view.n_byte)} more for each token.`,
     );
     root.dataset.shown = here;
+    globalThis.regardFilm = { written: view.written, at }; // for what shows the same choice in another way
+    dispatchEvent(new Event("regardFilm"));
   };
   const player = playerOf({ play, range }, state, { last: n_step - 1, tick: TICK, named: "Play the writing", show });
 

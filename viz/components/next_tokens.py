@@ -12,6 +12,7 @@ from viz.guard import handler
 
 _bars = register(
     "next_tokens",
+    shared=["percent"],
     html="""<div class="next"><div class="rows" role="list"></div>
 <label class="heat"><span>Temperature</span><input type="range" min="0" step="1"><output></output></label>
 <p class="how"></p></div>""",

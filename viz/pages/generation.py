@@ -8,7 +8,7 @@ from viz.components.contents import contents
 from viz.figures.generation import growing_text
 from viz.guard import handler, section
 from viz.plain import plain
-from viz.sections.generation import behind_choice, continuation, film, layers, sampling, surprise, ways
+from viz.sections.generation import behind_choice, continuation, film, layers, playground, sampling, surprise, ways
 from viz.ui import controls, glossary, session
 from viz.ui.prose import quoted
 
@@ -82,6 +82,7 @@ def look() -> None:
 
     ended = bool(steps) and steps[-1].token.special
     sampling.show(ended)
+    playground.show()
     st.divider()
     behind_choice.show(ended)
 

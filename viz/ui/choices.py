@@ -228,6 +228,7 @@ CHOICES: dict[str, Choice] = {
     "seed": _number(0, 2**31 - 1, 0, "where the random numbers come from", GENERATION),
     "n_shown": _number(3, 30, 10, "tokens in the picture of what may come next", GENERATION),
     "n_generate": _number(1, 200, 20, "how many tokens are written at once", GENERATION),
+    "playground": _switch("whether other settings are tried on one choice", GENERATION),
     "mean_of_heads": _switch("behind a choice: the mean of the layer's heads", GENERATION),
     "written": _text("", "what was generated: ids, and how each was drawn", GENERATION, own_words=True),
     "opened": _position("the generated token behind which one looks", GENERATION, own_words=True),
