@@ -22,6 +22,7 @@ SET = {
     **{"penalty": 0.5, "reference": "le chat", "followed_word": 1, "n_shown": 5, "n_generate": 3, "seed": 7},
     **{"min_p": 0.05, "typical_p": 0.9, "repetition_penalty": 1.2, "no_repeat_ngram": 2, "stop_at": "dog"},
     **{"flow_token": 2, "beside_model": "copier", "n_samples": 3, "lens_token": 2, "lens_layer": 1},
+    **{"other_temperature": 0.7, "other_top_k": 9, "other_top_p": 0.8},
     **{"temperature": 0.5, "top_k": 5, "top_p": 0.9, "compared": 1, "second": "a dog", "decoder_layer": 1},
     **{"decoder_head": 2, "asked_token": 2, "carrier": 1, "token_pair": "1.1", "map_neighbours": 2},
     **{"training_step": 4, "prediction": 1, "matrix": "P", "matrix_row": 1, "matrix_column": 2, "counted": "encoder"},
@@ -41,7 +42,7 @@ SET = {
 }
 # not set together with the others: what says something of one model or text only, or hides the others
 WIDGETS = ("slider", "select_slider", "toggle", "number_input", "text_input", "text_area", "radio", "segmented_control")
-APART = {"model", "target", "target_ids", "chat", "card", "written", "opened", "hidden", "present"}
+APART = {"model", "target", "target_ids", "chat", "card", "written", "branches", "opened", "hidden", "present"}
 
 
 def everything(page: str) -> dict[str, str]:

@@ -9,6 +9,7 @@ from model.analysis.generation import generate
 from model.analysis.sampling import Sampling
 from model.text.prompt import written_text
 from tests.pages.reading import component, said
+from viz.sections.generation.ways import where
 
 TEXT = "the cat saw the dog"
 LINK = {"text": TEXT, "n_generate": 6, "temperature": 0.9, "top_k": 20}
@@ -56,3 +57,18 @@ def test_a_full_context_has_no_way_on(open_page):
     assert not app.exception
     app = open_page("generation", text="abcd" * 10, model="copier", ways="beam")
     assert not app.exception and any("context is full" in info.value for info in app.info)
+
+
+def test_the_same_seed_under_two_settings_and_where_they_part(open_page, story):
+    app = open_page("generation", **LINK, ways="settings", seed=5, other_temperature=0.0)
+    assert not app.exception and not app.error
+    mine, other = (
+        [step.token for step in generate(story, story.encode(TEXT), 6, sampling, 5)]
+        for sampling in (Sampling(0.9, top_k=20), Sampling(0))
+    )
+    assert texts(app) == [written_text(mine), written_text(other)]
+    apart = next(i for i in range(6) if mine[i].id != other[i].id)
+    assert where(apart) in said(app) and f"draws “{mine[apart].label}”" in said(app)
+    app.slider(key="other_temperature").set_value(0.9).run()
+    app.slider(key="other_top_k").set_value(20).run()
+    assert len(set(texts(app))) == 1 and "Both write the same" in said(app)

@@ -1,8 +1,9 @@
 const BOX = 38, STEP = 46, SMALL = 20, LEFT = 8; // px: a node, a row of kept ones, a row of dropped ones, the margin
 const GAP = 30, LETTER = 8.2; // px between columns; of the code font at 13 px
 
-const shorten = (label) => (label.length > 14 ? `${label.slice(0, 13)}…` : label);
-const said = (node) => (node.column ? shorten(node.label) : "start");
+const WORD = 14, WORDS = 26; // characters shown of a token, of several in one node
+
+const shorten = (label, most) => (label.length > most ? `${label.slice(0, most - 1)}…` : label);
 const number = (value) => value.toFixed(3).replace("-", "−");
 
 // The nodes with their places. Two bands: above, the candidates kept after each step, the best on top; below, those that
@@ -13,17 +14,18 @@ function layOut(data) {
     i,
     ...Object.fromEntries(names.map((name, at) => [name, values[at]])),
   }));
+  for (const node of nodes) node.said = node.column ? shorten(node.label, data.search ? WORD : WORDS) : "start";
   const keptRows = 1 + Math.max(0, ...nodes.filter((node) => node.fate !== "dropped").map((node) => node.row));
   const columns = 1 + Math.max(...nodes.map((node) => node.column)), keptIn = Array(columns).fill(0);
   for (const node of nodes) if (node.fate !== "dropped") keptIn[node.column] += 1;
   const wide = Array(columns).fill(44);
-  for (const node of nodes) wide[node.column] = Math.max(wide[node.column], LETTER * said(node).length + 16);
+  for (const node of nodes) wide[node.column] = Math.max(wide[node.column], LETTER * node.said.length + 16);
   const at = wide.map((_, column) => LEFT + wide.slice(0, column).reduce((sum, width) => sum + width + GAP, 0));
   const band = keptRows * STEP + 12; // px: where the dropped ones begin
   for (const node of nodes) {
     node.dropped = node.fate === "dropped";
     node.x = at[node.column];
-    node.width = LETTER * said(node).length + (node.dropped ? 0 : 16);
+    node.width = LETTER * node.said.length + (node.dropped ? 0 : 16);
     if (!node.dropped) node.width = Math.max(44, node.width);
     node.y = node.dropped ? band + (node.row - keptIn[node.column]) * SMALL + SMALL / 2 : node.row * STEP + 4 + BOX / 2;
   }
@@ -56,7 +58,7 @@ function drawNode(node, parent, best) {
     element.textContent = words;
     group.append(element);
   };
-  text("label", node.y + (node.dropped || !node.column ? 4 : -2), said(node));
+  text("label", node.y + (node.dropped || !node.column ? 4 : -2), node.said);
   if (!node.dropped && node.column) text("sum", node.y + 13, node.sum.toFixed(2));
   return group;
 }
@@ -86,7 +88,7 @@ function drawTree(svg, { nodes, band, width, height }, best) {
   return [drawn, order.filter((node) => node.parent >= 0).map((node, i) => [node.i, edges.children[i]])];
 }
 
-function tell(nodes, node) {
+function tell(nodes, node, search) {
   const chance = `${node.percent.toPrecision(3)} %`, end = node.fate === "finished";
   const written = pathTo(nodes, node).slice(1, end ? -1 : undefined).map((each) => each.label).join(" ");
   const fate = {
@@ -95,7 +97,7 @@ function tell(nodes, node) {
     finished: "finished",
   }[node.fate];
   const last = `${end ? "then the end" : quoted(node.label)}: ${chance}, log-probability ${number(node.own)}`;
-  return `${written || "(nothing)"}\n${last}\nsum so far ${number(node.sum)} · ${fate}`;
+  return `${written || "(nothing)"}\n${last}\nsum so far ${number(node.sum)}${search ? ` · ${fate}` : ""}`;
 }
 
 function candidateItem({ text, score, sum, tokens }, i, chosen, picks) {
@@ -111,7 +113,8 @@ function candidateItem({ text, score, sum, tokens }, i, chosen, picks) {
 }
 
 function render({ data, parentElement, setTriggerValue }) {
-  const { candidates, chosen, picks } = data, tree = parentElement.querySelector(".beam"), tip = tipOf(tree);
+  const { candidates, chosen, picks, search } = data, tree = parentElement.querySelector(".beam"), tip = tipOf(tree);
+  tree.setAttribute("aria-label", search ? "Beam search" : `The tree of ${data.what}`);
   tree.querySelector(".what").textContent = data.what;
   tree.querySelector("ol").setAttribute("aria-label", `${data.what}, the best first`);
   const svg = tree.querySelector("svg"), list = tree.querySelector("ol"), laid = layOut(data), nodes = laid.nodes;
@@ -150,7 +153,7 @@ function render({ data, parentElement, setTriggerValue }) {
     light(node);
     const pickable = picks && ends.includes(node);
     svg.style.cursor = pickable ? "pointer" : "";
-    tip.show(tell(nodes, node) + (pickable ? "\nClick to read this translation" : ""), event.clientX, event.clientY);
+    tip.show(tell(nodes, node, search) + (pickable ? `\n${data.click}` : ""), event.clientX, event.clientY);
   };
   svg.onmouseleave = () => {
     light(null);

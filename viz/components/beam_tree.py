@@ -1,4 +1,4 @@
-"""A beam search drawn as a tree, and its finished candidates as a list: pointing at either shows the other."""
+"""Texts that begin alike as a tree, of a search or not, and as a list: pointing at either shows the other."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -10,7 +10,7 @@ from viz.guard import handler
 _tree = register(
     "beam_tree",
     shared=["renew", "tip", "rove", "lines"],
-    html="""<div class="beam" role="group" aria-label="Beam search">
+    html="""<div class="beam" role="group">
 <div class="scroll" tabindex="0" role="group" aria-label="the tree"><svg aria-hidden="true"></svg></div>
 <div class="head" aria-hidden="true"><span></span><span class="what"></span><span>score</span>
 <span>log-probability</span><span>tokens</span></div>
@@ -30,13 +30,16 @@ def beam_tree(
     *,
     key: str,
     what: str = "finished candidates",
+    search: bool = True,
+    click: str = "Click to read this translation",
     chosen: int | None = None,
     on_pick: Callable[[int], None] | None = None,
 ) -> None:
     """Draw what `viz.figures.translation` made of a search: `beam_tree` (nodes, ends) and `ranked` (candidates).
 
-    `what` the candidates are called. `chosen`: the one that is read now. `on_pick(i)` is called when candidate i is
-    clicked, in the list or in the tree.
+    Or, where it is no `search`, `viz.figures.branches.branch_tree` of texts: a node may be several tokens. `what` the
+    candidates are called. `click`: in words, what a click at one does. `chosen`: the one that is read now. `on_pick(i)`
+    is called when candidate i is clicked, in the list or in the tree.
     """
     _tree(
         key=key,
@@ -55,6 +58,8 @@ def beam_tree(
             ],
             "chosen": chosen,
             "what": what,
+            "search": search,
+            "click": click,
             "picks": on_pick is not None,
         },
     )

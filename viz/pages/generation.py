@@ -8,7 +8,17 @@ from viz.components.contents import contents
 from viz.figures.generation import growing_text
 from viz.guard import handler, section
 from viz.plain import plain
-from viz.sections.generation import behind_choice, continuation, film, layers, playground, sampling, surprise, ways
+from viz.sections.generation import (
+    behind_choice,
+    branches,
+    continuation,
+    film,
+    layers,
+    playground,
+    sampling,
+    surprise,
+    ways,
+)
 from viz.ui import controls, glossary, session
 from viz.ui.prose import quoted
 
@@ -79,6 +89,7 @@ def look() -> None:
     if steps:
         st.header("How it was written")
         film.show()
+        branches.show()
 
     ended = bool(steps) and steps[-1].token.special
     sampling.show(ended)
@@ -119,7 +130,7 @@ def offer_to_write(steps: list[Step], writing: bool, end: str | None) -> None:
             "Clear",
             key="clear",
             icon=":material/delete:",
-            on_click=handler(continuation.start_anew),
+            on_click=handler(continuation.clear),
             disabled=not steps,
         )
         st.button(

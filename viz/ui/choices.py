@@ -46,7 +46,7 @@ RATES = (1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 0.1, 1.0, 10.0)
 SCHEDULES = ("constant", "linear")
 STEP_RATES = (0.001, 0.01, 0.1, 1.0)
 MATRIX = r"[EP]|\d{1,2}\.(q|k|v|o|up|down)"
-NONE, DRAWN, BEAM = WAYS_ON = ("none", "drawn", "beam")
+NONE, DRAWN, SETTINGS, BEAM = WAYS_ON = ("none", "drawn", "settings", "beam")
 ROLLOUT, FLOW, CARRIED = "rollout", "flow", "carried"
 FOLLOWED = (NONE, ROLLOUT, FLOW, CARRIED)
 MEAN = "mean"
@@ -231,9 +231,13 @@ CHOICES: dict[str, Choice] = {
     "playground": _switch("whether other settings are tried on one choice", GENERATION),
     "mean_of_heads": _switch("behind a choice: the mean of the layer's heads", GENERATION),
     "written": _text("", "what was generated: ids, and how each was drawn", GENERATION, own_words=True),
+    "branches": _text("", "what was left for another branch, in the same way", GENERATION, own_words=True),
     "opened": _position("the generated token behind which one looks", GENERATION, own_words=True),
     "ways": _one_of(WAYS_ON, NONE, "several ways to go on, as one tree", GENERATION),
     "n_samples": _number(2, 8, 4, "how many texts are drawn at once", GENERATION),
+    "other_temperature": _number(0, 2, 0.5, "of the other settings, with the same seed", GENERATION),
+    "other_top_k": _number(0, 100, 0, "of the other settings", GENERATION),
+    "other_top_p": _number(0.05, 1, 1.0, "of the other settings", GENERATION),
     "lens": _one_of(READINGS, READINGS[0], "what the colours say of what each layer would say", GENERATION),
     "lens_token": _position("the token behind which one looks into the layers", GENERATION, owner=READER),
     "lens_layer": _position("how many layers have worked on it", GENERATION, owner=READER),

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import fields
 from itertools import groupby
 
@@ -15,6 +16,8 @@ from viz.figures.numbers import percent
 from viz.offline.film import NAMES
 from viz.ui import links, session
 
+_BETWEEN = "_"  # branches, in an address
+MOST_BRANCHES = 8  # that were left, kept: the address holds them
 AT_ONCE = 8  # tokens written between two looks: that there is writing shall be seen
 
 
@@ -47,6 +50,7 @@ def find() -> None:
     if state.setdefault("generated", []) and not belongs_here():
         st.info("The text or the model has changed, so its continuation was dropped.", icon=":material/info:")
     written = links.about("written", subject())
+    links.about("branches", subject())
     state.setdefault("to_go", 0)
     if written != state.setdefault("generated_as", ""):
         opened = state.opened
@@ -132,34 +136,47 @@ def branch(at: int, candidate: int) -> None:
     id = int(steps[at].candidates.ids[candidate])
     tokens = (*session.current_tokens(), *(step.token for step in steps[:at]))
     other = by_hand(session.current_model(), tokens, id, steps[at].sampling)
-    state.left = state.generated_as, subject()
+    leave()
     state.generated, state.written, state.to_go = steps[:at], write_draws(draws[:at]), 0
     add(other, None)
     if not other.token.special:
         state.to_go = len(steps) - at - 1
 
 
-def left() -> str:
-    """What was written before the last branch, if it can be had again; else nothing."""
-    written, about = st.session_state.get("left", ("", None))
-    return written if about == subject() and written != st.session_state.written else ""
+def leave() -> None:
+    """What is written now becomes a branch that one can go back to; the oldest of many is forgotten."""
+    state = st.session_state
+    links.about("branches", subject())
+    others = [each for each in (*state.branches.split(_BETWEEN), state.generated_as) if each]
+    links.say("branches", _BETWEEN.join(list(dict.fromkeys(others[::-1]))[:MOST_BRANCHES][::-1]), subject())
 
 
-def go_back() -> None:
-    """To what was written before the last branch."""
-    stop()
-    was, st.session_state.opened = left(), None
-    links.say("written", was, subject())
-    st.rerun()  # the whole page: what an address says was written is written again at its beginning
+def branches() -> list[list[Draw]]:
+    """What was left for another branch, the last first; what begins another one, or the present text, is none.
+
+    What a link says that cannot be is left out.
+    """
+    info = session.current_model().info
+    room = info.n_context - len(session.current_tokens())
+    found = {}
+    for written in reversed(links.about("branches", subject()).split(_BETWEEN)):
+        with suppress(ValueError):
+            draws = read_draws(written)
+            its = tuple(draw.id for draw in draws)
+            if max(its) < info.n_vocab and len(its) <= room:
+                found.setdefault(its, draws)
+    now = ids(st.session_state.generated)
+    kept = [its for its in found if not any(text[: len(its)] == its for text in (now, *(found.keys() - {its})))]
+    return [found[its] for its in kept[:MOST_BRANCHES]]
 
 
 def take(draws: list[Draw]) -> None:
-    """Let this be what was written, in a callback of another part of the page."""
-    state = st.session_state
+    """Let this be what was written, in a callback of any part of the page."""
     stop()
-    state.left, state.opened = (state.generated_as, subject()), None
+    leave()
+    st.session_state.opened = None
     links.say("written", write_draws(draws), subject())
-    st.rerun()  # as above: in a callback of another part of the page
+    st.rerun()  # the whole page: what an address says was written is written again at its beginning
 
 
 def add(step: Step, seed: int | None) -> None:
@@ -170,6 +187,12 @@ def add(step: Step, seed: int | None) -> None:
     state.generated_as = write_draws(draws)
     links.say("written", state.generated_as, subject())
     state.opened = None
+
+
+def clear() -> None:
+    """Forget what was written, and every branch of it."""
+    start_anew()
+    links.say("branches", "", subject())
 
 
 def start_anew() -> None:
@@ -196,7 +219,7 @@ def add_to_text() -> None:
         now = encode(session.current_model(), text)
         if [token.id for token in now] != [token.id for token in were]:
             st.toast(f"As text it is cut anew: into {len(now)} tokens, not the {len(were)} that were read and written.")
-    start_anew()
+    clear()
     links.say("written", "", (session.model_name(), text, st.session_state.chat))
 
 

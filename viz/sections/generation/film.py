@@ -6,7 +6,6 @@ import streamlit as st
 from model.analysis.attention_map import MapSpec
 from model.run import ModelRun
 from viz.components.film import film as draw
-from viz.guard import handler
 from viz.offline.film import NAMES, film_of
 from viz.sections.generation import continuation
 from viz.ui import heads, links, session
@@ -56,13 +55,6 @@ def show() -> None:
         "chance to be drawn. Click a candidate that was not taken to write on with it."
         + (f" The first {shown.first:,} tokens are left out." if shown.first else "")
     )
-    if continuation.left():
-        st.button(
-            "Back to what was written before",
-            key="go_back",
-            icon=":material/undo:",
-            on_click=handler(continuation.go_back),
-        )
     twin(numbers, key="generated")
 
 
