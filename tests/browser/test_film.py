@@ -45,7 +45,8 @@ def test_it_is_pulled_and_played_without_a_message(film, page):
 
 
 def test_a_candidate_that_was_not_taken_is_written_on_with_and_back(film, page):
-    before, was = page.url, film.locator(".chip").all_text_contents()
+    (before,) = re.findall(r"written=[^&]+", page.url)
+    was = film.locator(".chip").all_text_contents()
     pull = film.get_by_label("Which of the written tokens")
     pull.focus()
     pull.press("Home")
@@ -56,7 +57,13 @@ def test_a_candidate_that_was_not_taken_is_written_on_with_and_back(film, page):
     settle(page)
     now = film.locator(".chip").all_text_contents()
     assert now[: len(was) - 4] == was[:-4] and now[len(was) - 4] == other
-    page.get_by_role("button", name="Back to what was written before").click()
-    expect(page).to_have_url(before)
+    tree = page.get_by_role("group", name="The tree of branches")
+    expect(tree.locator("ol button")).to_have_count(2)
+    tree.locator("ol button").nth(1).press("Enter")
+    expect(page).to_have_url(re.compile(re.escape(before) + "&"))
     settle(page)
     assert film.locator(".chip").all_text_contents() == was
+    page.get_by_role("button", name="Back to what was written before").click()
+    expect(page).to_have_url(re.compile(r"written=[^&]*hand"))
+    settle(page)
+    assert film.locator(".chip").all_text_contents() == now
