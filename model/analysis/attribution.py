@@ -22,11 +22,9 @@ _TOGETHER = 1e-3  # how far the parts may be from the logit, of the largest part
 
 
 @dataclass(frozen=True)
-class Reading:
-    """How one logit is read off the residual stream: ``weight @ x / size(x) + constant``."""
+class LastNorm:
+    """By what the norm before the unembedding divides; its gain is part of whatever reads behind it."""
 
-    weight: np.ndarray  # (D,) float64; if the norm takes off the mean, its numbers add up to 0
-    constant: float
     centred: bool
     epsilon: float | None  # added to the variance; None: there is no norm
 
@@ -36,6 +34,14 @@ class Reading:
             return 1.0
         x = x.astype(np.float64)
         return float(np.sqrt(np.square(x - (x.mean() if self.centred else 0)).mean() + self.epsilon))
+
+
+@dataclass(frozen=True)
+class Reading(LastNorm):
+    """How one logit is read off the residual stream: ``weight @ x / size(x) + constant``."""
+
+    weight: np.ndarray  # (D,) float64; if the norm takes off the mean, its numbers add up to 0
+    constant: float
 
 
 @dataclass(frozen=True)
@@ -79,7 +85,7 @@ def attribution(lm: LanguageModel, run: ModelRun, position: int, its: Reading, i
     bias, rest, whys = np.zeros(info.n_layer), np.diff(stream.astype(np.float64), axis=0) @ per, {}
     for layer in info.grid.layers:
         try:
-            writes, shared = _written(run.layer(layer), lm.layer_parameters(layer), position)  # (H, D), (D,)
+            writes, shared = written(run.layer(layer), lm.layer_parameters(layer), position)  # (H, D), (D,)
         except VisitorError as error:
             whys[str(error)] = None
             continue
@@ -95,17 +101,17 @@ def attribution(lm: LanguageModel, run: ModelRun, position: int, its: Reading, i
     return found
 
 
-def _written(record: Layer, parameters: LayerParameters, position: int) -> tuple[np.ndarray, np.ndarray]:
-    """What each head of a layer adds to the stream at a position, (H, D), and what is none's, (D,)."""
+def written(
+    record: Layer, parameters: LayerParameters, position: int, gain: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """What each head of a layer adds to the stream at a position, (H, D), and what is none's, (D,); both float64.
+
+    `gain`: (H, T) what an intervention multiplies the heads' outputs with. Raises `VisitorError` where a norm stands
+    behind the sum, or values are not known.
+    """
     if parameters.norm_behind is not None:
         raise VisitorError("Here a norm stands behind each sum, so the stream is no sum of what heads wrote.")
-    if not isinstance(record, Attention) or record.value is None:
-        raise VisitorError("Of a text as long as this one no values are kept, so what a head writes is not known.")
-    weights = layer_weights(record, slice(position, position + 1))[:, 0, : record.n_key]  # (H, S)
-    n_shared = len(weights) // len(record.value)  # so many heads share their values
-    mixed = np.einsum("hs,hsk->hk", weights, record.value.repeat(n_shared, 0))  # (H, Kv)
-    writes = np.einsum("hdk,hk->hd", parameters.output_weight, mixed).astype(np.float64)  # (H, D)
-    shared = np.zeros(writes.shape[1]) if parameters.output_bias is None else parameters.output_bias.astype(np.float64)
+    writes, shared = written_before_norm(record, parameters, position, gain)
     if (norm := parameters.written_norm) is not None:  # its size frozen like that of the last
         _, deviation = norm.sizes(writes.sum(0) + shared)
         writes, shared = (
@@ -114,6 +120,22 @@ def _written(record: Layer, parameters: LayerParameters, position: int) -> tuple
         )
         shared = shared if norm.shift is None else shared + norm.shift
     return parameters.multiplier * writes, parameters.multiplier * shared
+
+
+def written_before_norm(
+    record: Layer, parameters: LayerParameters, position: int, gain: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """The same as the output projection gives it. Raises `VisitorError` where values are not known."""
+    if not isinstance(record, Attention) or record.value is None:
+        raise VisitorError("Of a text as long as this one no values are kept, so what a head writes is not known.")
+    weights = layer_weights(record, slice(position, position + 1))[:, 0, : record.n_key]  # (H, S)
+    n_shared = len(weights) // len(record.value)  # so many heads share their values
+    mixed = np.einsum("hs,hsk->hk", weights, record.value.repeat(n_shared, 0))  # (H, Kv)
+    if gain is not None:
+        mixed = mixed * gain[:, position, None]
+    writes = np.einsum("hdk,hk->hd", parameters.output_weight, mixed).astype(np.float64)  # (H, D)
+    shared = np.zeros(writes.shape[1]) if parameters.output_bias is None else parameters.output_bias.astype(np.float64)
+    return writes, shared
 
 
 def reading(lm: LanguageModel, id: int) -> Reading:
@@ -131,17 +153,28 @@ def reading(lm: LanguageModel, id: int) -> Reading:
     constant = float(lm.unembed(np.zeros((1, d), np.float32))[0, id])
     read = np.concatenate([lm.unembed(_LARGE * each)[:, id] for each in _directions(d)]) - constant  # (D,)
     read = read.astype(np.float64)
-    strongest = int(np.abs(read).argmax())
-    one = np.zeros((3, d), np.float32)
+    norm = last_norm(lm)
+    if norm.epsilon is None:
+        return Reading(norm.centred, None, read / _LARGE, constant)
+    variance = 1 / d - (1 / d**2 if norm.centred else 0)  # of a direction of length 1
+    return Reading(norm.centred, norm.epsilon, read * np.sqrt(variance + norm.epsilon / _LARGE**2), constant)
+
+
+def last_norm(lm: LanguageModel) -> LastNorm:
+    """Found by reading multiples of one direction, and one of equal numbers, which a norm that centres brings to 0."""
+    d = lm.info.d_model
     small = 0.3  # of which what a norm adds is some part, so that this part can be told
-    one[0, strongest], one[1, strongest], one[2] = 2 * _LARGE, small, _LARGE
-    twice, little, level = (lm.unembed(one)[:, id].astype(np.float64) - constant).tolist()
-    if abs(twice / read[strongest] - 2) < 1e-3:
-        return Reading(read / _LARGE, constant, False, None)
-    centred = abs(level) < 1e-3 * float(np.abs(read).max())
-    variance = 1 / d - (1 / d**2 if centred else 0)  # of a direction of length 1
-    epsilon = small**2 * variance * max(0.0, (read[strongest] / little) ** 2 - 1)
-    return Reading(read * np.sqrt(variance + epsilon / _LARGE**2), constant, centred, epsilon)
+    one = np.random.default_rng(0).normal(size=d)
+    one = (one / np.linalg.norm(one)).astype(np.float32)
+    probes = np.stack([0 * one, _LARGE * one, 2 * _LARGE * one, small * one, np.full(d, _LARGE, np.float32)])
+    nothing, *logits = lm.unembed(probes).astype(np.float64)  # (V,) each
+    large, twice, little, level = (each - nothing for each in logits)
+    strongest = int(np.abs(large).argmax())
+    if abs(twice[strongest] / large[strongest] - 2) < 1e-3:
+        return LastNorm(False, None)
+    centred = bool(np.abs(level).max() < 1e-3 * np.abs(large).max())
+    variance = float(np.square(one - (one.mean() if centred else 0)).mean())
+    return LastNorm(centred, small**2 * variance * max(0.0, (large[strongest] / little[strongest]) ** 2 - 1))
 
 
 def _largest(parts: np.ndarray) -> float:
