@@ -12,7 +12,7 @@ import numpy as np
 
 from model.analysis.attention import attention_weights
 from model.analysis.attribution import last_norm, written_before_norm
-from model.analysis.score_parts import OWN, Part, stream_parts, through
+from model.analysis.score_parts import OWN, Part, StreamParts, stream_parts, through
 from model.language_model import LanguageModel
 from model.layer import seal
 from model.run import ModelRun, VisitorError
@@ -60,8 +60,13 @@ class Said:
         return int((self.change > self.change[id]).sum())
 
 
-def carried(lm: LanguageModel, run: ModelRun, layer: int, head: int, query: int, key: int) -> Carried:
-    """Of one cell of a text's attention to itself. Raises as `score_parts` does, and where values are not known."""
+def carried(
+    lm: LanguageModel, run: ModelRun, layer: int, head: int, query: int, key: int, made: StreamParts | None = None
+) -> Carried:
+    """Of one cell of a text's attention to itself; `made`: of query and key, where that is known.
+
+    Raises as `score_parts` does, and where values are not known.
+    """
     record = run.layer(layer)
     if key == len(run.tokens) and run.has_sink():
         raise VisitorError("The sink gives no value: what a head looks at it with is carried nowhere.")
@@ -69,8 +74,8 @@ def carried(lm: LanguageModel, run: ModelRun, layer: int, head: int, query: int,
     if record.value is None:
         raise VisitorError("Of a text as long as this one no values are kept, so what a head carries is not known.")
     weight = float(attention_weights(record, head, slice(query, query + 1))[0, key])
-    made = stream_parts(lm, run, layer, (key,))
-    values = through(parameters, "value", head, made.vectors[0], run.stream[layer][key], key)  # (N + 1, Kv)
+    made = made or stream_parts(lm, run, layer, (key,))
+    values = through(parameters, "value", head, made.vectors[-1], run.stream[layer][key], key)  # (N + 1, Kv)
     own = record.value[head // (record.n_head // len(record.value)), key]
     gain = run.intervention.output_gain(layer, record.n_head, record.n_query)
     by = weight * (1.0 if gain is None else float(gain[head, query]))

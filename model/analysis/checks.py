@@ -113,6 +113,18 @@ def parts_again(total: float, logit: float, largest: float) -> Check:
     return Check("the parts of a logit, and the logit", abs(total - logit), 1e-4 * max(1.0, largest), why)
 
 
+def pairs_again(total: float, scaled: float, exact: bool) -> Check:
+    """The pairs of a score added up, and q·k times the scale; `exact`: queries and keys are in single precision."""
+    most = 1e-4 if exact else 0.01
+    why = f"{SINGLE}, relative to the score" if exact else "queries and keys kept in 16 bits"
+    return Check("the pairs of a score, and the score", abs(total - scaled), most * max(1.0, abs(scaled)), why)
+
+
+def carried_again(difference: float, size: float) -> Check:
+    """A value added up from its parts, and the model's own, whose largest number is `size`."""
+    return Check("a value from its parts, and the model's own", difference, 1e-4 * max(1.0, size), SINGLE)
+
+
 def scores_by_hand(found: Comparison) -> Check:
     """BLEU and chrF, made again from their counts."""
     difference = max(abs(found.bleu - found.bleu_by_hand), abs(found.chrf - found.chrf_by_hand))

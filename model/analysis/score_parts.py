@@ -71,8 +71,10 @@ class ScoreParts:
         return float(self.pairs.sum())
 
 
-def score_parts(lm: LanguageModel, run: ModelRun, layer: int, head: int, query: int, key: int) -> ScoreParts:
-    """Of one cell of a text's attention to itself.
+def score_parts(
+    lm: LanguageModel, run: ModelRun, layer: int, head: int, query: int, key: int, made: StreamParts | None = None
+) -> ScoreParts:
+    """Of one cell of a text's attention to itself; `made`: what query and key are made of, where that is known.
 
     Raises `VisitorError` where the layer's parameters or the stream are not known, or the key is a sink; IndexError if
     there is no such cell.
@@ -82,7 +84,7 @@ def score_parts(lm: LanguageModel, run: ModelRun, layer: int, head: int, query: 
         raise VisitorError("The sink is no token: its score is one number that was learned, and is made of no parts.")
     parameters = lm.layer_parameters(layer)
     cell = cell_arithmetic(record, head, query, key)
-    made = stream_parts(lm, run, layer, (query, key))
+    made = made or stream_parts(lm, run, layer, (query, key))
     q, k = (
         through(parameters, of, head, vectors, run.stream[layer][position], position)
         for of, vectors, position in zip(("query", "key"), made.vectors, (query, key), strict=True)

@@ -12,8 +12,9 @@ from viz.components.contents import contents
 from viz.components.head_steps import head_pictures
 from viz.figures.head import entering_in_words, head_formula, head_sentences
 from viz.figures.numbers import how_far
-from viz.guard import section
+from viz.guard import part, section
 from viz.plain import plain
+from viz.sections.head import why
 from viz.ui import controls, glossary, heads, later, provenance, session
 from viz.ui.pictures import caption, shows_numbers
 from viz.ui.prose import check
@@ -78,6 +79,8 @@ def read(run: ModelRun) -> None:
     head_pictures(steps, run.labels, sentences, key="head_steps", chosen=key, causal=causal, on_pick=open_weight)
     show_numbers(steps, run.labels)
     show_checks(run, steps, layer)
+    with part():
+        why.show(run, layer, head, token, key)
 
 
 def choose(run: ModelRun) -> tuple[int, int, int, int]:

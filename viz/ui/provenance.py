@@ -116,6 +116,8 @@ def _one_weight(cell: Cell, run: ModelRun) -> None:
     there = cell.run_key == session.current_key() and cell.run_key.model == st.session_state.model
     if there and cell.spec.of == "self" and session.current_model().unfollowed(layer) is None:
         links.link(HEAD, "How this head works, step by step", "zoom_in")
+        if st.button("Why does it look there?", key="card_why", icon=":material/help:", type="tertiary"):
+            links.go(HEAD, why=True, layer=layer, head=head, token=query, key=key)
 
 
 def mask_in_words(attention: Attention) -> str:
