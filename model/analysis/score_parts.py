@@ -65,6 +65,7 @@ class ScoreParts:
     score: float  # capped and with the bias; also where masked
     weight: float
     why: tuple[str, ...]
+    same_for_all: bool  # keys: the part that is the layer's own
 
     @property
     def total(self) -> float:
@@ -106,6 +107,7 @@ def score_parts(
         score=float(capped + cell.bias),
         weight=float(attention_weights(record, head, slice(query, query + 1))[0, key]),
         why=made.why,
+        same_for_all=parameters.rotary is None and parameters.key_norm is None,
     )
 
 

@@ -104,3 +104,9 @@ def test_other_pages_show_it_where_weights_are(open_with):
     assert "The last column is the sink." in said(app) and "in the triangle, **0 %**" in said(app)
     app = open_with("model")
     assert "a score of each head, for an entry of its softmax that is no token" in html_of(app) + said(app)
+
+
+def test_a_sink_carries_nothing_and_is_made_of_nothing(open_with):
+    app = open_with("head", layer=1, head=1, token=3, key=N, why="true")
+    assert "The sink is no token" in app.info[0].value and "pairs add up to" not in said(app)
+    assert "pairs add up to" in said(open_with("head", layer=1, head=1, token=3, key=1, why="true"))

@@ -8,6 +8,7 @@ from model.analysis import checks
 from model.analysis.carried import Carried, Said, said_by
 from model.analysis.score_parts import ScoreParts, largest
 from model.run import ModelRun, VisitorError
+from viz.figures.axes import cut
 from viz.figures.numbers import how_far
 from viz.figures.score_parts import part_bars, part_in_words, part_name
 from viz.plain import plain
@@ -25,7 +26,7 @@ def draw(run: ModelRun, its: Carried, cell: ScoreParts, looks: str, at: str) -> 
     formula(
         f"What {looks} gets of {at} is the value of {at} times the weight, brought back to the width of the stream. It "
         f"is a vector of length {its.length:.4f}.",
-        [rf"a\cdot W_o\,v={its.weight:.4f}\cdot W_o\,v", rf"\lVert a\cdot W_o\,v\rVert={its.length:.4f}"],
+        [rf"a\cdot W_o\,v={its.weight:.4f}\cdot W_o\,v,\quad", rf"\lVert a\cdot W_o\,v\rVert={its.length:.4f}"],
     )
     made = checks.carried_again(its.value_apart, its.value_size)
     check(
@@ -54,7 +55,7 @@ def draw_words(run: ModelRun, its: Said, cell: ScoreParts, looks: str, at: str) 
     )
     picture(
         part_bars(
-            [f"“{label}”" for label in labels],
+            [f"“{cut(label)}”" for label in labels],
             change,
             [f"“{label}” {value:+.5f} to its logit" for label, value in zip(labels, change.tolist(), strict=True)],
             st.context.theme.type or "light",

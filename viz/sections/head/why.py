@@ -23,7 +23,6 @@ from model.analysis.score_parts import (
 )
 from model.run import ModelRun, VisitorError
 from model.text.prompt import RunKey
-from viz.figures.heads import head_name
 from viz.figures.numbers import how_far
 from viz.figures.score_parts import pair_map, part_bars, part_in_words, part_name
 from viz.guard import handler
@@ -36,7 +35,7 @@ from viz.ui.pictures import picture
 from viz.ui.prose import check, formula, quoted
 
 N_PAIRS = 10  # that are named
-N_HEADS = 4  # that one can go on to, of each side
+N_HEADS = 3  # that one can go on to, of each side
 MOST_APART = 20  # parts of which each has its own row; of more, layers are one each, but for one that is opened
 _OPENED = "opened_writer"  # in the session's state: the head that was clicked, until the next run can go there
 
@@ -208,10 +207,9 @@ def _draw_map(score: ScoreParts, cross: bool) -> None:
         pair_map(values, *names, texts),
         key="score_map",
         how="All pairs: rows are what the query's vector is made of, columns what the key's is; blue speaks for the "
-        "look, orange against it, and all cells add up to the score before a cap or a position bias. The column of "
-        "constants is the same for every key: softmax leaves nothing of it."
-        + " Each layer is one row and one column: a click opens the two layers of a cell."
-        * (not few),
+        "look, orange against it, and all cells add up to the score before a cap or a position bias."
+        + (" The column of constants is the same for every key: softmax leaves nothing of it." * score.same_for_all)
+        + (" Each layer is one row and one column: a click opens the two layers of a cell." * (not few)),
         alt=f"A map of {len(rows)} parts of the query by {len(columns)} of the key. Largest: "
         + "; ".join(f"{names[0][i]} × {names[1][j]} {values[i, j]:+.3f}" for i, j in most),
         table=lambda: pd.DataFrame(values, *names),
@@ -246,7 +244,7 @@ def _go_on(run: ModelRun, score: ScoreParts, strongest: dict[str, list[tuple[Par
             st.markdown(f"at {quoted(run.labels[place[side]])}, the {side}", width="content")
             for part, value in strongest[side]:
                 st.button(
-                    f"{head_name(part.layer, part.head).capitalize()} {value:+.3f}",
+                    f"{part_name(part).capitalize()} {value:+.3f}",
                     key=f"writer_{side}_{part.layer}_{part.head}",
                     on_click=handler(_inside),
                     args=(run, part, place[side]),
