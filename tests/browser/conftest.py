@@ -216,19 +216,23 @@ def visit(page: Page, app_url: str):
 
 @pytest.fixture
 def look(kept, tabs: Tabs, app_url: str):
-    """The same for tests that only point and read, or type first: those that follow one another share a page.
+    """The same for tests that only point and read, or type or choose first: those that follow one another share a page.
 
-    What its scripts could not do is in `page.complaints`.
+    What its scripts could not do is in `page.complaints`; what it has sent since the test began, in `page.sent`.
     """
 
     def go(path: str) -> Page:
         if "look" not in kept:
-            kept["look"] = tabs.take()
+            page = kept["look"] = tabs.take()
+            page.on("pageerror", lambda error: page.complaints.append(str(error)))
+            page.on("websocket", lambda socket: socket.on("framesent", lambda frame: page.sent.append(frame)))
         page = at_rest(kept["look"])
+        page.sent = []
         if page.address != path:
             page.address, page.complaints = path, []
             page.goto(f"{app_url}/{path}")
             settle(page)
+            page.sent.clear()
         return page
 
     return go
@@ -265,10 +269,11 @@ def wear(page: Page, scheme: str) -> None:
     settle(page)
 
 
-# Playwright's own wait_for_function compiles its condition anew for each look, which the app's policy refuses
+# Playwright's own wait_for_function compiles its condition anew for each look, which the app's policy refuses; looking
+# before each frame would have a page draw frames in which nothing has changed
 UNTIL = """(element) => new Promise((done, fail) => {
   const holds = CONDITION, end = performance.now() + LONGEST;
-  const look = () => holds(element) ? done() : performance.now() < end ? requestAnimationFrame(look)
+  const look = () => holds(element) ? done() : performance.now() < end ? setTimeout(look, 20)
     : fail(new Error(`not within ${LONGEST} ms: ${holds}`));
   look();
 })"""

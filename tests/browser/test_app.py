@@ -8,21 +8,37 @@ from playwright.sync_api import expect
 from tests.browser.conftest import FIRST, TOKENIZER, N, settle, type_text, until
 from tests.shipped import STORY
 
-PAGES = ["", "tokenization", "embeddings", "attention", "head", "mechanism", "model", "generation"]
+PAGES = ["", "tokenization", "embeddings", "attention", "head", "mechanism", "generation", "model"]
 
 
-def test_typing_a_text_changes_the_run_and_the_link(visit, page):
-    visit("attention")
-    type_text(page, "the dog and the dog")
-    expect(page.get_by_test_id("stSidebar")).to_contain_text(
-        f"{len(TOKENIZER.encode('the dog and the dog'))} tokens × {STORY.n_layer} layers"
-    )
-    expect(page.locator(".st-key-token_graph .q button")).to_have_count(len(TOKENIZER.encode("the dog and the dog")))
-    expect(page).to_have_url(re.compile(r"text=the(\+|%20)dog"))
+def test_hovering_a_token_shows_its_lines_without_the_server(look):
+    page = look("attention")
+    graph = page.locator(".st-key-token_graph")
+    queries = graph.locator(".q button")
+    expect(queries).to_have_count(N)
+    all_lines = graph.locator("svg line").count()
+    queries.nth(3).hover()
+    expect(graph.locator(".count")).to_contain_text("of what “␣on” looks at")
+    assert 0 < graph.locator("svg line").count() < all_lines
+    shown = [float(text) for text in graph.locator(".k .number").all_text_contents()]
+    assert sum(shown) == pytest.approx(1, abs=0.005)  # a few numbers of three decimals
+    assert shown[4:] == [0] * (N - 4)
+    queries.nth(3).click()
+    expect(queries.nth(3)).to_have_attribute("aria-pressed", "true")
+    assert len(page.sent) == 1  # the click: frames come in their order
 
 
-def test_a_click_on_the_grid_opens_that_head(visit, page):
-    visit("attention")
+def test_a_click_pins_a_token_and_python_knows(look):
+    page = look("attention")
+    graph = page.locator(".st-key-token_graph")
+    graph.locator(".q button").nth(2).click()
+    expect(graph.locator(".q button").nth(2)).to_have_attribute("aria-pressed", "true")
+    expect(page).to_have_url(re.compile("token=2"))
+    expect(graph.locator(".count")).to_contain_text("what “␣sat” looks at")
+
+
+def test_a_click_on_the_grid_opens_that_head(look):
+    page = look("attention")
     grid = page.locator(".st-key-head_grid canvas")
     expect(grid).to_have_attribute("data-drawn", re.compile("."))
     pitch = page.locator(".st-key-head_grid .chosen").bounding_box()["width"]  # of a tile
@@ -32,33 +48,14 @@ def test_a_click_on_the_grid_opens_that_head(visit, page):
     expect(page).to_have_url(re.compile("head=1"))
 
 
-def test_hovering_a_token_shows_its_lines_without_the_server(visit, page):
-    sent = []
-    page.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(frame)))
-    visit("attention")
-    graph = page.locator(".st-key-token_graph")
-    queries = graph.locator(".q button")
-    expect(queries).to_have_count(N)
-    all_lines = graph.locator("svg line").count()
-    sent.clear()
-    queries.nth(3).hover()
-    expect(graph.locator(".count")).to_contain_text("of what “␣on” looks at")
-    assert 0 < graph.locator("svg line").count() < all_lines
-    shown = [float(text) for text in graph.locator(".k .number").all_text_contents()]
-    assert sum(shown) == pytest.approx(1, abs=0.005)  # a few numbers of three decimals
-    assert shown[4:] == [0] * (N - 4)
-    queries.nth(3).click()
-    expect(queries.nth(3)).to_have_attribute("aria-pressed", "true")
-    assert len(sent) == 1  # the click: frames come in their order
-
-
-def test_a_click_pins_a_token_and_python_knows(visit, page):
-    visit("attention")
-    graph = page.locator(".st-key-token_graph")
-    graph.locator(".q button").nth(2).click()
-    expect(graph.locator(".q button").nth(2)).to_have_attribute("aria-pressed", "true")
-    expect(page).to_have_url(re.compile("token=2"))
-    expect(graph.locator(".count")).to_contain_text("what “␣sat” looks at")
+def test_typing_a_text_changes_the_run_and_the_link(look):
+    page = look("attention")
+    type_text(page, "the dog and the dog")
+    expect(page.get_by_test_id("stSidebar")).to_contain_text(
+        f"{len(TOKENIZER.encode('the dog and the dog'))} tokens × {STORY.n_layer} layers"
+    )
+    expect(page.locator(".st-key-token_graph .q button")).to_have_count(len(TOKENIZER.encode("the dog and the dog")))
+    expect(page).to_have_url(re.compile(r"text=the(\+|%20)dog"))
 
 
 def test_a_link_restores_the_view(visit, page):
@@ -141,35 +138,8 @@ def test_the_bar_of_pages_changes_its_theme_before_the_server_has_heard_of_it(pa
     assert backgrounds[0] != backgrounds[1]
 
 
-@pytest.mark.parametrize("path", PAGES, scope="module")  # one after the other on a page that stays
-def test_what_a_visitor_types_is_never_run(look, path):
-    page, dialogs, asked = look(path), [], []
-    page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
-    page.on("request", lambda request: asked.append(request.url))
-    text = '<script>alert(1)</script><img src=x onerror="alert(2)">**b** $x$ &lt;'
-    type_text(page, text)
-    expect(page.get_by_test_id("stSidebar")).to_contain_text(f"{len(TOKENIZER.encode(text))} tokens ×")
-    settle(page)
-    expect(page.get_by_test_id("stException")).to_have_count(0)
-    assert page.locator("img[src=x]").count() == 0
-    assert not [url for url in asked if url.endswith("/x")]  # an image that was made, and removed
-    assert dialogs == []
-
-
-@pytest.mark.parametrize("path", PAGES, scope="module")  # one after the other on a page that stays
-def test_unusual_texts_are_read(look, path):
-    page = look(path)
-    for text in ("a", "🙂👩‍👩‍👧", "今天天气很好", "مرحبا بالعالم", "a\u200b\u202eb\x07"):
-        type_text(page, text)
-        n_token = len(TOKENIZER.encode(text))
-        plural = "s" if n_token > 1 else ""
-        expect(page.get_by_test_id("stSidebar")).to_contain_text(f"{n_token} token{plural} × {STORY.n_layer} layers")
-        expect(page.get_by_test_id("stException")).to_have_count(0)
-        assert "\ufffd" not in page.get_by_test_id("stMain").inner_text()
-
-
-def test_the_longest_text_is_read_and_a_longer_one_gets_a_sentence(visit, page):
-    visit("attention")
+def test_the_longest_text_is_read_and_a_longer_one_gets_a_sentence(look):
+    page = look("attention?layer=2")
     n = STORY.n_context
     type_text(page, "the " * (n - 1) + "end")
     expect(page.get_by_test_id("stSidebar")).to_contain_text(f"{n} tokens × {STORY.n_layer} layers")
@@ -181,8 +151,8 @@ def test_the_longest_text_is_read_and_a_longer_one_gets_a_sentence(visit, page):
     expect(page.get_by_test_id("stException")).to_have_count(0)
 
 
-def test_an_empty_text_gets_a_sentence_and_loses_nothing(visit, page):
-    visit("attention?layer=2")
+def test_an_empty_text_gets_a_sentence_and_loses_nothing(look):
+    page = look("attention?layer=2")
     type_text(page, "")
     expect(page.get_by_test_id("stAlert")).to_contain_text("There is no text to read.")
     type_text(page, "hello")
@@ -215,17 +185,58 @@ COUNT = """(() => {
 })()"""
 
 
-@pytest.mark.parametrize("path", [path for path in PAGES if path != "model"])  # which reads no text
-def test_what_a_sentence_takes_the_place_of_leaves_nothing_behind_and_no_error(visit, page, path):
-    complaints, watching = [], []
-    page.on("pageerror", lambda error: complaints.append(error.stack))
+@pytest.fixture(scope="module")
+def counted(tabs):
+    """A tab that knows what of our scripts goes on watching."""
+    page = tabs.take()
     page.add_init_script(COUNT)
-    visit(path)
+    page.on("pageerror", lambda error: page.complaints.append(error.stack))
+    yield page
+    tabs.give_back(page)
+
+
+@pytest.fixture(scope="module", params=PAGES)
+def read(request, counted, app_url: str):
+    """A page to type texts into; pytest runs all tests of one before the next."""
+    counted.complaints = []
+    counted.goto(f"{app_url}/{request.param}")
+    settle(counted)
+    return counted
+
+
+def test_what_a_visitor_types_is_never_run(read):
+    page, dialogs, asked = read, [], []
+    page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+    page.on("request", lambda request: asked.append(request.url))
+    text = '<script>alert(1)</script><img src=x onerror="alert(2)">**b** $x$ &lt;'
+    type_text(page, text)
+    expect(page.get_by_test_id("stSidebar")).to_contain_text(f"{len(TOKENIZER.encode(text))} tokens ×")
+    settle(page)
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+    assert page.locator("img[src=x]").count() == 0
+    assert not [url for url in asked if url.endswith("/x")]  # an image that was made, and removed
+    assert dialogs == []
+
+
+def test_unusual_texts_are_read(read):
+    page = read
+    for text in ("a", "🙂👩‍👩‍👧", "今天天气很好", "مرحبا بالعالم", "a\u200b\u202eb\x07"):
+        type_text(page, text)
+        n_token = len(TOKENIZER.encode(text))
+        plural = "s" if n_token > 1 else ""
+        expect(page.get_by_test_id("stSidebar")).to_contain_text(f"{n_token} token{plural} × {STORY.n_layer} layers")
+        expect(page.get_by_test_id("stException")).to_have_count(0)
+        assert "\ufffd" not in page.get_by_test_id("stMain").inner_text()
+
+
+@pytest.mark.parametrize("read", [path for path in PAGES if path != "model"], indirect=True)  # which reads no text
+def test_what_a_sentence_takes_the_place_of_leaves_nothing_behind_and_no_error(read):
+    page, watching = read, []
     for text in ("cat " * 900, "two words", "", "two more", "two words"):  # too long for all that are built in
         type_text(page, text)
         if not text.startswith("two"):
             expect(page.get_by_test_id("stMain").get_by_test_id("stAlert").first).to_be_visible()
         if text == "two words":
             watching.append(page.evaluate("watching.size"))
-    assert complaints == []
+    assert page.complaints == []
     assert watching[0] == watching[1] > 0

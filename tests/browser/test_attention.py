@@ -67,8 +67,8 @@ def test_heads_are_chosen_on_the_grid(visit, page):
     heading(page, f"The maximum of the {STORY.n_head} heads of layer 3")
 
 
-def test_what_a_mask_hides_has_no_card(visit, page):
-    visit("attention?layer=1&head=2")
+def test_what_a_mask_hides_has_no_card(look):
+    page = look("attention?layer=1&head=2")
     click_cell(page, 4, 2)
     expect(card(page)).to_contain_text("query 4, key 2 · layer 1, head 2")
     settle(page)
@@ -77,8 +77,8 @@ def test_what_a_mask_hides_has_no_card(visit, page):
     expect(page).to_have_url(re.compile("token=2&key=4"))
 
 
-def test_a_click_on_a_cell_opens_its_card_and_the_next_one_refills_it(visit, page):
-    visit("attention?layer=1&head=2")
+def test_a_click_on_a_cell_opens_its_card_and_the_next_one_refills_it(look):
+    page = look("attention?layer=1&head=2")
     click_cell(page, 4, 2)
     expect(card(page)).to_contain_text("query 4, key 2 · layer 1, head 2")
     expect(card(page)).to_contain_text("✓ Check:")

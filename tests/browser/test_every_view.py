@@ -8,7 +8,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import ROOT, settle
+from tests.browser.conftest import ROOT, WINDOW, settle
 from tests.browser.test_accessibility import NOTHING, findings, whole
 from tests.browser.test_print import DARK_TEXT, GONE, LIGHT, PAPER, WIDER, on_paper
 
@@ -64,12 +64,11 @@ def view(request, tabs, app_url: str):
 
 @pytest.fixture
 def page(view: Page):
-    """The same for one look, which leaves it as it was; only axe unfolds what is folded, and looks last."""
+    """The same for one look, which leaves it as it was but for its width; only axe unfolds what is folded, and looks
+    last."""
     yield view
     view.evaluate("dispatchEvent(new Event('afterprint'))")
     view.emulate_media(media="screen")
-    view.set_viewport_size({"width": 1280, "height": 900})
-    settle(view)
 
 
 def test_it_draws_under_the_policy_and_asks_no_other_machine(page, app_url):
@@ -98,6 +97,8 @@ def test_paper_holds_a_page_and_nothing_that_only_a_screen_can_use(page):
 
 
 def test_axe_finds_nothing(page):
+    page.set_viewport_size(WINDOW)
+    settle(page)
     for summary in reversed(page.locator("details:not([open]) > summary").all()):  # each one leaves the list
         summary.click()
     for twin in page.get_by_test_id("stCheckbox").filter(has_text="Show the numbers").all()[:1]:

@@ -73,8 +73,8 @@ POINT_AT_ALL = """(canvas, [layers, heads, n]) => {
 }"""
 
 
-def test_the_stage_while_each_cell_of_each_tile_is_pointed_at(visit, page, true):
-    visit("attention")
+def test_the_stage_while_each_cell_of_each_tile_is_pointed_at(look, true):
+    page = look("attention")
     canvas = page.locator(".st-key-head_grid canvas")
     expect(canvas).to_have_attribute("data-drawn", re.compile("."))
     expect(page.locator(".st-key-head_look .title")).to_have_count(1)
@@ -84,11 +84,56 @@ def test_the_stage_while_each_cell_of_each_tile_is_pointed_at(visit, page, true)
     assert numbers(told) == pytest.approx(true.ravel().tolist(), abs=0.0005 + 1e-6)  # three digits
 
 
+def test_the_grid_of_all_heads_has_the_colours_of_the_weights(look, true):
+    page = look("attention")
+    canvas = page.locator(".st-key-head_grid canvas")
+    expect(canvas).to_have_attribute("data-drawn", re.compile("."))
+    left, top, gap = 58, 24, 4
+    pixels, ratio, width, listed = canvas.evaluate(
+        "c => [Array.from(c.getContext('2d').getImageData(0, 0, c.width, c.height).data), c.width / c.clientWidth,"
+        " c.width, getComputedStyle(c).getPropertyValue('--st-chart-sequential-colors')]"
+    )
+    pixels = np.array(pixels).reshape(-1, width, 4)
+    colours = np.array([[int(c.strip()[i : i + 2], 16) for i in (1, 3, 5)] for c in listed.split(",")])
+    n_layer, n_head = true.shape[:2]
+    pitch = (width / ratio - left) / n_head
+    side = pitch - 2 * gap
+    for layer, head, query, k in [
+        (0, 0, N - 1, 0),
+        (2, 3, 2, 2),
+        (n_layer - 1, n_head - 1, 4, 1),
+        (3, 1, 1, 5),
+        (n_layer - 2, 2, N - 1, 3),
+    ]:
+        x = left + head * pitch + gap + side * (k + 0.5) / N
+        y = top + layer * pitch + gap + side * (query + 0.5) / N
+        drawn = pixels[round(y * ratio), round(x * ratio), :3]
+        place = np.sqrt(true[layer, head, query, k]) * 9
+        wanted = [np.interp(place, range(10), channel) for channel in colours.T]
+        assert drawn == pytest.approx(wanted, abs=6), (layer, head, query, k)
+
+
 def test_the_heatmap(look, true):
     page = look(f"attention?{LINK}")
     assert np.array(trace(page, "head_map")["z"]) == pytest.approx(true[LAYER, HEAD], abs=1e-6)
     told = numbers([text.split("weight ")[1] for text in trace(page, "head_map", 1)["text"]])
     assert told == pytest.approx(true[LAYER, HEAD].ravel(), abs=5.1e-5)
+
+
+@pytest.mark.parametrize("query", [2, N - 1])
+def test_the_token_graph(look, true, query):
+    page = look(f"attention?{LINK}")
+    graph = page.locator(".st-key-token_graph")
+    graph.locator(".q button").nth(query).hover()
+    expect(graph.locator(".count")).to_contain_text("looks at")
+    assert numbers(graph.locator(".k .number").all_text_contents()) == pytest.approx(
+        true[LAYER, HEAD, query], abs=5.1e-4
+    )
+    graph.locator(".k button").nth(1).hover()
+    expect(graph.locator(".count")).to_contain_text("all that look at")
+    assert numbers(graph.locator(".q .number").all_text_contents()) == pytest.approx(
+        true[LAYER, HEAD, :, 1], abs=5.1e-4
+    )
 
 
 def test_the_logarithmic_heatmap(visit, page, true):
@@ -115,22 +160,6 @@ def test_words_without_the_sink(visit, page, true):
     words = np.vstack([words[:4], words[4:].mean(0)])
     assert z[1:, 1:] == pytest.approx(words, abs=1e-6)
     assert np.isnan(z[0]).all() and np.isnan(z[:, 0]).all()
-
-
-@pytest.mark.parametrize("query", [2, N - 1])
-def test_the_token_graph(look, true, query):
-    page = look(f"attention?{LINK}")
-    graph = page.locator(".st-key-token_graph")
-    graph.locator(".q button").nth(query).hover()
-    expect(graph.locator(".count")).to_contain_text("looks at")
-    assert numbers(graph.locator(".k .number").all_text_contents()) == pytest.approx(
-        true[LAYER, HEAD, query], abs=5.1e-4
-    )
-    graph.locator(".k button").nth(1).hover()
-    expect(graph.locator(".count")).to_contain_text("all that look at")
-    assert numbers(graph.locator(".q .number").all_text_contents()) == pytest.approx(
-        true[LAYER, HEAD, :, 1], abs=5.1e-4
-    )
 
 
 def test_the_arcs(visit, page, true):
@@ -163,35 +192,6 @@ def test_the_card(visit, page, true):
     assert weight == pytest.approx(true[LAYER, HEAD, 5, 2], abs=5.1e-5)
     again = float(re.search(r"it is (\d\.\d{8})", card.inner_text()).group(1))
     assert again == pytest.approx(true[LAYER, HEAD, 5, 2], abs=1e-6)
-
-
-def test_the_grid_of_all_heads_has_the_colours_of_the_weights(visit, page, true):
-    visit("attention")
-    canvas = page.locator(".st-key-head_grid canvas")
-    expect(canvas).to_have_attribute("data-drawn", re.compile("."))
-    left, top, gap = 58, 24, 4
-    pixels, ratio, width, listed = canvas.evaluate(
-        "c => [Array.from(c.getContext('2d').getImageData(0, 0, c.width, c.height).data), c.width / c.clientWidth,"
-        " c.width, getComputedStyle(c).getPropertyValue('--st-chart-sequential-colors')]"
-    )
-    pixels = np.array(pixels).reshape(-1, width, 4)
-    colours = np.array([[int(c.strip()[i : i + 2], 16) for i in (1, 3, 5)] for c in listed.split(",")])
-    n_layer, n_head = true.shape[:2]
-    pitch = (width / ratio - left) / n_head
-    side = pitch - 2 * gap
-    for layer, head, query, k in [
-        (0, 0, N - 1, 0),
-        (2, 3, 2, 2),
-        (n_layer - 1, n_head - 1, 4, 1),
-        (3, 1, 1, 5),
-        (n_layer - 2, 2, N - 1, 3),
-    ]:
-        x = left + head * pitch + gap + side * (k + 0.5) / N
-        y = top + layer * pitch + gap + side * (query + 0.5) / N
-        drawn = pixels[round(y * ratio), round(x * ratio), :3]
-        place = np.sqrt(true[layer, head, query, k]) * 9
-        wanted = [np.interp(place, range(10), channel) for channel in colours.T]
-        assert drawn == pytest.approx(wanted, abs=6), (layer, head, query, k)
 
 
 def test_the_lines_of_the_first_page(look, true):

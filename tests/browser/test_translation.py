@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from model.analysis.alignment import align
 from model.analysis.attention import layer_weights
@@ -35,6 +35,15 @@ def weights() -> np.ndarray:
     return np.array([columns[list(written.tokens(unit))].mean(axis=0) for unit in range(len(written))])
 
 
+def drawn(page: Page) -> Locator:
+    """The two lines of words."""
+    graph = page.locator(".st-key-cross_lines")
+    expect(graph.locator(".count")).to_contain_text("showing")
+    expect(page.locator(".st-key-beam_tree ol button").first).to_be_visible()
+    page.sent.clear()
+    return graph
+
+
 @pytest.fixture
 def lines(visit, page):
     """The two lines of words, drawn; what is sent from now on is in `page.sent`."""
@@ -42,11 +51,15 @@ def lines(visit, page):
     page.on("websocket", lambda socket: socket.on("framesent", lambda frame: page.sent.append(frame)))
     page.on("pageerror", lambda error: page.complaints.append(str(error)))
     visit(LINK)
-    graph = page.locator(".st-key-cross_lines")
-    expect(graph.locator(".count")).to_contain_text("showing")
-    expect(page.locator(".st-key-beam_tree ol button").first).to_be_visible()
-    page.sent.clear()
-    yield graph
+    yield drawn(page)
+    assert page.complaints == []
+
+
+@pytest.fixture
+def seen_lines(look):
+    """The same for tests that only point and read."""
+    page = look(LINK)
+    yield drawn(page)
     assert page.complaints == []
 
 
@@ -54,8 +67,26 @@ def rounded(values: np.ndarray) -> list[str]:
     return [f"{value:.3f}" for value in values.tolist()]
 
 
-def test_pointing_shows_one_word_without_the_server(lines, page, weights):
-    row = 2
+def test_the_aligned_lines_stand_out(seen_lines, weights):
+    lines, weights = seen_lines, weights.copy()
+    weights[:, -1] = 0  # the end token goes with nothing
+    n = int((align(weights).row_best & (weights >= 0.3 / weights.shape[1])).sum())
+    expect(lines.locator("svg path.aligned")).to_have_count(n)
+
+
+def test_a_line_ends_at_its_words(seen_lines):
+    """Wherever the lines of words break: on a narrow screen, too."""
+    lines = seen_lines
+    for width in (1280, 420):
+        lines.page.set_viewport_size({"width": width, "height": 900})
+        lines.locator(".q button").nth(1).hover()
+        expect(lines.locator(".count")).to_contain_text("what was looked at to write “chat”")
+        until(lines.locator(".q button").nth(1), LINES_END_HERE)
+    lines.page.set_viewport_size({"width": 1280, "height": 900})
+
+
+def test_pointing_shows_one_word_without_the_server(seen_lines, weights):
+    lines, page, row = seen_lines, seen_lines.page, 2
     lines.locator(".q button").nth(row).hover()
     expect(lines.locator("svg path")).to_have_count(int((weights[row] >= 0.3 / weights.shape[1]).sum()))
     assert lines.locator(".k .number").all_text_contents() == rounded(weights[row])
@@ -65,22 +96,6 @@ def test_pointing_shows_one_word_without_the_server(lines, page, weights):
     lines.locator(".q button").first.focus()  # by keyboard, too
     expect(lines.locator(".spoken")).to_contain_text("to write Le, looked most at")
     assert page.sent == []
-
-
-def test_the_aligned_lines_stand_out(lines, weights):
-    weights[:, -1] = 0  # the end token goes with nothing
-    n = int((align(weights).row_best & (weights >= 0.3 / weights.shape[1])).sum())
-    expect(lines.locator("svg path.aligned")).to_have_count(n)
-
-
-def test_a_line_ends_at_its_words(lines):
-    """Wherever the lines of words break: on a narrow screen, too."""
-    for width in (1280, 420):
-        lines.page.set_viewport_size({"width": width, "height": 900})
-        lines.locator(".q button").nth(1).hover()
-        expect(lines.locator(".count")).to_contain_text("what was looked at to write “chat”")
-        until(lines.locator(".q button").nth(1), LINES_END_HERE)
-    lines.page.set_viewport_size({"width": 1280, "height": 900})
 
 
 def test_a_click_keeps_a_word_moves_to_its_step_and_opens_the_card(lines, page, weights):
