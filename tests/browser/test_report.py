@@ -9,8 +9,10 @@ from model.analysis.attention_map import MapSpec
 from model.analysis.generation import Step, generate
 from model.analysis.sampling import Sampling
 from model.run import ModelRun
+from tests.browser.conftest import until
 from tests.browser.test_accessibility import FRAMES, GRAVE
 from viz.figures.edges import choose_edges, count_sentence
+from viz.notebook import Picture
 from viz.offline.film import film_of
 from viz.offline.report import LEAST_LINE, Map, View, reading_of, report
 
@@ -192,6 +194,20 @@ def test_on_a_telephone_nothing_lies_sideways(alive):
     alive.evaluate(FRAMES)
     assert alive.evaluate("document.documentElement.scrollWidth") <= 390
     alive.set_viewport_size({"width": 1280, "height": 720})
+
+
+def test_a_cell_of_a_notebook_is_alive_and_as_high_as_it_needs(browser, run):
+    shown = Picture(reading_of(run, TEXT, head=(0, 0)))._repr_html_()
+    context = browser.new_context(offline=True, viewport={"width": 900, "height": 600})
+    page = context.new_page()
+    page.set_content(f"<!DOCTYPE html><body>{shown}</body>")
+    inside = page.frame_locator("iframe")
+    inside.locator("html[data-drawn]").wait_for()
+    x, y = tile(inside, 1, 2)
+    inside.locator(".grid canvas").click(position={"x": x, "y": y})
+    expect(inside.locator(".stage-title")).to_have_text("Layer 1, head 2")
+    until(page.locator("iframe"), "(frame) => frame.clientHeight >= frame.contentDocument.documentElement.offsetHeight")
+    context.close()
 
 
 def test_nothing_was_asked_of_the_network_and_nothing_complained(offline, written):

@@ -115,11 +115,20 @@ def page(made, kind: str, heads, caption: list[str]) -> str:
             f'<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>{html.escape(caption[0])}</title>'
             f'<body style="margin:0">{svg(made, kind, heads, caption)}</body></html>\n'
         )
+    fig = figure(made, kind, *heads[0])
+    made_html = fig.to_html(include_plotlyjs=True, full_html=True, config={"displaylogo": False})
+    said = "".join(f"<p style='margin:.2em 1em;font:14px system-ui'>{html.escape(line)}</p>" for line in caption)
+    made_html = made_html.replace("<head>", f"<head><title>{html.escape(caption[0])}</title>", 1)
+    before, end, after = made_html.rpartition("</body>")
+    return f"{before}{said}{end}{after}\n"
+
+
+def figure(made, kind: str, layer: int, head: int):
+    """One head as a plotly figure, in light colours."""
     from model.analysis.attention import attention_weights
     from viz.figures import theme
     from viz.figures.attention import attention_heatmap
 
-    layer, head = heads[0]
     queries, keys = made.sides(kind)
     weights = attention_weights(made.layers(kind)[layer], head)
     n = max(weights.shape)
@@ -136,11 +145,7 @@ def page(made, kind: str, heads, caption: list[str]) -> str:
     fig.data = fig.data[:1]  # the other one hears clicks, which nobody answers here
     fig.update_traces(colorscale=[[i / (len(colours) - 1), colour] for i, colour in enumerate(colours)])
     fig.update_layout(width=height + 60, template="plotly_white")
-    made_html = fig.to_html(include_plotlyjs=True, full_html=True, config={"displaylogo": False})
-    said = "".join(f"<p style='margin:.2em 1em;font:14px system-ui'>{html.escape(line)}</p>" for line in caption)
-    made_html = made_html.replace("<head>", f"<head><title>{html.escape(caption[0])}</title>", 1)
-    before, end, after = made_html.rpartition("</body>")
-    return f"{before}{said}{end}{after}\n"
+    return fig
 
 
 def png(made, kind: str, heads, caption: list[str]) -> bytes:

@@ -290,7 +290,9 @@ def _note(note: str) -> str:
 
 
 def _ways(reading: Reading, what: str, link: str, address: str, on: str) -> str:
-    """Where it opens, and how it is cited."""
+    """Where it opens, and how it is cited; nothing of weights that no model gave."""
+    if not reading.fingerprint:
+        return ""
     where = f"{address.rstrip('/')}/{link.lstrip('/')}" if address and link else ""
     cited = Citation(what, reading.text, reading.model, reading.fingerprint, on, where)
     opens = (
