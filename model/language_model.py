@@ -16,6 +16,7 @@ from model.run import ModelInfo, ModelRun, Token
 
 if TYPE_CHECKING:  # of the floors above
     from model.analysis.beam import Beam
+    from model.text.conversation import Message
     from model.text.cut import Cutting
 
 
@@ -43,8 +44,10 @@ class LanguageModel(Protocol):
     def start_token(self) -> Token | None:
         """What a target begins with, before its first word (encoder-decoder)."""
 
-    def chat_text(self, text: str) -> str | None:
-        """The text as one message of a chat; None if the model has no template for that."""
+    def chat_text(self, text: str, before: Sequence["Message"] = ()) -> str | None:
+        """The text as a visitor's message of a chat, behind what was said before; None if the model has no template for
+        that. Raises `VisitorError` if it cannot be filled.
+        """
 
     def run(
         self, tokens: Sequence[Token], intervention: Intervention = UNCHANGED, source: Sequence[Token] = ()

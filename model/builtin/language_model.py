@@ -27,6 +27,7 @@ from model.layer import AttentionOutput, LayerParameters, Norm
 from model.predictions import predictions
 from model.run import Attention, ModelInfo, ModelNotAvailable, ModelRun, PromptError, Token, short
 from model.sources import builtin_files
+from model.text.conversation import Message
 from model.text.cut import Cutting
 from model.text.lengths import check_characters, check_tokens
 from model.text.tokenizer import PAIR_JOINT, Tokenizer
@@ -150,7 +151,7 @@ class BuiltinModel:
     def start_token(self) -> None:
         return None
 
-    def chat_text(self, text: str) -> None:
+    def chat_text(self, text: str, before: Sequence[Message] = ()) -> None:
         return None
 
     @torch.inference_mode()

@@ -35,6 +35,7 @@ from model.layer import AttentionOutput, LayerParameters
 from model.predictions import predictions
 from model.run import ModelNotAvailable, ModelRun, Predictions, PromptError, Token, VisitorError, short
 from model.text.chat_template import fill
+from model.text.conversation import USER, Message
 from model.text.cut import Cutting
 from model.text.lengths import check_tokens
 from model.text.piece_tokenizer import PieceTokenizer
@@ -80,18 +81,19 @@ class HuggingFaceModel:
         id = getattr(self._tokenizer, "mask_token_id", None)
         return None if id is None else self.token(id)
 
-    def chat_text(self, text: str) -> str | None:
-        """The text as one message of a chat, in the words this model was tuned on; None if it has no such template.
+    def chat_text(self, text: str, before: Sequence[Message] = ()) -> str | None:
+        """The text as a message of a chat, in the words this model was tuned on; None if it has no such template.
 
-        Raises `VisitorError` if it cannot be filled, or the text is too long.
+        `before`: what was said before it. Raises `VisitorError` if it cannot be filled, or the text is too long.
         """
         template = getattr(self._tokenizer, "chat_template", None)
         template = template.get("default") if isinstance(template, dict) else template  # there can be several
         if not template:
             return None
-        check_fits(self._tokenizer, self.info, text)
+        messages = (*before, Message(USER, text))
+        check_fits(self._tokenizer, self.info, "".join(each.content for each in messages))
         try:
-            return fill(str(template), text, self._tokenizer.special_tokens_map)
+            return fill(str(template), messages, self._tokenizer.special_tokens_map)
         except ValueError as error:
             raise VisitorError(
                 f"The chat template of “{self._title}” cannot be filled ({short(error)}). Switch it off to read the "

@@ -8,7 +8,7 @@ is what `apply_chat_template` makes.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import wraps
 from typing import Any
@@ -19,7 +19,9 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace
 from jinja2.visitor import NodeTransformer
 
-BUDGET = 4_000_000  # characters, and 50 for each of the message
+from model.text.conversation import Message
+
+BUDGET = 4_000_000  # characters, and 50 for each of the messages
 LONGEST = 100_000  # characters of a template; the longest known has 30,000
 
 _FILTERS = (
@@ -38,19 +40,19 @@ _METHODS: dict[type, frozenset[str]] = {
 }
 
 
-def fill(template: str, text: str, marks: Mapping[str, str]) -> str:
-    """The text as one message of a visitor; `marks` are the names of special tokens. Raises `ValueError`.
+def fill(template: str, messages: Sequence[Message], marks: Mapping[str, str]) -> str:
+    """A conversation up to where the model is to answer; `marks` are the names of special tokens. Raises `ValueError`.
 
     The same for the same arguments, but for a template that asks for the date.
     """
     if len(template) > LONGEST:
         raise ValueError(f"it has {len(template):,} characters, and {LONGEST:,} are the most")
-    budget = _Budget(BUDGET + 50 * len(text))
+    budget = _Budget(BUDGET + 50 * sum(len(each.content) for each in messages))
     environment = _Environment(budget, a_pass=len(template))
     try:
         tree = _Charged().visit(environment.parse(template))
         filled = environment.from_string(tree).generate(
-            messages=[{"role": "user", "content": text}],
+            messages=[{"role": each.role, "content": each.content} for each in messages],
             tools=None,
             documents=None,
             add_generation_prompt=True,

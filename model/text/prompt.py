@@ -1,9 +1,9 @@
 """What a model is given to read, as typed: and the only place where it becomes tokens.
 
-`Prompt` is the text, perhaps a second one, perhaps a message of a chat; for an encoder-decoder also what it is to have
-written, for a decoder what was generated after the text. `as_read` finds out what a model makes of these, `tokens_of`
-makes of it what `LanguageModel.run` takes. With a model's name and an `Intervention` it is a `RunKey`, which tells two
-runs apart.
+`Prompt` is the text, perhaps a second one, perhaps a message of a chat, with those before it; for an encoder-decoder
+also what it is to have written, for a decoder what was generated after the text. `as_read` finds out what a model makes
+of these, `tokens_of` makes of it what `LanguageModel.run` takes. With a model's name and an `Intervention` it is a
+`RunKey`, which tells two runs apart.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from model.intervention import UNCHANGED, Intervention
 from model.language_model import LanguageModel, Translator
 from model.run import ModelRun, PromptError, Token
+from model.text.conversation import Message
 from model.text.cut import Cut, Cutting
 from model.text.tokenizer import PAIR_JOINT
 from model.text.units import text_gap
@@ -27,7 +28,8 @@ class Prompt:
     target: str = ""  # what an encoder-decoder is to have written; nothing: what it writes itself
     target_ids: tuple[int, ...] | None = None  # its tokens, where they are known: its text may be cut otherwise
     second: str | None = None  # another text, behind the first
-    chat: bool = False  # whether they are one message of a chat, if the model has a template for that
+    chat: bool = False  # whether they are a message of a chat, if the model has a template for that
+    before: tuple[Message, ...] = ()  # what was said in that chat before
     languages: tuple[str, str] | None = None  # of the source and the target, where the model has several to choose from
 
     def __post_init__(self):
@@ -68,7 +70,7 @@ def as_read(lm: LanguageModel, prompt: Prompt) -> Prompt:
         text += PAIR_JOINT + prompt.second
         if (gap := text_gap(text)) and gap[0] != len(prompt.text.rstrip()):
             raise PromptError("The first of the two texts holds a blank line, which would end it: take that line out.")
-    if prompt.chat and text and (message := lm.chat_text(text)) is not None:
+    if prompt.chat and text and (message := lm.chat_text(text, prompt.before)) is not None:
         text = message
     target, ids = (prompt.target, prompt.target_ids) if pair else ("", None)
     if ids is not None and not (max(ids, default=0) < lm.info.n_vocab and written_text(map(lm.token, ids)) == target):

@@ -21,6 +21,7 @@ SET = {
     },
     **{"penalty": 0.5, "reference": "le chat", "followed_word": 1, "n_shown": 5, "n_generate": 3, "seed": 7},
     **{"min_p": 0.05, "typical_p": 0.9, "repetition_penalty": 1.2, "no_repeat_ngram": 2, "stop_at": "dog"},
+    **{"before": '[["user","Hi"],["assistant","Hello"]]', "between_messages": True},
     **{"flow_token": 2, "beside_model": "copier", "n_samples": 3, "lens_token": 2, "lens_layer": 1},
     **{"other_temperature": 0.7, "other_top_k": 9, "other_top_p": 0.8},
     **{"temperature": 0.5, "top_k": 5, "top_p": 0.9, "compared": 1, "second": "a dog", "decoder_layer": 1},

@@ -95,6 +95,13 @@ def growing_text(text: str, written: str, mode: str) -> str:
     )
 
 
+def message(text: str) -> str:
+    """HTML: what one side of a conversation has said."""
+    return (
+        f'<p dir="auto" style="white-space:pre-wrap;overflow-wrap:anywhere;line-height:1.6;margin:0">{_prose(text)}</p>'
+    )
+
+
 def running_bits(ends: Sequence[int], nats: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Where each token ends in its text (N,), in characters, and the bits (N,) that all up to it have cost."""
     return np.asarray(ends), np.cumsum(nats) / np.log(2)

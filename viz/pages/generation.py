@@ -12,6 +12,7 @@ from viz.sections.generation import (
     behind_choice,
     branches,
     continuation,
+    conversation,
     film,
     layers,
     playground,
@@ -46,11 +47,14 @@ def main() -> None:
             "tokens. Choose a decoder in the sidebar, such as “story”."
         )
     continuation.find()
+    conversation.show()
     state = st.session_state
     state.clock_runs, state.looked_at = state.to_go > 0, None
     section("writing", run_every=PACE if state.clock_runs else None)(writing)()
     state.looked_at = state.generated_as
     section("generation")(look)()
+    if conversation.is_on():
+        conversation.turns()
     if not sampling.cannot_draw(reads):
         ways.show()
     layers.show()
@@ -66,7 +70,10 @@ def writing() -> None:
         if finished(info, state.generated):
             continuation.stop()
     steps, end = state.generated, finished(info, state.generated)
-    st.html(growing_text(session.current_text(), continuation.written(steps), st.context.theme.type or "light"))
+    if conversation.is_on():
+        conversation.answer(steps, state.clock_runs)
+    else:
+        st.html(growing_text(session.current_text(), continuation.written(steps), st.context.theme.type or "light"))
     offer_to_write(steps, state.clock_runs, end)
     if end:
         st.info(end, icon=":material/stop_circle:")

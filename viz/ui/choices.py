@@ -15,6 +15,7 @@ from model.analysis.attention_map import COMBINE, SEGMENTS, SINK
 from model.analysis.beam import PENALTY, WIDTH
 from model.analysis.head_patterns import SCORES
 from model.analysis.lens import READINGS
+from model.text.conversation import read_messages, write_messages
 from model.text.units import KINDS
 from viz.ui.session import EXAMPLES
 
@@ -160,6 +161,10 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(text.split("."))
 
 
+def _messages(text: str) -> str:
+    return write_messages(read_messages(text))
+
+
 def _layer_or_tokens(text: str) -> str | int:
     return text if text == TOKEN_VECTORS else _position("").parse(text)
 
@@ -172,6 +177,7 @@ CHOICES: dict[str, Choice] = {
     "model": _text(catalog.DEFAULT, "which model; `copier@360`: after step 360 of its training"),
     "text": _text(EXAMPLES[0], "what is read; one of more than 4,000 bytes has `text_id` instead"),
     "chat": _switch("whether the text is a message of a chat"),
+    "before": Choice("what was said in that chat before: `[[role, words], …]`", "", _messages),
     "target": _text("", "what the decoder of an encoder-decoder is read with; empty: the model writes it"),
     "target_ids": _matching(r"(\d{1,7}\.){1,1000}|\.?", "", "its tokens, where another cut would be another target"),
     "source_language": _matching(_CODE, None, "what language the text is in, by its code in the model", owner=READER),
@@ -192,7 +198,7 @@ CHOICES: dict[str, Choice] = {
     "heads": _text("", "the heads read together where they are `chosen`: `2.3, 4.*, *.1`", ATTENTION, owner=READER),
     "combine": _one_of(COMBINE, COMBINE[0], "how several heads make one map", ATTENTION),
     "units": _one_of(KINDS, KINDS[0], "what rows and columns are", ATTENTION),
-    "sink": _one_of(SINK, SINK[0], "what becomes of the weight on the first and on special tokens", ATTENTION),
+    "sink": _one_of(SINK, SINK[0], "what becomes of the weight on first and special tokens", ATTENTION, GENERATION),
     "segment": _one_of(SEGMENTS, SEGMENTS[0], "of two texts, which looks at which", ATTENTION),
     "scale": _one_of(SCALES, SCALES[0], "the colours of a map", ATTENTION, MECHANISM, UNDERSTANDING),
     "range": _one_of(RANGES, RANGES[0], "from where to where the colours go", ATTENTION, MECHANISM),
@@ -244,6 +250,7 @@ CHOICES: dict[str, Choice] = {
     "lens": _one_of(READINGS, READINGS[0], "what the colours say of what each layer would say", GENERATION),
     "lens_token": _position("the token behind which one looks into the layers", GENERATION, owner=READER),
     "lens_layer": _position("how many layers have worked on it", GENERATION, owner=READER),
+    "between_messages": _switch("whether attention between the messages of a chat is shown", GENERATION),
     "parts": _switch("whether what the model says behind `lens_token` is taken apart", GENERATION),
     "beside_model": _text("", "another model that reads the text beside", GENERATION),
     "across": _one_of(ACROSS, ALL, "which heads of cross-attention", TRANSLATION),

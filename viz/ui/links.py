@@ -178,7 +178,7 @@ def write(place: str = "page", now: dict[str, Any] | None = None) -> None:
     memory, page_now = now["memory"], now["page"]
     pages = {page: query(page, now) for page in PAGES if page != page_now}
     here = query(page_now, now)
-    common = [name for name in ("model", "text", "text_id", "chat", "target", "target_ids") if name in here]
+    common = [name for name in ("model", "text", "text_id", "chat", "before", "target", "target_ids") if name in here]
     data = {
         "base": st.get_option("server.baseUrlPath").strip("/"),
         "page": page_now,

@@ -25,6 +25,7 @@ from model.run import ModelNotAvailable, ModelRun, PromptError, Token, VisitorEr
 from model.sources import places as sources
 from model.sources.places import Entry, HuggingFaceHub, Listing
 from model.text import prompt as prompts
+from model.text.conversation import read_messages
 from model.text.cut import Cut, Cutting
 from model.text.prompt import (
     Prompt,
@@ -325,7 +326,8 @@ def _typed(continuation: tuple[int, ...] = ()) -> Prompt:
         raise PromptError("There is no text to read. Type one in the sidebar, or choose an example there.")
     ids = ids_in(state.get("target_ids", ""))
     chat, languages = bool(state.get("chat")), _languages()
-    return Prompt(state.text, continuation, state.get("target", ""), ids, chat=chat, languages=languages)
+    before = read_messages(state.get("before", "")) if chat else ()
+    return Prompt(state.text, continuation, state.get("target", ""), ids, None, chat, before, languages)
 
 
 def current_tokens() -> tuple[Token, ...]:

@@ -36,8 +36,9 @@ def in_words(sampling: Sampling) -> str:
 
 
 def subject() -> tuple:
-    """What a continuation is about: one text read by one model."""
-    return session.model_name(), st.session_state.text, st.session_state.chat
+    """What a continuation is about: one text read by one model, in a chat behind what was said before."""
+    state = st.session_state
+    return session.model_name(), state.text, state.chat, state.before if state.chat else ""
 
 
 def belongs_here() -> bool:
@@ -211,16 +212,16 @@ def open_token(i: int) -> None:
 
 
 def add_to_text() -> None:
+    """Let the text be all that was read and written; of a chat, with the words of its template."""
     steps = st.session_state.generated
-    text = st.session_state.text + written(steps)
-    session.read_next(text)
-    if not st.session_state.chat:
-        were = (*session.current_tokens(), *(step.token for step in steps if not step.token.special))
-        now = encode(session.current_model(), text)
-        if [token.id for token in now] != [token.id for token in were]:
-            st.toast(f"As text it is cut anew: into {len(now)} tokens, not the {len(were)} that were read and written.")
+    text = session.current_text() + written(steps)
+    session.choose_next(text=text, chat=False)
+    were = (*session.current_tokens(), *(step.token for step in steps if not step.token.special))
+    now = encode(session.current_model(), text)
+    if [token.id for token in now] != [token.id for token in were]:
+        st.toast(f"As text it is cut anew: into {len(now)} tokens, not the {len(were)} that were read and written.")
     clear()
-    links.say("written", "", (session.model_name(), text, st.session_state.chat))
+    links.say("written", "", (session.model_name(), text, False, ""))
 
 
 def ids(steps: list[Step]) -> tuple[int, ...]:
