@@ -40,16 +40,13 @@ def bubbles(at):
 
 
 def say(at, words):
+    """Said, and answered by one token: a tiny model's context is full soon."""
     at.chat_input(key="say").set_value(words).run()
-    return finish(at)
-
-
-def finish(at):
-    """What the browser's clock does."""
-    while at.session_state.to_go:
-        at.run()
+    assert at.session_state.to_go and at.session_state.generated  # it answers by itself
+    for key in ("stop", "clear", "next_one"):
+        at.button(key=key).click().run()
         assert not at.exception
-    return at.run()
+    return at
 
 
 def test_what_was_said_is_read_before_the_text(talk):
@@ -60,16 +57,23 @@ def test_what_was_said_is_read_before_the_text(talk):
 
 
 def test_an_answer_becomes_part_of_what_was_said(talk):
-    at = say(talk(text="the cat"), "the mat")  # what had no answer is replaced
-    assert at.session_state.text == "the mat" and at.session_state.before == ""
-    answer = "".join(step.token.label for step in at.session_state.generated)
-    assert answer and bubbles(at) == ["user", "assistant"]
-    at = say(at, "a dog")
-    rows = json.loads(at.session_state.before)
-    assert [row[0] for row in rows] == ["user", "assistant"] and rows[0][1] == "the mat" and rows[1][1]
-    assert at.session_state.text == "a dog" and bubbles(at) == ["user", "assistant", "user", "assistant"]
+    at = say(talk(text="the cat"), "a")  # what had no answer is replaced
+    assert at.session_state.text == "a" and at.session_state.before == ""
+    (step,) = at.session_state.generated
+    assert bubbles(at) == ["user", "assistant"]
+    at.chat_input(key="say").set_value("b").run()
+    assert at.session_state.generated and not at.exception
+    assert json.loads(at.session_state.before) == [["user", "a"], ["assistant", step.token.piece.decode()]]
+    assert at.session_state.text == "b" and bubbles(at) == ["user", "assistant", "user", "assistant"]
     at.button(key="take_back").click().run()
-    assert at.session_state.text == "the mat" and at.session_state.before == "" and not at.session_state.generated
+    assert at.session_state.text == "a" and at.session_state.before == "" and not at.session_state.generated
+
+
+def test_a_conversation_that_is_too_long_can_be_taken_back(talk):
+    at = talk(text="the mat", before=write_messages([*TALK, *TALK, *TALK]))
+    assert "reads at most 40. Shorten it" in said(at)
+    at.button(key="begin_anew").click().run()
+    assert at.session_state.before == "" and "Shorten it" not in said(at)
 
 
 def test_a_link_brings_the_conversation_back(talk):

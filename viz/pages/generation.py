@@ -35,6 +35,7 @@ def main() -> None:
     )
     glossary.show()
     contents()
+    conversation.show()  # also one that is too long to be read: it can be taken back
     reads = session.current_run()  # whatever is wrong with the text is said here, once, before anything else is drawn
     if reads.info.labels:
         raise VisitorError(
@@ -47,7 +48,6 @@ def main() -> None:
             "tokens. Choose a decoder in the sidebar, such as “story”."
         )
     continuation.find()
-    conversation.show()
     state = st.session_state
     state.clock_runs, state.looked_at = state.to_go > 0, None
     section("writing", run_every=PACE if state.clock_runs else None)(writing)()

@@ -68,14 +68,19 @@ def show() -> None:
         return
     said = before()
     st.session_state.system_message = said[0].content if said and said[0].role == SYSTEM else ""
-    st.text_input(
-        "System message",
-        key="system_message",
-        max_chars=2000,
-        placeholder="nothing, or what the template says by itself",
-        on_change=handler(instruct),
-        help="What the model is told before the conversation. Many templates have one of their own.",
-    )
+    with st.container(horizontal=True, vertical_alignment="bottom", key="conversation_actions"):
+        st.text_input(
+            "System message",
+            key="system_message",
+            max_chars=2000,
+            placeholder="nothing, or what the template says by itself",
+            on_change=handler(instruct),
+            help="What the model is told before the conversation. Many templates have one of their own.",
+        )
+        if any(each.role == USER for each in said):
+            st.button("Take back", key="take_back", icon=":material/undo:", on_click=handler(take_back))
+        if said:
+            st.button("Begin anew", key="begin_anew", icon=":material/restart_alt:", on_click=handler(begin_anew))
     for each in (*(each for each in said if each.role != SYSTEM), Message(USER, st.session_state.text)):
         bubble(each)
     caption(
@@ -93,11 +98,8 @@ def answer(steps: list[Step], writing: bool) -> None:
     """What was written so far, and what can be said to it."""
     if steps:
         bubble(Message(ASSISTANT, continuation.written(steps)))
-    with st.container(horizontal=True, vertical_alignment="bottom", key="conversation_actions"):
+    with st.container(key="conversation_say"):  # inline: at the page's foot it would hide what is read there
         st.chat_input("Say something", key="say", max_chars=4000, on_submit=handler(say), disabled=writing)
-        if before() and not writing:
-            st.button("Take back", key="take_back", icon=":material/undo:", on_click=handler(take_back))
-        st.button("Begin anew", key="begin_anew", icon=":material/restart_alt:", on_click=handler(begin_anew))
 
 
 def ask(text: str) -> None:
@@ -122,14 +124,12 @@ def instruct() -> None:
 
 
 def take_back() -> None:
-    """The last message and its answer: the one before it waits for an answer again, or the system message is left."""
+    """The last message, and the answer to the one before it, which waits for another."""
     said = list(before())
-    while said and said[-1].role != USER:
-        if said[-1].role == SYSTEM:
-            return begin_anew()
+    while said[-1].role != USER:
         said.pop()
-    text = said.pop().content if said else st.session_state.text
-    return _go_on(tuple(said), text)
+    text = said.pop().content
+    _go_on(tuple(said), text)
 
 
 def begin_anew() -> None:
@@ -147,7 +147,7 @@ def _go_on(said: tuple[Message, ...], text: str, *, answered: bool = False, **ch
     written = write_messages(said)
     choices |= {"to_go": LONGEST_ANSWER} if answered else {}
     session.choose_next(text=text, before=written, chat=True, **choices)
-    continuation.start_anew()
+    continuation.clear()
     links.say("written", "", (session.model_name(), text, True, written))
 
 
