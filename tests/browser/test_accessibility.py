@@ -35,7 +35,8 @@ FRAMES = "() => new Promise((done) => requestAnimationFrame(() => requestAnimati
 NOTHING = {"sideways": 0, "beyond": [], "cut": []}
 
 
-def whole(page: Page, width: int, height: int) -> dict:
+def resize(page: Page, width: int, height: int) -> None:
+    """Give the window another size, and wait until all is drawn for it."""
     page.set_viewport_size({"width": width, "height": height})
     main = page.get_by_test_id("stMain")
     # plotly draws anew for a new width, or for that of a frame which is wider by itself and is moved within its place
@@ -43,7 +44,11 @@ def whole(page: Page, width: int, height: int) -> dict:
     drawn = f"svg.clientWidth <= Math.max({width}, {frame})"
     until(main, f"(main) => [...main.querySelectorAll('.main-svg')].every((svg) => {drawn})")
     main.evaluate(FRAMES)
-    return main.evaluate(MISSING)
+
+
+def whole(page: Page, width: int, height: int) -> dict:
+    resize(page, width, height)
+    return page.get_by_test_id("stMain").evaluate(MISSING)
 
 
 def findings(page: Page, scheme: str) -> list[str]:

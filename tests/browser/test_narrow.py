@@ -6,16 +6,19 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import settle
+from tests.browser.test_accessibility import resize
 
 # 1280 x 720 and 1024 x 768, the first at 150 %, and a telephone
 SIZES = [(1280, 720), (1024, 768), (853, 480), (390, 844)]
 
 
 @pytest.fixture(params=SIZES, ids="{0[0]}".format)
-def sized(request, page: Page, app_url: str):
+def sized(request, look):
+    """A page in a window that is made smaller and smaller: one visit for all sizes."""
+
     def go(path: str) -> Page:
-        page.set_viewport_size({"width": request.param[0], "height": request.param[1]})
-        page.goto(f"{app_url}/{path}")
+        page = look(path)
+        resize(page, *request.param)
         settle(page)
         return page
 
