@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import ROOT
+from tests.browser.test_accessibility import resize
 from tests.shipped import STORY
 
 THEME = tomllib.loads((ROOT / ".streamlit/config.toml").read_text(encoding="utf-8"))["theme"]
@@ -24,9 +25,9 @@ def test_the_drawing_stands_in_the_page_and_follows_its_colours(look):
 
 
 @pytest.mark.parametrize("width", [390, 1400])
-def test_it_fits_the_screen(visit, page, width):
-    page.set_viewport_size({"width": width, "height": 900})
-    visit("model")
+def test_it_fits_the_screen(look, width):
+    page = look("model")
+    resize(page, width, 900)
     box = page.locator(".st-key-block svg").bounding_box()
     assert box["width"] > 300 and box["x"] >= 0 and box["x"] + box["width"] <= width
 

@@ -27,7 +27,8 @@ def stop(page: Page):
     return page.get_by_role("dialog")
 
 
-def test_it_is_offered_and_never_opens_by_itself(home):
+def test_it_is_offered_and_never_opens_by_itself(look):
+    home = look("")
     expect(home.get_by_role("button", name="Take the tour: 5 steps")).to_be_visible()
     expect(stop(home)).to_have_count(0)
 
@@ -64,7 +65,8 @@ def test_five_steps_by_keyboard(home, story):
     expect(again).to_be_visible()  # it is remembered
 
 
-def test_escape_leaves_from_anywhere_and_gives_the_focus_back(home):
+def test_escape_leaves_from_anywhere_and_gives_the_focus_back(look):
+    home = look("")
     start = home.get_by_role("button", name="Take the tour")
     start.click()
     expect(stop(home)).to_be_focused()

@@ -26,8 +26,8 @@ def guess(page: Page, position: int, row: int):
     return page.locator(f".st-key-guesses_{position} .bar").nth(row)
 
 
-def test_a_word_is_hidden_by_click_and_comes_back_by_click(visit, page):
-    visit("understanding")
+def test_a_word_is_hidden_by_click_and_comes_back_by_click(look):
+    page = look("understanding")
     expect(word(page, 1)).to_have_text("␣cat")
     token(page, 1).click()
     expect(typed(page)).to_have_value("The [MASK] sat on the mat")
@@ -38,10 +38,28 @@ def test_a_word_is_hidden_by_click_and_comes_back_by_click(visit, page):
     token(page, 1).click()
     expect(typed(page)).to_have_value(TEXT)
     expect(word(page, 1)).to_have_text("␣cat")
+    settle(page)
 
 
-def test_a_guess_is_put_in_by_click_and_what_was_typed_is_not_forgotten(visit, page):
-    visit("understanding")
+def test_words_are_hidden_by_keyboard_too(look):
+    page = look("understanding")
+    token(page, 0).focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    expect(token(page, 2)).to_be_focused()
+    expect(page.locator(".st-key-blank_line .tip")).to_contain_text("token 2")
+    page.keyboard.press("Enter")
+    expect(typed(page)).to_have_value("The cat [MASK] on the mat")
+    settle(page)
+    bring_back = page.locator(".st-key-guesses_2 .bar[data-marked]")  # what was hidden is among the guesses, in amber
+    bring_back.focus()
+    page.keyboard.press("Enter")
+    expect(typed(page)).to_have_value(TEXT)
+    settle(page)
+
+
+def test_a_guess_is_put_in_by_click_and_what_was_typed_is_not_forgotten(look):
+    page = look("understanding")
     token(page, 1).click()
     expect(guess(page, 1, 0)).to_be_visible()
     settle(page)
@@ -55,22 +73,6 @@ def test_a_guess_is_put_in_by_click_and_what_was_typed_is_not_forgotten(visit, p
     expect(typed(page)).to_have_value(f"The{label.replace('␣', ' ')} sat on the mat")
     settle(page)
     page.get_by_role("button", name="Undo all changes").click()
-    expect(typed(page)).to_have_value(TEXT)
-
-
-def test_words_are_hidden_by_keyboard_too(visit, page):
-    visit("understanding")
-    token(page, 0).focus()
-    page.keyboard.press("ArrowRight")
-    page.keyboard.press("ArrowRight")
-    expect(token(page, 2)).to_be_focused()
-    expect(page.locator(".st-key-blank_line .tip")).to_contain_text("token 2")
-    page.keyboard.press("Enter")
-    expect(typed(page)).to_have_value("The cat [MASK] on the mat")
-    settle(page)
-    bring_back = page.locator(".st-key-guesses_2 .bar[data-marked]")  # what was hidden is among the guesses, in amber
-    bring_back.focus()
-    page.keyboard.press("Enter")
     expect(typed(page)).to_have_value(TEXT)
 
 
