@@ -22,7 +22,7 @@ VIEWS = (
     "attention?model=encoder",
     "generation?playground=true",
     "heads?texts=own&lines=the+cat+saw+the+cat&knocked_out=true",
-    "head",
+    "head?why=true",
     "mechanism?mask_off=true",
     "model",
     "model?model=translator",

@@ -20,15 +20,15 @@ def tables(app) -> list:
 
 
 def test_the_page_takes_the_cell_of_its_link_apart(open_page, story):
-    link = {"text": REPEATED, "layer": 2, "head": 3, "token": 5, "key": 3}
+    link = {"text": REPEATED, "layer": 1, "head": 3, "token": 5, "key": 3}
     shut = open_page("head", **link)
     assert "Which of them made it?" in said(shut) and not charts(shut)
     app = open_page("head", why="true", numbers=NUMBERS, **link)
     assert not app.exception and not app.error and "**Check failed" not in said(app)
     run = story.run(story.encode(REPEATED))
-    score = score_parts(story, run, 2, 3, 5, 3)
-    its = carried(story, run, 2, 3, 5, 3)
-    words = said_by(story, run, 2, 5, its.write)
+    score = score_parts(story, run, 1, 3, 5, 3)
+    its = carried(story, run, 1, 3, 5, 3)
+    words = said_by(story, run, 1, 5, its.write)
     pairs, together, said_words, parts = tables(app)
     assert pairs["of the score"].sum() == pytest.approx(score.scaled, abs=1e-4)
     assert pairs["of the score"].iloc[0] == score.pairs.ravel()[np.abs(score.pairs).argmax()]

@@ -36,7 +36,7 @@ from viz.ui.prose import check, formula, quoted
 
 N_PAIRS = 10  # that are named
 N_HEADS = 3  # that one can go on to, of each side
-MOST_APART = 20  # parts of which each has its own row; of more, layers are one each, but for one that is opened
+MOST_APART = 12  # parts of which each has its own row; of more, layers are one each, but for one that is opened
 _OPENED = "opened_writer"  # in the session's state: the head that was clicked, until the next run can go there
 
 
@@ -203,18 +203,20 @@ def _draw_map(score: ScoreParts, cross: bool) -> None:
             st.session_state[name] = part.layer if 0 <= part.layer < score.layer else None
 
     most = largest(values, 3)
-    picture(
-        pair_map(values, *names, texts),
-        key="score_map",
-        how="All pairs: rows are what the query's vector is made of, columns what the key's is; blue speaks for the "
-        "look, orange against it, and all cells add up to the score before a cap or a position bias."
-        + (" The column of constants is the same for every key: softmax leaves nothing of it." * score.same_for_all)
-        + (" Each layer is one row and one column: a click opens the two layers of a cell." * (not few)),
-        alt=f"A map of {len(rows)} parts of the query by {len(columns)} of the key. Largest: "
-        + "; ".join(f"{names[0][i]} × {names[1][j]} {values[i, j]:+.3f}" for i, j in most),
-        table=lambda: pd.DataFrame(values, *names),
-        on_pick=None if few else pick,
-    )
+    # frame.css keeps that of many parts wide enough for their names
+    with st.container(key="pair_map" if len(columns) > MOST_APART else "few_pairs"):
+        picture(
+            pair_map(values, *names, texts),
+            key="score_map",
+            how="All pairs: rows are what the query's vector is made of, columns what the key's is; blue speaks for "
+            "the look, orange against it, and all cells add up to the score before a cap or a position bias."
+            + (" The column of constants is the same for every key: softmax leaves nothing of it." * score.same_for_all)
+            + (" Each layer is one row and one column: a click opens the two layers of a cell." * (not few)),
+            alt=f"A map of {len(rows)} parts of the query by {len(columns)} of the key. Largest: "
+            + "; ".join(f"{names[0][i]} × {names[1][j]} {values[i, j]:+.3f}" for i, j in most),
+            table=lambda: pd.DataFrame(values, *names),
+            on_pick=None if few else pick,
+        )
 
 
 def _choose_layer(score: ScoreParts, name: str, label: str) -> int | None:
