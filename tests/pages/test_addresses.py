@@ -40,6 +40,7 @@ SET = {
     **{"tuned_before": "copier", "tuned_after": "copier", "tuned_beginning": "the cat"},
     **{"checkpoint": 80, "enlarged": "0.1", "copier_seed": 1, "copier_layers": 1, "copier_steps": 40},
     **{"query_layer": 0, "key_layer": 0},
+    **{"explained_token": 4, "explained_place": 2, "steps": 8},
     **{"similarity_of": 1, "softmax_temperature": 2, "beside": "1.0"},
 }
 # not set together with the others: what says something of one model or text only, or hides the others

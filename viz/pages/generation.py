@@ -6,7 +6,7 @@ from model.analysis.generation import Step
 from model.run import ModelInfo, VisitorError
 from viz.components.contents import contents
 from viz.figures.generation import growing_text
-from viz.guard import handler, section
+from viz.guard import handler, part, section
 from viz.plain import plain
 from viz.sections.generation import (
     behind_choice,
@@ -16,6 +16,7 @@ from viz.sections.generation import (
     film,
     layers,
     playground,
+    saliency,
     sampling,
     surprise,
     ways,
@@ -58,6 +59,8 @@ def main() -> None:
     if not sampling.cannot_draw(reads):
         ways.show()
     layers.show()
+    with part():
+        saliency.show(reads)
     surprise.show()
 
 

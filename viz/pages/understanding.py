@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from viz.guard import handler
-from viz.sections.understanding import both_ways, masking, sentiment, similarity
+from viz.guard import handler, part
+from viz.sections.understanding import both_ways, masking, saliency, sentiment, similarity
 from viz.ui import controls, glossary, session
 from viz.ui.choices import BLANK, BOTH, SENTIMENT, SIMILARITY
 
@@ -25,6 +25,7 @@ EXAMPLES = {
     SENTIMENT: sentiment.EXAMPLES,
     SIMILARITY: similarity.EXAMPLES,
 }
+EXPLAINED_TOO = {SENTIMENT: saliency.of_label, BLANK: saliency.of_blank}
 SHOWN = {BLANK: masking.show, BOTH: both_ways.show, SENTIMENT: sentiment.show, SIMILARITY: similarity.show}
 
 
@@ -45,6 +46,9 @@ def main() -> None:
     st.markdown(explained)
     offer(EXAMPLES[section])
     SHOWN[section]()
+    if more := EXPLAINED_TOO.get(section):
+        with part():  # no section of its own: what takes long could not be stopped there
+            more()
 
 
 def offer(texts: tuple[str, ...]) -> None:

@@ -15,6 +15,7 @@ from model.analysis.attention_map import COMBINE, SEGMENTS, SINK
 from model.analysis.beam import PENALTY, WIDTH
 from model.analysis.head_patterns import SCORES
 from model.analysis.lens import READINGS
+from model.analysis.saliency import AGREEMENTS
 from model.text.conversation import read_messages, write_messages
 from model.text.units import KINDS
 from viz.ui.session import EXAMPLES
@@ -252,6 +253,12 @@ CHOICES: dict[str, Choice] = {
     "lens_layer": _position("how many layers have worked on it", GENERATION, owner=READER),
     "between_messages": _switch("whether attention between the messages of a chat is shown", GENERATION),
     "parts": _switch("whether what the model says behind `lens_token` is taken apart", GENERATION),
+    "explained": _switch("whether the next token is explained in eight ways", GENERATION),
+    "explained_token": _position("the token behind which it is explained", GENERATION, owner=READER),
+    "explained_place": _number(1, 5, 1, "which of the most probable tokens is explained", GENERATION),
+    "explained_here": _switch("whether a label, or a guess, is explained in eight ways", UNDERSTANDING),
+    "steps": _one_of((8, 16, 32, 64, 128), 32, "of integrated gradients", GENERATION, UNDERSTANDING),
+    "agreement": _one_of(AGREEMENTS, AGREEMENTS[0], "how two orders are compared", GENERATION, UNDERSTANDING),
     "beside_model": _text("", "another model that reads the text beside", GENERATION),
     "across": _one_of(ACROSS, ALL, "which heads of cross-attention", TRANSLATION),
     "between": _one_of(BETWEEN, WORDS, "between what", TRANSLATION),

@@ -86,6 +86,12 @@ WORDS = (
         "could pass",
         (ATTENTION, GENERATION),
     ),
+    Word(
+        "integrated gradients",
+        "gradients added up on the way from a baseline to the text, which share out all of the difference among tokens",
+        (GENERATION, UNDERSTANDING),
+    ),
+    Word("leave-one-out", "each token taken out, or hidden, and the text read again", (GENERATION, UNDERSTANDING)),
     Word("causal mask", "what keeps a token from looking at those after it", (ATTENTION, MECHANISM, HEAD)),
     Word(
         "sink",
