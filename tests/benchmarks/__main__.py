@@ -21,6 +21,7 @@ SUBJECTS = {
     "interaction": "a step of the layer control to the new picture; a hover and its messages",
     "long_texts": "500, 2,000 and 4,000 tokens of SmolLM2: a step of the layer control, and memory over ten of them",
     "visitors": "25 and 50 visitors at once",
+    "writers": "20 visitors who write at once, each in turns, and one who looks at another page",
     "training": "visitors while somebody trains a model on the same server, against the same without",
     "copier": "a copier trained until it copies; its course scrubbed in the browser",
     "compression": "bits per byte of held-out text, against a 5-gram and xz",

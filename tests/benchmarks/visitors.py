@@ -104,7 +104,11 @@ class Visitor:
         self._page = ""  # the hash of the page's script
         self._states: dict[str, WidgetState] = {}  # by the widget's key; like the browser, all are sent every time
         self._fragment: dict[str, str] = {}  # the fragment that a widget stands in, and that it runs
+        self._buttons: dict[str, tuple[str, str]] = {}  # by its key: the button, and the fragment that it stands in
         self.said: list[str] = []  # in the last run, as Markdown
+        self.labels: dict[str, str] = {}  # of the buttons in the last run, by their keys
+        self.html: list[tuple[float, str]] = []  # what was drawn as such, and when, if it is not what was there before
+        self.clock: tuple[float, str] | None = None  # every how many seconds which fragment is to run again
 
     async def open(self, page_name: str, query: str = "") -> None:
         message = BackMsg()
@@ -121,8 +125,29 @@ class Visitor:
         message.rerun_script.widget_states.widgets.extend(self._states.values())
         return await self._run(message)
 
+    async def press(self, key: str) -> float:
+        """A button; the seconds until the script has finished."""
+        button, fragment = self._buttons[key]
+        pressed = WidgetState(id=button, trigger_value=True)
+        return await self._again(fragment, pressed)
+
+    async def tick(self) -> float:
+        """What a fragment with a clock asks of the browser. It is to have one."""
+        seconds, fragment = self.clock
+        await asyncio.sleep(seconds)
+        return await self._again(fragment)
+
+    async def _again(self, fragment: str, *pressed: WidgetState) -> float:
+        message = BackMsg()
+        message.rerun_script.page_script_hash = self._page
+        message.rerun_script.fragment_id = fragment
+        message.rerun_script.is_auto_rerun = not pressed
+        message.rerun_script.widget_states.widgets.extend([*self._states.values(), *pressed])
+        return await self._run(message)
+
     async def _run(self, message: BackMsg) -> float:
         self.said.clear()
+        self.labels.clear()
         began = time.perf_counter()
         await self._socket.send(message.SerializeToString())
         async for raw in self._socket:
@@ -130,6 +155,9 @@ class Visitor:
             match answer.WhichOneof("type"):
                 case "navigation":
                     self._page = answer.navigation.page_script_hash
+                    self.clock = None  # the whole page runs, and sets its clocks anew
+                case "auto_rerun":
+                    self.clock = answer.auto_rerun.interval, answer.auto_rerun.fragment_id
                 case "delta":
                     self._look_at(answer.delta)
                 case "script_finished":
@@ -144,6 +172,11 @@ class Visitor:
             raise NotMeasurable(f"the page raised {element.type}: {element.message}")
         if kind == "markdown":
             self.said.append(element.body)
+        if kind == "html" and (not self.html or self.html[-1][1] != element.body):
+            self.html.append((time.perf_counter(), element.body))
+        if kind == "button":
+            key = element.id.rsplit("-", 1)[-1]
+            self._buttons[key], self.labels[key] = (element.id, delta.fragment_id), element.label
         value = shown_value(kind, element)
         if value is None:
             return

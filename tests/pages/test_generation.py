@@ -1,5 +1,7 @@
 """The Generation page as a visitor reads it, by what transformers' and our own arithmetic say."""
 
+import threading
+
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -10,6 +12,7 @@ from model.analysis.logits import entropy
 from model.analysis.sampling import Sampling
 from tests.pages.reading import numbers, said, traces
 from viz.figures.numbers import percent
+from viz.sections.generation.continuation import AT_ONCE
 
 
 @pytest.fixture
@@ -107,6 +110,23 @@ def test_writing_can_be_stopped(write):
     n = len(ids_of(at))
     assert 0 < n < 20
     assert len(ids_of(at.run())) == n
+
+
+def test_many_write_in_turns_each_what_it_would_alone(write):
+    alone = [ids_of(generate_many(write(seed=seed), 12)) for seed in range(3)]
+    many = [write(seed=seed, n_generate=12) for seed in range(3)]
+    threads = threading.active_count()
+    for at in many:
+        click(at, "next_many")
+    for done in range(1, 20):
+        if not any(at.session_state.to_go for at in many):
+            break
+        # nobody is given more than a few tokens before the others have their turn, and nobody nothing
+        assert all(done <= len(ids_of(at)) <= AT_ONCE * done for at in many)
+        for at in many:
+            at.run()
+    assert [ids_of(at) for at in many] == alone
+    assert threading.active_count() <= threads  # nothing goes on for one who does not come again
 
 
 def test_writing_stops_once_a_text_was_written_and_goes_on_if_told(write):

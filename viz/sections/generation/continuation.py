@@ -101,8 +101,11 @@ def _drawn_again(wanted: list[Draw]) -> Iterator[Step]:
 
 
 def write_on(seconds: float) -> None:
-    """Add tokens by the chosen settings for so long, one at least; never more than are to go, nor than `AT_ONCE`."""
-    state, begun = st.session_state, time.monotonic()
+    """Add tokens by the chosen settings, one at least; never more than are to go, nor than `AT_ONCE`.
+
+    `seconds` of processor time: who writes beside many others writes as much at a time as who is alone.
+    """
+    state, begun = st.session_state, time.thread_time()
     for _ in range(min(state.to_go, AT_ONCE)):
         step = _next_step()
         if step is None:  # a stop was written, or the context is full
@@ -110,7 +113,7 @@ def write_on(seconds: float) -> None:
             break
         add(step, state.seed)
         state.to_go -= 1
-        if time.monotonic() - begun > seconds:
+        if time.thread_time() - begun > seconds:
             break
     if not state.to_go:
         state.pop("writer", None)  # with the keys and values that it keeps
