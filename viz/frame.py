@@ -5,7 +5,7 @@ import streamlit as st
 from viz import guard
 from viz.components.reconnect import reconnect
 from viz.components.theme_watch import theme_watch
-from viz.ui import links, navigation, provenance, report, sidebar, surroundings, trainings
+from viz.ui import corners, links, navigation, provenance, report, sidebar, surroundings, trainings
 
 
 def draw() -> None:
@@ -41,5 +41,6 @@ def _draw() -> None:
         if sentences := links.dropped_from_link():
             notice.info("  \n".join(sentences))
     links.write()
+    corners.draw()
     theme_watch()
     reconnect()

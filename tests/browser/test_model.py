@@ -35,7 +35,8 @@ def test_it_fits_the_screen(look, width):
 def test_it_can_be_saved(look, tmp_path):
     page = look("model")
     with page.expect_download() as download:
-        page.get_by_role("button", name="Save the drawing").click()
-    assert download.value.suggested_filename == "story.svg"
+        page.locator(".st-key-block .regard-corner").click()
+        page.get_by_role("menuitem", name="SVG").click()
+    assert download.value.suggested_filename.startswith("regard_story_block")
     download.value.save_as(tmp_path / "story.svg")
     assert "Token vectors" in (tmp_path / "story.svg").read_text(encoding="utf-8")

@@ -14,17 +14,38 @@ import streamlit as st
 
 from viz.offline.source import Columns, Source
 
+_CORNERS: list[Callable[[str, str, Callable], dict]] = []  # the one that tells what a picture takes along
 
-def register(name: str, html: str, *, shared: Sequence[str] = ()):
+
+def corners_by(tell: Callable[[str, str, Callable], dict]) -> None:
+    """Have each picture told what it takes along: of its key, what it is called, and what gives its numbers."""
+    _CORNERS[:] = [tell]
+
+
+def register(name: str, html: str, *, shared: Sequence[str] = (), picture: bool | None = None):
     """The component made of `name`.js and `name`.css beside this file; call the result to draw it. `shared`: as in
-    `viz.offline.source.Source`.
+    `viz.offline.source.Source`; `picture`: as in `mount`.
     """
-    return mount(Source(name, html, shared))
+    return mount(Source(name, html, shared), picture=picture)
 
 
-def mount(source: Source):
-    """The same for one that a page without a server shows too."""
-    return st.components.v2.component(f"regard_{source.name}", html=source.html, css=source.css, js=source.js)
+def mount(source: Source, *, picture: bool | None = None):
+    """The same for one that a page without a server shows too.
+
+    `picture`: whether it is one, and so can be saved from its corner: then it is drawn with what it is `called`, in
+    words, and `numbers`, a function that gives them as a DataFrame or a `viz.figures.corner.Cube`. A test asks each
+    component to say so.
+    """
+    component = st.components.v2.component(f"regard_{source.name}", html=source.html, css=source.css, js=source.js)
+    if not picture:
+        return component
+
+    def draw(*, key: str, called: str, numbers: Callable[[], object], data: dict[str, Any], **more: object):
+        if _CORNERS:
+            data = data | {"corner": _CORNERS[0](key, called, numbers)}
+        return component(key=key, data=data, **more)
+
+    return draw
 
 
 def sent(data: dict[str, Any]) -> dict[str, Any]:

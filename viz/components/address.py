@@ -2,7 +2,7 @@
 
 from viz.components import register
 
-_address = register("address", html="<span></span>")
+_address = register("address", html="<span></span>", picture=False)
 
 
 def address(data: dict, *, key: str) -> None:

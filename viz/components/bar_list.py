@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from viz.components import pick_handler, register
 from viz.guard import handler
 
-_list = register("bar_list", shared=["renew", "rove"], html='<div class="rows" role="list"></div>')
+_list = register("bar_list", shared=["renew", "rove"], html='<div class="rows" role="list"></div>', picture=True)
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,13 @@ def bar_list(
     """
     _list(
         key=key,
+        called=name,
+        numbers=lambda: {
+            "label": [row.label for row in rows],
+            "value": [row.value for row in rows],
+            "as written": [row.number for row in rows],
+            "note": [row.note for row in rows],
+        },
         on_pick_change=handler(pick_handler(key, [i for i, row in enumerate(rows) if row.picks], on_pick)),
         data={
             "name": name,

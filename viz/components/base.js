@@ -12,7 +12,10 @@ export default function (component) {
   };
   end();
   begun.set(place, render(component));
-  (place.host ?? place).dataset.drawn = ""; // before, there is only the bare HTML
+  const host = place.host ?? place;
+  host.dataset.drawn = ""; // before, there is only the bare HTML
+  host.regardCorner = component.data?.corner; // of a picture: what it takes along (corners.js)
+  document.dispatchEvent(new Event("regard:drawn"));
   return end;
 }
 

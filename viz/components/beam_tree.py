@@ -15,6 +15,7 @@ _tree = register(
 <div class="head" aria-hidden="true"><span></span><span class="what"></span><span>score</span>
 <span>log-probability</span><span>tokens</span></div>
 <ol></ol><div class="tip" hidden></div></div>""",
+    picture=True,
 )
 
 
@@ -43,6 +44,15 @@ def beam_tree(
     """
     _tree(
         key=key,
+        called=f"A beam search of {len(nodes)} candidates",
+        numbers=lambda: {
+            "step": [node.column for node in nodes],
+            "token": [node.label for node in nodes],
+            "grew from row": [node.parent for node in nodes],
+            "fate": [node.fate for node in nodes],
+            "log-probability": [node.own for node in nodes],
+            "with all before it": [node.log_prob for node in nodes],
+        },
         on_pick_change=handler(pick_handler(key, range(len(candidates)), on_pick)),
         data={
             "nodes": [[*(n.column, n.row, n.label, n.parent, n.fate, n.lives), *_numbers(n)] for n in nodes],

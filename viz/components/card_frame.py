@@ -5,7 +5,7 @@ from collections.abc import Callable
 from viz.components import register
 from viz.guard import handler
 
-_frame = register("card_frame", html="<span hidden></span>")
+_frame = register("card_frame", html="<span hidden></span>", picture=False)
 
 
 def card_frame(*, key: str, of: str, name: str, on_close: Callable[[], None]) -> None:

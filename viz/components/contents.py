@@ -6,6 +6,7 @@ _contents = register(
     "contents",
     shared=["renew"],
     html='<nav class="contents" aria-label="On this page"><span aria-hidden="true">On this page</span><ol></ol></nav>',
+    picture=False,
 )
 
 

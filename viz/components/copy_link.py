@@ -3,7 +3,9 @@
 from viz.components import register
 
 _copy_link = register(
-    "copy_link", html='<button type="button">Copy link</button><span class="done" role="status"></span>'
+    "copy_link",
+    html='<button type="button">Copy link</button><span class="done" role="status"></span>',
+    picture=False,
 )
 
 

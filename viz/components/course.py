@@ -25,6 +25,7 @@ _course = register(
     '<div class="row"></div></div></div>'
     '<div class="text" aria-hidden="true"></div><div class="spoken" role="status"></div><div class="tip" hidden></div>'
     "</div>",
+    picture=True,
 )
 _FULL = 65535  # what a weight of 1 is sent as
 _DIGITS = 4
@@ -99,9 +100,22 @@ def course(shown: Course, *, key: str, rest: Rest, alt: str, on_rest: Callable[[
     css_variables(key, at=rest.at, head=rest.head)
     _course(
         key=key,
+        called=alt,
+        numbers=lambda: _table(shown),
         data={"view": shown.data | {"alt": alt}, "maps": columns(w=_packed(shown.maps[..., *lower]))},
         on_rest_change=handler(rested),
     )
+
+
+def _table(shown: Course) -> dict:
+    """The curves: losses, and each head's scores."""
+    heads = list(np.ndindex(shown.previous.shape[1:]))
+    scores = {"previous token": shown.previous, "induction": shown.induction}
+    return {
+        "step": shown.steps,
+        **{f"loss, {name}": values for name, values in shown.losses.items()},
+        **{f"{name}, {layer}.{head}": of[:, layer, head] for name, of in scores.items() for layer, head in heads},
+    }
 
 
 def _packed(weights: np.ndarray) -> np.ndarray:

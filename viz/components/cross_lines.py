@@ -14,6 +14,7 @@ _lines = register(
 <div class="stage drawn"><svg aria-hidden="true"></svg><ol class="k" aria-label="source"></ol>
 <ol class="q" aria-label="written"></ol></div>
 <p class="count"></p><div class="tip" hidden></div><div class="spoken" aria-live="polite"></div></div>""",
+    picture=True,
 )
 
 
@@ -47,5 +48,6 @@ def cross_lines(
         pinned=pinned,
         on_pick=on_pick,
         on_open=on_open and (lambda query, place: on_open(query, place - n_written)),
+        offset=n_written,
         aligned=[] if aligned is None else np.argwhere(aligned).tolist(),
     )

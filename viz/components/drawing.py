@@ -1,10 +1,15 @@
 """A drawing made in Python as SVG, within the page: in its font and its colours, which st.html would strip."""
 
+from collections.abc import Callable
+
 from viz.components import register
 
-_drawing = register("drawing", html='<div class="drawing"></div>')
+_drawing = register("drawing", html='<div class="drawing"></div>', picture=True)
 
 
-def drawing(svg: str, *, key: str) -> None:
-    """Show an SVG element. What it says must have been escaped by the figure that made it."""
-    _drawing(key=key, data={"svg": svg})
+def drawing(svg: str, *, key: str, called: str, light: str, numbers: Callable[[], object]) -> None:
+    """Show an SVG element. What it says must have been escaped by the figure that made it.
+
+    `light`: the same in the colours of paper, for its corner; `called`: what it shows; `numbers`: those it stands for.
+    """
+    _drawing(key=key, called=called, numbers=numbers, data={"svg": svg, "light": light})

@@ -11,7 +11,7 @@ from viz.components import mount, sent
 from viz.guard import handler
 from viz.offline.film import FILM, Film
 
-_film = mount(FILM)
+_film = mount(FILM, picture=True)
 
 
 def film(shown: Film, *, key: str, on_open: Callable[[int], None], on_branch: Callable[[int, int], None]) -> None:
@@ -28,4 +28,22 @@ def film(shown: Film, *, key: str, on_open: Callable[[int], None], on_branch: Ca
             case {"step": int(step), "candidate": int(i)} if 0 <= step < n and 0 <= i < n_candidate:
                 on_branch(step, i)
 
-    _film(key=key, data=sent(shown.data), on_open_change=handler(opened), on_branch_change=handler(branched))
+    def numbers() -> dict:
+        before = len(shown.labels) - n
+        looked = {f"{shown.first + i} {label}": shown.weights[:, i] for i, label in enumerate(shown.labels)}
+        written = {"position": range(shown.first + before, shown.first + len(shown.labels))}
+        written |= {
+            "written": shown.labels[before:],
+            "probability": shown.probability,
+            "entropy in nats": shown.entropy,
+        }
+        return written | {f"looked at {label}": weights for label, weights in looked.items()}
+
+    _film(
+        key=key,
+        called=f"{n} tokens as they were written, with where {shown.who} looked",
+        numbers=numbers,
+        data=sent(shown.data),
+        on_open_change=handler(opened),
+        on_branch_change=handler(branched),
+    )

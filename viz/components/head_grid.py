@@ -7,10 +7,11 @@ import streamlit as st
 
 from model.analysis.attention import Overview
 from viz.components import css_variables, mount, sent
+from viz.figures.corner import Cube
 from viz.guard import handler
 from viz.offline.pictures import GRID, grid_data
 
-_grid = mount(GRID)
+_grid = mount(GRID, picture=True)
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,16 @@ def head_grid(
         if on_pick and (pick := Pick.parse(st.session_state[key].pick, overview)):
             on_pick(pick)
 
+    n_layer, n_head, *_ = overview.maximum.shape
+    cell = " cell" if overview.pooled else ""
     _grid(
         key=key,
+        called=f"Attention maps of {n_layer} layers by {n_head} heads",
+        numbers=lambda: Cube(
+            overview.maximum,
+            ("layer", "head", f"query{cell}", f"key{cell}"),
+            "largest weight" if overview.pooled else "weight",
+        ),
         on_pick_change=handler(picked),
         data=sent(grid_data(overview, compact_height=compact_height, looks=looks)),
     )

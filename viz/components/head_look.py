@@ -12,6 +12,7 @@ _look = register(
     shared=["palette", "watch"],
     html='<div class="title" hidden><b></b> <span></span></div><canvas hidden></canvas>'
     '<div class="spoken" role="status"></div>',
+    picture=False,
 )
 
 

@@ -19,6 +19,7 @@ _steps = register(
     "head_steps",
     shared=["renew", "watch", "head_made", "head_pictures"],
     html='<div class="frame"><div class="path" role="group"></div><div class="spoken" aria-live="polite"></div></div>',
+    picture=True,
 )
 _ENDS = [theme.DIVERGING[0][1], theme.DIVERGING[-1][1]]  # negative, positive
 
@@ -66,6 +67,16 @@ def head_pictures(
     numbers = {"d": steps.dots, "p": steps.scaled, "c": steps.capped, "b": steps.bias, "s": steps.scores}
     _steps(
         key=key,
+        called=f"The path through layer {steps.layer}, head {steps.head}, for “{labels[steps.query]}”",
+        numbers=lambda: {
+            "key": range(n),
+            "token": labels,
+            "q·k": steps.dots,
+            "scaled": steps.scaled,
+            "score": steps.scores,
+            "e^(score - largest)": steps.exponentials,
+            "weight": steps.weights,
+        },
         on_pick_change=handler(pick_handler(key, range(n + steps.has_sink), on_pick)),
         data={
             "view": {

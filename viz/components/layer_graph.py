@@ -6,6 +6,7 @@ import numpy as np
 import streamlit as st
 
 from viz.components import columns, register
+from viz.figures.corner import Cube
 from viz.figures.edges import choose_edges, count_sentence
 from viz.guard import handler
 
@@ -17,6 +18,7 @@ HOW = (
 _graph = register(
     "layer_graph",
     shared=["tip", "watch", "lines"],
+    picture=True,
     html="""<div class="layers" role="group" aria-label="Attention through all layers">
 <div class="heading"></div>
 <div class="scroll"><div class="body drawn"><ol aria-label="tokens"></ol>
@@ -73,6 +75,10 @@ def layer_graph(
 
     _graph(
         key=key,
+        called=f"Attention of {n} tokens through {len(layers)} layers, as lines",
+        numbers=lambda: Cube(
+            layers, ("layer", "query", "key"), "weight", [[f"{i} {each}" for i, each in enumerate(labels)]] * 2
+        ),
         on_pick_change=handler(picked),
         on_open_change=handler(opened),
         data={

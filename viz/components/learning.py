@@ -6,6 +6,8 @@ To move among checkpoints, and to play them, needs no server; where one stops, P
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
+import numpy as np
+
 from viz.components import pick_handler, register
 from viz.guard import handler
 
@@ -22,6 +24,7 @@ _learning = register(
       <svg class="curve" aria-hidden="true"></svg>
       <div class="texts"></div>
     </div>""",
+    picture=True,
 )
 
 
@@ -63,6 +66,11 @@ def learning(
     """
     _learning(
         key=key,
+        called="The loss while a small model learns: " + ", ".join(course.name for course in courses),
+        numbers=lambda: {
+            "step": steps,
+            **{f"loss, {course.name}": [float(np.mean(each)) for each in course.losses] for course in courses},
+        },
         on_pick_change=handler(pick_handler(key, range(len(steps)), on_pick)),
         data={
             "steps": list(steps),

@@ -6,6 +6,7 @@ import numpy as np
 import streamlit as st
 
 from viz.components import sent
+from viz.figures.corner import Cube
 from viz.guard import handler
 from viz.offline.pictures import lines_data
 
@@ -23,11 +24,12 @@ def draw_lines(
     pinned: int | None,
     on_pick: Callable[[int], None] | None,
     on_open: Callable[[int, int], None] | None,
+    offset: int = 0,
     **more: object,
 ) -> None:
     """Mount `component` on weights (Q, K); parameters as in `token_graph`. ValueError if the sizes do not fit.
 
-    `more`: what else its script wants to know, as JSON.
+    `offset`: as there. `more`: what else its script wants to know, as JSON.
     """
     data = lines_data(
         weights,
@@ -53,4 +55,15 @@ def draw_lines(
             case [int(row), int(column)] if on_open and 0 <= row < len(queries) and 0 <= column < len(keys):
                 on_open(queries[row], keys[column])
 
-    component(key=key, on_pick_change=handler(picked), on_open_change=handler(opened), data=sent(data))
+    def numbers() -> Cube:
+        names = [f"{i} {labels[i]}" for i in queries], [f"{i - offset} {labels[i]}" for i in keys]
+        return Cube(np.asarray(weights, np.float32), ("query", "key"), "weight", names)
+
+    component(
+        key=key,
+        called=f"Attention of {len(queries)} to {len(keys)}, as lines",
+        numbers=numbers,
+        on_pick_change=handler(picked),
+        on_open_change=handler(opened),
+        data=sent(data),
+    )

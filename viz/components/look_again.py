@@ -5,7 +5,7 @@ import time
 from viz.components import register
 from viz.guard import handler
 
-_look_again = register("look_again", html="<span></span>")
+_look_again = register("look_again", html="<span></span>", picture=False)
 
 
 def look_again(key: str, seconds: float) -> None:

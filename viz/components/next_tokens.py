@@ -16,6 +16,7 @@ _bars = register(
     html="""<div class="next"><div class="rows" role="list"></div>
 <label class="heat"><span>Temperature</span><input type="range" min="0" step="1"><output></output></label>
 <p class="how"></p></div>""",
+    picture=True,
 )
 
 
@@ -53,8 +54,15 @@ def next_tokens(
             case int(i) if on_set and 0 <= i < len(at):
                 on_set(at[i])
 
+    def numbers() -> dict:
+        log_sum = candidates.log_sums[at.index(temperature)]
+        p = np.exp(candidates.logits / temperature - log_sum) if temperature else candidates.logits == 0
+        return {"token": candidates.labels, "logit, less the largest": candidates.logits, "probability": np.float64(p)}
+
     _bars(
         key=key,
+        called=name,
+        numbers=numbers,
         on_set_change=handler(was_set),
         data={
             "name": name,

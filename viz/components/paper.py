@@ -2,7 +2,7 @@
 
 from viz.components import register
 
-_paper = register("paper", html="<span></span>")
+_paper = register("paper", html="<span></span>", picture=False)
 
 
 def paper() -> None:

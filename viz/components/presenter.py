@@ -5,7 +5,7 @@ from collections.abc import Callable
 from viz.components import register
 from viz.guard import handler
 
-_presenter = register("presenter", html='<span role="status"></span>')
+_presenter = register("presenter", html='<span role="status"></span>', picture=False)
 
 
 def presenter(*, key: str, on_leave: Callable[[], None]) -> None:

@@ -3,7 +3,7 @@
 from viz.components import register
 from viz.guard import handler
 
-_reconnect = register("reconnect", html="<span hidden></span>")
+_reconnect = register("reconnect", html="<span hidden></span>", picture=False)
 
 
 def reconnect() -> None:

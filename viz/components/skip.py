@@ -6,6 +6,7 @@ _skip = register(
     "skip",
     shared=["renew", "rove"],
     html='<div class="skip" role="toolbar" aria-label="Skip to"><button>Skip to the content</button></div>',
+    picture=False,
 )
 
 

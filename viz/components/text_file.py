@@ -11,6 +11,7 @@ _file = register(
     "text_file",
     html='<button type="button">Read a .txt file</button><input type="file" accept=".txt,text/plain" hidden>'
     '<span class="said" role="status"></span>',
+    picture=False,
 )
 
 

@@ -3,7 +3,7 @@
 from viz.components import register
 from viz.guard import handler
 
-_watch = register("theme_watch", shared=["watch"], html="<span></span>")
+_watch = register("theme_watch", shared=["watch"], html="<span></span>", picture=False)
 
 
 def theme_watch() -> None:

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from model.run import Token
 from viz.components import mount, pick_handler
 from viz.guard import handler
 from viz.offline.pictures import CHIPS, chips_data
 
-_chips = mount(CHIPS)
+_chips = mount(CHIPS, picture=True)
 
 
 def token_chips(
@@ -25,8 +27,20 @@ def token_chips(
     `on_pick(i)` is called when token i is clicked. `notes`: one more line for each hover. `shades`: 0 … 1 for each
     chip, coloured by the sequential scale (a probability, a weight) instead of by turns.
     """
+
+    def numbers() -> dict:
+        told = {
+            "position": range(first, first + len(tokens)),
+            "token": [token.label for token in tokens],
+            "id": [token.id for token in tokens],
+            "bytes": [token.piece.hex(" ") for token in tokens],
+        }
+        return told if shades is None else told | {"shade": np.asarray(shades)}
+
     _chips(
         key=key,
+        called=f"{len(tokens)} tokens",
+        numbers=numbers,
         on_pick_change=handler(pick_handler(key, range(len(tokens)), on_pick)),
         data=chips_data(
             tokens, first=first, selected=selected, clickable=on_pick is not None, notes=notes, shades=shades

@@ -10,7 +10,7 @@ from viz.components.lines import draw_lines
 from viz.offline.pictures import LINES, TOLD
 
 _PICTURES = {
-    "columns": mount(LINES),
+    "columns": mount(LINES, picture=True),
     # the text as one line, an arc for every weight: above to what came before, below to what comes after
     "arcs": register(
         "token_arcs",
@@ -19,6 +19,7 @@ _PICTURES = {
 <div class="heading"><span class="out">what a token looks at</span><span class="in">who looks at it</span></div>
 <div class="scroll"><div class="strip drawn"><svg aria-hidden="true"></svg><ol aria-label="tokens"></ol></div></div>
 {TOLD}</div>""",
+        picture=True,
     ),
 }
 
@@ -38,6 +39,7 @@ def token_graph(
     on_open: Callable[[int, int], None] | None = None,
     tall: int = 440,
     writes: bool = False,
+    offset: int = 0,
 ) -> None:
     """Draw the lines that `choose_edges` takes from weights (Q, K); NaN: no such weight.
 
@@ -46,6 +48,7 @@ def token_graph(
     `on_pick(query)` is called when a query is clicked, with -1 for the pinned one. `on_open(query, key)` is called when
     a line is clicked, or, while a query is pinned, a key: in columns also while one was touched with a finger, among
     arcs with Shift. `tall`: pixels that a short text fills in columns; a longer one scrolls.
+    `offset`: what is taken from a key's position to give its position in a text of its own.
     `writes`: the queries are what was written while looking at the keys, for columns only.
     """
     draw_lines(
@@ -60,6 +63,7 @@ def token_graph(
         pinned=pinned,
         on_pick=on_pick,
         on_open=on_open,
+        offset=offset,
         tall=tall,
         writes=writes,
     )

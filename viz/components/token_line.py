@@ -10,6 +10,7 @@ _line = register(
     "token_line",
     shared=["renew", "tip", "rove"],
     html='<div class="line" role="group" dir="auto"></div><div class="tip" aria-hidden="true" hidden></div>',
+    picture=True,
 )
 
 
@@ -32,6 +33,13 @@ def token_line(pieces: Sequence[Piece], *, key: str, name: str, on_pick: Callabl
     """
     _line(
         key=key,
+        called=name,
+        numbers=lambda: {
+            "position": range(len(pieces)),
+            "token": [piece.label for piece in pieces],
+            "below": [piece.under for piece in pieces],
+            "note": [piece.note for piece in pieces],
+        },
         on_pick_change=handler(pick_handler(key, [i for i, piece in enumerate(pieces) if piece.picks], on_pick)),
         data={
             "name": name,

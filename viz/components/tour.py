@@ -14,6 +14,7 @@ _tour = register(
 <p class="told" role="status"></p>
 <div class="way"><button type="button" class="leave">Leave the tour</button><span class="place"></span>
 <button type="button" class="back">Back</button><button type="button" class="next">Next</button></div></section>""",
+    picture=False,
 )
 
 

@@ -11,8 +11,10 @@ function watchVariable(element, name, changed) {
   };
   const timer = setInterval(look, 100), paper = matchMedia("print");
   paper.addEventListener("change", look);
+  document.addEventListener("regard:paper", look); // a picture is drawn to be saved, in light colours (corner_dom.js)
   return () => {
     clearInterval(timer);
+    document.removeEventListener("regard:paper", look);
     paper.removeEventListener("change", look);
   };
 }

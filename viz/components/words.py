@@ -9,6 +9,7 @@ _words = register(
     shared=["renew", "tip", "rove"],
     html='<div class="words"><span class="name" aria-hidden="true">Words</span><ul aria-label="Words of art"></ul>'
     '<div class="tip" hidden></div></div>',
+    picture=False,
 )
 
 

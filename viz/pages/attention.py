@@ -12,7 +12,7 @@ from viz.figures.numbers import how_far
 from viz.figures.score_scale import weights_formula
 from viz.guard import handler, section
 from viz.sections.attention import flow, graph, stage, token_numbers
-from viz.ui import glossary, heads, later, reading, session
+from viz.ui import corners, glossary, heads, later, reading, session
 from viz.ui.choices import MAP
 from viz.ui.pictures import caption
 from viz.ui.prose import check
@@ -44,7 +44,8 @@ def main() -> None:
 
 def show_grid(run: ModelRun) -> None:
     overview = session.current_overview(heads.attention_read(run))
-    head_grid(overview, key="head_grid", on_pick=pick_heads, looks=True)
+    with corners.about(f"all heads, {heads.KINDS[heads.attention_read(run)]}"):
+        head_grid(overview, key="head_grid", on_pick=pick_heads, looks=True)
     sink = " and, the last, the sink" if run.has_sink(heads.attention_read(run)) else ""
     cells = "each cell is the largest weight of its neighbourhood" if overview.pooled else "each cell is one weight"
     caption(

@@ -11,11 +11,12 @@ from model.run import ModelRun
 from viz.components.contents import contents
 from viz.components.head_steps import head_pictures
 from viz.figures.head import entering_in_words, head_formula, head_sentences
+from viz.figures.heads import head_name
 from viz.figures.numbers import how_far
 from viz.guard import part, section
 from viz.plain import plain
 from viz.sections.head import why
-from viz.ui import controls, glossary, heads, later, provenance, session
+from viz.ui import controls, corners, glossary, heads, later, provenance, session
 from viz.ui.pictures import caption, shows_numbers
 from viz.ui.prose import check
 
@@ -76,7 +77,8 @@ def read(run: ModelRun) -> None:
         cross=bool(run.cross),
         entering=entering_in_words(entering(run, *lm.embeddings(), token)),
     )
-    head_pictures(steps, run.labels, sentences, key="head_steps", chosen=key, causal=causal, on_pick=open_weight)
+    with corners.about(f"{head_name(layer, head)}, query {token}"):
+        head_pictures(steps, run.labels, sentences, key="head_steps", chosen=key, causal=causal, on_pick=open_weight)
     show_numbers(steps, run.labels)
     show_checks(run, steps, layer)
     with part():

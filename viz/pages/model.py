@@ -1,7 +1,6 @@
 """The model: how it is built, where its parameters are, what a run of it keeps, and where its weights came from."""
 
 import json
-import re
 from pathlib import Path
 
 import numpy as np
@@ -95,20 +94,18 @@ def show_block(lm: LanguageModel, architecture: Architecture) -> None:
 
 def show_drawing(lm: LanguageModel, architecture: Architecture) -> None:
     mode = st.context.theme.type or "light"
-    drawing(block_drawing(architecture, mode), key="block")
-    caption(legend(architecture))
-    st.download_button(
-        "Save the drawing",
-        block_drawing(architecture, mode, alone=True),
-        file_name(lm.info.name),
-        "image/svg+xml",
-        icon=":material/download:",
-        on_click="ignore",
+    drawing(
+        block_drawing(architecture, mode),
+        key="block",
+        called=f"A drawing of the blocks of {lm.info.title}",
+        light=block_drawing(architecture, "light"),
+        numbers=lambda: _by_part(parameters_by_part(lm.parameter_shapes(), lm.info.others)),
     )
+    caption(legend(architecture))
 
 
-def file_name(name: str) -> str:
-    return re.sub(r"[^\w.-]+", "-", name).strip("-.") + ".svg"
+def _by_part(parts: dict[str, int]) -> dict:
+    return {"part": list(parts), "parameters": list(parts.values())}
 
 
 def show_parameters(lm: LanguageModel) -> None:

@@ -19,7 +19,7 @@ from viz.figures.attention import is_clickable
 from viz.figures.translation import crossing_heatmap
 from viz.guard import handler, section
 from viz.sections.translation import beam, comparison, crossing, decoding
-from viz.ui import glossary, heads, links, session
+from viz.ui import corners, glossary, heads, links, session
 from viz.ui.choices import ARGMAX, ATTENTION, GROW
 from viz.ui.pictures import caption, picture, token_table
 from viz.ui.prose import quoted
@@ -169,17 +169,18 @@ def show_crossing(run: ModelRun) -> None:
     spec, read = crossing.spec(run), crossing.current(run)
     alignment = crossing.read_alignment(read, run)
     marks = crossing.marked(alignment)
-    cross_lines(
-        read.weights,
-        read.written.labels,
-        read.source.labels,
-        key="cross_lines",
-        aligned=marks,
-        threshold=FAINT / len(read.source),
-        pinned=followed(read),
-        on_pick=follow,
-        on_open=crossing.open_pair,
-    )
+    with corners.about(f"cross-attention, {heads.in_words(spec, run)}"):
+        cross_lines(
+            read.weights,
+            read.written.labels,
+            read.source.labels,
+            key="cross_lines",
+            aligned=marks,
+            threshold=FAINT / len(read.source),
+            pinned=followed(read),
+            on_pick=follow,
+            on_open=crossing.open_pair,
+        )
     caption(
         f"Above the source, below what was written, by {heads.in_words(spec, run)}. Point at a word to see its lines "
         "alone; click a written one to keep them, click a line to see how its number was made. To write a word, the "
@@ -191,7 +192,8 @@ def show_crossing(run: ModelRun) -> None:
     with left:
         show_map(read, alignment, marks)
     with right:
-        head_grid(session.current_overview("cross"), key="cross_grid", on_pick=crossing.choose_on_grid)
+        with corners.about("cross-attention, all heads"):
+            head_grid(session.current_overview("cross"), key="cross_grid", on_pick=crossing.choose_on_grid)
         outline_head("cross_grid", *spec.heads[0], spec.heads if len(spec.heads) > 1 else ())
         caption(
             "The cross-attention of every head, token by token: rows are the tokens that look, columns the source. "
@@ -227,6 +229,7 @@ def show_map(read: Crossing, alignment: Alignment, marks: np.ndarray | None) -> 
     picture(
         crossing_heatmap(weights, written, source, marked=marks, agreed=alignment.both),
         key="crossing_map",
+        which=f"cross-attention, {heads.in_words(crossing.spec(session.current_run()), session.current_run())}",
         how="Each row is what was looked at while its word was written; rows add up to 1. "
         + ("Filled marks: both directions agree; rings: only one. " if marks is not None else "")
         + ("Click a cell to see how it was made." if is_clickable(max(weights.shape)) else ""),

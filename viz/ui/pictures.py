@@ -8,7 +8,7 @@ import streamlit as st
 
 from viz.figures.attention import Bars, token_bars
 from viz.guard import handler
-from viz.ui import links
+from viz.ui import corners, links
 
 PRESENTED = 1.5  # how much larger all is for a projector
 
@@ -20,13 +20,15 @@ def picture(
     how: str,
     alt: str,
     table: Callable[[], pd.DataFrame] | None = None,
+    which: str | None = None,
     on_pick: Callable[..., object] | None = None,
     **options,
 ) -> None:
     """Draw a plotly figure.
 
     `how`: one sentence on how to read it. `alt`: what it shows, for those who cannot see it.
-    `table`: the same numbers, made only when the reader opens the twin.
+    `table`: the same numbers, for the twin that the reader may open, and for the corner.
+    `which`: layer, head and rules, as they stand below the picture when it leaves the page.
     `on_pick`: called with the customdata of a point that was clicked, one argument for each number.
     """
 
@@ -38,6 +40,8 @@ def picture(
         options |= {"on_select": handler(picked), "selection_mode": "points"}
     if st.session_state.present:
         _enlarge(fig)
+    with corners.about(which):
+        fig.update_layout(meta={"regard": corners.of(key, alt, table)})
     # the theme is part of the key: plotly keeps an old colour scale unless the chart is mounted anew
     bare = {"displaylogo": False, "displayModeBar": False}
     st.plotly_chart(fig, key=f"{key}_{st.context.theme.type}", alt=alt, config=bare, **options)

@@ -10,7 +10,7 @@ from viz.components.token_graph import token_graph
 from viz.figures.heads import others_in_words
 from viz.guard import handler
 from viz.sections.attention.cell import first_token, open_cell, outlined
-from viz.ui import controls, links, provenance, reading, session
+from viz.ui import controls, corners, links, provenance, reading, session
 from viz.ui.choices import ARCS, FORMS, LAYERS, LINES
 from viz.ui.pictures import caption
 
@@ -18,6 +18,11 @@ MOST_UNASKED = 500_000  # weights, of four bytes each, that travel without being
 
 
 def show(run: ModelRun, read_now: AttentionMap, spec: MapSpec) -> None:
+    with corners.about(reading.title(spec, run)):
+        _draw(run, read_now, spec)
+
+
+def _draw(run: ModelRun, read_now: AttentionMap, spec: MapSpec) -> None:
     crossing = spec.of == "cross"
     form = controls.choose(
         "Draw the lines as",
@@ -66,6 +71,7 @@ def show(run: ModelRun, read_now: AttentionMap, spec: MapSpec) -> None:
         read_now.keys + offset,
         key="token_arcs" if form == ARCS else "token_graph",
         form=form,
+        offset=offset,
         top=top,
         pinned=pinned if st.session_state.pinned and pinned in read_now.queries else None,
         on_pick=pick_query,

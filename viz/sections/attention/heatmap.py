@@ -12,7 +12,7 @@ from viz.figures.attention import WIDTH, attention_heatmap, cells_pooled, is_cli
 from viz.figures.scale import ColourScale
 from viz.guard import handler
 from viz.sections.attention.cell import open_cell, open_outlined, outlined
-from viz.ui import reading
+from viz.ui import reading, session
 from viz.ui.pictures import picture
 
 NARROW = 260  # px at 1280 x 720: of one of two maps, with the room that the names of the axes do not take
@@ -50,6 +50,7 @@ def show(read_now: AttentionMap, spec: MapSpec, scale: ColourScale, *, key: str 
         + (f"So that no cell is smaller than a pixel, each is the largest of {step} × {step}. " if step > 1 else "")
         + ("Click a cell to see how it was made." if clickable else "Choose query and key below to outline a cell."),
         alt=strongest(read_now),
+        which=reading.title(spec, session.current_run()),
         table=lambda: named_table(read_now),
         on_pick=partial(open_cell, spec=spec) if clickable else None,
     )

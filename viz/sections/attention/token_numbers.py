@@ -61,6 +61,7 @@ def show_received_and_given(read_now: AttentionMap, spec: MapSpec) -> None:
     picture(
         token_bars(panels),
         key="received",
+        which=reading.title(spec, session.current_run()),
         how=f"Above, how much each is looked at: click a bar to see what went into it.{early_tokens(spec)} In the "
         "middle, how widely each looks: 0 is all on one key. Below, what the sink holds of each row.",
         alt=f"Bars for {reading.columns(read_now)}. “{columns[most]}” receives most, {received[most]:.3f} on average; "
@@ -126,6 +127,7 @@ def show_sums(read_now: AttentionMap, spec: MapSpec) -> None:
             panel_height=180,
         ),
         key="sums",
+        which=reading.title(spec, session.current_run()),
         how=f"{len(chosen)} {'rows' if way == GIVE else 'columns'} of the map added up: {np.nansum(sums):.4f} in all. "
         "Click a bar to see what went into it.",
         alt=f"Bars over {reading.columns(read_now) if way == GIVE else f'{len(names)} {spec.kind}'}, which sum to "

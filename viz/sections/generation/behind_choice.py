@@ -7,7 +7,7 @@ from model.run import ModelRun
 from viz.components.token_chips import token_chips
 from viz.guard import section
 from viz.sections.generation import continuation, film, sampling
-from viz.ui import heads, provenance, session
+from viz.ui import corners, heads, provenance, session
 from viz.ui.pictures import row_picture
 from viz.ui.prose import quoted
 
@@ -73,18 +73,20 @@ def what_it_looked_at(written: tuple[int, ...]) -> None:
         provenance.open_value(spec, (last,), (key,), continuation=written)
 
     looked_at = run.sides()[1]
-    token_chips(
-        looked_at,
-        key="looked_at_chips",
-        on_pick=open_weight,
-        notes=[f"weight {weight:.4f} in {where}" for weight in weights.tolist()],
-        shades=weights / weights.max(),
-    )
+    with corners.about(where):
+        token_chips(
+            looked_at,
+            key="looked_at_chips",
+            on_pick=open_weight,
+            notes=[f"weight {weight:.4f} in {where}" for weight in weights.tolist()],
+            shades=weights / weights.max(),
+        )
     row_picture(
         weights,
         run.key_labels(),
         sink=run.has_sink(),
         key="looked_at",
+        which=where,
         how=f"The attention row of the position that chooses: in {where} it looks most at "
         f"{quoted(looked_at[most].label)}, {strongest}. Chips and bars show the same {len(weights)} weights, which "
         f"sum to {weights.sum():.4f}; the chips are shaded relative to the largest. Click one to see how it was made.",

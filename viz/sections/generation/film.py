@@ -8,7 +8,7 @@ from model.run import ModelRun
 from viz.components.film import film as draw
 from viz.offline.film import NAMES, film_of
 from viz.sections.generation import continuation
-from viz.ui import heads, links, session
+from viz.ui import corners, heads, links, session
 from viz.ui.choices import LAYER, ONE
 from viz.ui.pictures import caption, twin
 
@@ -42,12 +42,13 @@ def show() -> None:
         at=len(steps) - 1 if opened is None else opened,
         written=st.session_state.written,
     )
-    draw(
-        shown,
-        key="film",
-        on_open=continuation.open_token,
-        on_branch=continuation.branch,
-    )
+    with corners.about(heads.in_words(its, run)):
+        draw(
+            shown,
+            key="film",
+            on_open=continuation.open_token,
+            on_branch=continuation.branch,
+        )
     caption(
         f"Play it, or pull. Blue: how much {heads.in_words(its, run)} looked at a token when the one in the frame was "
         "chosen, relative to the most. The line below a written token is the more yellow, the more probable it was. "

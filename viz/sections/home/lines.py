@@ -8,7 +8,7 @@ from model.analysis.telling import kind_read_first, telling_weight
 from model.run import ModelRun
 from viz.components.token_graph import token_graph
 from viz.figures.heads import head_name
-from viz.ui import controls, heads, provenance, session
+from viz.ui import controls, corners, heads, provenance, session
 from viz.ui.pictures import caption
 from viz.ui.prose import quoted
 
@@ -19,8 +19,13 @@ TALL = 300  # px
 
 def show(run: ModelRun) -> None:
     kind = kind_read_first(run)
-    layers, (queries, keys) = run.layers(kind), run.sides(kind)
     layer, head = heads.shown_layer(run, kind), controls.held("head", run.info.n_head)
+    with corners.about(head_name(layer, head)):
+        _draw(run, kind, layer, head)
+
+
+def _draw(run: ModelRun, kind: str, layer: int, head: int) -> None:
+    layers, (queries, keys) = run.layers(kind), run.sides(kind)
 
     def open_weight(query: int, key: int) -> None:
         provenance.open_value(MapSpec(((layer, head),), of=kind), (query,), (key,))
@@ -52,6 +57,7 @@ def show(run: ModelRun) -> None:
             threshold=LEAST,
             tall=TALL,
             writes=True,
+            offset=len(labels),
             on_open=lambda row, place: open_weight(row, place - len(labels)),
         )
     caption(in_words(run, layer, head))

@@ -10,6 +10,7 @@ from model.run import ModelRun
 from viz.figures.generation import next_token_pairs
 from viz.figures.mechanism import COUNTS, has_room_for_pairs, token_loss_changes, token_losses
 from viz.figures.numbers import percent
+from viz.sections.mechanism.switches import name_of
 from viz.ui import session
 from viz.ui.pictures import measures, picture
 from viz.ui.prose import quoted
@@ -50,6 +51,7 @@ def show_next_token(trained: ModelRun, changed: ModelRun) -> None:
     picture(
         next_token_pairs(labels, shown),
         key="next_tokens",
+        which=name_of(changed.intervention, trained),
         how=f"The {N_BEST} most probable next tokens of each run, those of the model as trained first. All others "
         f"share {rest}.",
         alt=f"Bars of the most probable next tokens: {leads}.",
@@ -91,6 +93,7 @@ def show_loss(trained: ModelRun, changed: ModelRun) -> None:
     picture(
         fig,
         key="token_losses",
+        which=name_of(changed.intervention, trained),
         how=how,
         alt=f"Losses of {len(labels) - 1} tokens in nats: {worst}.",
         table=lambda: pd.DataFrame({"position": range(1, len(labels)), "token": labels[1:], **losses}),

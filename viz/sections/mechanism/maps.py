@@ -13,7 +13,7 @@ from viz.figures.heads import head_name
 from viz.figures.numbers import percent
 from viz.figures.scale import ColourScale, colour_scale
 from viz.guard import handler
-from viz.sections.mechanism.switches import chosen_change
+from viz.sections.mechanism.switches import chosen_change, name_of
 from viz.ui import controls, later, provenance, session
 from viz.ui.choices import RANGES, SCALES
 from viz.ui.pictures import picture, token_table
@@ -87,6 +87,7 @@ def show_map(run: ModelRun, weights: np.ndarray, name: str, colours: ColourScale
             sink=run.has_sink(),
         ),
         key=map_key,
+        which=f"{head_name(st.session_state.layer, st.session_state.head)}, {name_of(run.intervention, run)}",
         how=f"Each row adds up to 1{sink}{pooled}. "
         + (
             "Click a cell, or choose one above, to see how its weight was made."

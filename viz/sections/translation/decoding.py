@@ -160,6 +160,7 @@ def looked_at(run: ModelRun, step: int) -> None:
         weights,
         labels,
         key="step_row",
+        which=f"cross-attention, {heads.in_words(spec, run)}, step {step}",
         how=f"Where step {step} looks, from {quoted(run.tokens[step].label)}, the last token it has: most at "
         f"{quoted(labels[most])}, {weights[most]:.3f}. The row adds up to {weights.sum():.4f}. Click a bar to see how "
         "it was made.",

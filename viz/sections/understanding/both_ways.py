@@ -20,7 +20,7 @@ from viz.figures.scale import ColourScale, colour_scale
 from viz.figures.understanding import seen_heatmap
 from viz.guard import section
 from viz.plain import plain
-from viz.ui import controls, heads, links, provenance, session
+from viz.ui import controls, corners, heads, links, provenance, session
 from viz.ui.choices import DECODER, ONE
 from viz.ui.pictures import picture, token_table
 from viz.ui.prose import check, quoted
@@ -150,28 +150,32 @@ def show_side(side: Side, scale: ColourScale) -> None:
         f"{quoted(run.labels[i])}, token {i} of {n}, sees **{len(sees)} of {n}**: {before} before it, "
         f"{'itself' if i in sees else 'not itself'}, **{after} after it**.{sink}"
     )
-    token_line(
-        pieces,
-        key=f"{side.name}_line",
-        name=f"What token {i} sees in {run.info.title}",
-        on_pick=partial(open_weight, side, i),
-    )
+    with corners.about(heads.in_words(side.spec, run), model=run.info):
+        token_line(
+            pieces,
+            key=f"{side.name}_line",
+            name=f"What token {i} sees in {run.info.title}",
+            on_pick=partial(open_weight, side, i),
+        )
     on_pick = partial(open_weight, side) if is_clickable(n) else None
     n_seen = int((side.weights[:, :n] > 0).sum())
-    picture(
-        seen_heatmap(side.weights, run.labels, i, scale=scale, key_labels=run.key_labels()),
-        key=f"{side.name}_map",
-        how=f"{heads.in_words(side.spec, run).capitalize()}: {n_seen:,} of {n * n:,} cells have weight; the others are "
-        "blank. "
-        + ("The last column is the sink. " if sink else "")
-        + (
-            "Click a cell to see how it was made." if on_pick else "Click a token above to see how its weight was made."
-        ),
-        alt=f"Heatmap of {n} by {n} tokens; {n_seen} cells have weight.{sink} Token {i} sees {len(sees)} tokens, "
-        f"{after} of them after it.",
-        table=lambda: token_table(side.weights, run.labels, run.key_labels()),
-        on_pick=on_pick,
-    )
+    with corners.about(heads.in_words(side.spec, run), model=run.info):
+        picture(
+            seen_heatmap(side.weights, run.labels, i, scale=scale, key_labels=run.key_labels()),
+            key=f"{side.name}_map",
+            how=f"{heads.in_words(side.spec, run).capitalize()}: {n_seen:,} of {n * n:,} cells have weight; the others "
+            "are blank. "
+            + ("The last column is the sink. " if sink else "")
+            + (
+                "Click a cell to see how it was made."
+                if on_pick
+                else "Click a token above to see how its weight was made."
+            ),
+            alt=f"Heatmap of {n} by {n} tokens; {n_seen} cells have weight.{sink} Token {i} sees {len(sees)} tokens, "
+            f"{after} of them after it.",
+            table=lambda: token_table(side.weights, run.labels, run.key_labels()),
+            on_pick=on_pick,
+        )
 
 
 def open_weight(side: Side, query: int, key: int) -> None:

@@ -23,7 +23,7 @@ from viz.figures import theme
 from viz.figures.numbers import percent
 from viz.guard import section
 from viz.plain import plain
-from viz.ui import cache, heads, provenance, session
+from viz.ui import cache, corners, heads, provenance, session
 from viz.ui.choices import ALL
 from viz.ui.pictures import caption, twin
 from viz.ui.prose import check, quoted
@@ -124,6 +124,11 @@ def explained() -> tuple[str, str]:
 
 @section("sentiment")
 def show() -> None:
+    with corners.about(model=session.language_model(session.judge_name(MODEL)).info):
+        _show()
+
+
+def _show() -> None:
     found = judgement(session.judge_name(MODEL), session.current_text())
     show_verdict(found)
     show_tokens(found)
@@ -316,15 +321,16 @@ def show_pretraining(card: dict) -> None:
     right, common = (
         sum(row[key] * row["hidden_tokens"] for row in rows) / hidden for key in ("accuracy", "unigram_accuracy")
     )
-    bar_list(
-        [
-            Row("encoder", right, percent(right), marked=True, picks=False),
-            Row("most frequent", common, percent(common), picks=False),
-        ],
-        key="named_right",
-        name="Share of hidden tokens named right",
-        full=1.0,
-    )
+    with corners.about(text=None):
+        bar_list(
+            [
+                Row("encoder", right, percent(right), marked=True, picks=False),
+                Row("most frequent", common, percent(common), picks=False),
+            ],
+            key="named_right",
+            name="Share of hidden tokens named right",
+            full=1.0,
+        )
     caption(
         f"Share of {hidden:,} hidden tokens of held-out texts that its first guess names right; below, that of always "
         "naming the most frequent token."
@@ -353,12 +359,13 @@ def show_finetuning(card: dict) -> None:
     films = of_films(card)
     name = own_name(films)
     found = {label: films[each] for each, label in TESTED.items() if each in films}
-    bar_list(
-        [Row(label, value, percent(value), marked=label == name, picks=False) for label, value in found.items()],
-        key="judged_right",
-        name="Share of test sentences judged right",
-        full=1.0,
-    )
+    with corners.about(text=None):
+        bar_list(
+            [Row(label, value, percent(value), marked=label == name, picks=False) for label, value in found.items()],
+            key="judged_right",
+            name="Share of test sentences judged right",
+            full=1.0,
+        )
     scratch = "From scratch: the same network without stage 1. " if "from scratch" in films else ""
     together = " Layer + bag: their log-probabilities added." if "layer and bag together" in films else ""
     # by those of the first set, how strongly each is held down was chosen
