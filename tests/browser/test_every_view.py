@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import ROOT, WINDOW, settle
 from tests.browser.test_accessibility import NOTHING, findings, whole
+from tests.browser.test_corners import check_saved, save_all
 from tests.browser.test_print import DARK_TEXT, GONE, LIGHT, PAPER, WIDER, on_paper
 
 VIEWS = (
@@ -39,6 +40,7 @@ VIEWS = (
 )
 # Streamlit's protobuf asks whether it may compile WebAssembly, and does without
 ASKED_BY_PROTOBUF = "script-src wasm-eval"
+TAKEN = set()  # keys of pictures that were saved on a view before
 
 
 def test_every_page_is_among_the_views():
@@ -94,6 +96,15 @@ def test_paper_holds_a_page_and_nothing_that_only_a_screen_can_use(page):
     assert page.get_by_test_id("stApp").evaluate(LIGHT)
     assert page.locator("h1").evaluate(DARK_TEXT)
     expect(page.locator(".on-paper")).to_contain_text("The cat sat on the mat")
+
+
+def test_every_picture_can_be_taken_along(page):
+    """In the dark theme, for light paper. A page whose pictures come later has none."""
+    for one in save_all(page, TAKEN):
+        check_saved(one)
+        TAKEN.add(one["told"]["key"])
+    pictures = page.get_by_test_id("stMain").locator(".js-plotly-plot").filter(visible=True).count()
+    assert page.locator(".regard-corner").count() >= pictures
 
 
 def test_axe_finds_nothing(page):

@@ -7,6 +7,7 @@ many to travel with every picture are asked for, of Python.
 from collections.abc import Callable
 
 from viz.components import register
+from viz.guard import handler
 
 _corners = register(
     "corners",
@@ -21,4 +22,4 @@ def corners(data: dict, *, key: str, on_ask: Callable[[], None]) -> None:
 
     `on_ask` is called when the numbers of a picture are asked for; whose, stands in the state as `ask`.
     """
-    _corners(key=key, data=data, on_ask_change=on_ask)
+    _corners(key=key, data=data, on_ask_change=handler(on_ask))

@@ -17,7 +17,6 @@ from viz import components
 from viz.commands.shell import version
 from viz.components.corners import corners
 from viz.figures import corner, theme
-from viz.guard import handler
 from viz.ui import navigation, session
 from viz.ui.choices import COPIER, FINE_TUNING, GENERATION, HEADS, MODEL, OWN, SENTENCES, STEP, TRAINING
 
@@ -92,7 +91,7 @@ def draw() -> None:
     if (key := state.pop(_ASKED, None)) and answer is None:
         answer = {"key": key, "numbers": None}  # its picture is not there any more
     light = {"sequential": theme.SEQUENTIAL["light"], "categorical": theme.CATEGORICAL["light"]}
-    corners({"light": light | {"page": theme.PAGE["light"]}, "answer": answer}, key="corners", on_ask=handler(asked))
+    corners({"light": light | {"page": theme.PAGE["light"]}, "answer": answer}, key="corners", on_ask=asked)
 
 
 def _texts_in_words() -> str:

@@ -18,7 +18,7 @@ from viz.figures.heads import others_in_words
 from viz.figures.numbers import how_far
 from viz.guard import section
 from viz.plain import plain
-from viz.ui import cache, controls, provenance, reading, session
+from viz.ui import cache, controls, corners, provenance, reading, session
 from viz.ui.choices import CARRIED, FLOW, NONE, ROLLOUT
 from viz.ui.loads import language_model
 from viz.ui.pictures import caption, picture
@@ -158,6 +158,7 @@ def draw(run: ModelRun, found: Drawn, of: str) -> None:
     picture(
         drawn_map(found.values, found.rows, labels, found.token, title),
         key="drawn",
+        which=in_words(found, labels),
         how=f"A row is {what}. Colours end at the largest of the other tokens; the outlined column is the token "
         f"itself.{first}",
         alt=f"A map of {len(found.rows)} rows by {n} tokens. Most: {'; '.join(most)}.",
@@ -179,21 +180,26 @@ def draw(run: ModelRun, found: Drawn, of: str) -> None:
     caption(MEANINGS[found.by])
 
 
+def in_words(found: Drawn, labels: list[str]) -> str:
+    return f"{NAMES[found.by]}, to token {found.token}, “{labels[found.token]}”"
+
+
 def show_graph(run: ModelRun, found: Drawn, of: str) -> None:
     grid, labels = run.grid(of), [token.label for token in run.sides(of)[0]]
     maps = maps_of(session.current_key(), of, found.by)
-    layer_graph(
-        [None if grid.instead(i) else each for i, each in enumerate(maps)],
-        labels,
-        others=dict(grid.others),
-        about_others=others_in_words(grid) if grid.others else "",
-        key="flow_graph",
-        top=0 if len(labels) <= ALL_LINES else TOP,
-        pinned=(len(maps), found.token),
-        on_pick=pick,
-        on_open=partial(open_line, of),
-        how=HOW[found.by],
-    )
+    with corners.about(in_words(found, labels)):
+        layer_graph(
+            [None if grid.instead(i) else each for i, each in enumerate(maps)],
+            labels,
+            others=dict(grid.others),
+            about_others=others_in_words(grid) if grid.others else "",
+            key="flow_graph",
+            top=0 if len(labels) <= ALL_LINES else TOP,
+            pinned=(len(maps), found.token),
+            on_pick=pick,
+            on_open=partial(open_line, of),
+            how=HOW[found.by],
+        )
     caption(
         ("" if len(labels) <= ALL_LINES else f"The {TOP} strongest lines of each token are drawn. ")
         + "A click on a node follows its token; a click on a line opens the mean of all heads there, as a card."
