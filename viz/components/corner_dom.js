@@ -79,7 +79,9 @@ function drawElement(element, walk, into, clip) {
   }
   drawBox(style, box, walk, into, clip, seen);
   if (style.overflowX !== "visible" || style.overflowY !== "visible") clip = within(box, clip);
+  const folded = tag === "details" && !element.open;
   for (const child of element.childNodes) {
+    if (folded && child.localName !== "summary") continue;
     if (child.nodeType === Node.TEXT_NODE) seen && drawText(child, style, walk, into, clip);
     else if (child.nodeType === Node.ELEMENT_NODE) drawElement(child, walk, into, clip);
   }

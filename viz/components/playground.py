@@ -33,6 +33,7 @@ _playground = register(
 <button class="reset">Reset to the run’s own</button></div>
 <details><summary>Show the numbers</summary><div class="scroll" tabindex="0" role="group" aria-label="The numbers">
 <table></table></div></details></div></div>""",
+    picture=True,
 )
 
 
@@ -90,6 +91,8 @@ def playground(
 
     _playground(
         key=key,
+        called=f"{tried.where}: what may be drawn",
+        numbers=lambda: {"token": tried.labels, "id": tried.ids, "logit": np.float32(tried.logits)},
         on_use_change=handler(used),
         on_step_change=handler(stepped),
         data={

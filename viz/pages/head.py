@@ -81,7 +81,7 @@ def read(run: ModelRun) -> None:
         head_pictures(steps, run.labels, sentences, key="head_steps", chosen=key, causal=causal, on_pick=open_weight)
     show_numbers(steps, run.labels)
     show_checks(run, steps, layer)
-    with part():
+    with part(), corners.about(f"{head_name(layer, head)}, query {token}, key {key}"):
         why.show(run, layer, head, token, key)
 
 
