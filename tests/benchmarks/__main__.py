@@ -8,6 +8,7 @@ from tests.benchmarks.timing import Measured, NotMeasurable, table
 
 SUBJECTS = {
     "peers": "bytes and time of the first picture of all heads, against BertViz's model_view",
+    "report": "the report as a file, against BertViz's: bytes and time to painted",
     "capture": "a run with its record kept, against the same forward without",
     "huggingface": "a transformers model with its attention kept, against the forward without and against eager",
     "ablation": "the logits without each head in turn, all asked for together, against a run for each",
