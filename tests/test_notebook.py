@@ -126,7 +126,7 @@ def test_transformers_attentions_are_shown_as_regards_own(gpt2, tiny_gpt2):
 def test_what_the_readme_shows_runs(gpt2):
     attentions, tokens, *_ = gpt2
     code = textwrap.dedent(README.read_text(encoding="utf-8").split("```py\n")[1].split("```")[0])
-    exec(code, {"outputs": SimpleNamespace(attentions=attentions), "tokens": tokens})
+    exec(code, {"regard": regard, "outputs": SimpleNamespace(attentions=attentions), "tokens": tokens})
 
 
 def test_a_model_in_memory_is_read_and_stays_as_it_is(gpt2):
