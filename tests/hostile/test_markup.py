@@ -21,6 +21,7 @@ EVERYTHING = {
         {"panel": "received and given", "graph": "arcs", "units": "words"},
         {"panel": "sums of tokens", "graph": "layers", "show": "all"},
     ],
+    "head": [{"layer": "1", "why": "true", "numbers": "carried_words"}],
     "mechanism": [{"head_off": "true"}, {"edge_off": "true", "mask_off": "true"}],
     "translation": [{"target": models.TEXT, "reference": models.TEXT, "between": "tokens"}, {}],
     "understanding": [

@@ -116,7 +116,7 @@ WORDS = (
         (EMBEDDINGS, HEAD, MECHANISM, MODEL),
     ),
     Word("norm", "a vector shifted and scaled to a common size before a layer reads it", (HEAD, EMBEDDINGS, MODEL)),
-    Word("MLP", "the other half of a block: it works on each token's vector alone", (MODEL,)),
+    Word("MLP", "the other half of a block: it works on each token's vector alone", (MODEL, HEAD)),
     Word("parameter", "one of the numbers that training has set", (MODEL,)),
     Word(
         "KV cache",
@@ -126,10 +126,15 @@ WORDS = (
     Word(
         "logits",
         "one number for each entry of the vocabulary; their softmax is the probability of the next token",
-        (HOME, GENERATION, MECHANISM, TRAINING),
+        (HOME, GENERATION, MECHANISM, TRAINING, HEAD),
     ),
     Word("logit lens", "hidden vectors of a middle layer, read as if they were the last", (GENERATION, EMBEDDINGS)),
     Word("direct logit attribution", "a logit as the sum of what each head and each MLP gave it", (GENERATION,)),
+    Word(
+        "QK circuit, OV circuit",
+        "what decides where a head looks: query and key; and what it carries from there: value and output projection",
+        (HEAD,),
+    ),
     Word(
         "temperature",
         "what logits, or scores, are divided by before softmax: below 1 it sharpens the choice, above 1 it flattens it",
