@@ -13,6 +13,7 @@ from model.architecture import Architecture
 from model.intervention import UNCHANGED, Intervention
 from model.layer import AttentionOutput, LayerParameters
 from model.run import ModelInfo, ModelRun, Token
+from model.unembedding import Unembedding
 
 if TYPE_CHECKING:  # of the floors above
     from model.analysis.beam import Beam
@@ -75,6 +76,11 @@ class LanguageModel(Protocol):
 
     def unembed(self, hidden: np.ndarray) -> np.ndarray:
         """Logits for any vectors of the residual stream: (…, D) -> (…, V)."""
+
+    def unembedding(self, hidden: np.ndarray, ids: Sequence[int]) -> Unembedding:
+        """How one vector of the residual stream (D,) becomes the logits of some entries. Raises `VisitorError` where
+        more than one matrix and what `Unembedding` names makes them.
+        """
 
     def embeddings(self) -> tuple[np.ndarray, np.ndarray | None]:
         """The token vectors (V, D) and the learned position vectors (n_context, D), None where there are none."""

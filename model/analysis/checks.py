@@ -107,6 +107,12 @@ def lens_again(difference: float) -> Check:
     return Check("the last row of a logit lens, and the run's predictions", difference, 1e-4, SINGLE)
 
 
+def logit_again(again: float, logit: float, size: float) -> Check:
+    """A logit, and the terms of its product added up; `size`: of these, added up without sign."""
+    why = f"{SINGLE}, relative to the terms without sign"
+    return Check("a logit, and the terms of its product", abs(again - logit), 1e-5 * max(1.0, size), why)
+
+
 def parts_again(total: float, logit: float, largest: float) -> Check:
     """The parts of a logit, `largest` the largest of them, added up; and the logit."""
     why = f"{SINGLE}, relative to the largest part"

@@ -105,7 +105,7 @@ class Classifier(BuiltinModel):
     def unembed(self, *_: object, **__: object) -> NoReturn:
         raise VisitorError(f"{self.info.title} was trained to judge texts, so it predicts no tokens.")
 
-    logits = unembed
+    logits = unembedding = unembed
 
     @torch.inference_mode()
     def classify(self, tokens: Sequence[Token], intervention: Intervention = UNCHANGED) -> Classification:

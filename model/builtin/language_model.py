@@ -31,6 +31,7 @@ from model.text.conversation import Message
 from model.text.cut import Cutting
 from model.text.lengths import check_characters, check_tokens
 from model.text.tokenizer import PAIR_JOINT, Tokenizer
+from model.unembedding import Unembedding
 
 
 @contextmanager
@@ -247,6 +248,11 @@ class BuiltinModel:
     @torch.inference_mode()
     def unembed(self, hidden: np.ndarray) -> np.ndarray:
         return self._transformer.unembed(torch.tensor(hidden)).numpy()
+
+    @torch.inference_mode()
+    def unembedding(self, hidden: np.ndarray, ids: Sequence[int]) -> Unembedding:
+        normed = self._transformer.final_norm(torch.tensor(hidden))
+        return Unembedding(normed.numpy(), self._transformer.token_embedding.weight[list(ids)].numpy())
 
     def embeddings(self) -> tuple[np.ndarray, np.ndarray]:
         tables = self._transformer.token_embedding.weight.numpy(), self._positions().weight.numpy()

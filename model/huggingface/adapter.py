@@ -20,13 +20,15 @@ from model.huggingface import capture, hooks
 from model.huggingface.beside import leave_out
 from model.huggingface.capture import Enough, NotCaptured, Recorder
 from model.huggingface.eager import check_same, difference_of, eager_weights
-from model.huggingface.layers import LayerPlan, Unfollowed, layers_of
+from model.huggingface.finish import finishes
+from model.huggingface.layers import LayerPlan, Unfollowed, layers_of, matrix_of
 from model.huggingface.loading import Build
 from model.huggingface.other_layers import hybrid_layers, in_order
 from model.huggingface.prepacking import prepack, undo
 from model.huggingface.reach import reach_of, settle
 from model.intervention import KINDS
 from model.run import Attention, DenseAttention, Layer, ModelRun, NoAttention
+from model.unembedding import Unembedding
 
 _N_PROBE, _N_PROBE_SOURCE = 7, 5  # tokens read when it is opened; two lengths, to tell cross-attention apart
 
@@ -213,7 +215,7 @@ class Opened:
         self.has_head, self.can_unembed = logits is not None and not self.n_label, False
         if not self.has_head or not self.stream:
             return
-        ends = product(hooks.paths(self.stream.behind), hooks.finishes(self.transformer, self.config))
+        ends = product(hooks.paths(self.stream.behind), finishes(self.transformer, self.config))
         for behind, finish in ends:
             self._behind, self._finish = behind, finish
             try:
@@ -266,11 +268,32 @@ class Opened:
     @torch.inference_mode()
     def logits(self, hidden: Tensor) -> Tensor:
         """(N, D) -> (N, V), if `can_unembed`."""
-        hidden = hidden[None]
-        for part in self._behind:
-            hidden = part(hidden)
-            hidden = hidden[0] if isinstance(hidden, tuple) else hidden  # XLM's head
-        return self._finish(hidden[0]).float()
+        return self._finish(_through(self._behind, hidden)).float()
+
+    @torch.inference_mode()
+    def unembedding(self, hidden: Tensor, ids: Sequence[int]) -> Unembedding | None:
+        """Of one vector (D,), if `can_unembed`; None where what comes last is no linear layer."""
+        *before, last = self._behind
+        if not isinstance(last, nn.Linear):
+            return None
+        bias, finish = last.bias, self._finish
+        return Unembedding(
+            _through(before, hidden[None])[0].float().numpy(),
+            matrix_of(last)[list(ids)],
+            None if bias is None else bias[list(ids)].float().numpy(),
+            finish.factor,
+            finish.cap,
+            None if finish.shift is None else finish.shift[list(ids)].float().numpy(),
+        )
+
+
+def _through(parts: Sequence[nn.Module], hidden: Tensor) -> Tensor:
+    """(N, D) -> (N, …)"""
+    hidden = hidden[None]
+    for part in parts:
+        hidden = part(hidden)
+        hidden = hidden[0] if isinstance(hidden, tuple) else hidden  # XLM's head
+    return hidden[0]
 
 
 class Captured(Opened):

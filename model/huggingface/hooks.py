@@ -6,7 +6,6 @@ Hooks are set once, when a model is loaded; what they do and take down is the bu
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -381,20 +380,3 @@ def paths(steps: Sequence[Step]) -> Iterator[list[nn.Module]]:
 def _memory(values: object) -> torch.UntypedStorage | None:
     first = values[0] if isinstance(values, tuple | list) and values else values
     return first.untyped_storage() if isinstance(first, Tensor) else None
-
-
-def finishes(transformer: nn.Module, config: Any) -> Iterator[Callable[[Tensor], Tensor]]:
-    """What classes do to the result of their last module, the usual first."""
-    yield lambda x: x
-    factors = [getattr(config, "logit_scale", None), getattr(config, "d_model", 1) ** -0.5]
-    factors.append(getattr(config, "lm_head_multiplier", None))
-    stated = (getattr(config, name, None) for name in ("logits_scaling", "logits_mup_width_multiplier"))
-    factors += [1 / scaling for scaling in stated if scaling]
-    for factor in factors:
-        if isinstance(factor, float):
-            yield lambda x, factor=factor: x * factor
-    for name in ("final_logit_softcapping", "logits_soft_cap", "softcap"):
-        if cap := getattr(config, name, None):
-            yield lambda x, cap=cap: cap * torch.tanh(x / cap)
-    if (bias := getattr(transformer, "final_logits_bias", None)) is not None:
-        yield lambda x: x + bias[0]

@@ -41,6 +41,7 @@ from model.text.lengths import check_tokens
 from model.text.piece_tokenizer import PieceTokenizer
 from model.text.tokens import check_fits, cutting_of, token_of, tokens_of
 from model.text.writing import ReadAgain
+from model.unembedding import Unembedding
 
 _LOG = logging.getLogger("regard")
 _ROWS_AT_ONCE = 128  # of logits: a (T, V) table of a long text would not fit
@@ -178,20 +179,28 @@ class HuggingFaceModel:
     def _keeps_a_cache(self) -> bool:
         return keeps(self.opened)
 
-    def _check_head(self) -> None:
+    def _check_head(self, vectors: bool = False) -> None:
+        """`vectors`: whether it has to read single vectors."""
         if not self.opened.has_head:
             raise VisitorError(f"{self._title} has no language-model head, so it predicts no tokens.")
-
-    @torch.inference_mode()
-    def unembed(self, hidden: np.ndarray) -> np.ndarray:
-        self._check_head()
-        if not self.opened.can_unembed:
+        if vectors and not self.opened.can_unembed:
             raise VisitorError(
                 f"Regard cannot read single vectors of {self._title} as tokens: what {self.opened.class_name} does "
                 "behind its last layer could not be repeated exactly."
             )
+
+    @torch.inference_mode()
+    def unembed(self, hidden: np.ndarray) -> np.ndarray:
+        self._check_head(vectors=True)
         rows = torch.tensor(hidden).reshape(-1, hidden.shape[-1])  # (N, D)
         return self.opened.logits(rows).reshape(*hidden.shape[:-1], -1).numpy()
+
+    def unembedding(self, hidden: np.ndarray, ids: Sequence[int]) -> Unembedding:
+        self._check_head(vectors=True)
+        found = self.opened.unembedding(torch.tensor(hidden), ids)
+        if found is None:
+            raise VisitorError(f"The logits of {self._title} are no product with a matrix whose rows could be shown.")
+        return found
 
     def embeddings(self) -> tuple[np.ndarray, np.ndarray | None]:
         """The token vectors (V, D); the learned position vectors (n_context, D), or None where there are none."""

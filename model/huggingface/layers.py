@@ -47,7 +47,7 @@ class Projection:
         return np.moveaxis(gave[:, self.rows], 0, 1)
 
     def weight(self) -> np.ndarray:
-        return _matrix(self.module)[self.rows]  # (H, K, D)
+        return matrix_of(self.module)[self.rows]  # (H, K, D)
 
     def bias(self) -> np.ndarray | None:
         return None if self.module.bias is None else self.module.bias.detach().float().numpy()[self.rows]
@@ -67,7 +67,7 @@ class LayerPlan:
     def parameters(self) -> LayerParameters:
         """Copies, in float32."""
         n_head = len(self.query.rows)
-        output, bias = _matrix(self.output), self.output.bias  # (D, H·Kv)
+        output, bias = matrix_of(self.output), self.output.bias  # (D, H·Kv)
         return LayerParameters(
             query_weight=self.query.weight(),
             query_bias=self.query.bias(),
@@ -368,7 +368,7 @@ def _norms(module: nn.Module, n: int) -> Iterator[Norm]:
         yield Norm(gain + np.float32(1), shift, epsilon, centred)  # Gemma keeps what differs from 1
 
 
-def _matrix(module: nn.Module) -> np.ndarray:
+def matrix_of(module: nn.Module) -> np.ndarray:
     """(out, in) in float32; a prepacked weight is laid out as it was."""
     weight = module.weight.detach()
     return (weight.to_dense() if weight.is_mkldnn else out_in(module, weight)).float().numpy()

@@ -23,11 +23,19 @@ def next_token_bars(
     ticks = [axes.shorten(label) for label in labels]
     if chosen is not None:
         ticks[chosen] = f"<b>▸ {ticks[chosen]}</b>"
-    # the chance leads, the probability stands behind it, paler
+    # the chance leads, the probability stands behind it, paler; a click on either tells which candidate
+    which = {
+        "customdata": list(range(len(labels))),
+        "hovertext": [axes.escape(label) for label in labels],
+        "hovertemplate": "%{hovertext}<br>%{fullData.name}: %{x:.6f}<extra></extra>",
+    }
     fig = go.Figure(
         [
-            _bars(labels, probability, "the model's probability", marker={"opacity": 0.45}),
-            _bars(labels, chance, "chance to be drawn", marker={"opacity": 1.0}),
+            _bars(labels, values, name, marker={"opacity": pale}, unselected={"marker": {"opacity": pale}}, **which)
+            for name, values, pale in (
+                ("the model's probability", probability, 0.45),
+                ("chance to be drawn", chance, 1.0),
+            )
         ]
     )
     fig.update_layout(
@@ -72,6 +80,12 @@ def next_token_pairs(labels: Sequence[str], probability: Mapping[str, np.ndarray
 
 def _bars(labels: Sequence[str], values: np.ndarray, name: str, **style: object) -> go.Bar:
     """A bar for each candidate, from top to bottom, with its value (k,) beside it."""
+    hover = {
+        "customdata": [
+            [axes.escape(each), f"{value:.6f}"] for each, value in zip(labels, values.tolist(), strict=True)
+        ],
+        "hovertemplate": "%{customdata[0]}<br>%{fullData.name}: %{customdata[1]}<extra></extra>",
+    }
     return go.Bar(
         y=list(range(len(labels))),
         x=values,
@@ -80,9 +94,7 @@ def _bars(labels: Sequence[str], values: np.ndarray, name: str, **style: object)
         text=[percent(value) for value in values.tolist()],
         textposition="outside",
         cliponaxis=False,
-        customdata=[[axes.escape(label), f"{value:.6f}"] for label, value in zip(labels, values.tolist(), strict=True)],
-        hovertemplate="%{customdata[0]}<br>%{fullData.name}: %{customdata[1]}<extra></extra>",
-        **style,
+        **hover | style,
     )
 
 

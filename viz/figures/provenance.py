@@ -1,6 +1,7 @@
 """The card behind a weight, as HTML: what it is, each step that made it, and the check; the same on every page."""
 
 import html
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -128,17 +129,22 @@ def sum_card(
 
 
 def _card(title: str, place: str, check: Check, steps: list[tuple[str, str]]) -> str:
-    rows = "".join(f"<span>{html.escape(name)}</span><code>{value}</code>" for name, value in steps)
-    # "passed" and "failed" are also read by those who cannot see the colour
-    verdict = "✓ Check:" if check.passed else "✗ Check failed, please report it:"
     way = "read again from the weights that the model gave" if check.dense else "made again from queries and keys"
     again = "nothing" if np.isnan(check.again) else f"{check.again:.8f}"
     same = "equal to 1e-6" if check.passed else "NOT equal to 1e-6"
+    sentence = f"{way} in double precision it is {again}, {same} (difference {how_far(check.difference)})."
+    return card(title, place, steps, check.passed, sentence)
+
+
+def card(title: str, place: str, steps: Sequence[tuple[str, str]], passed: bool, sentence: str) -> str:
+    """Where a number comes from: what it is, each step by its name, and a check. `title` and steps are HTML."""
+    rows = "".join(f"<span>{html.escape(name)}</span><code>{value}</code>" for name, value in steps)
+    # "passed" and "failed" are also read by those who cannot see the colour
+    verdict = "✓ Check:" if passed else "✗ Check failed, please report it:"
     return (
         f"<style>{_CSS}</style><div class='weight-card' role='region' aria-label='Where this number comes from'>"
         f"<div class='what'>{title}</div><div class='where'>{html.escape(place)}</div><div class='steps'>{rows}</div>"
-        f"<div class='check'><b>{verdict}</b> {way} in double precision it is {again}, {same} "
-        f"(difference {how_far(check.difference)}).</div></div>"
+        f"<div class='check'><b>{verdict}</b> {sentence}</div></div>"
     )
 
 

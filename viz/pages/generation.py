@@ -20,6 +20,7 @@ from viz.sections.generation import (
     sampling,
     surprise,
     ways,
+    words,
 )
 from viz.ui import controls, glossary, session
 from viz.ui.prose import quoted
@@ -106,6 +107,7 @@ def look() -> None:
     playground.show()
     st.divider()
     behind_choice.show(ended)
+    words.show()
 
 
 def offer_to_write(steps: list[Step], writing: bool, end: str | None) -> None:

@@ -239,6 +239,8 @@ CHOICES: dict[str, Choice] = {
     "n_shown": _number(3, 30, 10, "tokens in the picture of what may come next", GENERATION),
     "n_generate": _number(1, 200, 20, "how many tokens are written at once", GENERATION),
     "playground": _switch("whether other settings are tried on one choice", GENERATION),
+    "word": _position("the id of the token whose logit is worked out", GENERATION, owner=READER, own_words=True),
+    "word_behind": _position("the token behind which it may come", GENERATION, owner=READER),
     "mean_of_heads": _switch("behind a choice: the mean of the layer's heads", GENERATION),
     "written": _text("", "what was generated: ids, and how each was drawn", GENERATION, own_words=True),
     "branches": _text("", "what was left for another branch, in the same way", GENERATION, own_words=True),

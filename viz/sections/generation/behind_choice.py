@@ -51,7 +51,7 @@ def the_choice(run: ModelRun, step: Step) -> None:
         )
     at = "" if step.number is None else f"; drawn at {continuation.in_words(step.sampling)}"
     st.markdown(f"{continuation.note(step).capitalize()}{at}. {how}")
-    sampling.candidates(choice, "opened", 10, chosen=step.token.id)
+    sampling.candidates(choice, "opened", 10, len(run.tokens) - 1, chosen=step.token.id)
 
 
 def what_it_looked_at(written: tuple[int, ...]) -> None:

@@ -11,7 +11,7 @@ from viz.figures.generation import next_token_bars, next_token_pairs
 from viz.figures.numbers import percent
 from viz.guard import section
 from viz.plain import plain
-from viz.sections.generation import continuation
+from viz.sections.generation import continuation, words
 from viz.ui import controls, links, session
 from viz.ui.pictures import measures, picture
 
@@ -176,7 +176,7 @@ def explain(sampling: Sampling) -> str:
 
 def what_comes_next(run: ModelRun) -> None:
     choice = following(run, continuation.chosen())
-    candidates(choice, "next", st.session_state.n_shown)
+    candidates(choice, "next", st.session_state.n_shown, len(run.tokens) - 1)
     before, after = entropy(choice.probability), entropy(choice.chance)
     open_before = f"How open the choice is: as open as one among {np.exp(before):,.1f} equally likely tokens."
     open_after = f"After sampling: as open as a choice among {np.exp(after):,.1f} equally likely tokens."
@@ -196,8 +196,8 @@ def following(run: ModelRun, sampling: Sampling) -> NextToken:
     return next_token(session.current_model().unembed(run.stream[-1, -1]), sampling, before)
 
 
-def candidates(choice: NextToken, key: str, n: int, chosen: int | None = None) -> None:
-    """The bars of one choice; `chosen` is the id that was drawn, shown even if it is not among the best."""
+def candidates(choice: NextToken, key: str, n: int, position: int, chosen: int | None = None) -> None:
+    """The bars of one choice, made at a position; `chosen`: the id that was drawn, shown even if not among the best."""
     lm = session.current_model()
     shown = choice.best(n).tolist()
     if chosen is not None and chosen not in shown:
@@ -211,7 +211,7 @@ def candidates(choice: NextToken, key: str, n: int, chosen: int | None = None) -
     how = (
         "Upper bar: the probability that the model itself gives a token. Lower bar: the chance with which it is drawn, "
         f"after temperature, top-k and top-p. The other {len(choice.probability) - len(shown):,} tokens share "
-        f"{percent(max(rest, 0.0))} of the model's probability."
+        f"{percent(max(rest, 0.0))} of the model's probability. Click a bar to see its logit worked out below."
     )
 
     def numbers() -> pd.DataFrame:
@@ -238,4 +238,5 @@ def candidates(choice: NextToken, key: str, n: int, chosen: int | None = None) -
         how=how,
         alt=f"Bars of the {len(shown)} tokens shown, most probable first: {best}.",
         table=numbers,
+        on_pick=lambda i: words.look_at(shown[i], position),
     )
