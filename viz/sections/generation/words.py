@@ -10,13 +10,14 @@ from model.run import ModelRun, VisitorError
 from model.unembedding import Unembedding
 from viz.figures.numbers import percent
 from viz.figures.unembedding import largest, logit_card, term_bars
-from viz.guard import section
+from viz.guard import handler, section
 from viz.plain import plain
 from viz.sections.generation import continuation
 from viz.ui import controls, links, session
 from viz.ui.pictures import picture
 from viz.ui.prose import quoted
 
+_CHOOSER = "word_chooser"  # its options change with the position, so it does not hold the choice itself
 N_RIVAL, N_BAR = 7, 10  # candidates to choose among; dimensions that have bars
 
 
@@ -62,17 +63,24 @@ def show() -> None:
 
 def choose(best: list[int], n_vocab: int) -> int | None:
     """Which entry is worked out; it need not be one of the best."""
-    token, chosen = session.current_model().token, st.session_state.word
+    token, chosen = session.current_model().token, st.session_state[links.key("word")]
     if chosen is not None and chosen >= n_vocab:
         st.info(f"The link asks for token {chosen:,} of {n_vocab:,}: choose another.", icon=":material/info:")
         st.session_state.word = chosen = None
     options = [None, *best, *([chosen] if chosen is not None and chosen not in best else [])]
+    if st.session_state.get(_CHOOSER) != chosen:  # by a click on a bar, or a link
+        st.session_state[_CHOOSER] = chosen
     return st.selectbox(
         "Token",
         options,
-        key=links.key("word"),
+        key=_CHOOSER,
+        on_change=handler(take),
         format_func=lambda id: "choose one …" if id is None else token(id).label,
     )
+
+
+def take() -> None:
+    controls.select("word", st.session_state[_CHOOSER])
 
 
 def draw(run: ModelRun, position: int, logits: np.ndarray, its: Unembedding, ids: list[int]) -> None:
