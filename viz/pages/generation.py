@@ -1,6 +1,7 @@
 """Generation: what may come next, what sampling makes of it, and a text written token by token."""
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from model.analysis.generation import Step
 from model.run import ModelInfo, VisitorError
@@ -68,22 +69,29 @@ def main() -> None:
 def writing() -> None:
     """The text as it grows. What looks into it needs a run of all of it, and is drawn again when nothing is to go."""
     info, state = session.current_model().info, st.session_state
+    if state.to_go and not state.clock_runs:
+        keep_up()
+    text = st.empty()
+    draw_text(text)
+    # before anything is written: the first token of a long text may take seconds
+    offer_to_write(state.generated, state.clock_runs, finished(info, state.generated))
     if state.to_go:
         if not finished(info, state.generated):
-            continuation.write_on(PACE)
+            with st.spinner("Writing …"):
+                continuation.write_on(PACE)
+            draw_text(text)
         if finished(info, state.generated):
             continuation.stop()
-    steps, end = state.generated, finished(info, state.generated)
-    if conversation.is_on():
-        conversation.answer(steps, state.clock_runs)
-    else:
-        st.html(growing_text(session.current_text(), continuation.written(steps), st.context.theme.type or "light"))
-    offer_to_write(steps, state.clock_runs, end)
-    if end:
+    if end := finished(info, state.generated):
         st.info(end, icon=":material/stop_circle:")
-    elif not state.clock_runs and (stop := state.stop_at) and stop in continuation.written(steps):
+    elif not state.clock_runs and (stop := state.stop_at) and stop in continuation.written(state.generated):
         st.caption(f"{quoted(stop)} was written, which ends each writing.")
     keep_up()
+
+
+def draw_text(place: DeltaGenerator) -> None:
+    written = continuation.written(st.session_state.generated)
+    place.html(growing_text(session.current_text(), written, st.context.theme.type or "light"))
 
 
 def keep_up() -> None:
