@@ -1,5 +1,6 @@
 """Controls that stand on several pages, and hold what the address does."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
@@ -53,6 +54,25 @@ def choose(label: str, name: str, options: tuple[str, ...] | None = None, **more
     if st.session_state[name] not in options:
         st.session_state[name] = options[0]
     return st.segmented_control(label, options, key=key, required=True, **more)
+
+
+def beam(places: Sequence[Any], what: str) -> tuple[int, float]:
+    """A slider in each of two places: how many texts a search keeps, and the power of the length that it divides by;
+    `what` names such a text.
+    """
+    with places[0]:
+        width = slider("Beam width", 1, 8, "width", help=f"How many {what}s are kept. 1: greedy.")
+    with places[1]:
+        penalty = slider(
+            "Length penalty",
+            0.0,
+            2.0,
+            "penalty",
+            step=0.1,
+            help=f"A {what}'s log-probability is divided by its number of tokens, with the end, to this power. 0: "
+            "short ones win, for each token costs; more favours long ones.",
+        )
+    return width, penalty
 
 
 def start(name: str, n: int) -> int:

@@ -60,18 +60,7 @@ def show() -> None:
     if ways == SETTINGS:
         compared(n_token)
         return
-    with middle:
-        width = controls.slider("Beam width", 1, 8, "width", help="How many texts are kept. 1: greedy.")
-    with right:
-        penalty = controls.slider(
-            "Length penalty",
-            0.0,
-            2.0,
-            "penalty",
-            step=0.1,
-            help="A text's log-probability is divided by its number of tokens, with the end, to this power.",
-        )
-    searched(width, penalty, n_token)
+    searched(*controls.beam((middle, right), "text"), n_token)
 
 
 def drawn(n: int, n_token: int) -> None:

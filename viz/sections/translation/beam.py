@@ -32,7 +32,7 @@ def show(run: ModelRun) -> None:
             icon=":material/info:",
         )
         return
-    width, penalty = choose()
+    width, penalty = controls.beam(st.columns(2, gap="large"), "target")
     # whatever target is read now: the search writes its own
     key = session.current_key()
     beam = session.beam_of(replace(key, prompt=key.prompt.without_target), width, penalty)
@@ -53,23 +53,6 @@ def show(run: ModelRun) -> None:
         st.warning(f"No candidate came to an end in {len(beam.steps)} tokens: these are what was being written.")
     twin(lambda: pd.DataFrame(candidates), key="beam")
     show_check(run, beam, chosen)
-
-
-def choose() -> tuple[int, float]:
-    left, right = st.columns(2, gap="large")
-    with left:
-        width = controls.slider("Beam width", 1, 8, "width", help="How many targets are kept. 1: greedy.")
-    with right:
-        penalty = controls.slider(
-            "Length penalty",
-            0.0,
-            2.0,
-            "penalty",
-            step=0.1,
-            help="A candidate's log-probability is divided by its number of tokens, with the end, to this power. 0: "
-            "short ones win, for each token costs; more favours long ones.",
-        )
-    return width, penalty
 
 
 def show_check(run: ModelRun, beam: Beam, chosen: int | None) -> None:
