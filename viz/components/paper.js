@@ -1,5 +1,5 @@
 // Plotly draws in pixels of the window, and no observer of sizes runs while a browser lays out paper. With a viewBox an
-// SVG can be made smaller as a whole, by viz/frame.css.
+// SVG can be made smaller as a whole, by viz/paper.css.
 function render() {
   const stop = new AbortController(), listening = { signal: stop.signal };
   const pictures = () => document.querySelectorAll(".js-plotly-plot .main-svg");

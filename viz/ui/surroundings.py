@@ -50,8 +50,8 @@ def on_paper(place) -> None:
 
 @cache
 def _styles(dark: bool) -> str:
-    """The sheet; in the dark theme with the light theme's colours for paper."""
-    frame = (_SHEETS / "frame.css").read_text(encoding="utf-8")
+    """The sheets; in the dark theme with the light theme's colours for paper."""
+    frame = "".join((_SHEETS / name).read_text(encoding="utf-8") for name in ("frame.css", "paper.css"))
     if not dark:
         return frame
     named = "".join(f"--st-{name}:{_light(option)}!important;" for name, option in _NAMES.items())
