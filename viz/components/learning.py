@@ -13,7 +13,7 @@ from viz.guard import handler
 
 _learning = register(
     "learning",
-    shared=["renew", "watch"],
+    shared=["renew", "watch", "player"],
     html="""<div class="learning">
       <div class="time">
         <button class="play" type="button"></button>

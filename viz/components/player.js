@@ -1,7 +1,7 @@
 // What goes through `last` + 1 pictures, one after another: a button that plays and pauses, and a range to pull. Where it
 // is and whether it plays stands in `state`, which outlives a drawing. `show` draws the picture; `named` is the button's
-// name while it rests; `rested` is told where it came to rest.
-function playerOf({ play, range }, state, { last, tick, named, show, rested = () => {} }) {
+// name while it rests; `rested` is told where it came to rest, `pulled`, if there is one, each place that it is pulled to.
+function playerOf({ play, range }, state, { last, tick, named, show, rested = () => {}, pulled = rested }) {
   let ticking = 0;
   const draw = () => {
     range.max = last;
@@ -20,12 +20,12 @@ function playerOf({ play, range }, state, { last, tick, named, show, rested = ()
     draw();
     rested();
   };
-  const go = (at) => {
+  const go = (at, then = rested) => {
     clearInterval(ticking);
     state.playing = false;
     state.at = Math.max(0, Math.min(last, at));
     draw();
-    rested();
+    then();
   };
   play.onclick = () => {
     if (state.playing) return stop();
@@ -34,7 +34,7 @@ function playerOf({ play, range }, state, { last, tick, named, show, rested = ()
     draw();
     start();
   };
-  range.oninput = () => go(+range.value);
+  range.oninput = () => go(+range.value, pulled);
   state.at = Math.min(state.at, last);
   draw();
   if (state.playing) start();
