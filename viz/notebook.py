@@ -86,6 +86,15 @@ class Read:
         first = self._place(kind, *first) if first else telling_head(self.run)
         return Picture(reading_of(self.run, self.text, kind=kind, head=first, more=self._changed()))
 
+    def widget(self, kind: str | None = None) -> Any:
+        """All heads as an anywidget, while the kernel runs: `.chosen` is the layer and the head that were clicked last,
+        and `.observe(f, "chosen")` hears of each click. Raises `VisitorError` where anywidget is not installed.
+        """
+        from model.analysis.telling import telling_head
+        from viz.widget import grid_widget
+
+        return grid_widget(self.run, self._kind(kind), telling_head(self.run))
+
     def head(self, layer: int, head: int, kind: str | None = None, *, lines: bool = False) -> Picture:
         """One head as a map, or as lines."""
         kind = self._kind(kind)

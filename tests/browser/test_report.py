@@ -73,6 +73,7 @@ def table(page: Page, n_row: int) -> np.ndarray:
     """The numbers of the map on the stage."""
     if page.locator("details.numbers").get_attribute("open") is None:
         page.get_by_text("The numbers of this map").click()
+    expect(page.locator(".numbers tbody tr")).to_have_count(n_row)  # a browser tells a moment later that it was opened
     texts = page.locator(".numbers td").all_text_contents()[1:]
     return np.array(texts, np.float32).reshape(n_row, -1)
 

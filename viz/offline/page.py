@@ -98,14 +98,18 @@ def _hash(script: str) -> str:
 
 
 def _component(source: Source) -> str:
-    """A script that makes a component known, in a scope of its own. Its files are modules with one export."""
+    about = as_json({"html": source.html, "css": source.css})
+    return f'regard.define("{source.name}", {{ ...{about}, shown: {wrapped(source)} }});'
+
+
+def wrapped(source: Source) -> str:
+    """A component's function as an expression, in a scope of its own. Its files are modules with one export; ValueError
+    where they have another number of them.
+    """
     js, export = source.js, "export default function"
     if js.count(export) != 1:
         raise ValueError(f"{source.name} has {js.count(export)} exports, expected one")
-    wrapped = js.replace(export, "const shown = function", 1)
-    about = as_json({"html": source.html, "css": source.css})
-    shown = f'(() => {{\n"use strict";\n{wrapped}\nreturn shown;\n}})()'
-    return f'regard.define("{source.name}", {{ ...{about}, shown: {shown} }});'
+    return f'(() => {{\n"use strict";\n{js.replace(export, "const shown = function", 1)}\nreturn shown;\n}})()'
 
 
 def _script(name: str) -> str:
@@ -114,26 +118,28 @@ def _script(name: str) -> str:
 
 def _variables() -> str:
     """What Streamlit gives components: light; dark where the reader's machine is, or the switch; light on paper."""
-
-    def of(kind: str) -> str:
-        background, text = theme.PAGE[kind]
-        values = {
-            "background-color": background,
-            "text-color": text,
-            "secondary-background-color": theme.SECONDARY[kind],
-            "primary-color": theme.PRIMARY[kind],
-            "link-color": theme.PRIMARY[kind],
-            "border-color": theme.BORDER[kind],
-            "chart-sequential-colors": ",".join(theme.SEQUENTIAL[kind]),
-            "chart-categorical-colors": ",".join(theme.CATEGORICAL[kind]),
-            "font": _FONT,
-            "heading-font": _FONT,
-            "code-font": theme.MONOSPACE,
-        }
-        return f"color-scheme:{kind};" + ";".join(f"--st-{name}:{value}" for name, value in values.items())
-
+    light, dark = variables("light"), variables("dark")
     return (
-        f":root{{--regard-accent:{theme.ACCENT};{of('light')}}}\n"
-        f"@media screen and (prefers-color-scheme: dark){{:root:not([data-theme=light]){{{of('dark')}}}}}\n"
-        f"@media screen{{:root[data-theme=dark]{{{of('dark')}}}}}"
+        f":root{{--regard-accent:{theme.ACCENT};{light}}}\n"
+        f"@media screen and (prefers-color-scheme: dark){{:root:not([data-theme=light]){{{dark}}}}}\n"
+        f"@media screen{{:root[data-theme=dark]{{{dark}}}}}"
     )
+
+
+def variables(kind: str) -> str:
+    """As CSS, of "light" or "dark"."""
+    background, text = theme.PAGE[kind]
+    values = {
+        "background-color": background,
+        "text-color": text,
+        "secondary-background-color": theme.SECONDARY[kind],
+        "primary-color": theme.PRIMARY[kind],
+        "link-color": theme.PRIMARY[kind],
+        "border-color": theme.BORDER[kind],
+        "chart-sequential-colors": ",".join(theme.SEQUENTIAL[kind]),
+        "chart-categorical-colors": ",".join(theme.CATEGORICAL[kind]),
+        "font": _FONT,
+        "heading-font": _FONT,
+        "code-font": theme.MONOSPACE,
+    }
+    return f"color-scheme:{kind};" + ";".join(f"--st-{name}:{value}" for name, value in values.items())
