@@ -23,7 +23,7 @@ ALIVE = """elsewhere => {
       const said = here ? [node.pathname, node.hash] : places.map((name) => node.getAttribute(name) || "");
       const address = said.join(" ");
       const turned = node.matches(".katex, sup, sub, del, [aria-label='home icon'], img[alt='Streamlit logo']");
-      const ours = ".st-key-head_formula, .st-key-surprise_formula, .symbol, sup:has(.symbol), .line > sup";
+      const ours = ".st-key-head_formula, [class*=st-key-surprise_formula], .symbol, sup:has(.symbol), .line > sup";
       const formula = node.closest(ours);
       if (address.includes(elsewhere) || address.includes("javascript:") || (turned && !formula))
         found.push(node.outerHTML.slice(0, 200));

@@ -24,7 +24,7 @@ SET = {
     **{"before": '[["user","Hi"],["assistant","Hello"]]', "between_messages": True},
     **{"flow_token": 2, "beside_model": "copier", "n_samples": 3, "lens_token": 2, "lens_layer": 1},
     **{"other_temperature": 0.7, "other_top_k": 9, "other_top_p": 0.8},
-    **{"word": 5, "word_behind": 2},
+    **{"word": 5, "word_behind": 2, "beside_text": "the dog saw the cat"},
     **{"temperature": 0.5, "top_k": 5, "top_p": 0.9, "compared": 1, "second": "a dog", "decoder_layer": 1},
     **{"decoder_head": 2, "asked_token": 2, "carrier": 1, "token_pair": "1.1", "map_neighbours": 2},
     **{"training_step": 4, "prediction": 1, "matrix": "P", "matrix_row": 1, "matrix_column": 2, "counted": "encoder"},

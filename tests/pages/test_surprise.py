@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from model.analysis.logits import entropy, log_probabilities, rank, softmax
-from tests.pages.reading import said, traces
+from tests.pages.reading import address, said, traces
 
 TEXT = "the cat saw the dog and the dog saw the cat"
 
@@ -62,3 +62,31 @@ def test_of_one_token_nothing_can_be_said(open_page, text):
 def test_a_link_may_name_a_model_that_is_not_here(open_page):
     app = open_page("generation", text=TEXT, beside_model="nowhere")
     assert not app.exception and len(metrics(app)) == 2
+
+
+def test_another_text_is_read_by_the_same_model_beside(open_page, story):
+    other = "the dog saw the cat and the cat ran"
+    link = {"text": TEXT, "beside_text": other, "numbers": "surprise_second_numbers.surprise_sums"}
+    app = open_page("generation", **link)
+    assert not app.exception and not app.error and not app.warning
+    tables = [each.value for each in app.dataframe]
+    (tokens,) = [each for each in tables if "log-probability" in each]
+    (sums,) = [each for each in tables if "bits per byte" in each]
+    read = story.encode(other)
+    (logits,) = story.logits(read)
+    ids = [token.id for token in read[1:]]
+    nats = np.array([-log_probabilities(row)[id] for row, id in zip(logits[:-1], ids, strict=True)])
+    np.testing.assert_allclose(tokens["log-probability"], -nats, atol=1e-4)
+    assert tokens["rank"].tolist() == [rank(row, id) for row, id in zip(logits[:-1], ids, strict=True)]
+    mine = sums.loc["the other text"]
+    assert mine["nats"] == pytest.approx(nats.sum(), abs=1e-3) and mine["bytes"] == len(other[len("the") :].encode())
+    assert mine["bits per byte"] == pytest.approx(nats.sum() / math.log(2) / mine["bytes"], abs=1e-4)
+    assert len(metrics(app)) == 4 and said(app).count("**Check:** −ln p of the last token") == 2
+    assert [line["name"] for line in traces(app)[-1]] == ["your text", "the other text"]
+    assert address(app)["beside_text"] == other
+
+
+def test_another_text_of_one_token_gets_a_sentence(open_page):
+    app = open_page("generation", text=TEXT, beside_text="a")
+    assert not app.exception and len(metrics(app)) == 2
+    assert any("The other text is one token" in warning.value for warning in app.warning)

@@ -261,6 +261,7 @@ CHOICES: dict[str, Choice] = {
     "explained_here": _switch("whether a label, or a guess, is explained in eight ways", UNDERSTANDING),
     "steps": _one_of((8, 16, 32, 64, 128), 32, "of integrated gradients", GENERATION, UNDERSTANDING),
     "agreement": _one_of(AGREEMENTS, AGREEMENTS[0], "how two orders are compared", GENERATION, UNDERSTANDING),
+    "beside_text": _text("", "another text, read by the same model beside", GENERATION),
     "beside_model": _text("", "another model that reads the text beside", GENERATION),
     "across": _one_of(ACROSS, ALL, "which heads of cross-attention", TRANSLATION),
     "between": _one_of(BETWEEN, WORDS, "between what", TRANSLATION),

@@ -1,7 +1,8 @@
 """On the page Generation: how surprising a text is to a model, token by token, and to another one beside it."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -14,12 +15,13 @@ from model.text.prompt import Prompt, RunKey
 from viz.components.token_chips import token_chips
 from viz.figures.generation import bits_lines, running_bits
 from viz.figures.numbers import how_far, percent
-from viz.guard import section
+from viz.guard import part, section
 from viz.plain import plain
 from viz.ui import links, session
 from viz.ui.pictures import caption, measures, picture, twin
 from viz.ui.prose import check, formula, quoted
 
+MOST_CHARACTERS = 2000  # of the other text, which stands in the address
 FULL = 8.0  # nats: of a token that has the full colour
 
 
@@ -61,7 +63,9 @@ def show() -> None:
     )
     own = Surprise(run)
     draw(own, "own")
-    added_up(own)
+    added_up(own, "own")
+    with part():
+        another_text(own)
     beside(own)
 
 
@@ -106,12 +110,12 @@ def table(its: Surprise) -> pd.DataFrame:
     )
 
 
-def added_up(its: Surprise) -> None:
+def added_up(its: Surprise, key: str) -> None:
     """The sum, worked out, and one of its terms made again from the logits."""
     n, bits = len(its.nats), its.nats.sum() / math.log(2)
     some = " + ".join(f"{nats:.3f}" for nats in its.nats[:3].tolist())
     rest = r" + \dots" if n > 3 else ""
-    with st.expander("The sum, worked out"), st.container(key="surprise_formula"):
+    with st.expander("The sum, worked out"), st.container(key=f"surprise_formula_{key}"):
         formula(
             "Cross-entropy: the mean of −ln p over the tokens that had to come",
             (r"L = -\frac{1}{n} \sum_t \ln p_t", rf"= \frac{{{some}{rest}}}{{{n}}}", f"= {its.loss:.4f}"),
@@ -154,16 +158,72 @@ def beside(own: Surprise) -> None:
     other = Surprise(run)
     draw(other, "other")
     pair = {session.titles().get(session.model_name(), own.run.info.title): own, others[name]: other}
-    lines = {title: running_bits([token.end for token in its.run.tokens[1:]], its.nats) for title, its in pair.items()}
     left = min(pair, key=lambda title: pair[title].bits_per_byte)
+    compare(
+        pair,
+        "running_bits",
+        f"The lower line foresees it better: {plain(left)}. The models may cut the text at different places; what a "
+        "token costs is spread evenly over its characters.",
+        "model",
+    )
+
+
+def another_text(own: Surprise) -> None:
+    """The same model on a text that the visitor types, beside the one of the sidebar."""
+    text = st.text_area(
+        "Another text, as the same model reads it",
+        key=links.key("beside_text"),
+        height=80,
+        max_chars=MOST_CHARACTERS,
+        placeholder="such as the same words in another order",
+    )
+    if not text:
+        return
+    key = session.current_key()
+    other = Surprise(session.run_of(replace(key, prompt=replace(key.prompt, text=text))))
+    if len(other.run.tokens) < 2:
+        raise VisitorError("The other text is one token, and no other stands before it: type a longer one.")
+    draw(other, "second")
+    added_up(other, "second")
+    pair = {"your text": own, "the other text": other}
+    least = min(pair, key=lambda name: pair[name].bits_per_byte)
+    compare(
+        pair,
+        "running_bits_of_texts",
+        f"By the byte, {least} is the less surprising one; by the token alone that could not be said, for the two are "
+        "cut into pieces of other lengths. The first token of each, before which nothing stands, is not counted.",
+        "text",
+    )
+    twin(lambda: sums(pair), key="surprise_sums")
+
+
+def sums(pair: Mapping[str, Surprise]) -> pd.DataFrame:
+    """What each text comes to, a row each."""
+    each = pair.values()
+    return pd.DataFrame(
+        {
+            "tokens foreseen": [len(its.nats) for its in each],
+            "bytes": [its.n_byte for its in each],
+            "nats": [float(its.nats.sum()) for its in each],
+            "loss": [its.loss for its in each],
+            "perplexity": [math.exp(min(its.loss, 700)) for its in each],
+            "bits per byte": [its.bits_per_byte for its in each],
+            "mean entropy": [float(np.mean(its.run.predictions.entropy[:-1])) for its in each],
+            "mean rank": [float(np.mean(its.run.predictions.next_rank[:-1])) for its in each],
+        },
+        list(pair),
+    )
+
+
+def compare(pair: Mapping[str, Surprise], key: str, said: str, what: str) -> None:
+    """Two of them as lines: what each has cost up to each character, by what they are called."""
+    lines = {name: running_bits([token.end for token in its.run.tokens[1:]], its.nats) for name, its in pair.items()}
     picture(
         bits_lines(lines),
-        key="running_bits",
-        how="Bits added up over the characters of the text: where a line is steep, the text was unexpected. The lower "
-        f"line foresees it better: {plain(left)}. The models may cut the text at different places; what a token costs "
-        "is spread evenly over its characters.",
-        alt="; ".join(f"{title}: {line[1][-1]:.1f} bits in all" for title, line in lines.items()),
+        key=key,
+        how=f"Bits added up over the characters of the text: where a line is steep, the text was unexpected. {said}",
+        alt="; ".join(f"{name}: {line[1][-1]:.1f} bits in all" for name, line in lines.items()),
         table=lambda: pd.concat(
-            pd.DataFrame({"model": title, "characters": line[0], "bits": line[1]}) for title, line in lines.items()
+            pd.DataFrame({what: name, "characters": line[0], "bits": line[1]}) for name, line in lines.items()
         ),
     )
