@@ -196,3 +196,13 @@ def test_every_reading_of_short_and_strange_texts_works(visit, page, options):
         expect(page.get_by_test_id("stSidebar")).to_contain_text(f"{n_token} token")
         expect(page.locator(".st-key-received_light, .st-key-received_dark").first).to_be_visible()
         expect(page.get_by_test_id("stException")).to_have_count(0)
+
+
+def test_another_kind_of_attention_is_another_page(visit, page):
+    """The stage, and what a token draws on below, though the switch stands in a part of its own."""
+    visit("attention?model=translator&text=I+am+a+student.&flow=rollout&layer=1&head=0")
+    heading(page, "Layer 1, head 0, the decoder's own")
+    expect(page.get_by_text("follows the decoder's own attention")).to_be_visible()
+    choose(page, "kind", "encoder")
+    heading(page, "Layer 1, head 0, the encoder's own")
+    expect(page.get_by_text("follows the encoder's own attention")).to_be_visible()

@@ -24,7 +24,7 @@ PARTS = ("stage", "choose", "read")  # the fragments that are drawn again, first
 
 def choose_heads(run: ModelRun) -> None:
     """One head, the heads of its layer, all of them, or any that are written or clicked together."""
-    of = heads.choose_attention(run, on_change=handler(follow))
+    of = heads.choose_attention(run, on_change=handler(read_another))
     heads.choose("show", run, of, on_change=handler(read_again))
 
 
@@ -120,6 +120,12 @@ def read_again() -> NoReturn:
     """For callbacks: redraw what depends on the reading, and no more."""
     follow()
     st.rerun([*PARTS, "card"])
+
+
+def read_another() -> NoReturn:
+    """For callbacks: another kind of attention is another grid, another stage, and all below."""
+    follow()
+    st.rerun()
 
 
 def follow() -> None:
