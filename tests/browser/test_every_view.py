@@ -73,6 +73,11 @@ def page(view: Page):
     view.emulate_media(media="screen")
 
 
+def as_wide_as_it_was(page: Page) -> None:
+    page.set_viewport_size(WINDOW)
+    settle(page)
+
+
 def test_it_draws_under_the_policy_and_asks_no_other_machine(page, app_url):
     drawn = page.get_by_test_id("stMain").locator(".js-plotly-plot .main-svg, [data-testid^=stBidiComponent]")
     expect(drawn.filter(visible=True).first).to_be_visible()
@@ -100,6 +105,7 @@ def test_paper_holds_a_page_and_nothing_that_only_a_screen_can_use(page):
 
 def test_every_picture_can_be_taken_along(page):
     """In the dark theme, for light paper. A page whose pictures come later has none."""
+    as_wide_as_it_was(page)
     for one in save_all(page, TAKEN):
         check_saved(one)
         TAKEN.add(one["told"]["key"])
@@ -108,8 +114,7 @@ def test_every_picture_can_be_taken_along(page):
 
 
 def test_axe_finds_nothing(page):
-    page.set_viewport_size(WINDOW)
-    settle(page)
+    as_wide_as_it_was(page)
     for summary in reversed(page.locator("details:not([open]) > summary").all()):  # each one leaves the list
         summary.click()
     for twin in page.get_by_test_id("stCheckbox").filter(has_text="Show the numbers").all()[:1]:
