@@ -19,7 +19,7 @@ VIEWS = (
     "embeddings",
     "attention",
     "attention?graph=arcs&panel=sums+of+tokens",
-    "attention?graph=layers&show=all&scale=log&units=words",
+    "attention?graph=layers&show=all&scale=log&units=words&report=true",
     "attention?model=encoder",
     "generation?playground=true",
     "heads?texts=own&lines=the+cat+saw+the+cat&knocked_out=true",

@@ -22,7 +22,9 @@ def ran(request):
     paths = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     # quiet: the kernel's own words on ports and frozen modules say nothing of the notebook
     kernel = {"env": os.environ | {"PYTHONPATH": paths, "PYDEVD_DISABLE_FILE_VALIDATION": "1"}}
-    client = nbclient.NotebookClient(book, timeout=300, resources={"metadata": {"path": str(ROOT)}})
+    client = nbclient.NotebookClient(
+        book, timeout=300, startup_timeout=300, resources={"metadata": {"path": str(ROOT)}}
+    )
     client.execute(**kernel)
     return book
 
