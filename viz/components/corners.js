@@ -105,6 +105,7 @@ function menuOf(actions, signal) {
     } catch (error) {
       said.textContent = `That did not work: ${error.message || error}.`;
     }
+    place(); // it has grown
   };
   menu.onclick = (event) => {
     const entry = event.target.closest("button");
