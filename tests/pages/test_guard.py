@@ -13,7 +13,19 @@ from tests.conftest import ROOT
 APP = [ROOT / "app.py", *sorted((ROOT / "viz").rglob("*.py"))]
 GUARD = ROOT / "viz/guard.py"
 # of our own components, which guard what they give to Streamlit; and what is called when nobody is there to be told
-OURS = {"on_pick", "on_open", "on_set", "on_close", "on_rest", "on_branch", "on_text", "on_release", "on_ask"}
+OURS = {
+    "on_pick",
+    "on_open",
+    "on_set",
+    "on_close",
+    "on_rest",
+    "on_branch",
+    "on_text",
+    "on_release",
+    "on_ask",
+    "on_use",
+    "on_step",
+}
 SAID = "A number that is too large: type a smaller one."
 PROGRAM = "This part cannot be shown: an error in Regard itself (KeyError)."
 
