@@ -18,16 +18,17 @@ from viz.ui.cells import Cell
 # whatever a page shows only when asked
 EVERYTHING = {
     "attention": [
-        {"panel": "received and given", "graph": "arcs", "units": "words"},
-        {"panel": "sums of tokens", "graph": "layers", "show": "all"},
+        {"panel": "received and given", "graph": "arcs", "units": "words", "flow": "rollout"},
+        {"panel": "sums of tokens", "graph": "layers", "show": "all", "flow": "carried"},
     ],
+    "generation": [{"explained": "true", "steps": "8"}],
     "head": [{"layer": "1", "why": "true", "numbers": "carried_words"}],
     "mechanism": [{"head_off": "true"}, {"edge_off": "true", "mask_off": "true"}],
     "translation": [{"target": models.TEXT, "reference": models.TEXT, "between": "tokens"}, {}],
     "understanding": [
-        {"section": "blank", "text": models.BLANKED},
+        {"section": "blank", "text": models.BLANKED, "explained_here": "true", "steps": "8"},
         {"section": "both", "maps": "head"},
-        {"section": "sentiment"},
+        {"section": "sentiment", "explained_here": "true", "steps": "8"},
         {"section": "similarity", "second": models.TEXT},
     ],
 }
