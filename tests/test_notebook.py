@@ -1,4 +1,4 @@
-"""`import regard`: what a notebook sees of a text, of a model in memory, and of weights from elsewhere."""
+"""The door for notebooks: what one sees of a text, of a model in memory, and of weights from elsewhere."""
 
 import html as markup
 import subprocess
@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 import pytest
 
 import model
-import regard
+import viz.notebook as regard
 from model.analysis.attention import attention_weights
 from tests.conftest import REPEATED, ROOT
 from tests.offline.test_page import HOSTILE, script, unpack

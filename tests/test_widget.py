@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-import regard
+import viz.notebook as regard
 from model.analysis.attention import pooled_overview
 from tests.conftest import REPEATED
 from viz.figures.scale import weights_as_bytes

@@ -1,6 +1,6 @@
 """Regard in a notebook or a script: what a cell shows is alive, without a server, and stays so in the saved notebook.
 
-    import regard
+    import viz.notebook as regard
 
     regard.read("The cat sat on the mat")  # all heads, alive
     regard.heads(outputs.attentions, tokens)  # of any model: BertViz's model_view(attention, tokens)
