@@ -34,7 +34,9 @@ def maps_of(picture) -> np.ndarray:
 
 
 def test_it_needs_no_server():
-    code = "import sys, regard; print(sorted({'streamlit', 'torch', 'transformers', 'plotly'} & set(sys.modules)))"
+    code = (
+        "import sys, viz.notebook; print(sorted({'streamlit', 'torch', 'transformers', 'plotly'} & set(sys.modules)))"
+    )
     assert subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True).strip() == "[]"
     assert all(getattr(regard, name) for name in regard.__all__)
 

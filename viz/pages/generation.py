@@ -73,6 +73,8 @@ def writing() -> None:
         keep_up()
     text = st.empty()
     draw_text(text)
+    if conversation.is_on():
+        conversation.reply(state.clock_runs)
     # before anything is written: the first token of a long text may take seconds
     offer_to_write(state.generated, state.clock_runs, finished(info, state.generated))
     if state.to_go:
@@ -91,6 +93,10 @@ def writing() -> None:
 
 def draw_text(place: DeltaGenerator) -> None:
     written = continuation.written(st.session_state.generated)
+    if conversation.is_on():
+        with place.container():
+            conversation.answer(written)
+        return
     place.html(growing_text(session.current_text(), written, st.context.theme.type or "light"))
 
 

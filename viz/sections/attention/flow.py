@@ -175,7 +175,7 @@ def draw(run: ModelRun, found: Drawn, of: str) -> None:
     elif found.by == FLOW:
         caption(
             "Capacities are counted in parts of 2⁻³⁰, rounded down, for integers are what scipy's maximum_flow takes: "
-            f"no flow is too small by more than {found.rounding:.0e}, and none too large."
+            f"no flow is too small by more than {how_far(found.rounding)}, and none too large."
         )
     caption(MEANINGS[found.by])
 

@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from model.analysis.generation import Step
 from model.analysis.turns import between_turns
 from model.run import VisitorError
 from model.text.conversation import (
@@ -94,11 +93,15 @@ def bubble(each: Message) -> None:
         st.html(message(each.content))
 
 
-def answer(steps: list[Step], writing: bool) -> None:
-    """What was written so far, and what can be said to it."""
-    if steps:
-        bubble(Message(ASSISTANT, continuation.written(steps)))
-    with st.container(key="conversation_say"):  # inline: at the page's foot it would hide what is read there
+def answer(written: str) -> None:
+    """What was written so far."""
+    if written:
+        bubble(Message(ASSISTANT, written))
+
+
+def reply(writing: bool) -> None:
+    """What can be said to it: beside it, since at the page's foot it would hide what is read there."""
+    with st.container(key="conversation_say"):
         st.chat_input("Say something", key="say", max_chars=4000, on_submit=handler(say), disabled=writing)
 
 

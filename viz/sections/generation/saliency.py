@@ -181,7 +181,7 @@ def completeness(found: Found, unit: str) -> None:
     st.markdown(
         f"{sign} **Completeness:** integrated gradients in {found.n_step} steps add up to {made.values.sum():+.4f} "
         f"{unit}; from the baseline ({made.at_baseline:.4f}) to the text ({made.at_text:.4f}) it is "
-        f"{made.difference:+.4f}. The gap is **{made.gap:+.1e}**, {percent(part)} of it."
+        f"{made.difference:+.4f}. The gap is **{'−' * (made.gap < 0)}{how_far(abs(made.gap))}**, {percent(part)} of it."
         + ("" if enough else " Too much to trust this row: take more steps.")
     )
 
