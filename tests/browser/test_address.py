@@ -85,6 +85,7 @@ def test_back_and_forward_lead_through_pages_with_their_choices(visit, page):
     page.go_back()
     at(page, written.split("/")[-1])
     chips = page.locator(".st-key-film .text")
+    expect(chips).not_to_have_text("", use_inner_text=True)  # it is drawn after the text
     before = chips.inner_text()
     page.reload()
     at(page, written.split("/")[-1])

@@ -87,13 +87,17 @@ def test_text_and_marks_can_be_seen(kind):
         assert contrast(colour, options["backgroundColor"]) >= 3, colour
 
 
+# what Streamlit gives plotly of its own, by which it is known when a picture is drawn for paper
+STREAMLITS = {"corner_colours.js": {"#fafafa", "#262730", "#31333f", "#e6eaf1", "#808495"}}
+
+
 def hex_colours(path) -> set[str]:
     return set(re.findall(r"#(?:[0-9a-fA-F]{3,4}|[0-9a-fA-F]{6}|[0-9a-fA-F]{8})\b", path.read_text(encoding="utf-8")))
 
 
 @pytest.mark.parametrize("path", DRAWING, ids=lambda path: str(path.relative_to(ROOT)))
 def test_only_the_theme_names_colours(path):
-    assert hex_colours(path) == set()
+    assert hex_colours(path) == STREAMLITS.get(path.name, set())
 
 
 def test_what_is_selected_has_one_colour():

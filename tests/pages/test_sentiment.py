@@ -121,7 +121,10 @@ def test_a_layer_over_the_encoder_is_told_by_its_card():
         sentiment.show_stages(*cards)
 
     cards = tuple(sentiment.card(name) | stated for name, stated in LAYER.items())
-    app = AppTest.from_function(script, args=cards).run()
+    app = AppTest.from_function(script, args=cards)
+    for name, value in {"page": "understanding", "model": "sentiment", "text": "the cat"}.items():
+        app.session_state[name] = value  # pictures say of what they are
+    app.run()
     assert not app.exception
     assert "it is right 78.0 % of the time" in sentiment.how_often_right(cards[1])
     assert "Share of 1,500 film reviews" in said(app)

@@ -7,7 +7,7 @@ const coloursKnown = new Map();
 function rgbaOf(colour) {
   if (!coloursKnown.has(colour)) {
     colourPen.clearRect(0, 0, 1, 1);
-    colourPen.fillStyle = "#000";
+    colourPen.fillStyle = "black";
     colourPen.fillStyle = colour;
     colourPen.fillRect(0, 0, 1, 1);
     const [r, g, b, a] = colourPen.getImageData(0, 0, 1, 1).data;
@@ -17,7 +17,7 @@ function rgbaOf(colour) {
 }
 const hexOf = ([r, g, b]) => `#${[r, g, b].map((part) => part.toString(16).padStart(2, "0")).join("")}`;
 
-// As attributes of SVG, of which the older programs know no other colours: { fill: "#123456", "fill-opacity": 0.5 }.
+// As attributes of SVG, of which the older programs know no other colours: a fill, and its opacity from 0 to 1.
 function paint(name, colour) {
   const rgba = rgbaOf(colour);
   return rgba[3] === 1 ? { [name]: hexOf(rgba) } : { [name]: hexOf(rgba), [`${name}-opacity`]: +rgba[3].toFixed(3) };

@@ -54,7 +54,7 @@ function svgPen(canvas, budget) {
   let state = { matrix: new DOMMatrix(), dash: [] }, path = [];
   const stack = [], own = ["fillStyle", "strokeStyle", "lineWidth", "globalAlpha", "font", "textAlign", "textBaseline"];
   const pen = { canvas, group, lineCap: "butt", imageSmoothingEnabled: true };
-  const start = { fillStyle: "#000", strokeStyle: "#000", lineWidth: 1, globalAlpha: 1, font: "10px sans-serif" };
+  const start = { fillStyle: "black", strokeStyle: "black", lineWidth: 1, globalAlpha: 1, font: "10px sans-serif" };
   Object.assign(pen, start, { textAlign: "start", textBaseline: "alphabetic" });
   const put = (node, alpha = pen.globalAlpha) => {
     const { a, b, c, d, e, f } = state.matrix;
@@ -99,7 +99,7 @@ function svgPen(canvas, budget) {
     fillRect: (...b) => put(shapeOf("rect", { ...box(...b), ...paint("fill", pen.fillStyle) })),
     // all of it is wiped before it is drawn on; a part, to write a name there
     clearRect(...b) {
-      if (group.childElementCount) put(shapeOf("rect", { ...box(...b), fill: "#ffffff" }), 1);
+      if (group.childElementCount) put(shapeOf("rect", { ...box(...b), fill: "white" }), 1);
     },
     fillText(text, x, y, most) {
       const metrics = pen.measureText(text), { actualBoundingBoxAscent: up, actualBoundingBoxDescent: down } = metrics;
