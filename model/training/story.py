@@ -5,6 +5,7 @@ the app ships (weights in float16, config, tokenizer, model card) from the newes
 """
 
 import argparse
+import json
 import math
 from collections.abc import Iterator
 from itertools import chain, islice, repeat
@@ -14,14 +15,18 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from model.builtin.language_model import BuiltinModel
 from model.builtin.transformer import Transformer
+from model.sources import builtin_files
 from model.text.tokenizer import Tokenizer
 from model.training import lessons, loop, rivals
 from model.training.data import STORY_MIX, Stream, documents, draw_rows, kept_stream
 from model.training.greedy_text import greedy_texts
+from model.training.growth import grow
 
 # rows of several lengths, so that short texts and every position are learned: {tokens in a row: share of the steps}
 ROW_LENGTHS = {64: 0.25, 128: 0.30, 256: 0.30, 512: 0.15}
+GROWN_FROM = "grown_from.json"  # in the work folder: what the training began as, for the card
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -30,7 +35,11 @@ def main(argv: list[str] | None = None) -> None:
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
     shape = {"vocab": 8192, "layers": 6, "heads": 6, "d_model": 192, "context": 512}
-    return loop.parse(loop.options("model.training.story", __doc__, **shape, batch_tokens=4096), argv)
+    parser = loop.options("model.training.story", __doc__, **shape, batch_tokens=4096)
+    parser.add_argument(
+        "--grow-from", type=Path, help="begin as the smaller model of this folder, made wider and deeper"
+    )
+    return loop.parse(parser, argv)
 
 
 def prepare_tokenizer(args: argparse.Namespace) -> Tokenizer:
@@ -83,6 +92,12 @@ class Trainer(loop.Trainer):
         self.trained, self.held_out = prepare_streams(args, tokenizer)
         self.lengths = row_lengths(args.context, self.trained)
 
+    def start(self) -> None:
+        if self.args.grow_from:
+            small = BuiltinModel.load(self.args.grow_from)
+            grow(small.transformer, self.transformer)
+            (self.args.work / GROWN_FROM).write_text(json.dumps(origin(self.args.grow_from, small.info.fingerprint)))
+
     def draw(self, rng: np.random.Generator) -> tuple[torch.Tensor, int]:
         odds = np.array([ROW_LENGTHS[length] for length in self.lengths])
         n_token = int(rng.choice(self.lengths, p=odds / odds.sum()))
@@ -109,7 +124,9 @@ class Trainer(loop.Trainer):
     def facts(self) -> dict:
         ours = held_out_rows(self.transformer, self.held_out)
         theirs = rivals.bits_per_byte(self.args.data, self.trained, self.held_out, self.config.n_vocab)
+        grown_from = self.args.work / GROWN_FROM
         return {
+            **({"grown_from": json.loads(grown_from.read_text())} if grown_from.exists() else {}),
             "lessons": lessons.whole(self.tokenizer),
             "data": {
                 source.name: {"share": source.share, "late_share": source.late, "tokens": len(stream.ids)}
@@ -124,6 +141,12 @@ class Trainer(loop.Trainer):
                 "rows": self.history,
             },
         }
+
+
+def origin(folder: Path, fingerprint: str) -> dict:
+    """What the card says of the smaller model: which one it was, and what it had cost."""
+    card = json.loads((folder / builtin_files.CARD).read_text(encoding="utf-8"))
+    return {"fingerprint": fingerprint} | {name: card[name] for name in ("command", "parameters", "tokens", "hours")}
 
 
 def held_out_rows(transformer: Transformer, streams: list[Stream], most: int | None = None) -> dict[str, dict]:

@@ -5,6 +5,7 @@ import json
 import lzma
 import math
 import random
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -137,6 +138,21 @@ def test_export_can_be_loaded(mix, trained, tmp_path, capsys):
     assert card["greedy"] == greedy_text.greedy_texts(lm.transformer, lm.tokenizer)
     assert card["lessons"] == lessons.whole(lm.tokenizer)
     assert_beats_what_it_says(card["held_out"], mix, work)
+    assert_a_larger_one_begins_there(mix, work, tmp_path / "tiny-story", lm.info.fingerprint)
+
+
+def assert_a_larger_one_begins_there(mix, work, small, fingerprint: str) -> None:
+    """A larger model knows at its first step what the smaller one learned, and its card says from where."""
+    larger = small.parent / "larger"
+    shutil.copytree(work, larger, ignore=shutil.ignore_patterns("*.pt"))
+    shape = "--heads 4 --d-model 32 --layers 3".split()
+    grown, fresh = trainer(mix, larger, *shape, "--grow-from", str(small)), trainer(mix, larger, *shape)
+    grown.start()
+    after, before, learned = grown.check()[0], fresh.check()[0], checkpoint(work)["history"][-1][3]
+    assert abs(after - learned) < 0.1 * (before - learned)
+    card = json.loads((small / "card.json").read_text())
+    told = grown.facts()["grown_from"]
+    assert told == {"fingerprint": fingerprint} | {name: card[name] for name in told if name != "fingerprint"}
 
 
 def assert_beats_what_it_says(held_out: dict, mix, work) -> None:
