@@ -21,6 +21,7 @@ from model.builtin.transformer import Config
 from model.sources import builtin_files
 from model.text.tokenizer import Tokenizer
 from model.text.tokenizer import train as train_tokenizer
+from model.training.muon import Muon
 from model.training.written_out import WrittenOut
 
 CHECKPOINT = "checkpoint.pt"
@@ -53,7 +54,9 @@ def options(program: str, description: str | None, **defaults: float) -> argpars
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--float32", action="store_true", help="no bfloat16 autocast")
+    parser.add_argument(
+        "--float32", action="store_true", help="no bfloat16: faster on a CPU that has no instructions for it"
+    )
     parser.add_argument("--check-every", type=int, default=250, help="steps between held-out losses and checkpoints")
     parser.add_argument("--vocab", type=int, help="entries of the tokenizer, if the texts yield so many")
     parser.add_argument("--layers", type=int, help="of each stack")
@@ -107,8 +110,7 @@ def kept_tokenizer(args: argparse.Namespace, texts: Iterable[str], **more: bool)
 class Trainer:
     """A transformer, its optimizers, and how far they are; a training adds what it draws, minimises and checks.
 
-    The matrices of the blocks learn by Muon (Jordan et al. 2024, kellerjordan.github.io/posts/muon): the momentum of a
-    matrix, made orthogonal, is its step. Embeddings, norms and biases learn by AdamW. Learning rates warm up, stay, and
+    The matrices of the blocks learn by Muon; embeddings, norms and biases by AdamW. Learning rates warm up, stay, and
     fall to zero over the last part of the budget (MiniCPM, arXiv 2404.06395): until they fall, a run can be prolonged
     or ended by the same command with another budget.
     """
@@ -348,5 +350,4 @@ def optimizers(args: argparse.Namespace, transformer: nn.Module) -> list[torch.o
     if not inside:
         return [adamw]
     matrices = {"params": inside, "weight_decay": decay, "highest": args.matrix_rate}
-    # "original": steps of a matrix are larger where it has more rows than columns, by the root of their ratio
-    return [adamw, torch.optim.Muon([matrices], momentum=0.95, nesterov=True, adjust_lr_fn="original")]
+    return [adamw, Muon([matrices], dtype=torch.float32 if args.float32 else torch.bfloat16)]
