@@ -195,6 +195,21 @@ class Writer(Protocol):
         """Of this one text, or of a target that has begun so. Raises as `LanguageModel.logits` does."""
 
 
+class Recording(Decoding, Protocol):
+    """Of one text, which keeps all that a run shows: `rows` are not given to it."""
+
+    def run(self) -> ModelRun:
+        """Of the text so far: ``lm.run(…)`` but for rounding."""
+
+
+@runtime_checkable
+class Recorder(Protocol):
+    """A writer that reads nothing again, neither before it writes nor when what was written is looked at."""
+
+    def go_on(self, run: ModelRun) -> Recording:
+        """Behind the text of a run. ValueError if that is of another model, or of one that was changed."""
+
+
 @runtime_checkable
 class Captured(Protocol):
     """A model that came from elsewhere: its attention was captured, in one of two forms."""

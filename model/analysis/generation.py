@@ -12,7 +12,7 @@ from itertools import groupby
 import numpy as np
 
 from model.analysis.sampling import NextToken, Sampling, next_token
-from model.language_model import LanguageModel
+from model.language_model import Decoding, LanguageModel
 from model.run import ModelRun, Token
 from model.text.writing import decoding_of, placed
 
@@ -110,11 +110,14 @@ def generate(
     seed: int,
     *,
     stops: Sequence[str] = (),
+    decoding: Decoding | None = None,
 ) -> Iterator[Step]:
     """Yield up to `n` steps; ends early at the end of the text, at the end of the model's context, and once what it
     has written holds one of `stops`.
+
+    `decoding`: of these tokens, if there is one. Each token is written into it when the next one is asked for.
     """
-    for (step,) in samples(lm, tokens, n, sampling, [seed], stops=stops):
+    for (step,) in samples(lm, tokens, n, sampling, [seed], stops=stops, decoding=decoding):
         yield step
 
 
@@ -126,19 +129,19 @@ def samples(
     seeds: Sequence[int],
     *,
     stops: Sequence[str] = (),
+    decoding: Decoding | None = None,
 ) -> Iterator[tuple[Step | None, ...]]:
     """Several texts at once, one for each seed: each what `generate` makes of that seed. None for one that has ended.
 
-    ValueError for a stop that is empty.
+    `decoding` as there. ValueError for a stop that is empty.
     """
     if "" in stops:
         raise ValueError("an empty text would stop everything")
     texts, written = [list(tokens) for _ in seeds], [b"" for _ in seeds]
-    going, decoding = list(range(len(seeds))), None
-    for _ in range(min(n, lm.info.n_context - len(tokens))):
-        if decoding is None:
-            decoding = decoding_of(lm, tokens)
-            rows = [0] * len(seeds)
+    going, rows = list(range(len(seeds))), [0] * len(seeds)
+    for done in range(min(n, lm.info.n_context - len(tokens))):
+        if done == 0:
+            decoding = decoding or decoding_of(lm, tokens)
         else:
             same = rows == list(range(len(decoding.logits)))
             decoding.write([texts[i][-1].id for i in going], None if same else rows)
@@ -193,13 +196,16 @@ def drawing_number(seed: int, position: int) -> float:
 def candidates(following: NextToken, n: int = N_CANDIDATES) -> Candidates:
     """The best of a choice."""
     ids, own = following.best(n), following.stages[0][1]
-    log_sum = float(own[ids[0]] - np.log(following.probability[ids[0]]))
-    there = following.probability > 0
+    logits = own[ids]
+    log_sum = float(logits[0] - np.log(following.probability[ids[0]]))
+    probability = following.probability
+    if not (there := probability > 0).all():  # mostly all are, and 8,000 numbers need not be picked out
+        own, probability = own[there], probability[there]
     return Candidates(
         ids,
-        own[ids],
+        logits,
         following.chance[ids],
         following.cut_by(ids),
         log_sum,
-        log_sum - float(following.probability[there] @ own[there]),
+        log_sum - float(probability @ own),
     )

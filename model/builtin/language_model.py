@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +20,10 @@ from torch import Tensor, nn
 from model.analysis.attention import layer_weights
 from model.architecture import Architecture, described
 from model.attention_call import AttentionCall, Changes, batches
-from model.builtin.decoding import TextDecoding, laid_out
+from model.builtin.decoding import RunDecoding, StepWeights, TextDecoding, laid_out
 from model.builtin.transformer import Block, Config, Transformer, through
 from model.intervention import UNCHANGED, Intervention, sizes_of
-from model.language_model import Decoding, Said
+from model.language_model import Recording, Said
 from model.layer import AttentionOutput, LayerParameters, Norm
 from model.predictions import predictions
 from model.run import Attention, ModelInfo, ModelNotAvailable, ModelRun, PromptError, Token, short
@@ -183,11 +184,24 @@ class BuiltinModel:
                 logits = self._transformer.unembed(hidden).expand(len(changes.interventions), -1, -1)  # (B, P, V)
             yield from logits.numpy()
 
-    def decoding(self, tokens: Sequence[Token], source: Sequence[Token] = ()) -> Decoding:
+    def decoding(self, tokens: Sequence[Token], source: Sequence[Token] = ()) -> TextDecoding:
         (ids,) = self._texts(tokens, source)
         if not self.info.causal:
             raise PromptError(f"{self.info.title} reads a whole text at once, and writes none.")
-        return TextDecoding(self._transformer, ids)
+        with torch.inference_mode():
+            record = self._transformer.read(self._transformer.embed(ids))
+        return TextDecoding(
+            self._step_weights, [kept(call) for call in record.attention], record.hidden[-1][0, -1].numpy()
+        )
+
+    def go_on(self, run: ModelRun) -> Recording:
+        if run.info != self.info or run.intervention != UNCHANGED:
+            raise ValueError("no run of this model as it was trained")
+        return RunDecoding(self._step_weights, self.token, run)
+
+    @cached_property
+    def _step_weights(self) -> StepWeights:
+        return StepWeights(self._transformer)
 
     def token_vectors(self, tokens: Sequence[Token]) -> np.ndarray:
         return self._transformer.token_embedding(self._ids(tokens))[0].numpy()

@@ -149,9 +149,8 @@ class Block(nn.Module):
         x: Tensor,
         change: Change | None = None,
         visible: Tensor | None = None,
-        cache: KeysValues | None = None,
     ) -> tuple[Tensor, AttentionCall]:
-        attended, record = self.attention(self.attention_norm(x), None, change, visible, cache)
+        attended, record = self.attention(self.attention_norm(x), None, change, visible)
         return self.think(x + attended), record  # (B, T, D)
 
     def think(self, x: Tensor) -> Tensor:
@@ -180,14 +179,6 @@ class Transformer(nn.Module):
         """What the blocks make of input vectors (B, T, D). `visible` (B, T): False hides a position, as padding is."""
         hidden, attention = zip(*through(self.blocks, x, "self", changes, visible), strict=True)
         return Record(attention, (x, *hidden))
-
-    def write(self, ids: Tensor, cache: "DecoderCache") -> Tensor:
-        """Logits (B, V) after texts of which the cache holds all but the last tokens, `ids` (B, T): all, or one."""
-        x = self.embed(ids, start=cache.n_token)  # (B, T, D)
-        for block, (kept,) in zip(self.blocks, cache.layers, strict=True):
-            x, _ = block(x, cache=kept)  # (B, T, D)
-        cache.n_token += ids.shape[1]
-        return self.unembed(x[:, -1])
 
     def embed(self, ids: Tensor, positions: bool = True, start: int = 0) -> Tensor:
         """What each token is plus, unless told otherwise, where it stands from `start` on: (B, T) -> (B, T, D)."""
@@ -337,9 +328,8 @@ class EncoderDecoder(nn.Module):
 class DecoderCache:
     """What decoding has computed so far, layer by layer."""
 
-    def __init__(self, n_layer: int, n_attention: int = 2):
-        """`n_attention`: 2 of an encoder-decoder, of the target and of the source; 1 of a decoder."""
-        self.layers = [tuple(KeysValues() for _ in range(n_attention)) for _ in range(n_layer)]
+    def __init__(self, n_layer: int):
+        self.layers = [(KeysValues(), KeysValues()) for _ in range(n_layer)]  # of the target and of the source
         self.n_token = 0
 
     def choose(self, rows: Tensor) -> None:

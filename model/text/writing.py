@@ -76,11 +76,21 @@ def placed(token: Token, before: Sequence[Token]) -> Token:
     nothing.
     """
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    decoder.decode(b"".join(t.piece for t in before if not t.special))
+    decoder.decode(_last_bytes(before))
     unfinished = decoder.getstate()[0]  # the bytes of a character that is begun: the tokens before cover it already
     # of the text that it goes on with, as in transformers' ``generate``
     type = before[-1].type if before else token.type
     # from where the others end, not from all bytes: a special token, or the space that some put first, covers nothing
-    start = max((t.end for t in before), default=0) - bool(unfinished)
+    start = max([t.end for t in before], default=0) - bool(unfinished)
     end = start if token.special else start + len((unfinished + token.piece).decode(errors="replace"))
     return replace(token, start=start, end=end, type=type)
+
+
+def _last_bytes(tokens: Sequence[Token], n: int = 3) -> bytes:
+    """The end of a text, not cut within a token: of a character that is only begun, three bytes can be there."""
+    end = b""
+    for token in reversed(tokens):
+        if len(end) >= n:
+            break
+        end = end if token.special else token.piece + end
+    return end

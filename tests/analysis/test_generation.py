@@ -7,9 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from model.analysis.attention import attention_weights
 from model.analysis.generation import generate, read_on, samples
 from model.analysis.logits import entropy
 from model.analysis.sampling import Sampling
+from model.intervention import Intervention
 from model.run import Token
 from model.text.prompt import placed
 from tests.conftest import ROOT
@@ -50,6 +52,45 @@ def test_the_same_seed_gives_the_same_text_in_one_go_or_one_by_one(tiny):
         (step,) = generate(tiny, grown, 1, Sampling(), 7)
         grown.append(step.token)
     assert [token.id for token in grown[len(tokens) :]] == in_one_go
+
+
+def test_what_is_written_behind_a_run_makes_it_the_run_of_all(tiny, monkeypatch):
+    monkeypatch.setattr("model.builtin.decoding._ROOM", 2)  # what is kept has to be moved on the way
+    text, sampling = tiny.encode("the cat saw"), Sampling(0.8)
+    recording, tokens = tiny.go_on(tiny.run(text)), list(text)
+    assert recording.run().tokens == text
+    for n in (1, 6):  # looked at, and then gone on with
+        steps = list(generate(tiny, tokens, n, sampling, 3, decoding=recording))
+        alone = generate(tiny, tokens, n, sampling, 3)
+        assert [step.token for step in steps] == [step.token for step in alone]
+        recording.write([steps[-1].token.id])
+        tokens += [step.token for step in steps]
+        grown, whole = recording.run(), tiny.run(tokens)
+        assert grown.tokens == whole.tokens
+        np.testing.assert_allclose(grown.hidden, whole.hidden, atol=1e-5)
+        for ours, theirs in zip(grown.attention, whole.attention, strict=True):
+            for each in ("query", "key", "value"):
+                np.testing.assert_allclose(getattr(ours, each), getattr(theirs, each), atol=1e-5)
+        ours, theirs = grown.predictions, whole.predictions
+        np.testing.assert_allclose(ours.next_log_prob, theirs.next_log_prob, atol=1e-4)
+        np.testing.assert_allclose(ours.top_log_prob, theirs.top_log_prob, atol=1e-4)
+        assert ours.next_rank.tolist() == theirs.next_rank.tolist()
+
+
+def test_so_is_the_attention_of_any_text_that_is_written(tiny):
+    tokens = tiny.encode("the cat saw")
+    decoding = tiny.decoding(tokens[:1])
+    for token in tokens[1:]:
+        decoding.write([token.id])
+    for ours, theirs in zip(decoding.attention(), tiny.run(tokens).attention, strict=True):
+        np.testing.assert_allclose(attention_weights(ours, 0), attention_weights(theirs, 0), atol=1e-6)
+
+
+def test_behind_a_run_that_was_changed_nothing_is_written(tiny):
+    tokens = tiny.encode("the dog")
+    changed = tiny.run(tokens, Intervention(heads_off=frozenset({(0, 0)})))
+    with pytest.raises(ValueError, match="as it was trained"):
+        tiny.go_on(changed)
 
 
 def test_greedy_generation_follows_the_best_prediction(tiny):

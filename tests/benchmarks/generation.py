@@ -1,12 +1,13 @@
 """64 tokens written greedily, with all that they looked at, against transformers' `generate` on the same weights.
 
-Ours keeps keys and values while it writes, and reads the whole text once more in the end, with its record: any row of
-any head is had from that. Theirs keeps the weights of each step (`output_attentions`, eager), or nothing (sdpa). One
-thread, as the app serves.
+Ours keeps queries, keys and values while it writes: any row of any head is had from them. As a whole run, as the page
+shows it, it keeps hidden vectors and predictions too, those of the text before as well. Theirs keeps the weights of
+each step (`output_attentions`, eager), or nothing (sdpa). One thread, as the app serves.
 """
 
 import argparse
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -15,16 +16,18 @@ import torch
 from model import catalog, serving
 from model.analysis.generation import generate, samples
 from model.analysis.sampling import Sampling
+from model.builtin.language_model import BuiltinModel
+from model.builtin.transformer import Transformer
 from model.lab.exported import as_gpt2
-from model.language_model import LanguageModel
-from model.run import ModelRun, Token
+from model.language_model import Decoding, LanguageModel, Recorder
+from model.run import Layer, ModelRun, Token
 from tests.benchmarks.timing import Measured, at_most, interleaved, part_of
 
 N_WRITTEN, N_SAMPLES = 64, 8
 GREEDY = Sampling(temperature=0)
 LENGTHS, QUICK = (32, 256, 448), (32,)  # tokens of the prompt
 WITH_ATTENTION, WITHOUT, OF_SAMPLES = 0.5, {"story": 1.0, "SmolLM2": 1.1}, 3.0
-MEMORY = {448: 5}  # of its prompt: how many times smaller
+LONG, SMALLER = 512, 5  # tokens of a prompt, and how many times smaller its attention is to be
 
 
 def measure(args: argparse.Namespace) -> Iterator[Measured]:
@@ -34,6 +37,7 @@ def measure(args: argparse.Namespace) -> Iterator[Measured]:
     theirs = {kind: twin_of(lm, kind) for kind in ("sdpa", "eager")}
     for n_token in QUICK if args.quick else LENGTHS:
         yield from of_length("story", lm, theirs, n_token, args.quick)
+    yield memory(lm)
     if not args.quick:
         small = next((each.name for each in catalog.available() if "smollm2" in each.name.lower()), None)
         if small is None:
@@ -44,11 +48,11 @@ def measure(args: argparse.Namespace) -> Iterator[Measured]:
 
 
 def of_length(name: str, lm: LanguageModel, theirs: dict[str, Any], n_token: int, quick: bool) -> Iterator[Measured]:
-    # of a vocabulary's middle: no special token, and none of single bytes
-    text = tuple(Token(300 + i * 37 % (lm.info.n_vocab // 2), b"", i, i + 1) for i in range(n_token))
+    text = text_of(lm, n_token)
     variants = {
         "ours": lambda: written(lm, text),
-        "ours with attention": lambda: looked_at(lm, text),
+        **({"ours with attention": lambda: looked_at(lm, text)} if "eager" in theirs else {}),
+        **({"ours as a whole run": lambda: grown(lm, text)} if isinstance(lm, Recorder) else {}),
         "a sample": lambda: list(samples(lm, text, N_WRITTEN, Sampling(), [0])),
         "samples": lambda: list(samples(lm, text, N_WRITTEN, Sampling(), range(N_SAMPLES))),
         **{kind: partial(theirs_written, transformer, text, kind) for kind, transformer in theirs.items()},
@@ -68,28 +72,50 @@ def of_length(name: str, lm: LanguageModel, theirs: dict[str, Any], n_token: int
     if "eager" in theirs:
         value, note = ratio("ours with attention", "eager")
         yield at_most(f"{what}: ours / generate, both with attention", value, WITH_ATTENTION, "x", note)
-        kept, attentions = (
-            n_byte(looked_at(lm, text)),
-            sum(each.nbytes for step in theirs_written(theirs["eager"], text, "eager").attentions for each in step),
+        yield Measured(
+            f"{what}: the same as a whole run", "{:.3g}x  ({})".format(*ratio("ours as a whole run", "eager"))
         )
-        note = f"{kept / 1e6:.1f} MB, {attentions / 1e6:.1f} MB"
-        yield part_of(f"{what}: bytes of its attention", kept, attentions, MEMORY.get(n_token), note)
 
 
-def written(lm: LanguageModel, text: tuple[Token, ...]) -> tuple[Token, ...]:
-    steps = list(generate(lm, text, N_WRITTEN, GREEDY, 0))
+def memory(lm: LanguageModel) -> Measured:
+    """Of a text longer than the model reads, so with weights drawn at random: bytes do not depend on them."""
+    config = replace(lm.transformer.config, n_context=LONG + N_WRITTEN)
+    longer = BuiltinModel.of(Transformer(config), lm.tokenizer, title="longer")
+    text = text_of(longer, LONG)
+    decoding = longer.decoding(text)
+    for token in text[: N_WRITTEN - 1]:  # nothing looks from the last token
+        decoding.write([token.id])
+    kept = sum(layer.n_byte for layer in decoding.attention())
+    theirs = theirs_written(twin_of(longer, "eager"), text, "eager").attentions
+    attentions = sum(each.nbytes for step in theirs for each in step)
+    note = f"{kept / 1e6:.1f} MB, {attentions / 1e6:.1f} MB"
+    what = f"story's size, {N_WRITTEN} tokens after {LONG}: bytes of its attention"
+    return part_of(what, kept, attentions, SMALLER, note)
+
+
+def text_of(lm: LanguageModel, n_token: int) -> tuple[Token, ...]:
+    """Of a vocabulary's middle: no special token, and none of single bytes."""
+    return tuple(Token(300 + i * 37 % (lm.info.n_vocab // 2), b"", i, i + 1) for i in range(n_token))
+
+
+def written(lm: LanguageModel, text: tuple[Token, ...], decoding: Decoding | None = None) -> None:
+    steps = list(generate(lm, text, N_WRITTEN, GREEDY, 0, decoding=decoding))
     if len(steps) < N_WRITTEN:
         raise ValueError(f"it ends after {len(steps)} tokens: compared with more of theirs")
-    return (*text, *(step.token for step in steps))
 
 
-def looked_at(lm: LanguageModel, text: tuple[Token, ...]) -> ModelRun:
-    return lm.run(written(lm, text)[:-1])  # nothing looks from the last
+def looked_at(lm: LanguageModel, text: tuple[Token, ...]) -> tuple[Layer, ...]:
+    """All that any weight of any head is computed from."""
+    decoding = lm.decoding(text)
+    written(lm, text, decoding)
+    return decoding.attention()  # nothing looks from the last token
 
 
-def n_byte(run: ModelRun) -> int:
-    """Of all that its attention is computed from."""
-    return sum(layer.query.nbytes + layer.key.nbytes + layer.value.nbytes for layer in run.attention)
+def grown(lm: LanguageModel, text: tuple[Token, ...]) -> ModelRun:
+    """All that the page shows of it: what is written behind a run of the text is put to that run."""
+    recording = lm.go_on(lm.run(text))
+    written(lm, text, recording)
+    return recording.run()
 
 
 @torch.inference_mode()
