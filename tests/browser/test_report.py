@@ -211,6 +211,34 @@ def test_a_cell_of_a_notebook_is_alive_and_as_high_as_it_needs(browser, run):
     context.close()
 
 
+def test_the_pictures_of_a_page_are_taken_along(visit, page, browser, tmp_path):
+    """Of one about no text; in the dark theme, for light paper."""
+    page.emulate_media(color_scheme="dark")
+    visit("model?report=true")
+    shown = page.get_by_test_id("stMain").locator(".js-plotly-plot, [data-testid=stBidiComponentIsolated]")
+    titles = shown.evaluate_all(
+        "all => all.map((each) => (each.layout?.meta?.regard ?? each.regardCorner)?.title).filter(Boolean)"
+    )
+    page.get_by_role("button", name="Add what is on screen").click()
+    page.locator(".st-key-pin_1 summary").click()
+    expect(page.locator(".st-key-pin_1")).to_contain_text(f"{len(titles)} pictures of the page.")
+    page.get_by_role("button", name="Make the file").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save it").click()
+    download.value.save_as(tmp_path / "report.html")
+    context = browser.new_context(offline=True)
+    report = context.new_page()
+    report.goto((tmp_path / "report.html").as_uri())
+    report.locator("html[data-drawn]").wait_for()
+    drawings = report.locator(".drawings figure")
+    assert len(titles) > 1 and drawings.locator("figcaption").all_text_contents() == titles
+    for i in range(len(titles)):
+        svg = drawings.nth(i).locator("svg").first
+        assert svg.bounding_box()["height"] > 100 and svg.locator("text").count() > 1
+        assert svg.locator("rect").first.get_attribute("fill") == "#ffffff"
+    context.close()
+
+
 def test_nothing_was_asked_of_the_network_and_nothing_complained(offline, written):
     """The last: of all that was done above."""
     assert set(offline.asked) == {written}

@@ -82,11 +82,13 @@ def test_any_page_that_reads_a_text_can_be_added(open_page, page):
     assert ("cross-attention" in html) == (page == "translation")
 
 
-@pytest.mark.parametrize("page", ["model", "training"])
-def test_a_page_about_no_text_says_so(open_page, page):
+@pytest.mark.parametrize(("page", "title"), [("model", "Story"), ("training", "The copier, a model of two layers")])
+def test_a_page_about_no_text_is_kept_by_its_link(open_page, page, title):
     app = add(open_page(page, report="true"))
-    assert "is about no text: a report shows what was read" in " ".join(each.value for each in app.warning)
-    assert not app.session_state.pins
+    html, said, _ = made(app)
+    assert said["readings"] == [{"heads": None, "views": [{"map": None, "film": None, "drawings": []}]}]
+    assert f"<h2>{title}</h2>" in html and app.session_state.pins[0].link.startswith(f"{page}?")
+    assert ("Cite this view" in html) == (page == "model")  # the weights of a lesson do not stay
 
 
 def test_there_is_a_bound_and_what_is_let_go_is_gone(open_page, monkeypatch):

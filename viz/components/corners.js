@@ -17,13 +17,14 @@ function pictures() {
   return new Map([...found].filter(toldOf).map((picture) => [boxOf(picture), picture]));
 }
 
-async function drawn(picture, light) {
+async function drawn(picture, light, caption) {
   await document.fonts.ready;
   const budget = { left: MOST_SHAPES, pixels: false }, host = document.querySelector(".st-key-corners [data-drawn]");
   const made = picture.layout
     ? await pictureOfPlotly(picture, host, light, budget)
     : pictureOfComponent(picture, light, budget);
-  return sheetOf(made, toldOf(picture), light, budget);
+  const told = toldOf(picture);
+  return sheetOf(made, { ...told, caption: caption ?? told.caption }, light, budget);
 }
 
 function save(blob, name) {
@@ -191,6 +192,9 @@ function render({ data, setTriggerValue }) {
   const observer = new MutationObserver(later);
   observer.observe(document.body, { subtree: true, childList: true });
   document.addEventListener("regard:drawn", later, { signal });
+  document.addEventListener("regard:collect", ({ detail }) => collected(data.light, detail).then(detail.done), {
+    signal,
+  });
   look();
   return () => {
     clearTimeout(soon);

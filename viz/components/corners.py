@@ -11,7 +11,7 @@ from viz.guard import handler
 
 _corners = register(
     "corners",
-    shared=["corner_numbers", "corner_colours", "corner_pen", "corner_dom", "corner_plotly", "corner_sheet"],
+    shared=[f"corner_{part}" for part in ("numbers", "colours", "pen", "dom", "plotly", "sheet", "collect")],
     html="<span></span>",
     picture=False,
 )

@@ -26,7 +26,7 @@ class Citation:
     """What is needed to see the same again."""
 
     what: str  # the view, in words
-    text: str
+    text: str  # "" where it is of none
     model: str
     fingerprint: str  # of its weights
     day: str  # 2026-11-30
@@ -54,8 +54,8 @@ class Citation:
 
     @property
     def _view(self) -> str:
-        said = f"{printable(self.what, 200)} of “{printable(self.text, 200)}”"
-        return f"{said}, model {printable(self.model)}, weights {self.fingerprint[:16]}"
+        of = f" of “{printable(self.text, 200)}”" if self.text else ""
+        return f"{printable(self.what, 200)}{of}, model {printable(self.model)}, weights {self.fingerprint[:16]}"
 
     @property
     def _by(self) -> str:

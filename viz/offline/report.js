@@ -261,6 +261,17 @@ function drawView(article, view) {
   }
 }
 
+// What a browser drew of the other pictures, on white. Each in a scope of its own: their parts have the same names.
+function drawDrawing(place, drawing) {
+  const bytes = drawing.getChild("svg").toArray(), root = place.attachShadow({ mode: "open" });
+  const svg = new DOMParser().parseFromString(new TextDecoder().decode(bytes), "image/svg+xml").documentElement;
+  const style = document.createElement("style");
+  style.textContent = "svg { display: block; max-width: 100%; height: auto; min-width: min(var(--wide), 600px) }" +
+    "@media print { svg { min-width: 0; max-height: 220mm } }";
+  place.parentElement.style.setProperty("--wide", `${svg.getAttribute("width")}px`);
+  root.append(style, svg);
+}
+
 async function copyFrom(button) {
   const text = button.closest("figure").querySelector("pre");
   try {
@@ -278,7 +289,12 @@ async function copyFrom(button) {
   document.querySelectorAll(".reading").forEach((section, i) => {
     const reading = data.readings[i];
     if (reading.heads) drawHeads(section, reading.heads);
-    section.querySelectorAll(".view").forEach((article, j) => drawView(article, reading.views[j]));
+    section.querySelectorAll(".view").forEach((article, j) => {
+      drawView(article, reading.views[j]);
+      article.querySelectorAll("[data-show=drawing]").forEach((place, k) =>
+        drawDrawing(place, reading.views[j].drawings[k])
+      );
+    });
   });
   document.querySelectorAll("button.copy").forEach((button) => button.onclick = () => copyFrom(button));
   const dark = matchMedia("(prefers-color-scheme: dark)"), root = document.documentElement;

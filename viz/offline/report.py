@@ -22,6 +22,7 @@ from viz.offline.film import FILM, Film
 from viz.offline.page import HERE, page
 from viz.offline.pictures import CHIPS, GRID, LINES, chips_data
 from viz.offline.source import Columns, Source
+from viz.offline.vectors import Drawing
 from viz.plain import visible
 
 # weights of all heads that travel exactly, 2 bytes each before they are packed: 128 tokens of 144 heads; of more, each
@@ -81,15 +82,16 @@ class View:
     rules: str = ""  # in force, in words
     map: Map | None = None
     film: Film | None = None
+    drawings: Sequence[Drawing] = ()  # the other pictures that were there
 
 
 @dataclass(frozen=True)
 class Reading:
-    """One text read by one model, and what was looked at."""
+    """One text read by one model, and what was looked at; or a page about no text."""
 
-    text: str
+    text: str  # "" where there is none
     model: str  # as people read it
-    fingerprint: str
+    fingerprint: str  # of its weights; "" where there are none that stay
     about: Sequence[str]  # lines that say what it is
     heads: Heads | None = None
     views: Sequence[View] = ()
@@ -146,7 +148,7 @@ def report(
     `bare`: without a heading of its own, as a cell of a notebook shows it.
     """
     on = (day or date.today()).isoformat()
-    title = title or f"Regard: {readings[0].text}"
+    title = title or f"Regard: {readings[0].text or readings[0].model}"
     sources: dict[str, Source] = {}
     if any(reading.heads for reading in readings):
         sources |= {each.name: each for each in (CHIPS, GRID, MAP, LINES)}
@@ -184,7 +186,12 @@ def _reading_data(reading: Reading) -> dict[str, Any]:
     return {
         "heads": heads and _heads_data(heads),
         "views": [
-            {"map": view.map and _map_data(view.map), "film": view.film and view.film.data} for view in reading.views
+            {
+                "map": view.map and _map_data(view.map),
+                "film": view.film and view.film.data,
+                "drawings": [_drawing_data(each) for each in view.drawings],
+            }
+            for view in reading.views
         ],
     }
 
@@ -220,6 +227,10 @@ def _heads_data(heads: Heads) -> dict[str, Any]:
     }
 
 
+def _drawing_data(drawing: Drawing) -> Columns:
+    return Columns(svg=np.frombuffer(drawing.svg.encode(), np.uint8))
+
+
 def _spoken_of(names: list[str], start: int, end: int) -> str:
     """Several tokens that one cell stands for."""
     return names[start] if end - start == 1 else f"{names[start]} … {names[end - 1]}"
@@ -243,12 +254,15 @@ def _map_data(shown: Map) -> dict[str, Any]:
 
 def _reading_html(reading: Reading, i: int, address: str, on: str, bare: bool) -> str:
     heads, made = reading.heads, []
-    made.append(f"<h2>“{_text(_shortened(reading.text))}”</h2>")
+    named = _text(_shortened(reading.text or reading.model))
+    made.append(f"<h2>“{named}”</h2>" if reading.text else f"<h2>{named}</h2>")
     if len(reading.text) > len(_shortened(reading.text)) or "\n" in reading.text:
         made.append(f'<div class="typed" tabindex="0" role="group" aria-label="The text">{_text(reading.text)}</div>')
     made += [f'<p class="about">{_text(line)}</p>' for line in reading.about]
     what = head_name(*heads.head).capitalize() if heads else "The text"
-    made += [_note(reading.note), _ways(reading, what, reading.link, address, on)]
+    made.append(_note(reading.note))
+    if reading.text:
+        made.append(_ways(reading, what, reading.link, address, on))
     if heads:
         made += [
             f'<h3>{_text(name)}</h3><div data-show="chips-{n}"></div>' for n, (name, _, _) in enumerate(heads.chips)
@@ -274,15 +288,23 @@ def _reading_html(reading: Reading, i: int, address: str, on: str, bare: bool) -
             '<details class="numbers"><summary>The numbers of this map</summary><div tabindex="0"></div></details>'
         )
     made += [_view_html(reading, view, address, on) for view in reading.views]
-    named = f'aria-label="{_text(_shortened(reading.text))}"'
-    return f'<section class="reading" id="reading-{i}" {named}>{"".join(made)}</section>'
+    return f'<section class="reading" id="reading-{i}" aria-label="{named}">{"".join(made)}</section>'
 
 
 def _view_html(reading: Reading, view: View, address: str, on: str) -> str:
     picture = '<div data-show="view"></div><p class="said" role="status"></p>' if view.map or view.film else ""
     ways = _ways(reading, view.title, view.link, address, on)
     rules = f'<p class="about">{_text(view.rules)}</p>' if view.rules else ""
-    return f'<article class="view"><h3>{_text(view.title)}</h3>{_note(view.note)}{rules}{picture}{ways}</article>'
+    more = f'<div class="drawings">{"".join(map(_drawing_html, view.drawings))}</div>' if view.drawings else ""
+    return f'<article class="view"><h3>{_text(view.title)}</h3>{_note(view.note)}{rules}{picture}{more}{ways}</article>'
+
+
+def _drawing_html(drawing: Drawing) -> str:
+    said = _text(" · ".join(filter(None, (drawing.title, drawing.own))))
+    return (
+        f'<figure><div data-show="drawing" tabindex="0" role="group" aria-label="{_text(drawing.title)}"></div>'
+        f"<figcaption>{said}</figcaption></figure>"
+    )
 
 
 def _note(note: str) -> str:
@@ -290,9 +312,7 @@ def _note(note: str) -> str:
 
 
 def _ways(reading: Reading, what: str, link: str, address: str, on: str) -> str:
-    """Where it opens, and how it is cited; nothing of weights that no model gave."""
-    if not reading.fingerprint:
-        return ""
+    """Where it opens, and how it is cited; nothing of the latter of weights that no model gave."""
     where = f"{address.rstrip('/')}/{link.lstrip('/')}" if address and link else ""
     cited = Citation(what, reading.text, reading.model, reading.fingerprint, on, where)
     opens = (
@@ -301,6 +321,8 @@ def _ways(reading: Reading, what: str, link: str, address: str, on: str) -> str:
         if where.startswith(("http://", "https://"))
         else ""
     )
+    if not reading.fingerprint:
+        return f'<div class="ways">{opens}</div>' if opens else ""
     figures = "".join(
         f'<figure><figcaption>{name} <button type="button" class="copy">Copy</button></figcaption>'
         f"<pre>{_text(text)}</pre></figure>"

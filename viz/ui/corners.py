@@ -59,12 +59,15 @@ def of(key: str, told: str, numbers: Callable[[], object] | None) -> dict:
     title = next((entry.title for entry in navigation.ENTRIES if entry.page == page), "Regard")
     lines = [f"“{corner.printable(text)}”"] if text else []
     lines.append(" · ".join(filter(None, [*_model_words(model), which])))
+    own = [lines[0]] if text and subject.text is not _OF_THE_PAGE else []
+    own += _model_words(model) if subject.model is not _OF_THE_PAGE else []
     lines.append(f"{title}. Regard {version()}".rstrip())
     name = model.name if isinstance(model, ModelInfo) else model or ""
     made = {
         "key": key,
         "caption": [line for line in lines if line],
         "title": corner.printable(told, 400),
+        "own": " · ".join(filter(None, [*own, which])),  # what it is of, beyond what its page is of
         "name": corner.slug("regard", name, key.replace("_", " "), which, text or ""),
     }
     if numbers is not None:
@@ -92,6 +95,11 @@ def draw() -> None:
         answer = {"key": key, "numbers": None}  # its picture is not there any more
     light = {"sequential": theme.SEQUENTIAL["light"], "categorical": theme.CATEGORICAL["light"]}
     corners({"light": light | {"page": theme.PAGE["light"]}, "answer": answer}, key="corners", on_ask=asked)
+
+
+def model_of(page: str) -> ModelInfo | str | None:
+    """What its pictures are of, as far as they do not say otherwise: its info, or in words, or nothing."""
+    return _model(_Subject(), page)
 
 
 def _texts_in_words() -> str:
