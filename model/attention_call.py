@@ -22,7 +22,7 @@ from torch import Tensor
 from model.intervention import UNCHANGED, Ablation, Intervention
 from model.run import ModelInfo, VisitorError
 
-_WIDTH = 16  # numbers that a block holds of each token at once, as a multiple of d_model: most of them in its MLP
+WIDTH = 16  # numbers that a block holds of each token at once, as a multiple of d_model: most of them in its MLP
 
 
 class AttentionCall(NamedTuple):
@@ -39,6 +39,12 @@ class AttentionCall(NamedTuple):
     query_scale: float | None = 1.0  # what the queries come multiplied with: a part of the scale; None: not known
     output_gain: Tensor | None = None  # (B, H, T) multiplies what each head writes; None: it stays
     sink_score: Tensor | None = None  # (B, H, T), 1 for what is alike: of the entry after the keys; None: there is none
+    queries: Sequence[int] | None = None  # which T tokens of the text look; None: all, in order
+    before: tuple[Tensor, Tensor] | None = None  # (1, H, S', K) keys and values of what stands before all the others
+
+    @property
+    def n_key(self) -> int:
+        return self.key.shape[2] + (0 if self.before is None else self.before[0].shape[2])
 
     @property
     def vectors(self) -> tuple[Tensor, Tensor, Tensor]:
@@ -100,9 +106,9 @@ class Changes:
         call = _ablated(call, [each.of(kind) for each in self.interventions], layer)
         return _cooled(call, self.everywhere.temperature)
 
-    def output_gain(self, kind: str, layer: int, n_head: int, n_query: int) -> Tensor | None:
-        """(B, H, T) what is done to the heads' outputs of one call; None if nothing is."""
-        return _rows([each.of(kind).output_gain(layer, n_head, n_query) for each in self.interventions], 1)
+    def output_gain(self, kind: str, layer: int, n_head: int, queries: Sequence[int]) -> Tensor | None:
+        """(B, H, T) what is done to the heads' outputs of one call, at T tokens; None if nothing is."""
+        return _rows([each.of(kind).output_gain(layer, n_head, queries) for each in self.interventions], 1)
 
 
 AS_TRAINED = Changes()
@@ -135,7 +141,8 @@ def _taken_away(call: AttentionCall, change: Intervention, kind: str) -> Attenti
 
 def _ablated(call: AttentionCall, ablations: Sequence[Ablation], layer: int) -> AttentionCall:
     """Without the heads, rows and edges of each text that are taken out in this layer."""
-    n_head, n_query, n_key = *call.query.shape[1:3], call.key.shape[2]
+    (n_head, n_query), n_key = call.query.shape[1:3], call.n_key
+    queries = range(n_query) if call.queries is None else call.queries
     query, bias = call.query, call.bias
     uniform = _rows([each.query_gain(layer, n_head) for each in ablations], 1)
     if uniform is not None:
@@ -144,10 +151,10 @@ def _ablated(call: AttentionCall, ablations: Sequence[Ablation], layer: int) -> 
         if bias is not None:
             bias = torch.where(bias > _lowest(bias), bias * uniform, bias)
     sink, n_column = call.sink_score, n_key + (call.sink_score is not None)
-    edges = _rows([each.edge_bias(layer, n_head, n_query, n_column) for each in ablations], 0)
+    edges = _rows([each.edge_bias(layer, n_head, queries, n_column) for each in ablations], 0)
     if sink is not None and edges is not None:
         sink, edges = sink + edges[..., n_key], edges[..., :n_key]  # it can be taken away as a key can
-    gain = _rows([each.output_gain(layer, n_head, n_query) for each in ablations], 1)
+    gain = _rows([each.output_gain(layer, n_head, queries) for each in ablations], 1)
     return call._replace(query=query, bias=_sum(bias, edges), output_gain=gain, sink_score=sink)
 
 
@@ -196,7 +203,7 @@ def batches(
     be computed but once. Of each text of `n_token`, the logits of `n_position` are wanted.
     """
     n_edge = info.n_head * n_token * max(n_token, n_source) if any(each.has_edges for each in interventions) else 0
-    n_byte = 4 * (_WIDTH * info.d_model * (n_token + n_source) + info.n_vocab * n_position + n_edge)
+    n_byte = 4 * (WIDTH * info.d_model * (n_token + n_source) + info.n_vocab * n_position + n_edge)
     most = max(1, BATCH_BYTES // n_byte)
     for _, some in groupby(interventions, lambda each: (each.everywhere, each.beginning)):
         together = tuple(some)

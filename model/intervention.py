@@ -4,8 +4,9 @@ What it does to one attention call, in every model, stands in `model.attention_c
 """
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -39,20 +40,23 @@ class Ablation:
         """(H,) what each head's queries are multiplied with: 0 makes it uniform; None if none is, in this layer."""
         return _gain((n_head,), [place[1:] for place in self.heads_uniform if place[0] == layer])
 
-    def output_gain(self, layer: int, n_head: int, n_query: int) -> np.ndarray | None:
-        """(H, T) what each head's output is multiplied with: 0 where it is off; None if nothing is, in this layer."""
+    def output_gain(self, layer: int, n_head: int, queries: Sequence[int]) -> np.ndarray | None:
+        """(H, T) what each head's output is multiplied with, at these T tokens of the text: 0 where it is off; None if
+        nothing is, in this layer.
+        """
         off = (*self.heads_off, *self.rows_off)
-        return _gain((n_head, n_query), [place[1:] for place in off if place[0] == layer])
+        return _gain((n_head, len(queries)), _numbered([place[1:] for place in off if place[0] == layer], queries))
 
-    def edge_bias(self, layer: int, n_head: int, n_query: int, n_key: int) -> np.ndarray | None:
-        """(H, T, S) what is added to the scores: -inf at the edges that are off; None if none is, in this layer.
+    def edge_bias(self, layer: int, n_head: int, queries: Sequence[int], n_key: int) -> np.ndarray | None:
+        """(H, T, S) what is added to the scores of these T tokens: -inf at the edges that are off; None if none is, in
+        this layer.
 
         `n_key`: of a layer with a learned sink, one more than keys; one without it has no such edge.
         """
         edges = [edge[1:] for edge in self.edges_off if edge[0] == layer and edge[3] < n_key]
-        if not edges:
+        if not (edges := _numbered(edges, queries)):
             return None
-        bias = np.zeros((n_head, n_query, n_key), np.float32)
+        bias = np.zeros((n_head, len(queries), n_key), np.float32)
         bias[tuple(np.array(edges).T)] = -np.inf
         return bias
 
@@ -72,6 +76,18 @@ class Ablation:
         for (layer, head, query), left in sees.items():
             if not left:
                 raise ValueError(f"query {query} of layer {layer}, head {head}{where} would see no key any more")
+
+
+def _numbered(places: list[tuple[int, ...]], queries: Sequence[int]) -> list[tuple[int, ...]]:
+    """Places (head,), (head, query) or (head, query, key), the query as its number among some; without all others."""
+    if all(len(place) == 1 for place in places):
+        return places
+    number = {query: i for i, query in enumerate(queries)}
+    return [
+        (head, *(number[query] for query in rest[:1]), *rest[1:])
+        for head, *rest in places
+        if not rest or rest[0] in number
+    ]
 
 
 def _gain(shape: tuple[int, ...], off: list[tuple[int, ...]]) -> np.ndarray | None:
@@ -112,16 +128,26 @@ class Intervention(Ablation):
         """What is taken out of one of `KINDS`. KeyError for another word."""
         return {"self": self, "encoder": self.encoder, "cross": self.cross}[kind]
 
-    @property
+    @cached_property
     def everywhere(self) -> "Intervention":
         """What it changes in all layers and heads alike: itself without what it takes out of single ones."""
-        return replace(self, **{name: () for name in vars(NOTHING)}, encoder=NOTHING, cross=NOTHING)
+        return replace(self, **{field.name: () for field in fields(Ablation)}, encoder=NOTHING, cross=NOTHING)
 
     @property
     def has_edges(self) -> bool:
         return any(self.of(kind).edges_off for kind in KINDS)
 
     @property
+    def first_query(self) -> int | None:
+        """The first token whose own row something is taken out of, in a single stack; None: a whole head, or nothing.
+
+        Under a causal mask all before it stays as it was.
+        """
+        if self.heads_off or self.heads_uniform:
+            return None
+        return min((place[2] for place in (*self.rows_off, *self.edges_off)), default=None)
+
+    @cached_property
     def beginning(self) -> tuple[int, int]:
         """(stack, layer) of the first layer that something is taken out of: the encoder is stack 0, the decoder 1."""
         stacks = {"encoder": 0, "self": 1, "cross": 1}

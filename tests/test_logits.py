@@ -1,13 +1,16 @@
 """Logits without a record, for many interventions on one text: equal to one run each, within a bounded memory."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 import transformers
 
 from model import catalog
-from model.attention_call import BATCH_BYTES, Changes, batches
+from model.attention_call import BATCH_BYTES, WIDTH, Changes, batches
 from model.builtin.language_model import BuiltinModel
+from model.growing import Growing, growing_batches
 from model.huggingface.capture import Recorder
 from model.huggingface.checkpoint import load
 from model.huggingface.language_model import HuggingFaceModel
@@ -77,6 +80,25 @@ def test_chosen_positions(read):
         lm.logits(run.tokens, source=run.source, positions=[99])
 
 
+@pytest.mark.parametrize("query", [3, -1])
+def test_every_key_of_a_row_and_rows_behind_it(read, query):
+    """Of a decoder, what stands before the row is read once: what comes behind it, and it alone, comes out as ever."""
+    lm, run = read
+    n = len(run.tokens)
+    query %= n
+    changes = [Intervention(edges_off={(1, 2, query, key)}) for key in range(query + 1)]
+    changes += [
+        UNCHANGED,
+        Intervention(rows_off={(0, 1, n - 1), (2, 0, n - 1)}),
+        Intervention(rows_off={(2, 3, query)}),
+    ]
+    changes.append(Intervention(edges_off={(0, 2, query, 1)}, heads_off={(2, 1)}))
+    for some, places in ((changes[:-1], [query, n - 1]), (changes[:-1], [1, 2]), (changes, [-1, 2])):
+        for logits, change in zip(lm.logits(run.tokens, some, run.source, places), some, strict=True):
+            hidden = lm.run(run.tokens, change, run.source).hidden[-1][places]
+            np.testing.assert_allclose(logits, lm.unembed(hidden), rtol=0, atol=1e-4)
+
+
 def test_what_cannot_be_read_is_said_before_anything_is(read):
     lm, run = read
     with pytest.raises(PromptError, match="There is no text to read"):
@@ -95,6 +117,24 @@ def test_who_predicts_no_tokens_has_no_logits(tmp_path):
 
 
 # --- what is read together ---
+
+
+def test_a_batch_grows_by_those_that_begin_in_a_layer_and_gives_back_each(tiny):
+    off = [Intervention(heads_off={(layer, 0)}) for layer in (2, 0, 2)]
+    growing = Growing((off[0], UNCHANGED, off[1], off[2]))
+    assert [growing.joining(layer) for layer in range(3)] == [(off[1],), (), (off[0], off[2])]
+    assert [len(growing.before(layer).interventions) for layer in range(3)] == [1, 2, 2]
+    assert growing.of_each(torch.arange(4)).tolist() == [2, 0, 1, 3]
+    rows = [Intervention(edges_off={(0, 0, query, 0)}) for query in (9, 5)]
+    assert Growing(tuple(rows)).first_query(20, causal=True) == 5
+    assert Growing(tuple(rows)).first_query(20, causal=False) == Growing((*rows, off[0])).first_query(20, True) == 0
+    assert Growing((replace(rows[0], causal_mask=False),)).first_query(20, causal=True) == 0
+    some = list(growing_batches(tiny.info, [*rows, replace(rows[0], scale=False), *off], 20))
+    assert [len(each.interventions) for each in some] == [2, 1, 3]
+    n_token = BATCH_BYTES // (2 * 4 * WIDTH * tiny.info.d_model)  # of two such texts
+    assert [len(each.interventions) for each in growing_batches(tiny.info, off, n_token)] == [2, 1]
+    last = [Intervention(rows_off={(0, 0, n_token - 1)})] * 9
+    assert [len(each.interventions) for each in growing_batches(tiny.info, last, n_token)] == [9]
 
 
 def test_neighbours_are_read_together_as_far_as_they_are_alike_and_memory_reaches(tiny):
@@ -142,15 +182,27 @@ def test_nothing_is_kept_besides():
     assert not recorder.calls and recorder.hidden is None
 
 
+def read_by(blocks, work) -> list[tuple[int, int]]:
+    """Texts and tokens that each block's MLP reads meanwhile, in order."""
+    seen = []
+    hooks = [
+        block.mlp.register_forward_pre_hook(lambda _, args: seen.append(tuple(args[0].shape[:2]))) for block in blocks
+    ]
+    work()
+    for hook in hooks:
+        hook.remove()
+    return seen
+
+
 def test_what_is_alike_for_all_is_computed_once(tiny):
-    lm = HuggingFaceModel(builder("LlamaForCausalLM"), None, name="", title="Tiny", fingerprint="")
-    for model, blocks in ((tiny, tiny.transformer.blocks), (lm, lm.opened.transformer.model.layers)):
-        seen = []
-        hooks = [
-            block.mlp.register_forward_pre_hook(lambda _, args, seen=seen: seen.append(len(args[0])))
-            for block in blocks
-        ]
-        list(model.logits(tokens(N_TOKEN), [Intervention(heads_off={(1, head)}) for head in range(3)]))
-        for hook in hooks:
-            hook.remove()
-        assert seen[: len(blocks)] == [1, 3, 3][: len(blocks)]
+    text, heads = tokens(N_TOKEN), [Intervention(heads_off={(layer, head)}) for layer in (0, 2) for head in range(3)]
+    blocks = tiny.transformer.blocks
+    whole = [(4, N_TOKEN), (4, N_TOKEN), (7, N_TOKEN)]
+    assert read_by(blocks, lambda: list(tiny.logits(text, heads))) == whole
+    assert read_by(blocks, lambda: list(tiny.logits(text, heads, positions=[-1]))) == [*whole[:2], (7, 1)]
+    keys = [Intervention(edges_off={(1, 0, N_TOKEN - 1, key)}) for key in range(N_TOKEN)]
+    before, row = [(1, N_TOKEN - 1)] * 3, [(1, 1), (N_TOKEN + 1, 1), (N_TOKEN + 1, 1)]
+    assert read_by(blocks, lambda: list(tiny.logits(text, keys, positions=[-1]))) == before + row
+    llama = HuggingFaceModel(builder("LlamaForCausalLM"), None, name="", title="Tiny", fingerprint="")
+    its = read_by(llama.opened.transformer.model.layers, lambda: list(llama.logits(text, heads[:3])))
+    assert its[:2] == [(3, N_TOKEN)] * 2

@@ -77,7 +77,7 @@ def carried(
     made = made or stream_parts(lm, run, layer, (key,))
     values = through(parameters, "value", head, made.vectors[-1], run.stream[layer][key], key)  # (N + 1, Kv)
     own = record.value[head // (record.n_head // len(record.value)), key]
-    gain = run.intervention.output_gain(layer, record.n_head, record.n_query)
+    gain = run.intervention.output_gain(layer, record.n_head, range(record.n_query))
     by = weight * (1.0 if gain is None else float(gain[head, query]))
     writes = by * values @ parameters.output_weight[head].astype(np.float64).T  # (N + 1, D)
     if (norm := parameters.written_norm) is not None:  # its size is that of all heads together

@@ -1,7 +1,7 @@
 """What taking a head away does to what comes next: the loss of a text without each head in turn, exactly.
 
 A head that is off writes nothing to the residual stream (zero ablation). All that lies below its layer stays as it was,
-and is computed once for all heads of the layer (`LanguageModel.logits`).
+and is computed once, for all heads that are asked for in one go (`LanguageModel.logits`, `model.growing`).
 """
 
 from collections.abc import Iterator, Sequence

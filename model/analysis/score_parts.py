@@ -213,7 +213,7 @@ def _entering(lm: LanguageModel, run: ModelRun, at: list[int], x: np.ndarray) ->
 def _of_layer(lm: LanguageModel, run: ModelRun, layer: int, at: list[int]) -> tuple[np.ndarray, np.ndarray, bool]:
     """What each head wrote at some tokens, (P, H, D), and what is none's, (P, D); and whether that is all."""
     record, parameters = run.layer(layer), lm.layer_parameters(layer)
-    gain = run.intervention.output_gain(layer, run.info.n_head, len(run.tokens))
+    gain = run.intervention.output_gain(layer, run.info.n_head, range(len(run.tokens)))
     writes, shared = zip(*(written(record, parameters, each, gain) for each in at), strict=True)
     return np.stack(writes), np.stack(shared), parameters.alone
 

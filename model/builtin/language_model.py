@@ -6,7 +6,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from functools import cached_property
@@ -19,9 +19,11 @@ from torch import Tensor, nn
 
 from model.analysis.attention import layer_weights
 from model.architecture import Architecture, described
-from model.attention_call import AttentionCall, Changes, batches
+from model.attention_call import AttentionCall, Changes
 from model.builtin.decoding import RunDecoding, StepWeights, TextDecoding, laid_out
-from model.builtin.transformer import Block, Config, Transformer, through
+from model.builtin.together import last_of_each
+from model.builtin.transformer import Block, Config, Transformer
+from model.growing import growing_batches
 from model.intervention import UNCHANGED, Intervention, sizes_of
 from model.language_model import Recording, Said
 from model.layer import AttentionOutput, LayerParameters, Norm
@@ -33,6 +35,8 @@ from model.text.cut import Cutting
 from model.text.lengths import check_characters, check_tokens
 from model.text.tokenizer import PAIR_JOINT, Tokenizer
 from model.unembedding import Unembedding
+
+LOGITS_BYTES = 4 << 20  # that are made at once: memory of a few is used again and again
 
 
 @contextmanager
@@ -174,15 +178,18 @@ class BuiltinModel:
         texts = self._texts(tokens, source)
         for intervention in interventions:
             self._changes(intervention, tokens, source)
-        places = np.arange(len(tokens))[slice(None) if positions is None else list(positions)]
-        return self._logits(texts, batches(self.info, interventions, len(tokens), len(places), len(source)), places)
+        places = np.arange(len(tokens))[slice(None) if positions is None else list(positions)].tolist()
+        return self._logits(texts, interventions, places)
 
-    def _logits(self, texts: Sequence[Tensor], batches: Iterable[Changes], places: np.ndarray) -> Iterator[np.ndarray]:
-        for changes in batches:
-            with torch.inference_mode():
-                hidden = self._last(*texts, changes=changes)[:, places]  # (B, P, D); B is 1 where nothing differs
-                logits = self._transformer.unembed(hidden).expand(len(changes.interventions), -1, -1)  # (B, P, V)
-            yield from logits.numpy()
+    def _logits(
+        self, texts: Sequence[Tensor], interventions: Sequence[Intervention], places: Sequence[int]
+    ) -> Iterator[np.ndarray]:
+        at_once = max(1, LOGITS_BYTES // (4 * self.info.n_vocab * len(places)))
+        for hidden in self._last(*texts, interventions=interventions, places=places):
+            for some in hidden.split(at_once):
+                with torch.inference_mode():
+                    logits = self._transformer.unembed(some)  # (B, P, V)
+                yield from logits.numpy()
 
     def decoding(self, tokens: Sequence[Token], source: Sequence[Token] = ()) -> TextDecoding:
         (ids,) = self._texts(tokens, source)
@@ -219,12 +226,12 @@ class BuiltinModel:
         """(N, T, D) -> (N,) in double precision."""
         return self._transformer.unembed(hidden[:, said.position]).double().log_softmax(-1)[:, said.id]
 
-    def _last(self, ids: Tensor, *, changes: Changes) -> Tensor:
-        """The residual stream after the last block, (B, T, D), of ids (1, T)."""
-        x = self._transformer.embed(ids, changes.everywhere.positions)  # (1, T, D)
-        for hidden, _ in through(self._transformer.blocks, x, "self", changes):
-            last = hidden
-        return last
+    def _last(self, ids: Tensor, *, interventions: Sequence[Intervention], places: Sequence[int]) -> Iterator[Tensor]:
+        """The residual stream after the last block at some places, (B, P, D), of ids (1, T) under each intervention in
+        turn, several at a time.
+        """
+        for growing in growing_batches(self.info, interventions, ids.shape[1]):
+            yield last_of_each(self._transformer, ids, growing, places)
 
     def _texts(self, tokens: Sequence[Token], source: Sequence[Token]) -> tuple[Tensor, ...]:
         """What the transformer reads, as token ids. Raises `PromptError`."""
@@ -349,7 +356,7 @@ def _mixed(run: ModelRun, kind: str, layer: int) -> Tensor:
     """
     attention = run.layers(kind)[layer]
     mixed = torch.from_numpy(layer_weights(attention) @ attention.value)  # (H, T, K)
-    gain = run.intervention.of(kind).output_gain(layer, *mixed.shape[:2])
+    gain = run.intervention.of(kind).output_gain(layer, len(mixed), range(mixed.shape[1]))
     if gain is not None:
         mixed = mixed * torch.from_numpy(gain)[..., None]
     return mixed.transpose(0, 1).flatten(1)

@@ -87,27 +87,32 @@ class Attention(nn.Module):
         `visible` (B, S): False hides a position of the source, as padding is. `cache`: the keys and values of what
         stands before `x` (or, in cross-attention, of the whole source); what is computed here is appended to it.
         """
-        query = self._split(self.query(x))  # (B, H, T, K)
+        query = self.split(self.query(x))  # (B, H, T, K)
         key, value = self._keys_values(x if source is None else source, cache, whole=source is not None)
         causal = self.causal and key.shape[2] == query.shape[2]  # with a cache, the last token alone sees everything
         mask = None if visible is None else visible[:, None, None, :]  # (B, 1, 1, S)
         call = AttentionCall(query, key, value, self.d_head**-0.5, causal, mask)
         if change is not None:
             call = change(call)
+        return self.join(self.mix(call)), call
+
+    def mix(self, call: AttentionCall) -> Tensor:
+        """What each head takes from the values: (B, H, T, K)."""
         mask, causal = call.fused_mask
         if call.bias is not None and len(mask) == 1:
             mask = mask[0]  # (H, T, S): torch adds it step by step then; its fused kernel gives other last digits
         mixed = F.scaled_dot_product_attention(*call.vectors, mask, is_causal=causal, scale=call.scale)  # (B, H, T, K)
-        if call.output_gain is not None:
-            mixed = mixed * call.output_gain[..., None]  # (B, H, T, K)
-        joined = mixed.transpose(1, 2).flatten(2)  # (B, T, D): the heads side by side
-        return self.output(joined), call
+        return mixed if call.output_gain is None else mixed * call.output_gain[..., None]  # (B, H, T, K)
+
+    def join(self, mixed: Tensor) -> Tensor:
+        """The heads side by side, projected: (B, H, T, K) -> (B, T, D)."""
+        return self.output(mixed.transpose(1, 2).flatten(2))
 
     def _keys_values(self, source: Tensor, cache: KeysValues | None, whole: bool) -> tuple[Tensor, Tensor]:
         """(B, H, S, K) each; with a cache, those of before are not computed again."""
         if cache is not None and cache.key is not None and whole:
             return cache.key, cache.value
-        key, value = self._split(self.key(source)), self._split(self.value(source))
+        key, value = self.split(self.key(source)), self.split(self.value(source))
         if cache is None:
             return key, value
         if cache.key is not None:
@@ -115,7 +120,7 @@ class Attention(nn.Module):
         cache.key, cache.value = key, value
         return key, value
 
-    def _split(self, x: Tensor) -> Tensor:
+    def split(self, x: Tensor) -> Tensor:
         return x.unflatten(-1, (self.n_head, self.d_head)).transpose(1, 2)  # (B, T, D) -> (B, H, T, K)
 
 

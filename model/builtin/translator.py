@@ -1,6 +1,6 @@
 """The built-in translator: an encoder reads the source, a decoder writes the target, as a `LanguageModel`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import NoReturn
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from model.analysis.beam import Beam, beam_search
-from model.attention_call import Changes
+from model.attention_call import Changes, batches
 from model.builtin.decoding import TargetDecoding
 from model.builtin.language_model import BuiltinModel
 from model.builtin.transformer import Config, DecoderBlock, EncoderDecoder
@@ -57,7 +57,16 @@ class Translator(BuiltinModel):
     def _texts(self, tokens: Sequence[Token], source: Sequence[Token]) -> tuple[Tensor, Tensor]:
         return self._ids(source, "text to read"), self._ids(tokens)
 
-    def _last(self, source: Tensor, ids: Tensor, *, changes: Changes) -> Tensor:
+    def _last(
+        self, source: Tensor, ids: Tensor, *, interventions: Sequence[Intervention], places: Sequence[int]
+    ) -> Iterator[Tensor]:
+        for changes in batches(self.info, interventions, ids.shape[1], len(places), source.shape[1]):
+            last = self._last_of(source, ids, changes)[:, places]  # (B, P, D); B is 1 where nothing differs
+            yield last.expand(len(changes.interventions), -1, -1)
+
+    @torch.inference_mode()
+    def _last_of(self, source: Tensor, ids: Tensor, changes: Changes) -> Tensor:
+        """The residual stream after the decoder's last block, (B, T, D)."""
         memory, _ = self._transformer.encode(source, changes=changes)  # (B, S, D)
         x = self._transformer.embed(ids, changes.everywhere.positions)  # (1, T, D)
         for hidden, *_ in self._transformer.write(x, memory, changes=changes):

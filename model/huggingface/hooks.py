@@ -219,7 +219,7 @@ def watch_outputs(model_type: str, blocks: Sequence[nn.Module], n_head: int) -> 
         def before(_: nn.Module, args: tuple) -> tuple | None:
             recorder = active()
             heads = args[0].unflatten(-1, (n_head, -1))  # (B, T, H, K)
-            gain = recorder and recorder.changes.output_gain("self", layer, n_head, heads.shape[1])
+            gain = recorder and recorder.changes.output_gain("self", layer, n_head, range(heads.shape[1]))
             if gain is None:
                 return None
             heads = heads * gain.transpose(1, 2)[..., None]

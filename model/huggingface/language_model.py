@@ -231,7 +231,7 @@ class HuggingFaceModel:
     def _difference(self, run: ModelRun, layer: int, recorder: Recorder) -> float:
         call = recorder.at(layer)
         ours = attended(run.attention[layer], call.value)  # (H, T, K)
-        if (gain := run.intervention.output_gain(layer, *ours.shape[:2])) is not None:
+        if (gain := run.intervention.output_gain(layer, len(ours), range(ours.shape[1]))) is not None:
             ours *= gain[:, :, None]
         return float(np.abs(ours.transpose(1, 0, 2) - call.output).max())
 

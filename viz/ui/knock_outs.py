@@ -1,4 +1,4 @@
-"""The loss without each head in turn, a layer at a time: how far that is, a way out, and what is kept of it."""
+"""The loss without each head in turn, some layers at a time: how far that is, a way out, and what is kept of it."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +17,8 @@ MOST_TOKENS = 256  # of a text
 N_RANDOM = 4  # texts of random tokens; of a large model one
 _LARGE = 3e7  # parameters
 _STOPPED = "stopped_knock_outs"  # in the session's state: which was stopped
-TRAINED = -1  # in the place of a layer: without none of the heads
+_AT_ONCE = 48  # heads of a job: more together are hardly faster, and nobody waits long for a way out
+TRAINED: tuple[int, ...] = ()  # in the place of layers: without none of the heads
 
 
 @dataclass(frozen=True)
@@ -31,9 +32,11 @@ class Subject:
     text: RunKey | None
 
     @property
-    def jobs(self) -> list[tuple[int, int]]:
-        """The number of the text, and the layer: first as trained."""
-        return [(i, layer) for i in range(self.n_random or 1) for layer in (TRAINED, *self.there.layers)]
+    def jobs(self) -> list[tuple[int, tuple[int, ...]]]:
+        """The number of the text, and neighbouring layers: first as trained."""
+        n, layers = max(1, _AT_ONCE // self.there.n_head), self.there.layers
+        some = [layers[start : start + n] for start in range(0, len(layers), n)]
+        return [(i, each) for i in range(self.n_random or 1) for each in (TRAINED, *some)]
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ def effects(of: Subject, what: str) -> Effects:
     if left and not is_stopped(of):
 
         def words(done: int) -> str:
-            return f"{what} without each head: layer {max(0, jobs[done][1])}"
+            return f"{what} without each head: layer {max((0, *jobs[done][1]))}"
 
         stop = partial(st.session_state.__setitem__, _STOPPED, of)
         for job in waiting.each(left, len(jobs), words, stop, key="random_out" if of.n_random else "text_out"):
@@ -88,20 +91,20 @@ def go_on() -> None:
 def _effects(of: Subject) -> Effects:
     shape = of.there.n_layer, of.there.n_head
     rise, trained, complete = np.full((of.n_random or 1, *shape), np.nan), [], True
-    for number, layer in of.jobs:
-        if not _losses.has(of, number, layer):
+    for number, layers in of.jobs:
+        if not _losses.has(of, number, layers):
             complete = False
-        elif layer == TRAINED:
-            trained.append(_losses(of, number, layer)[0])
+        elif layers == TRAINED:
+            trained.append(_losses(of, number, layers)[0])
         else:
-            rise[number, layer] = np.array(_losses(of, number, layer)) - trained[number]
+            rise[number, list(layers)] = np.reshape(_losses(of, number, layers), (len(layers), -1)) - trained[number]
     return Effects(rise.mean(0), float(np.mean(trained)) if trained else float("nan"), complete)
 
 
 @cache.kept()
-def _losses(of: Subject, number: int, layer: int) -> tuple[float, ...]:
-    """Without each head of a layer in turn, or as trained."""
-    off = [frozenset({(layer, head)}) for head in range(of.there.n_head)] if layer != TRAINED else [frozenset()]
+def _losses(of: Subject, number: int, layers: tuple[int, ...]) -> tuple[float, ...]:
+    """Without each head of some layers in turn, or as trained."""
+    off = [frozenset({(layer, head)}) for layer in layers for head in range(of.there.n_head)] or [frozenset()]
     lm = language_model(of.model)
     if of.text:
         lm = speaking(lm, of.text.prompt.languages)
