@@ -10,7 +10,7 @@ heads may have 1 there.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from itertools import groupby
 from typing import NamedTuple
@@ -41,6 +41,7 @@ class AttentionCall(NamedTuple):
     sink_score: Tensor | None = None  # (B, H, T), 1 for what is alike: of the entry after the keys; None: there is none
     queries: Sequence[int] | None = None  # which T tokens of the text look; None: all, in order
     before: tuple[Tensor, Tensor] | None = None  # (1, H, S', K) keys and values of what stands before all the others
+    output_added: Tensor | None = None  # (B, H, T, K of values) is added to what each head writes; None: nothing
 
     @property
     def n_key(self) -> int:
@@ -112,6 +113,27 @@ class Changes:
 
 
 AS_TRAINED = Changes()
+
+
+@dataclass(frozen=True, eq=False)
+class Probe(Changes):
+    """As trained; but to what each head of one layer writes, zeros are added, with respect to which a gradient can be
+    taken. One forward pass, with gradients on, makes them.
+    """
+
+    kind: str = "self"
+    layer: int = 0
+    added: list[Tensor] = field(default_factory=list)  # one, (1, H, T, K of values), once the layer was read
+
+    nothing = False
+
+    def of_call(self, call: AttentionCall, kind: str, layer: int) -> AttentionCall:
+        if (kind, layer) != (self.kind, self.layer):
+            return call
+        n_text, n_head, n_query, _ = call.query.shape
+        zeros = call.query.new_zeros(n_text, n_head, n_query, call.value.shape[-1]).requires_grad_()
+        self.added.append(zeros)
+        return call._replace(output_added=zeros)
 
 
 def _taken_away(call: AttentionCall, change: Intervention, kind: str) -> AttentionCall:

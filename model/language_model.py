@@ -171,6 +171,20 @@ class Differentiable(Protocol):
         own vectors than of the tokens; IndexError if there is no such entry, label or position.
         """
 
+    def head_gradients(
+        self,
+        tokens: Sequence[Token],
+        said: Sequence[Said],
+        layer: int,
+        kind: str = "self",
+        source: Sequence[Token] = (),
+    ) -> tuple[float, np.ndarray]:
+        """The mean of what is said of a text; and its gradient with respect to what each head of one layer of one kind
+        of attention gives to the output projection: (H, T, K), K that of values.
+
+        Raises as `LanguageModel.logits` does, and as above.
+        """
+
 
 class Decoding(Protocol):
     """Texts that a model writes on, B of them, all of one length; what it computed of them is kept."""

@@ -1,10 +1,11 @@
 """What logits say of a text: the best tokens of each position, and how likely the token was that is really there."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
 
+from model.language_model import Said
 from model.run import Predictions
 
 TOP_K = 20  # kept for each position
@@ -45,3 +46,9 @@ def predictions(blocks: Iterable[Tensor], ids: Tensor, *, of_next: bool = True) 
         torch.cat(entropy).numpy(),
         of_next=of_next,
     )
+
+
+def mean_said(logits: Tensor, said: Sequence[Said]) -> Tensor:
+    """The mean log-probability, in nats and double precision, of entries at positions of a text's logits (T, V)."""
+    rows = logits[[each.position for each in said]].double()  # (N, V)
+    return rows.log_softmax(-1)[range(len(said)), [each.id for each in said]].mean()

@@ -174,7 +174,7 @@ def test_a_class_that_cannot_read_texts_side_by_side_reads_them_one_by_one(habit
 
 def test_nothing_is_kept_besides():
     lm = HuggingFaceModel(builder("LlamaForCausalLM"), None, name="", title="Tiny", fingerprint="")
-    given = lm.opened._inputs([token.id for token in tokens(N_TOKEN)], (), None, n_text=3)
+    given = lm.opened.inputs([token.id for token in tokens(N_TOKEN)], (), None, n_text=3)
     changes = Changes(tuple(all_heads(lm)[:3]))
     with torch.inference_mode(), Recorder(changes, lm.opened.roles, keeps=False) as recorder:
         lm.opened._body(**given)

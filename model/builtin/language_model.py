@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from model.analysis.attention import layer_weights
 from model.architecture import Architecture, described
-from model.attention_call import AttentionCall, Changes
+from model.attention_call import AttentionCall, Changes, Probe
 from model.builtin.decoding import RunDecoding, StepWeights, TextDecoding, laid_out
 from model.builtin.together import last_of_each
 from model.builtin.transformer import Block, Config, Transformer
@@ -27,7 +27,7 @@ from model.growing import growing_batches
 from model.intervention import UNCHANGED, Intervention, sizes_of
 from model.language_model import Recording, Said
 from model.layer import AttentionOutput, LayerParameters, Norm
-from model.predictions import predictions
+from model.predictions import mean_said, predictions
 from model.run import Attention, ModelInfo, ModelNotAvailable, ModelRun, PromptError, Token, short
 from model.sources import builtin_files
 from model.text.conversation import Message
@@ -221,6 +221,21 @@ class BuiltinModel:
             value = self._said(self._transformer.read(placed).hidden[-1], said)  # (N,)
             (gradient,) = torch.autograd.grad(value.sum(), x)  # (N, T, D)
         return value.detach().numpy(), gradient.numpy()
+
+    def head_gradients(
+        self,
+        tokens: Sequence[Token],
+        said: Sequence[Said],
+        layer: int,
+        kind: str = "self",
+        source: Sequence[Token] = (),
+    ) -> tuple[float, np.ndarray]:
+        texts, probe = self._texts(tokens, source), Probe(kind=kind, layer=layer)
+        with torch.inference_mode(False), torch.enable_grad():
+            logits, _ = self._transformer(*texts, changes=probe)  # (1, T, V)
+            value = mean_said(logits[0], said)
+            (gradient,) = torch.autograd.grad(value, probe.added[0])  # (1, H, T, K)
+        return value.item(), gradient[0].numpy()
 
     def _said(self, hidden: Tensor, said: Said) -> Tensor:
         """(N, T, D) -> (N,) in double precision."""

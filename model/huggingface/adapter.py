@@ -93,7 +93,7 @@ class Opened:
         let transformers return its own attention weights and hidden states. `until` this layer, if told, and then
         nothing is returned.
         """
-        inputs = self._inputs(ids, source, types)
+        inputs = self.inputs(ids, source, types)
         if weights or self.captured == Dense.captured:
             inputs["output_attentions"] = True
         if states:
@@ -127,14 +127,14 @@ class Opened:
         options |= {"keeps": False, "widens_at": widens_at}
         recorder = Recorder(changes, self.roles, self.query_scales, **options)
         with recorder:
-            output = self._body(**self._inputs(ids, source, types, n_text if widens_at is None else 1))
+            output = self._body(**self.inputs(ids, source, types, n_text if widens_at is None else 1))
         if self.can_unembed:
             logits = self.logits(recorder.last[:, places].flatten(0, 1)).unflatten(0, (-1, len(places)))
         else:
             logits = output.logits[:, places].float()
         return logits.expand(n_text, -1, -1)
 
-    def _inputs(
+    def inputs(
         self, ids: Sequence[int], source: Sequence[int], types: Sequence[int] | None, n_text: int = 1
     ) -> dict[str, Any]:
         """What transformers is given to read, `n_text` times the same side by side."""

@@ -322,7 +322,9 @@ def _output(module: nn.Module, call: AttentionCall) -> Tensor:
         output, _ = sdpa_attention_forward(module, *vectors, mask, scaling=call.scale, is_causal=causal)
         if call.sink_score is not None:
             output = output[:, 1:, :, :n_value]
-    return output if call.output_gain is None else output * call.output_gain.transpose(1, 2)[..., None]
+    if call.output_gain is not None:
+        output = output * call.output_gain.transpose(1, 2)[..., None]
+    return output if call.output_added is None else output + call.output_added.transpose(1, 2)
 
 
 def _sink_as_key(call: AttentionCall) -> AttentionCall:

@@ -1,4 +1,4 @@
-"""How what a transformers model says changes with the vectors of its tokens: read from these vectors, with autograd."""
+"""How what a transformers model says changes with the vectors of its tokens, or with what its heads write: autograd."""
 
 import inspect
 from collections.abc import Callable, Sequence
@@ -8,7 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from model.attention_call import Probe
 from model.huggingface.adapter import Opened
+from model.huggingface.capture import Recorder
+from model.language_model import Said
+from model.predictions import mean_said
 from model.run import Token, VisitorError
 
 
@@ -36,6 +40,31 @@ def gradients(
                 raise MemoryError from error
             raise VisitorError(f"{title} gives no gradients of its tokens' vectors.") from error
     return value.detach().numpy(), gradient.numpy()
+
+
+def head_gradients(
+    opened: Opened,
+    title: str,
+    said: Sequence[Said],
+    ids: Sequence[int],
+    source: Sequence[int],
+    probe: Probe,
+    *,
+    types: Sequence[int] | None = None,
+) -> tuple[float, np.ndarray]:
+    """The mean of what is said of a text, and its gradient at the probe: (H, T, K).
+
+    Raises `VisitorError` where the class lets no gradient through.
+    """
+    options = {"keeps": False, "layers": opened.self_layers, "n_token": len(ids), "n_source": len(source)}
+    recorder = Recorder(probe, opened.roles, opened.query_scales, **options)
+    with torch.inference_mode(False), torch.enable_grad(), recorder:
+        value = mean_said(opened.transformer(**opened.inputs(ids, source, types, 1)).logits[0], said)
+        try:
+            (gradient,) = torch.autograd.grad(value, probe.added[0])  # (1, H, T, K)
+        except (RuntimeError, NotImplementedError) as error:
+            raise VisitorError(f"{title} gives no gradients of what its heads write.") from error
+    return value.item(), gradient[0].numpy()
 
 
 def _besides(opened: Opened, tokens: Sequence[Token], n_text: int) -> dict[str, Any]:

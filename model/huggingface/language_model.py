@@ -19,13 +19,14 @@ from model.analysis.attention import attended
 from model.architecture import Architecture
 from model.architectures.description import describe
 from model.architectures.generic import with_stack
-from model.attention_call import Changes, batches
+from model.attention_call import Changes, Probe, batches
 from model.huggingface import hooks
+from model.huggingface.as_tokenized import check_as_tokenized
 from model.huggingface.batches import one_by_one
 from model.huggingface.capture import ROUNDING, NotCaptured, Recorder
 from model.huggingface.decoding import CachedDecoding, keeps
-from model.huggingface.gradients import gradients, vectors_of
-from model.huggingface.info import PROBE_TEXTS, info_of
+from model.huggingface.gradients import gradients, head_gradients, vectors_of
+from model.huggingface.info import info_of
 from model.huggingface.layers import LayerPlan, Unfollowed
 from model.huggingface.loading import Build, quoted
 from model.huggingface.opening import open_model
@@ -38,7 +39,6 @@ from model.text.chat_template import fill
 from model.text.conversation import USER, Message
 from model.text.cut import Cutting
 from model.text.lengths import check_tokens
-from model.text.piece_tokenizer import PieceTokenizer
 from model.text.tokens import check_fits, cutting_of, token_of, tokens_of
 from model.text.writing import ReadAgain
 from model.unembedding import Unembedding
@@ -57,7 +57,7 @@ class HuggingFaceModel:
         self._title = title
         self.info = info_of(self.opened, tokenizer, self._labels(), name, title, fingerprint)
         self._check_whole_run()
-        self._check_as_tokenized()
+        check_as_tokenized(self, self.opened, tokenizer)
 
     @property
     def captured(self) -> str:
@@ -163,6 +163,21 @@ class HuggingFaceModel:
         if said.position is not None:
             self._check_head()
         return gradients(self.opened, self._title, tokens, vectors, lambda logits: self._said(logits, said))
+
+    def head_gradients(
+        self,
+        tokens: Sequence[Token],
+        said: Sequence[Said],
+        layer: int,
+        kind: str = "self",
+        source: Sequence[Token] = (),
+    ) -> tuple[float, np.ndarray]:
+        self._check_head()
+        self._check(tokens, source)
+        if self.captured == "weights":
+            raise VisitorError(f"{self._title} does its attention in code of its own, where no gradient is taken.")
+        read = partial(head_gradients, self.opened, self._title, said)
+        return self._read(read, tokens, source, Probe(kind=kind, layer=layer))
 
     def _said(self, logits: Tensor, said: Said) -> Tensor:
         """(N, T, V) -> (N,) in double precision."""
@@ -318,32 +333,6 @@ class HuggingFaceModel:
                 raise ModelNotAvailable(
                     f"{refused}: in layer {call.layer}, weights·values is not what the heads gave (off by {off:.2g})."
                 )
-
-    def _check_as_tokenized(self) -> None:
-        """A text, and two where it reads pairs, are read as ``model(**tokenizer(…))`` reads them in transformers: the
-        same ids and token types, and so the same weights and hidden vectors.
-        """
-        if self._tokenizer is None or isinstance(self._tokenizer, PieceTokenizer) or self.opened.pair:
-            return
-        for texts in (PROBE_TEXTS[:1], PROBE_TEXTS)[: 1 + self.info.reads_pairs]:
-            tokens = self.encode(*texts)
-            theirs = self._tokenizer(*texts, return_token_type_ids=True)
-            if [token.id for token in tokens] != theirs["input_ids"]:
-                reason = "its tokenizer cuts {} otherwise in transformers"
-            elif not 0 < len(tokens) <= self.info.n_context or max(theirs["input_ids"]) >= self.info.n_vocab:
-                continue  # such a text gets a sentence of its own
-            else:
-                inputs = {"input_ids": theirs["input_ids"], "attention_mask": theirs["attention_mask"]}
-                if self.opened.n_type not in (0, 1):
-                    inputs["token_type_ids"] = theirs["token_type_ids"]
-                difference = self.opened.difference(self.run(tokens), inputs)
-                reason = f"transformers reads {{}} otherwise (weights or hidden vectors off by {difference:.2g})"
-                if difference <= ROUNDING:
-                    continue
-            read = " and ".join(f"“{text}”" for text in texts)
-            raise ModelNotAvailable(
-                f"Regard cannot show “{self._title}” ({self.opened.class_name}): {reason.format(read)}."
-            )
 
     @torch.inference_mode()
     def _predictions(self, hidden: Tensor, output: Any, ids: Sequence[int]) -> Predictions | None:

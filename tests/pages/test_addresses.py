@@ -40,7 +40,7 @@ SET = {
     **{"other_steps": 9, "other_at": 5, "tuned_lines": TEXT, "tuned_steps": 9, "tuned_seed": 1},
     **{"tuned_before": "copier", "tuned_after": "copier", "tuned_beginning": "the cat"},
     **{"checkpoint": 80, "enlarged": "0.1", "copier_seed": 1, "copier_layers": 1, "copier_steps": 40},
-    **{"query_layer": 0, "key_layer": 0},
+    **{"query_layer": 0, "key_layer": 0, "effect": "next token", "effect_token": 4, "effect_place": 2},
     **{"explained_token": 4, "explained_place": 2, "steps": 8},
     **{"similarity_of": 1, "softmax_temperature": 2, "beside": "1.0"},
 }

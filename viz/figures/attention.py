@@ -35,6 +35,7 @@ def attention_heatmap(
     height: int = 480,
     width: int = WIDTH,
     sink: bool = False,
+    say: Callable[[float], str] | None = None,
 ) -> go.Figure:
     """Weights (Q, K) as colours: rows look, columns are looked at; NaN is left blank.
 
@@ -42,7 +43,8 @@ def attention_heatmap(
     and the first column in their text. `selected`: the (query, key) to outline. `title`: what the numbers are.
     `width`: pixels that the picture has at least, by which its ticks are chosen. Up to 64 x 64 cells, a second,
     invisible trace of points hears clicks (plotly heatmaps do not) and carries (query, key) as customdata. `sink`:
-    whether the last column is that of a learned one, which is always named, and taken together with no key.
+    whether the last column is that of a learned one, which is always named, and taken together with no key. `say`: what
+    the hover says of a number, NaN too.
     """
     key_labels = labels if key_labels is None else key_labels
     step = cells_pooled(max(weights.shape))
@@ -115,7 +117,7 @@ def attention_heatmap(
     )
     traces = [heatmap]
     if is_clickable(max(weights.shape)):
-        traces.append(_click_overlay(weights, labels, key_labels, first, title, height))
+        traces.append(_click_overlay(weights, labels, key_labels, first, title, height, say))
     return go.Figure(traces, layout)
 
 
@@ -139,11 +141,13 @@ def _click_overlay(
     first: tuple[int, int],
     title: str,
     height: int,
+    say: Callable[[float], str] | None,
 ) -> dict:
     row, column = (index.ravel() for index in np.indices(weights.shape))
     query, key = row + first[0], column + first[1]
     rows, columns = ([escape(label) for label in names] for names in (labels, key_labels))
-    words = ["taken out" if np.isnan(w) else f"{title} {w:.4f}" for w in weights.ravel().tolist()]
+    say = say or (lambda w: "taken out" if np.isnan(w) else f"{title} {w:.4f}")
+    words = [say(w) for w in weights.ravel().tolist()]
     return dict(
         type="scatter",
         x=key,

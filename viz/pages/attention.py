@@ -11,7 +11,7 @@ from viz.components.head_grid import Pick, head_grid
 from viz.figures.numbers import how_far
 from viz.figures.score_scale import weights_formula
 from viz.guard import handler, section
-from viz.sections.attention import flow, graph, stage, token_numbers
+from viz.sections.attention import edge_effects, flow, graph, stage, token_numbers
 from viz.ui import corners, glossary, heads, later, reading, session
 from viz.ui.choices import MAP
 from viz.ui.pictures import caption
@@ -38,6 +38,7 @@ def main() -> None:
     with below:
         choose_how(run)
         read(run)
+        edge_effects.show(run)
         flow.show(run)
         glossary.show()
 

@@ -51,6 +51,8 @@ MATRIX = r"[EP]|\d{1,2}\.(q|k|v|o|up|down)"
 NONE, DRAWN, SETTINGS, BEAM = WAYS_ON = ("none", "drawn", "settings", "beam")
 ROLLOUT, FLOW, CARRIED = "rollout", "flow", "carried"
 FOLLOWED = (NONE, ROLLOUT, FLOW, CARRIED)
+NEXT, BLANKED, LOSS = "next token", "hidden token", "loss"
+EFFECTS = (NONE, NEXT, BLANKED, LOSS)
 MEAN = "mean"
 MAPS = (MEAN, ONE)
 TOKEN_VECTORS = "token vectors"
@@ -215,6 +217,9 @@ CHOICES: dict[str, Choice] = {
     "summed": _positions(0, "tokens whose weights are added up", ATTENTION, own_words=True),
     "flow": _one_of(FOLLOWED, NONE, "how is followed what a token draws on through all layers", ATTENTION),
     "flow_token": _position("the token of which that is asked", ATTENTION, owner=READER),
+    "effect": _one_of(EFFECTS, NONE, "on what it is shown what each edge of the head does", ATTENTION),
+    "effect_token": _position("the token behind which that is foreseen, or the hidden one", ATTENTION, owner=READER),
+    "effect_place": _number(1, 5, 1, "which of the most probable tokens there", ATTENTION),
     "score": _one_of(SCORED, LABEL, "what of all heads is shown", HEADS),
     "texts": _one_of(TEXTS, OURS, "over which texts heads are scored", HEADS),
     "lines": _text("", "those texts where they are your own, one a line; of many, their hash", HEADS),

@@ -19,7 +19,7 @@ from viz.guard import handler
 from viz.ui import controls, heads, provenance, session
 
 kind = heads.attention_read
-PARTS = ("stage", "choose", "read")  # the fragments that are drawn again, first what one waits for
+PARTS = ("stage", "choose", "read", "effects")  # the fragments that are drawn again, first what one waits for
 
 
 def choose_heads(run: ModelRun) -> None:
