@@ -34,12 +34,14 @@ def attention_weights(attention: Layer, head: int, rows: slice = slice(None)) ->
     return layer_weights(attention, rows, [head])[0]
 
 
-def layer_weights(attention: Layer, rows: slice = slice(None), heads: Sequence[int] | None = None) -> np.ndarray:
+def layer_weights(
+    attention: Layer, rows: slice | np.ndarray = slice(None), heads: Sequence[int] | None = None
+) -> np.ndarray:
     """The same for several heads of the layer (all, unless told): (H', R, C)."""
     heads = range(attention.n_head) if heads is None else heads
     _check(attention, heads)
     if isinstance(attention, DenseAttention):
-        return attention.weights[heads, rows]
+        return attention.weights[heads][:, rows]
     positions = np.arange(attention.n_query)[rows]
     weights = np.zeros((len(heads), len(positions), attention.n_column), np.float32)
     n_row = min(len(positions), ROWS_AT_ONCE) or 1

@@ -42,6 +42,12 @@ def rows_sum_to_one(weights: np.ndarray) -> Check:
     return Check("sums of rows, and 1", float(np.abs(weights.sum(axis=1) - 1).max()), 1e-5, SINGLE)
 
 
+def differences_add_up(rows: np.ndarray, expected: np.ndarray) -> Check:
+    """Rows of differences of weights, added up (R,), and what of both rows was not subtracted."""
+    difference = float(np.abs(rows - expected).max(initial=0))
+    return Check("rows of differences, and what was not subtracted", difference, 1e-5, SINGLE)
+
+
 def shares_again(total: float) -> Check:
     """Shares of what a token is made of, added up over all tokens."""
     return Check("shares of all tokens, added up, and 1", abs(total - 1), 1e-4, f"{SINGLE}, layer after layer")

@@ -4,12 +4,7 @@ Only those rows count; to divide by all of them, as TransformerLens's head detec
 with one repetition look like a poor one.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
-
-from model.analysis.attention import layer_weights
-from model.run import Layer
 
 
 def previous_token(weights: np.ndarray) -> np.ndarray:
@@ -35,16 +30,3 @@ def behind_copies(ids: np.ndarray) -> np.ndarray:
     """(T, S): whether key s stands right behind an earlier copy of the token at t."""
     t, s = np.arange(len(ids))[:, None], np.arange(len(ids))[None, :]
     return (ids[np.maximum(s - 1, 0)] == ids[t]) & (s >= 1) & (s <= t)
-
-
-def moved(before: Sequence[Layer], after: Sequence[Layer]) -> tuple[np.ndarray, np.ndarray]:
-    """How much of each head's attention went elsewhere, (L, H), between two models' layers on one text of one cut: the
-    mean over queries of the share that moved (half of what all weights of a row changed by), and the largest change of
-    any one weight. Both are between 0 and 1.
-    """
-    share, largest = [], []
-    for one, other in zip(before, after, strict=True):
-        change = np.abs(layer_weights(other) - layer_weights(one))  # (H, T, S)
-        share.append(change.sum(-1).mean(-1) / 2)
-        largest.append(change.max((-2, -1)))
-    return np.array(share), np.array(largest)

@@ -4,8 +4,6 @@ import numpy as np
 import pytest
 
 from model.analysis import head_scores
-from model.analysis.attention import attention_weights
-from model.intervention import Intervention
 
 IDS = np.array([5, 7, 9, 5, 7, 7])
 
@@ -43,15 +41,3 @@ def test_of_many_heads_at_once():
     many = np.stack([looking_at([0, 0, 1, 2, 3, 4]), uniform(6)])[None]
     assert head_scores.previous_token(many).shape == head_scores.induction(many, IDS).shape == (1, 2)
     assert head_scores.induction(many, IDS)[0, 1] == head_scores.induction(uniform(6), IDS)
-
-
-def test_what_moved_is_half_of_the_change_of_a_row_and_the_largest_of_a_weight(tiny, tiny_run):
-    other = tiny.run(tiny_run.tokens, Intervention(heads_uniform=((1, 2),)))
-    share, largest = head_scores.moved(tiny_run.attention, other.attention)
-    before, after = (attention_weights(run.attention[1], 2) for run in (tiny_run, other))
-    rows = [sum(abs(a - b) for a, b in zip(*each, strict=True)) / 2 for each in zip(before, after, strict=True)]
-    assert share[1, 2] == pytest.approx(np.mean(rows), abs=1e-6) and 0 < share[1, 2] < 1
-    assert largest[1, 2] == pytest.approx(np.abs(after - before).max())
-    same = np.ones_like(share, bool)
-    same[1, 2], same[2] = False, False  # what comes after it has other inputs
-    assert not share[same].any() and not largest[same].any()

@@ -24,6 +24,7 @@ VIEWS = (
     "generation?playground=true",
     "heads?texts=own&lines=the+cat+saw+the+cat&knocked_out=true",
     "head?why=true",
+    "comparison",
     "mechanism?mask_off=true",
     "model",
     "model?model=translator",

@@ -22,6 +22,7 @@ MORE = {
         {"graph": "layers", "show": "all"},
     ],
     "heads": [{"texts": "own", "lines": None, "knocked_out": "true"}],
+    "comparison": [{"other_text": None}, {"compare": "layers"}],
     "mechanism": [{"head_off": "true", "edge_off": "true"}],
 }
 

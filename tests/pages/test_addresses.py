@@ -41,6 +41,13 @@ SET = {
     **{"tuned_before": "copier", "tuned_after": "copier", "tuned_beginning": "the cat"},
     **{"checkpoint": 80, "enlarged": "0.1", "copier_seed": 1, "copier_layers": 1, "copier_steps": 40},
     **{"query_layer": 0, "key_layer": 0, "effect": "next token", "effect_token": 4, "effect_place": 2},
+    **{
+        "compare": "heads",
+        "other_text": "the cat saw the dogs",
+        "other_layer": 2,
+        "other_head": 1,
+        "other_model": "copier",
+    },
     **{"explained_token": 4, "explained_place": 2, "steps": 8},
     **{"similarity_of": 1, "softmax_temperature": 2, "beside": "1.0"},
 }

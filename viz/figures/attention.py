@@ -44,7 +44,7 @@ def attention_heatmap(
     `width`: pixels that the picture has at least, by which its ticks are chosen. Up to 64 x 64 cells, a second,
     invisible trace of points hears clicks (plotly heatmaps do not) and carries (query, key) as customdata. `sink`:
     whether the last column is that of a learned one, which is always named, and taken together with no key. `say`: what
-    the hover says of a number, NaN too.
+    the hover says of a number, NaN too. A `signed` scale is for differences.
     """
     key_labels = labels if key_labels is None else key_labels
     step = cells_pooled(max(weights.shape))
@@ -98,7 +98,7 @@ def attention_heatmap(
         query, key = selected
         cell = {"x0": key - 0.5, "x1": key + 0.5, "y0": query - 0.5, "y1": query + 0.5}
         layout["shapes"] = [{"type": "rect", **cell, "line": {"color": theme.ACCENT, "width": 3}}]
-    cells = _largest(weights, step)
+    cells = _farthest(weights, step) if scale.signed else _largest(weights, step)
     heatmap = dict(  # not go.Heatmap: the figure would make it once more
         type="heatmap",
         z=scale.place(cells),
@@ -115,6 +115,8 @@ def attention_heatmap(
         + (f"the largest {title} of {step} × {step} around it: " if step > 1 else f"{title} ")
         + f"%{{{'customdata' if scale.log else 'z'}:.4f}}<extra></extra>",
     )
+    if scale.signed:
+        heatmap |= {"colorscale": theme.DIVERGING}
     traces = [heatmap]
     if is_clickable(max(weights.shape)):
         traces.append(_click_overlay(weights, labels, key_labels, first, title, height, say))
@@ -132,6 +134,12 @@ def _largest(weights: np.ndarray, step: int) -> np.ndarray:
         return weights
     rows, columns = (np.arange(0, n, step) for n in weights.shape)
     return np.fmax.reduceat(np.fmax.reduceat(weights, rows, axis=0), columns, axis=1)
+
+
+def _farthest(values: np.ndarray, step: int) -> np.ndarray:
+    """The value of each such neighbourhood that is farthest from 0."""
+    high, low = _largest(values, step), -_largest(-values, step)
+    return np.where(high >= -low, high, low)
 
 
 def _click_overlay(

@@ -128,6 +128,13 @@ def sum_card(
     return _card(f"{html.escape(query)} at {html.escape(key)}", place, check, [*steps, ("value", value)])
 
 
+def difference_card(a: Check, b: Check, query: str, key: str, place: str) -> str:
+    """What one weight is more than another."""
+    steps = [("B", f"{b.shown:.4f}"), ("A", f"{a.shown:.4f}"), ("B − A", f"<b>{b.shown - a.shown:+.4f}</b>")]
+    check = Check(b.shown - a.shown, b.again - a.again, a.dense or b.dense)
+    return _card(f"“{html.escape(query)}” looks at “{html.escape(key)}”: the difference", place, check, steps)
+
+
 def _card(title: str, place: str, check: Check, steps: list[tuple[str, str]]) -> str:
     way = "read again from the weights that the model gave" if check.dense else "made again from queries and keys"
     again = "nothing" if np.isnan(check.again) else f"{check.again:.8f}"

@@ -32,6 +32,11 @@ class ColourScale:
         return np.log10(weights, out=np.full_like(weights, np.nan), where=weights > 0)
 
     @property
+    def signed(self) -> bool:
+        """Whether it is for values on both sides of 0, with colours that diverge there."""
+        return self.low < 0
+
+    @property
     def ends(self) -> tuple[float, float]:
         """`low` and `high` on that axis."""
         return tuple(float(end) for end in self.place(np.array([self.low, self.high])))

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import streamlit as st
 
@@ -11,7 +11,7 @@ from model.intervention import UNCHANGED, Intervention
 from model.run import PromptError, VisitorError
 from model.text.prompt import Prompt, RunKey
 from model.text.units import KINDS
-from viz.ui import session
+from viz.ui import compared, session
 
 OVER = ("mean", "sum")
 
@@ -26,6 +26,8 @@ class Cell:
     keys: tuple[int, ...]
     over: str = "mean"  # several queries
     beside: bool = False  # the run is not the current model's, but of one that the page shows beside it
+    side: str = ""  # on the page Comparison: one of `compared.SIDES`
+    less: "Cell | None" = None  # and what is subtracted from it: A's, from B's
 
     @property
     def plain(self) -> bool:
@@ -35,6 +37,8 @@ class Cell:
 
 def write_cell(cell: Cell) -> str:
     """As one line for an address: parts with ~ between, those that are as usual left out."""
+    if cell.side:
+        return "~".join([cell.side, _write_places(cell.queries), _write_places(cell.keys)])
     spec, run_key = cell.spec, cell.run_key
     parts = [spec.of, write_heads(spec.heads, session.run_of(run_key).grid(spec.of))]
     parts += [_write_places(cell.queries), _write_places(cell.keys)]
@@ -59,13 +63,34 @@ def read_cell(written: str, continuation: Sequence[int], change: Intervention) -
     """
     try:
         return _read(written, tuple(continuation), change)
-    except (ValueError, KeyError, VisitorError) as error:
+    except (ValueError, LookupError, VisitorError) as error:
         raise PromptError(
             "The link's open card is on a weight that is not in this text and model: the card stays closed."
         ) from error
 
 
+def compared_cell(side: str, query: int, key: int) -> Cell:
+    """A value of what the page Comparison shows now, by the places of A, else those of B. IndexError if there is none,
+    as where a difference would need a partner.
+    """
+    if (both := compared.now()) is None:
+        raise IndexError("nothing is compared")
+    here = both.a if side == compared.A else both.b
+    if not (0 <= query < len(here.map.units) and 0 <= key < len(here.map.key_units)):
+        raise IndexError(f"no query {query}, key {key}")
+    cell = Cell(here.run_key, here.spec, (query,), (key,), side=side)
+    if side != compared.LESS:
+        return cell
+    of_a = both.partner(side, query, key)
+    if None in of_a:
+        raise IndexError("no partner")
+    return replace(cell, less=compared_cell(compared.A, *of_a))
+
+
 def _read(written: str, continuation: tuple[int, ...], change: Intervention) -> Cell:
+    if written.partition("~")[0] in compared.SIDES:
+        side, query, key = written.split("~")
+        return compared_cell(side, int(query), int(key))
     of, heads, queries, keys, *more = written.split("~")
     named = dict(part.split(":", 1) for part in more)
     n_after = int(named.pop("after", "0"))

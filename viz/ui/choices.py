@@ -55,6 +55,7 @@ NEXT, BLANKED, LOSS = "next token", "hidden token", "loss"
 EFFECTS = (NONE, NEXT, BLANKED, LOSS)
 MEAN = "mean"
 MAPS = (MEAN, ONE)
+OF_TEXTS, OF_HEADS, OF_LAYERS, OF_MODELS = COMPARED = ("texts", "heads", "layers", "models")
 TOKEN_VECTORS = "token vectors"
 # of the softmax; 1 is as trained; between neighbours lies the same factor, but for rounding
 TEMPERATURES = (0.1, 0.125, 0.16, 0.2, 0.25, 0.32, 0.4, 0.5, 0.63, 0.8, 1, 1.25, 1.6, 2, 2.5, 3.2, 4, 5, 6.3, 8, 10)
@@ -63,7 +64,7 @@ MOST_REFERENCE = 2000  # characters
 
 HOME, TOKENIZATION, EMBEDDINGS, ATTENTION, GENERATION = "", "tokenization", "embeddings", "attention", "generation"
 TRANSLATION, UNDERSTANDING, HEAD, MECHANISM = "translation", "understanding", "head", "mechanism"
-MODEL, TRAINING, HEADS = "model", "training", "heads"
+MODEL, TRAINING, HEADS, COMPARISON = "model", "training", "heads", "comparison"
 READER, DECODER = "reader", "decoder"  # whose a choice is: of the model that reads the page, of one shown beside it
 
 
@@ -173,8 +174,9 @@ def _layer_or_tokens(text: str) -> str | int:
 
 
 _CODE = r"[\w-]{1,20}"  # of a language
-_OF_A_HEAD = (HOME, ATTENTION, HEADS, HEAD, MECHANISM, TRANSLATION, GENERATION, UNDERSTANDING)
-_OF_A_TOKEN = (TOKENIZATION, EMBEDDINGS, ATTENTION, HEAD, MECHANISM)
+_OF_A_HEAD = (HOME, ATTENTION, HEADS, HEAD, COMPARISON, MECHANISM, TRANSLATION, GENERATION, UNDERSTANDING)
+_OF_A_KEY = (ATTENTION, HEAD, COMPARISON, MECHANISM)
+_OF_A_TOKEN = (TOKENIZATION, EMBEDDINGS, *_OF_A_KEY)
 
 CHOICES: dict[str, Choice] = {
     "model": _text(catalog.DEFAULT, "which model; `copier@360`: after step 360 of its training"),
@@ -192,19 +194,21 @@ CHOICES: dict[str, Choice] = {
     "layer": _position("which layer, from 0", *_OF_A_HEAD, owner=READER),
     "head": _position("which head of the layer, from 0", *_OF_A_HEAD, owner=READER),
     "token": _position("the token that looks, or that is looked into", *_OF_A_TOKEN, owner=READER),
-    "key": _position("the token looked at; behind the last, a learned sink", ATTENTION, HEAD, MECHANISM, owner=READER),
+    "key": _position("the token looked at; behind the last, a learned sink", *_OF_A_KEY, owner=READER),
     "why": _switch("whether the score of `token` and `key`, and what is carried, are taken apart", HEAD),
     "query_layer": _position("the layer whose parts stand apart, of what the query is made of", HEAD, owner=READER),
     "key_layer": _position("the same of what the key is made of", HEAD, owner=READER),
-    "kind": _one_of(("self", "encoder", "cross"), "self", "which attention of an encoder-decoder", ATTENTION, HEADS),
+    "kind": _one_of(
+        ("self", "encoder", "cross"), "self", "which attention of an encoder-decoder", ATTENTION, HEADS, COMPARISON
+    ),
     "show": _one_of(SHOW, ONE, "whose weights: one head's, or of several together", ATTENTION),
     "heads": _text("", "the heads read together where they are `chosen`: `2.3, 4.*, *.1`", ATTENTION, owner=READER),
     "combine": _one_of(COMBINE, COMBINE[0], "how several heads make one map", ATTENTION),
     "units": _one_of(KINDS, KINDS[0], "what rows and columns are", ATTENTION),
     "sink": _one_of(SINK, SINK[0], "what becomes of the weight on first and special tokens", ATTENTION, GENERATION),
     "segment": _one_of(SEGMENTS, SEGMENTS[0], "of two texts, which looks at which", ATTENTION),
-    "scale": _one_of(SCALES, SCALES[0], "the colours of a map", ATTENTION, MECHANISM, UNDERSTANDING),
-    "range": _one_of(RANGES, RANGES[0], "from where to where the colours go", ATTENTION, MECHANISM),
+    "scale": _one_of(SCALES, SCALES[0], "the colours of a map", ATTENTION, COMPARISON, MECHANISM, UNDERSTANDING),
+    "range": _one_of(RANGES, RANGES[0], "from where to where the colours go", ATTENTION, COMPARISON, MECHANISM),
     "stage": _one_of(STAGE, MAP, "what stands beside the grid of heads; the other stands below", ATTENTION),
     "beside": _positions(2, "the pinned head: layer, head", ATTENTION, owner=READER),
     "graph": _one_of(FORMS, COLUMNS, "how the lines are drawn", ATTENTION),
@@ -224,6 +228,11 @@ CHOICES: dict[str, Choice] = {
     "texts": _one_of(TEXTS, OURS, "over which texts heads are scored", HEADS),
     "lines": _text("", "those texts where they are your own, one a line; of many, their hash", HEADS),
     "knocked_out": _switch("whether every head is taken out in turn", HEADS),
+    "compare": _one_of(COMPARED, OF_TEXTS, "two of what are compared", COMPARISON),
+    "other_text": _text("", "the other text; empty: the text with one word changed", COMPARISON),
+    "other_layer": _position("the other layer, or that of the other head", COMPARISON, owner=READER),
+    "other_head": _position("the other head", COMPARISON, owner=READER),
+    "other_model": _text("", "the other model; empty: one with the same tokens, if there is one", COMPARISON),
     "mask_off": _switch("without the causal mask", MECHANISM),
     "scale_off": _switch("without the scale", MECHANISM),
     "softmax_temperature": _one_of(TEMPERATURES, 1, "what the scores are divided by", MECHANISM),

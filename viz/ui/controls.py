@@ -56,6 +56,14 @@ def choose(label: str, name: str, options: tuple[str, ...] | None = None, **more
     return st.segmented_control(label, options, key=key, required=True, **more)
 
 
+def colours() -> list[bool]:
+    """Whether the colours of maps are logarithmic, and whether they are fitted: the same choices on all pages."""
+    return [
+        choose(label, name, label_visibility="collapsed") == CHOICES[name].options[1]
+        for label, name in (("Colours", "scale"), ("Range", "range"))
+    ]
+
+
 def beam(places: Sequence[Any], what: str) -> tuple[int, float]:
     """A slider in each of two places: how many texts a search keeps, and the power of the length that it divides by;
     `what` names such a text.

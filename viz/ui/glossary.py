@@ -7,6 +7,7 @@ import streamlit as st
 from viz.components.words import words_line
 from viz.ui.choices import (
     ATTENTION,
+    COMPARISON,
     EMBEDDINGS,
     GENERATION,
     HEAD,
@@ -20,7 +21,7 @@ from viz.ui.choices import (
     UNDERSTANDING,
 )
 
-_OF_HEADS = (HOME, ATTENTION, HEADS, HEAD, MECHANISM, TRANSLATION, UNDERSTANDING)
+_OF_HEADS = (HOME, ATTENTION, HEADS, HEAD, COMPARISON, MECHANISM, TRANSLATION, UNDERSTANDING)
 _OF_PROBABILITIES = (HOME, GENERATION, TRANSLATION, UNDERSTANDING)
 
 
@@ -34,7 +35,11 @@ class Word:
 
 
 WORDS = (
-    Word("token", "a piece of text that the model reads as one: a word, a part of one, a sign", (HOME, TOKENIZATION)),
+    Word(
+        "token",
+        "a piece of text that the model reads as one: a word, a part of one, a sign",
+        (HOME, TOKENIZATION, COMPARISON),
+    ),
     Word(
         "byte-pair merges",
         "how a tokenizer cuts: it begins with single bytes and joins the pairs that its training text had most often",
@@ -151,9 +156,20 @@ WORDS = (
         (ATTENTION, HEADS, GENERATION),
     ),
     Word(
+        "total variation",
+        "half of what all shares of two distributions differ by: 0 if they are the same, 1 if they have nothing in "
+        "common",
+        (COMPARISON,),
+    ),
+    Word(
+        "Jensen-Shannon divergence",
+        "how far two distributions are from their mean: 0 if they are the same, ln 2 if they have nothing in common",
+        (COMPARISON,),
+    ),
+    Word(
         "nats",
         "the unit of -ln p; divided by ln 2 it is bits",
-        (ATTENTION, HEADS, GENERATION, MECHANISM, UNDERSTANDING, TRAINING),
+        (ATTENTION, HEADS, COMPARISON, GENERATION, MECHANISM, UNDERSTANDING, TRAINING),
     ),
     Word(
         "loss",

@@ -108,6 +108,7 @@ def choose_one(
     places: tuple[Any, Any] = (st, st),
     before: str = "",
     first: tuple[int | None, int | None] = (None, None),
+    named: tuple[str, str] = ("Layer", "Head"),
     disabled: tuple[bool, bool] = (False, False),
     **more: Any,
 ) -> tuple[int, int]:
@@ -115,10 +116,10 @@ def choose_one(
     there = run.grid(of)
     told = {"help": others_in_words(there)} if there.others else {}
     layer = controls.position(
-        "Layer", f"{before}layer", there.n_layer, places[0], first=first[0], disabled=disabled[0], **(more | told)
+        named[0], f"{before}layer", there.n_layer, places[0], first=first[0], disabled=disabled[0], **(more | told)
     )
     return layer, controls.position(
-        "Head", f"{before}head", there.n_head, places[1], first=first[1], disabled=disabled[1], **more
+        named[1], f"{before}head", there.n_head, places[1], first=first[1], disabled=disabled[1], **more
     )
 
 

@@ -349,7 +349,11 @@ def _made_by_hand(chosen: dict[str, tuple[Any, bool]], name: str) -> bool:
 
 
 _LONG_TEXTS = LongTexts(KEPT_TEXTS)
-WHICH_HEAD = (("layer", "head"), ("decoder_layer", "decoder_head"))  # an address says both or neither
+WHICH_HEAD = (
+    ("layer", "head"),
+    ("decoder_layer", "decoder_head"),
+    ("other_layer", "other_head"),
+)  # an address says both or neither
 OWNERS = tuple({choice.owner for choice in CHOICES.values() if choice.owner})
 EVERYWHERE = tuple(name for name, choice in CHOICES.items() if not choice.pages)
 NUMBERS = "_twin"  # ends the keys of switches that show numbers

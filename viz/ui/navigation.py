@@ -10,6 +10,7 @@ from viz.guard import handler
 from viz.ui import links
 from viz.ui.choices import (
     ATTENTION,
+    COMPARISON,
     EMBEDDINGS,
     GENERATION,
     HEAD,
@@ -48,6 +49,7 @@ GROUPS: tuple[tuple[Entry, ...], ...] = (
     (
         Entry(HEADS, "Heads", "groups"),
         Entry(HEAD, "Inside a head", "zoom_in"),
+        Entry(COMPARISON, "Comparison", "compare"),
         Entry(MECHANISM, "Break the mechanism", "construction"),
         Entry(MODEL, "The model", "schema"),
         Entry(TRAINING, "Training", "exercise"),
@@ -65,12 +67,12 @@ def pages() -> list:
 
 
 def bar() -> None:
-    """The links, the first of each group a little apart."""
+    """The links, the first of each group a little apart; the last group in a line of its own."""
     with st.container(horizontal=True, key="pages", gap=None):
         for group in GROUPS:
             links.each({entry.page: (entry.title, entry.icon) for entry in group}, width="content")
             if group is not GROUPS[-1]:
-                st.html('<span class="apart"></span>', width="content")
+                st.html(f'<span class="{"line" if group is GROUPS[-2] else "apart"}"></span>', width="content")
         copy_link(key="copy_link")
         _present()
 

@@ -5,6 +5,7 @@ calls `open_value`. The card is not modal: the picture stays in reach, and the n
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, NoReturn
 
@@ -19,10 +20,10 @@ from model.intervention import UNCHANGED, Intervention
 from model.run import LEARNED_SINK, Attention, DenseAttention, ModelRun, VisitorError
 from viz.components.card_frame import card_frame
 from viz.figures.heads import head_name
-from viz.figures.provenance import Changes, Check, dense_card, sum_card, weight_card
+from viz.figures.provenance import Changes, Check, dense_card, difference_card, sum_card, weight_card
 from viz.guard import handler, section
-from viz.ui import controls, links, session
-from viz.ui.cells import Cell, keep_cell, present_cell
+from viz.ui import compared, controls, links, session
+from viz.ui.cells import Cell, compared_cell, keep_cell, present_cell
 from viz.ui.choices import HEAD
 
 MOST_PARTS = 5  # weights of a sum that can be opened from its card
@@ -53,7 +54,7 @@ def open_value(
 def open_cell(cell: Cell, also: Sequence[str] = ()) -> NoReturn:
     """The same for a value of any run."""
     point_at(cell)
-    if cell.plain and cell.run_key == session.current_key():
+    if cell.plain and not cell.side and cell.run_key == session.current_key():
         # chosen for all pages too, so that the card's link opens the inside of that head
         (layer, head), state = cell.spec.heads[0], st.session_state
         elsewhere = (layer, head) != (state.layer, state.head)
@@ -88,7 +89,9 @@ def card() -> None:
         card_frame(key="card_frame", of="card", name="How this number was made", on_close=_close)
         st.button("✕", key="card_close", help="Close (Esc)", on_click=handler(_close), type="tertiary")
         run = session.run_of(cell.run_key)
-        if cell.plain:
+        if cell.less:
+            _difference(cell, run)
+        elif cell.plain:
             _one_weight(cell, run)
         else:
             _several_weights(cell, run)
@@ -104,7 +107,7 @@ def _one_weight(cell: Cell, run: ModelRun) -> None:
     queries, keys = run.sides(cell.spec.of)
     labels = queries[query].label, keys[key].label
     looked_at = "the sink" if keys[key] == LEARNED_SINK else f"key {key}"
-    place = f"query {query}, {looked_at} · {head_name(layer, head)}{_changed(cell)}"
+    place = f"{_side(cell)}query {query}, {looked_at} · {head_name(layer, head)}{_changed(cell)}"
     if isinstance(attention, DenseAttention):
         row = attention.weights[head, query]
         st.html(dense_card(row[key], rank(row, key), len(row), check, *labels, place))
@@ -114,6 +117,7 @@ def _one_weight(cell: Cell, run: ModelRun) -> None:
     changes = Changes((layer, head, query, key) in change.edges_off, (layer, head) in change.heads_uniform)
     st.html(weight_card(arithmetic, check, *labels, place, mask_in_words(attention), changes))
     there = cell.run_key == session.current_key() and cell.run_key.model == st.session_state.model
+    there = there and cell.side != compared.B  # whose head is not the one that is chosen for all pages
     if there and cell.spec.of == "self" and session.current_model().unfollowed(layer) is None:
         links.link(HEAD, "How this head works, step by step", "zoom_in")
         if st.button("Why does it look there?", key="card_why", icon=":material/help:", type="tertiary"):
@@ -132,7 +136,7 @@ def _several_weights(cell: Cell, run: ModelRun) -> None:
     key = _named([read_now.key_units.labels[unit] for unit in cell.keys])
     heads = cell.spec.heads
     place = head_name(*heads[0]) if len(heads) == 1 else f"{len(heads)} heads"
-    place += f" · {cell.spec.kind}{_changed(cell)}"
+    place = f"{_side(cell)}{place} · {cell.spec.kind}{_changed(cell)}"
     check = _check(cell, run, explained)
     st.html(sum_card(explained, check, f"{query} looks", key, place, cell.spec, cell.over, len(cell.queries)))
     largest = np.argsort(-explained.weight, kind="stable")[:MOST_PARTS].tolist()
@@ -159,7 +163,26 @@ def _open_part(cell: Cell, explained: Explained) -> None:
         return
     st.session_state.card_part = None
     spec = MapSpec(((int(explained.layer[i]), int(explained.head[i])),), of=cell.spec.of)
-    open_cell(replace(cell, spec=spec, queries=(int(explained.query[i]),), keys=(int(explained.key[i]),), over="mean"))
+    queries, keys = (int(explained.query[i]),), (int(explained.key[i]),)
+    open_cell(replace(cell, spec=spec, queries=queries, keys=keys, over="mean", side=""))
+
+
+def _difference(cell: Cell, run: ModelRun) -> None:
+    """What B's value is more than A's, and the way to both."""
+    a, b = cell.less, replace(cell, less=None, side=compared.B)
+    made = [_check(each, its, _explained(each, its)) for each, its in ((a, session.run_of(a.run_key)), (b, run))]
+    queries, keys = run.sides(cell.spec.of)
+    both = compared.now()
+    place = f"A: {both.a.name} · B: {both.b.name}" if both else ""
+    st.html(difference_card(*made, queries[cell.queries[0]].label, keys[cell.keys[0]].label, place))
+    with st.container(horizontal=True):
+        for each, check in zip((a, b), made, strict=True):
+            label = f"{each.side}: {check.shown:.4f}"
+            st.button(label, key=f"card_{each.side}", on_click=handler(open_cell), args=(each,), type="tertiary")
+
+
+def _side(cell: Cell) -> str:
+    return f"{cell.side}: " if cell.side else ""
 
 
 def _explained(cell: Cell, run: ModelRun) -> Explained:
@@ -186,6 +209,8 @@ def _shown(cell: Cell) -> float:
 
 def _still_there(cell: Cell) -> Cell | None:
     """The same place in the present text; None, with a word, if the text or the model changed and it is gone."""
+    if cell.side:
+        return _still_compared(cell)
     now = session.current_key()
     if cell.beside:
         now = replace(now, model=cell.run_key.model, prompt=now.prompt.without_target)
@@ -207,6 +232,18 @@ def _still_there(cell: Cell) -> Cell | None:
     if not exists:
         st.toast("The weight whose card was open is not in this text: the card was closed.")
     return pointed_at()
+
+
+def _still_compared(cell: Cell) -> Cell | None:
+    """The same place of what is compared now."""
+    again = None
+    with suppress(LookupError, VisitorError):
+        again = compared_cell(cell.side, cell.queries[0], cell.keys[0])
+    if again != cell:
+        point_at(again)
+    if again is None:
+        st.toast("The number whose card was open is not compared any more: the card was closed.")
+    return again
 
 
 def _changed(cell: Cell) -> str:

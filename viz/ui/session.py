@@ -338,9 +338,10 @@ def current_cut() -> Cut:
     return cut_of(model_name(), current_text(), _languages())
 
 
-def current_key(continuation: tuple[int, ...] = (), intervention: Intervention = UNCHANGED) -> RunKey:
-    """Of the current model and text, and what was generated after it or changed in the model."""
-    return RunKey(model_name(), as_read(current_model(), _typed(continuation)), intervention)
+def current_key(continuation: tuple[int, ...] = (), intervention: Intervention = UNCHANGED, text: str = "") -> RunKey:
+    """Of the current model and text, or another one, and what was generated after it or changed in the model."""
+    typed = _typed(continuation)
+    return RunKey(model_name(), as_read(current_model(), replace(typed, text=text or typed.text)), intervention)
 
 
 def current_run(continuation: tuple[int, ...] = (), intervention: Intervention = UNCHANGED) -> ModelRun:

@@ -15,7 +15,6 @@ from viz.figures.scale import ColourScale, colour_scale
 from viz.guard import handler
 from viz.sections.mechanism.switches import chosen_change, name_of
 from viz.ui import controls, later, provenance, session
-from viz.ui.choices import RANGES, SCALES
 from viz.ui.pictures import picture, token_table
 from viz.ui.prose import quoted
 
@@ -27,7 +26,7 @@ def show(trained: ModelRun, changed: ModelRun) -> None:
     layer, head, token, key = (st.session_state[name] for name in ("layer", "head", "token", "key"))
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader(f"Where {head_name(layer, head)} looks", anchor=False, width="stretch")
-        log, fitted = choose_colours()
+        log, fitted = controls.colours()
     with st.container(key="roomy_maps"):
         places = st.columns(2, gap="medium")
     if changed.intervention != UNCHANGED:
@@ -61,14 +60,6 @@ def show(trained: ModelRun, changed: ModelRun) -> None:
         place="mechanism",
         intervention=changed.intervention,
     )
-
-
-def choose_colours() -> list[bool]:
-    """Whether the colours are logarithmic, and whether they are fitted: the same choice as on the attention page."""
-    return [
-        controls.choose(label, name, label_visibility="collapsed") == options[1]
-        for label, options, name in (("Colours", SCALES, "scale"), ("Range", RANGES, "range"))
-    ]
 
 
 def show_map(run: ModelRun, weights: np.ndarray, name: str, colours: ColourScale, token: int, key: int) -> None:

@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from model import catalog
-from model.analysis import head_scores
+from model.analysis.differences import aligned, moved
 from model.analysis.generation import Sampling, generate
 from model.analysis.perplexity import Foreseen, foreseen
 from model.run import PromptError, VisitorError
@@ -50,13 +50,14 @@ def written_by(model: str, beginning: str, drawn: bool, seed: int) -> str:
 
 @cache.kept()
 def moved_between(before: RunKey, after: RunKey) -> tuple[np.ndarray, np.ndarray]:
-    """(L, H) each: see `model.analysis.head_scores.moved`. Raises `VisitorError` where there is no such thing."""
+    """(L, H) each: see `model.analysis.differences.moved`. Raises `VisitorError` where there is no such thing."""
     runs = [session.run_of(key) for key in (before, after)]
     if len({(run.info.n_layer, run.info.n_head, run.info.others) for run in runs}) > 1:
         raise PromptError("The two models have other layers and heads, so no head of one is a head of the other.")
     if len({tuple(token.id for token in run.tokens) for run in runs}) > 1:
         raise PromptError("The two models cut this text in different ways, so their heads looked at different tokens.")
-    return head_scores.moved(*(run.layers() for run in runs))
+    same = aligned(*([token.id for token in run.tokens] for run in runs))
+    return moved(*(run.layers() for run in runs), same, same)[:2]
 
 
 def go_if_picked() -> None:
@@ -249,8 +250,8 @@ def show_moved(before: str, after: str) -> None:
         st.markdown(
             f"On {quoted(text if len(text) <= 60 else text[:59] + '…')}, the text of the sidebar, "
             f"**{head_name(layer, head)}** moved most: {percent(share[layer, head])} of its weight goes elsewhere, and "
-            f"one weight changed by {largest[layer, head]:.3f}. Over all heads {percent(share.mean())} moved; most in "
-            f"layer {int(by_layer.argmax())}, least in layer {int(by_layer.argmin())}."
+            f"one weight changed by {largest[layer, head]:.3f}. Over all heads {percent(np.nanmean(share))} moved; "
+            f"most in layer {int(np.nanargmax(by_layer))}, least in layer {int(np.nanargmin(by_layer))}."
         )
         for name, label in ((before, "before"), (after, "after")):
             st.button(
