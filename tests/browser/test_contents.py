@@ -1,9 +1,11 @@
 """The line of what a long page holds."""
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import until
+from tests.browser.conftest import settle, until
 
 IN_SIGHT = """(heading) => {
   const box = heading.getBoundingClientRect(), at = (x, y) => {
@@ -32,3 +34,25 @@ def test_the_contents_line_leads_to_each_part(visit, page, view):
         page.keyboard.press("Enter")
         expect(heading).to_be_focused()
         until(heading, IN_SIGHT)  # and not beneath what stays at the top
+
+
+def test_what_is_closed_stands_in_the_line_too_and_is_opened_from_there(visit, page):
+    visit("generation")
+    line = page.locator(".st-key-contents")
+    heading = page.get_by_role("heading", level=2, name="How surprising the text itself is", exact=True)
+    link = line.get_by_role("link", name="How surprising the text itself is", exact=True)
+    (beyond,) = link.evaluate("(link) => [link.href]")
+    assert "surprising=true" in beyond  # which another tab opens
+    assert page.locator(".st-key-surprise_own").count() == 0
+    link.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(".st-key-surprise_own")).to_be_visible()
+    expect(page).to_have_url(re.compile(r"[?&]surprising=true"))
+    settle(page)
+    until(heading, IN_SIGHT)
+    page.keyboard.press("Enter")  # on the heading, where the keyboard is now
+    expect(page.locator(".st-key-surprise_own")).to_have_count(0)
+    expect(page).not_to_have_url(re.compile("surprising"))
+    link.click()
+    settle(page)
+    until(heading, IN_SIGHT)

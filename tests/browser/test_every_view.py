@@ -21,7 +21,7 @@ VIEWS = (
     "attention?graph=arcs&panel=sums+of+tokens",
     "attention?graph=layers&show=all&scale=log&units=words&report=true",
     "attention?model=encoder",
-    "generation?playground=true",
+    "generation?playground=true&last_vector=true&several=true&each_layer=true&surprising=true",
     "heads?texts=own&lines=the+cat+saw+the+cat&knocked_out=true",
     "head?why=true",
     "comparison",

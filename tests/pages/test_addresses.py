@@ -53,7 +53,20 @@ SET = {
 }
 # not set together with the others: what says something of one model or text only, or hides the others
 WIDGETS = ("slider", "select_slider", "toggle", "number_input", "text_input", "text_area", "radio", "segmented_control")
-APART = {"model", "target", "target_ids", "chat", "card", "written", "branches", "opened", "hidden", "present"}
+APART = {
+    "model",
+    "target",
+    "target_ids",
+    "chat",
+    "card",
+    "written",
+    "branches",
+    "opened",
+    "hidden",
+    "present",
+    "behind",
+}
+APART |= {"whose_tokens"}
 
 
 def everything(page: str) -> dict[str, str]:

@@ -50,7 +50,7 @@ def test_colours_may_say_the_rank_or_the_entropy(open_page, story):
 def test_of_a_long_text_a_dozen_tokens_stand_side_by_side(open_page, story):
     text = "the cat saw the dog and " * 5
     n = len(story.encode(text))
-    app = open_page("generation", text=text)
+    app = open_page("generation", text=text, each_layer="true")
     assert numbers(lens_chart(app)["data"][0]["z"]).shape[1] == 12
     assert f"Tokens {n - 12} to {n - 1} of {n}" in said(app)
     app = open_page("generation", text=text, lens_token=0)
@@ -58,7 +58,7 @@ def test_of_a_long_text_a_dozen_tokens_stand_side_by_side(open_page, story):
 
 
 def test_a_model_that_was_never_ours(open_with):
-    app = open_with("generation")
+    app = open_with("generation", each_layer="true")
     assert lens_chart(app)["data"][0]["text"] and "the last row and the run's own predictions" in said(app)
 
 

@@ -118,9 +118,8 @@ def look() -> None:
 
     ended = bool(steps) and steps[-1].token.special
     sampling.show(ended)
-    playground.show()
-    st.divider()
     behind_choice.show(ended)
+    playground.show()
     words.show()
 
 

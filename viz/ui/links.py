@@ -104,6 +104,12 @@ def is_asked(name: str) -> bool:
     return name in st.session_state.memory.asked
 
 
+def are_said(names: Iterable[str]) -> bool:
+    """Whether the address of this page says something of one of these."""
+    now = _now()
+    return not query(now["page"], now).keys().isdisjoint(names)
+
+
 def about(name: str, subject: Hashable) -> Any:
     """The value of a choice that was made about something, and is given up where that is another now.
 

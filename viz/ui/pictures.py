@@ -82,7 +82,7 @@ def row_picture(
 def measures(key: str, rows: Mapping[str, tuple[str, str | None]]) -> None:
     """Numbers side by side, smaller than Streamlit's own: {name: (the number, what it means)}."""
     st.html(f"<style>.st-key-{key} [data-testid=stMetricValue] {{ font-size: 1.35rem }}</style>")
-    with st.container(horizontal=True, gap="large", key=key):
+    with st.container(horizontal=True, gap="medium", key=key):
         for name, (number, meaning) in rows.items():
             st.metric(name, number, width="content", help=meaning)
 

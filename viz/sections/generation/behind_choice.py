@@ -5,29 +5,30 @@ import streamlit as st
 from model.analysis.generation import Step
 from model.run import ModelRun
 from viz.components.token_chips import token_chips
-from viz.guard import section
 from viz.sections.generation import continuation, film, sampling
 from viz.ui import corners, heads, provenance, session
+from viz.ui.chapters import chapter
 from viz.ui.pictures import row_picture
 from viz.ui.prose import quoted
 
 
-@section("behind_choice")
+@chapter("behind", "Behind the choice", part="behind_choice")
 def show(ended: bool) -> None:
     steps, opened = st.session_state.generated, st.session_state.opened
     if opened is None and ended:
         opened = len(steps) - 1
     if opened is None:
         run = continuation.run_after(steps)
-        st.header("Behind the choice: what the model is looking at now")
         st.markdown(
             f"The next token is chosen at the last position, by the vector of {quoted(run.tokens[-1].label)}. This is "
             "where that position looks. Write some tokens to see the same for each."
         )
     else:
         run = continuation.run_after(steps[:opened])
-        st.header(f"Behind the choice of token {len(run.tokens)}")
-        st.markdown(f"Opened: {quoted(steps[opened].token.label)}, written after {quoted(run.tokens[-1].label)}.")
+        st.markdown(
+            f"Behind the choice of token {len(run.tokens)}: {quoted(steps[opened].token.label)}, written after "
+            f"{quoted(run.tokens[-1].label)}."
+        )
         the_choice(run, steps[opened])
         st.markdown(
             f"**What it attended to.** It was chosen at position {len(run.tokens) - 1}, by the vector of "

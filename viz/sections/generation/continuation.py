@@ -211,7 +211,7 @@ def stop() -> None:
 
 def open_token(i: int) -> None:
     stop()
-    st.session_state.opened = i
+    st.session_state.opened, st.session_state.behind = i, True
 
 
 def add_to_text() -> None:

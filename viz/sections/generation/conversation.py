@@ -23,9 +23,10 @@ from viz.components.token_chips import token_chips
 from viz.figures.attention import attention_heatmap
 from viz.figures.generation import message
 from viz.figures.numbers import in_short, percent
-from viz.guard import handler, section
+from viz.guard import handler
 from viz.sections.generation import continuation
 from viz.ui import cache, controls, links, session
+from viz.ui.chapters import chapter
 from viz.ui.pictures import caption, picture, token_table, twin
 from viz.ui.prose import quoted
 
@@ -154,7 +155,7 @@ def _go_on(said: tuple[Message, ...], text: str, *, answered: bool = False, **ch
     links.say("written", "", (session.model_name(), text, True, written))
 
 
-@section("turns")
+@chapter("whose_tokens", "Who says what, in tokens", part="turns")
 def turns() -> None:
     """The conversation as tokens, with whose they are; and the attention between them."""
     messages = (*before(), Message(USER, st.session_state.text))
@@ -162,7 +163,6 @@ def turns() -> None:
     run = session.current_run(continued)
     lm = session.current_model()
     its = turns_of(run.tokens, lambda some: lm.chat_text(some[-1].content, some[:-1]), messages)
-    st.header("Who says what, in tokens")
     st.markdown(
         "To the model, a conversation is one text: its template puts marks between the messages, and the answer goes "
         "on behind the last."

@@ -13,10 +13,11 @@ from model.text.prompt import RunKey
 from viz.figures.generation import next_token_pairs
 from viz.figures.lens import lens_table
 from viz.figures.numbers import how_far, percent
-from viz.guard import part, section
+from viz.guard import part
 from viz.plain import plain
 from viz.sections.generation import parts
 from viz.ui import cache, controls, session
+from viz.ui.chapters import chapter
 from viz.ui.loads import language_model
 from viz.ui.pictures import caption, picture
 from viz.ui.prose import check, quoted
@@ -25,9 +26,14 @@ MOST = 12  # tokens side by side: of more, the words could not be read
 WORK = 6e10  # floating-point operations: about a second of one core
 
 
-@section("layers")
+@chapter(
+    "each_layer",
+    "What each layer would say",
+    of=("lens", "lens_token", "lens_layer", "parts"),
+    tables=("lens_picture", "lens_cell"),
+    part="layers",
+)
 def show() -> None:
-    st.header("What each layer would say")
     st.markdown(
         "The vector of a token grows from layer to layer, and only the last is read as a prediction. Read each of them "
         "so, with the same norm and the same vocabulary, and you see where the answer comes up. This is the "

@@ -8,9 +8,9 @@ from model.analysis.generation import N_CANDIDATES, Step, drawing_number
 from model.run import ModelRun
 from viz.components.playground import Tried, playground
 from viz.figures.numbers import how_far
-from viz.guard import section
 from viz.sections.generation import continuation, sampling
-from viz.ui import controls, links, session
+from viz.ui import controls, session
+from viz.ui.chapters import chapter
 from viz.ui.choices import CHOICES
 from viz.ui.pictures import caption
 from viz.ui.prose import check
@@ -18,9 +18,8 @@ from viz.ui.prose import check
 _STEP = "tried_step"  # in the session's state: the film's step that was asked for, and of which film
 
 
-@section("playground")
+@chapter("playground", "Try other settings", part="playground")
 def show() -> None:
-    st.header("Try other settings")
     steps = st.session_state.generated
     run = continuation.run_after(steps)
     if sampling.cannot_draw(run):
@@ -30,8 +29,6 @@ def show() -> None:
         "The same choice, drawn otherwise: pull a slider, and see at once what becomes of "
         + ("the one that the film shows." if steps else "the next token.")
     )
-    if not st.toggle("Try them", key=links.key("playground")):
-        return
     if st.session_state.to_go:
         caption("While it writes, nothing can be tried.")
         return

@@ -15,6 +15,7 @@ from viz.figures.saliency import agreement_map, saliency_map
 from viz.guard import handler
 from viz.plain import plain
 from viz.ui import controls, links, saliency, session
+from viz.ui.chapters import chapter
 from viz.ui.pictures import caption, picture
 from viz.ui.prose import check, quoted
 from viz.ui.saliency import (
@@ -58,10 +59,9 @@ TELLS = {
 }
 
 
+@chapter("explained", "Why this token? Eight answers")
 def show(run: ModelRun) -> None:
-    st.header("Why this token? Eight answers")
-    if not asks("explained", "the next token"):
-        return
+    st.markdown(question("the next token"))
     n, state = len(run.tokens), st.session_state
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom", key="explained_of"):
         token = controls.position("Behind token", "explained_token", n, first=n - 1)
@@ -102,11 +102,15 @@ def asks(switch: str, what: str) -> bool:
     """Whether it is wanted; nothing is computed before."""
     wanted = st.toggle("Ask in every way", key=links.key(switch))
     if not wanted:
-        st.markdown(
-            f"Which tokens made {what}? Attention offers an answer, and so do gradients, and so does the plainest of "
-            "experiments, to leave each token out and look. **They need not agree**: see how far they do, on this text."
-        )
+        st.markdown(question(what))
     return wanted
+
+
+def question(what: str) -> str:
+    return (
+        f"Which tokens made {what}? Attention offers an answer, and so do gradients, and so does the plainest of "
+        "experiments, to leave each token out and look. **They need not agree**: see how far they do, on this text."
+    )
 
 
 def choose_steps() -> None:

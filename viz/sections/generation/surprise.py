@@ -15,9 +15,10 @@ from model.text.prompt import Prompt, RunKey
 from viz.components.token_chips import token_chips
 from viz.figures.generation import bits_lines, running_bits
 from viz.figures.numbers import how_far, percent
-from viz.guard import part, section
+from viz.guard import part
 from viz.plain import plain
 from viz.ui import links, session
+from viz.ui.chapters import chapter
 from viz.ui.pictures import caption, measures, picture, twin
 from viz.ui.prose import check, formula, quoted
 
@@ -50,9 +51,14 @@ class Surprise:
         return float(self.nats.sum()) / math.log(2) / self.n_byte if self.n_byte else math.nan
 
 
-@section("surprise")
+@chapter(
+    "surprising",
+    "How surprising the text itself is",
+    of=("beside_text", "beside_model"),
+    tables=("surprise_own_numbers",),
+    part="surprise",
+)
 def show() -> None:
-    st.header("How surprising the text itself is")
     run = session.current_run()
     if len(run.tokens) < 2:
         st.markdown("Of one token nothing can be said: no other stands before it. Type a longer text in the sidebar.")

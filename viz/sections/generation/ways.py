@@ -18,10 +18,10 @@ from viz.components.beam_tree import beam_tree as draw_tree
 from viz.figures.branches import Branch, branch_tree, shared
 from viz.figures.numbers import percent
 from viz.figures.translation import beam_tree, ranked
-from viz.guard import section
 from viz.sections.generation import continuation
 from viz.sections.generation.branches import rows_of
 from viz.ui import cache, controls, session
+from viz.ui.chapters import chapter
 from viz.ui.choices import DRAWN, NONE, SETTINGS
 from viz.ui.loads import language_model
 from viz.ui.pictures import caption, twin
@@ -32,9 +32,8 @@ END = "end"
 CLICK = "Click to look into it above"
 
 
-@section("ways")
+@chapter("several", "Several ways to go on", of=("ways",), part="ways")
 def show() -> None:
-    st.header("Several ways to go on")
     run = session.current_run()
     left, middle, right = st.columns([1.2, 1, 1], gap="large", vertical_alignment="bottom")
     with left:

@@ -10,10 +10,11 @@ from model.run import ModelRun, VisitorError
 from model.unembedding import Unembedding
 from viz.figures.numbers import percent
 from viz.figures.unembedding import largest, logit_card, term_bars
-from viz.guard import handler, section
+from viz.guard import handler
 from viz.plain import plain
 from viz.sections.generation import continuation
 from viz.ui import controls, links, session
+from viz.ui.chapters import chapter
 from viz.ui.pictures import picture
 from viz.ui.prose import quoted
 
@@ -25,12 +26,12 @@ def look_at(id: int, position: int) -> None:
     """For callbacks: work out the logit of an entry of the vocabulary, behind a token."""
     controls.select("word", id)
     controls.select("word_behind", position)
+    controls.select("last_vector", True)
     st.rerun()  # the whole page: a bar of another part was clicked
 
 
-@section("words")
+@chapter("last_vector", "From the last vector to a word", of=("word", "word_behind"), part="words")
 def show() -> None:
-    st.header("From the last vector to a word")
     run = continuation.run_after(st.session_state.generated)
     st.markdown(
         f"What {run.info.n_layer} layers have made of the last token is one vector. The output matrix keeps a row for "
