@@ -1,6 +1,7 @@
 """A conversation on Generation: what is read, what an address holds of it, and whose the tokens are."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from model.text.conversation import LONGEST, Message, turns_of, write_messages
 from model.text.units import Units
 from tests.any_models import write_models
 from tests.pages.reading import said
+from viz.sections.generation import conversation
 from viz.ui import session
 
 TALK = (Message("user", "the cat"), Message("assistant", "a dog"))
@@ -39,6 +41,14 @@ def bubbles(at):
     return [message.name for message in at.chat_message]
 
 
+def roles(at):
+    """The word above each bubble."""
+    found = (
+        re.match("<div[^>]*>(.*?)</div>", html.proto.body) for bubble in at.chat_message for html in bubble.get("html")
+    )
+    return [each[1] for each in found if each]
+
+
 def say(at, words):
     """Said, and answered by one token: a tiny model's context is full soon."""
     at.chat_input(key="say").set_value(words).run()
@@ -60,7 +70,7 @@ def test_an_answer_becomes_part_of_what_was_said(talk):
     at = say(talk(text="the cat"), "a")  # what had no answer is replaced
     assert at.session_state.text == "a" and at.session_state.before == ""
     (step,) = at.session_state.generated
-    assert bubbles(at) == ["user", "assistant"]
+    assert bubbles(at) == roles(at) == ["user", "assistant"]
     at.chat_input(key="say").set_value("b").run()
     assert at.session_state.generated and not at.exception
     assert json.loads(at.session_state.before) == [["user", "a"], ["assistant", step.token.piece.decode()]]
@@ -86,8 +96,17 @@ def test_a_system_message_stands_first(talk):
     at = talk(text="the mat")
     at.text_input(key="system_message").set_value("a dog").run()
     assert json.loads(at.session_state.before) == [["system", "a dog"]] and not at.exception
+    assert bubbles(at) == roles(at) == ["system", "user"]
     at.text_input(key="system_message").set_value("").run()
     assert at.session_state.before == ""
+
+
+def test_beside_each_example_stands_what_a_small_model_makes_of_it(root, open_page, monkeypatch):
+    monkeypatch.setenv("REGARD_MODEL_ROOTS", str(root))
+    at = open_page("generation", model=f"folder:{root / 'decoder'}", text="the cat")
+    assert not at.exception and conversation.READ.keys() == conversation.EXAMPLES.keys()
+    for name, words in conversation.READ.items():
+        assert words in said(at) and at.button(key=f"ask_{name}")
 
 
 def test_nothing_said_and_too_much_said_are_told(talk):

@@ -107,9 +107,10 @@ def growing_text(text: str, written: str, mode: str) -> str:
     )
 
 
-def message(text: str) -> str:
-    """HTML: what one side of a conversation has said."""
+def message(role: str, text: str) -> str:
+    """HTML: what one side of a conversation has said, below who it is."""
     return (
+        f'<div style="font-size:0.8rem;opacity:0.8;line-height:1.3">{role}</div>'
         f'<p dir="auto" style="white-space:pre-wrap;overflow-wrap:anywhere;line-height:1.6;margin:0">{_prose(text)}</p>'
     )
 

@@ -31,12 +31,21 @@ from viz.ui.pictures import caption, picture, token_table, twin
 from viz.ui.prose import quoted
 
 MOST_CHIPS, LONGEST_ANSWER = 600, 200  # tokens that are drawn; that are written as an answer
+# what can be asked, by its name; and what the smallest model that is offered makes of it, read by a person
 EXAMPLES = {
     "An answer from a paragraph": "The old lighthouse of Marn was built in 1884 by two sisters, Ada and Ruth Brook. It "
     "burned whale oil until 1921, and has stood dark since the harbour moved north.\n\nWho built the lighthouse?",
     "A summary": "Summarize in one sentence: Bees visit flowers to drink nectar. While they drink, pollen sticks to "
     "their hair, and they carry it to the next flower. Many plants cannot make seeds without that.",
     "A piece of code": "Write a Python function that returns the sum of the squares of a list of numbers.",
+}
+READ = {
+    "An answer from a paragraph": "SmolLM2 135M names both sisters and the year, as the paragraph does. Then it goes "
+    "on: “the first female owners of a lighthouse in the UK”. Nothing of the kind stands there.",
+    "A summary": "SmolLM2 135M writes one sentence, as it was told. But its bees carry the nectar on, too, and the "
+    "seeds, for which all of it matters, are left out.",
+    "A piece of code": "SmolLM2 135M writes a function that is right, and explains it. Its example then says that the "
+    "squares of 1 to 5 come to 81: they come to 55, as its own function would tell.",
 }
 AVATARS = {SYSTEM: ":material/settings:", USER: ":material/person:", ASSISTANT: ":material/smart_toy:"}
 
@@ -62,9 +71,10 @@ def show() -> None:
             f"This model was tuned to answer: its template marks who says what. With {size} parameters it writes "
             "fluently, and is often wrong: believe nothing that you have not checked."
         )
-        with st.container(horizontal=True, key="conversations"):
-            for name, text in EXAMPLES.items():
+        for place, (name, text) in zip(st.columns(len(EXAMPLES)), EXAMPLES.items(), strict=True):
+            with place:
                 st.button(name, on_click=handler(ask), args=(text,), key=f"ask_{name}", icon=":material/forum:")
+                caption(READ[name])
         return
     said = before()
     st.session_state.system_message = said[0].content if said and said[0].role == SYSTEM else ""
@@ -81,7 +91,7 @@ def show() -> None:
             st.button("Take back", key="take_back", icon=":material/undo:", on_click=handler(take_back))
         if said:
             st.button("Begin anew", key="begin_anew", icon=":material/restart_alt:", on_click=handler(begin_anew))
-    for each in (*(each for each in said if each.role != SYSTEM), Message(USER, st.session_state.text)):
+    for each in (*said, Message(USER, st.session_state.text)):
         bubble(each)
     caption(
         f"{size} parameters: it answers fluently and is often wrong. It has read nothing but the tokens below: the "
@@ -91,13 +101,16 @@ def show() -> None:
 
 def bubble(each: Message) -> None:
     with st.chat_message(each.role, avatar=AVATARS[each.role]):
-        st.html(message(each.content))
+        st.html(message(each.role, each.content))
 
 
 def answer(written: str) -> None:
     """What was written so far."""
     if written:
         bubble(Message(ASSISTANT, written))
+        asked = next((name for name, text in EXAMPLES.items() if text == st.session_state.text), None)
+        if asked and not before():
+            caption(f"Read it with care. {READ[asked]}")
 
 
 def reply(writing: bool) -> None:
