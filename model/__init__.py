@@ -6,7 +6,9 @@
     run = lm.run(lm.encode("The cat sat on the mat"))
     model.attention_weights(run.attention[3], head=2)  # (T, T): rows look, columns are looked at; and a learned sink
 
-A run is plain data, in NumPy. The names below are the ones that stay; all else may move.
+A run is plain data, in NumPy. The names below are the ones that stay; all else may move. Nothing here draws. Where
+Regard is installed, `read`, `heads`, `of` and `scores` are here too: they are whatever the entry point `regard.display`
+names (pyproject.toml), which draws, and which this package does not know.
 """
 
 from importlib import import_module
@@ -30,6 +32,7 @@ _PLACES = {
     "save_run": "model.analysis.run_file",  # a run into a file that NumPy reads
     "load_run": "model.analysis.run_file",  # and back, equal to the last bit
 }
+_DRAWN = ("heads", "of", "read", "scores")  # by whoever is installed for it
 __all__ = ["load", *_PLACES]
 
 
@@ -52,6 +55,14 @@ def load(name: str | Path) -> "LanguageModel":
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _PLACES:
+    if name in _PLACES:
+        return getattr(import_module(_PLACES[name]), name)
+    if name not in _DRAWN:
         raise AttributeError(f"module 'model' has no attribute {name!r}")
-    return getattr(import_module(_PLACES[name]), name)
+    from importlib.metadata import entry_points
+
+    for drawer in entry_points(group="regard.display"):
+        return getattr(drawer.load(), name)
+    raise AttributeError(
+        f"model.{name} draws, and nothing that draws is installed: pip install -e . in Regard's folder"
+    )

@@ -5,6 +5,8 @@ No test depends on what the shipped weights predict; what only a real tokenizer 
 
 import gc
 import json
+import os
+import tomllib
 from collections import Counter
 from dataclasses import asdict
 from functools import cache
@@ -99,6 +101,21 @@ def tiny_translator(tmp_path_factory) -> LanguageModel:
     """An encoder-decoder, 3 + 3 layers, 4 heads, d_model 32, reads and writes at most 32 tokens."""
     folder = write_tiny(tmp_path_factory.mktemp("weights") / "pair", architecture="encoder-decoder")
     return catalog.load("pair", weights=folder.parent)
+
+
+@pytest.fixture(scope="session")
+def as_declared(tmp_path_factory) -> str:
+    """As a PYTHONPATH: Regard from here, with the entry points that pyproject.toml declares now; an editable
+    installation has those of the day when it was made."""
+    told = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["entry-points"]
+    made = tmp_path_factory.mktemp("declared")
+    (made / "declared-0.dist-info").mkdir()
+    (made / "declared-0.dist-info/METADATA").write_text("Metadata-Version: 2.1\nName: declared\nVersion: 0\n")
+    lines = [
+        f"[{group}]\n" + "".join(f"{name} = {at}\n" for name, at in doors.items()) for group, doors in told.items()
+    ]
+    (made / "declared-0.dist-info/entry_points.txt").write_text("".join(lines))
+    return os.pathsep.join([str(made), str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
 @pytest.fixture(scope="session")

@@ -85,6 +85,16 @@ def test_no_traps_of_streamlit(path):
         raise AssertionError(f"line {call.lineno}: st.image blurs, shrinks and sends JPEG")
 
 
+def test_html_is_set_in_one_place():
+    """There the rule stands which of it has no corner: what is read. Elsewhere are styles, and marks without words."""
+    for path in SCRIPTS:
+        source = path.read_text(encoding="utf-8")
+        for call in [] if path == ROOT / "viz/ui/prose.py" else calls(path, "html"):
+            given = ast.get_source_segment(source, call.args[0])
+            where = f"{path.relative_to(ROOT)}, line {call.lineno}"
+            assert re.match(r"f?[\"']<(style|p class=\"on-paper|span class=)|STYLE", given), where
+
+
 def test_no_module_for_leftovers():
     for folder in ("model", "viz"):
         assert not {"utils", "helpers", "common", "misc"} & {path.stem for path in (ROOT / folder).rglob("*")}

@@ -1,5 +1,6 @@
 """`import model`: what notebooks and scripts have of Regard."""
 
+import os
 import subprocess
 import sys
 import textwrap
@@ -25,6 +26,26 @@ def test_the_names_are_there_and_cost_nothing_until_asked_for():
     assert subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True).strip() == "[]"
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         model.nothing  # noqa: B018
+
+
+DRAW = """import sys, model as regard
+before = set(sys.modules)
+seen = regard.read("the cat", regard.load("story"))
+assert not any(name.startswith("viz") for name in before), before
+print(seen._repr_html_(), regard.heads, regard.of, regard.scores)"""
+
+
+def test_where_regard_is_installed_the_door_draws_too(as_declared):
+    """It names nobody who does: they are found by the entry point."""
+    env = os.environ | {"PYTHONPATH": as_declared}
+    shown = subprocess.check_output([sys.executable, "-c", DRAW], cwd=ROOT, text=True, env=env)
+    assert shown.startswith("<iframe srcdoc=") and "regard-numbers" in shown
+
+
+def test_without_who_draws_it_says_so(monkeypatch):
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda **which: ())
+    with pytest.raises(AttributeError, match=r"model\.read draws, and nothing that draws is installed: pip install"):
+        model.read  # noqa: B018
 
 
 def test_what_the_readme_shows_runs():

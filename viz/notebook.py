@@ -1,6 +1,6 @@
 """Regard in a notebook or a script: what a cell shows is alive, without a server, and stays so in the saved notebook.
 
-    import viz.notebook as regard
+    import model as regard  # which has what is here, where Regard is installed: an entry point in pyproject.toml
 
     regard.read("The cat sat on the mat")  # all heads, alive
     regard.heads(outputs.attentions, tokens)  # of any model: BertViz's model_view(attention, tokens)

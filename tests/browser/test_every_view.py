@@ -112,6 +112,7 @@ def test_every_picture_can_be_taken_along(page):
         TAKEN.add(one["told"]["key"])
     pictures = page.get_by_test_id("stMain").locator(".js-plotly-plot").filter(visible=True).count()
     assert page.locator(".regard-corner").count() >= pictures
+    expect(page.locator("[data-testid=stMain] .stHtml :is(svg, img, canvas)")).to_have_count(0)  # viz/ui/prose.py
 
 
 def test_axe_finds_nothing(page):

@@ -137,3 +137,15 @@ def test_512_tokens_through_six_layers(show):
     expect(page.locator(".count")).to_contain_text("Back from “word” after layer 5: ")
     assert page.locator("li .number").all_text_contents() == [f"{share:.3f}" for share in rollout(layers, 6, 310)[0]]
     assert page.sent == []
+    page.mouse.move(1, 1)
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")  # which emulation does not send
+    page.emulate_media(media="print")
+    whole = str(sum(len(each.weight) for each in layers))
+    try:
+        expect(page.locator("canvas")).to_have_attribute("data-lines", whole)
+        tall, names = (page.locator(each).bounding_box()["height"] for each in ("canvas", "ol"))
+        assert tall == pytest.approx(names, rel=0.01) and tall > 10_000
+    finally:
+        page.emulate_media(media="screen")
+        page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.locator("canvas").bounding_box()["height"] == 620

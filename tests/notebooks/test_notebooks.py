@@ -14,14 +14,13 @@ pytest.importorskip("ipykernel", reason="ipykernel is not installed: pip install
 
 
 @pytest.fixture(scope="module", params=NOTEBOOKS, ids=lambda path: path.stem)
-def ran(request):
+def ran(request, as_declared):
     """A notebook after its last cell; a cell that raises fails."""
     import nbformat
 
     book = nbformat.read(request.param, as_version=4)
-    paths = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     # quiet: the kernel's own words on ports and frozen modules say nothing of the notebook
-    kernel = {"env": os.environ | {"PYTHONPATH": paths, "PYDEVD_DISABLE_FILE_VALIDATION": "1"}}
+    kernel = {"env": os.environ | {"PYTHONPATH": as_declared, "PYDEVD_DISABLE_FILE_VALIDATION": "1"}}
     client = nbclient.NotebookClient(
         book, timeout=300, startup_timeout=300, resources={"metadata": {"path": str(ROOT)}}
     )

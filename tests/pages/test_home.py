@@ -34,7 +34,7 @@ def alt(element: str) -> str:
 
 
 def test_vectors_are_strips_of_their_signs():
-    picture = token_vectors_picture(["a", "b"], np.array([[1.0, -1.0, 0.0], [0.5, 0.0, -0.5]], np.float32), "light")
+    picture = token_vectors_picture(["a", "b"], np.array([[1.0, -1.0, 0.0], [0.5, 0.0, -0.5]], np.float32))
     first, second = (image[0].astype(int) for image in images(picture))
     assert first.shape == second.shape == (3, 4)
     assert first[0].tolist() == [10, 90, 190, 255]  # the largest: blue
@@ -45,14 +45,14 @@ def test_vectors_are_strips_of_their_signs():
 
 
 def test_a_long_text_shows_the_first_tokens_only():
-    picture = token_vectors_picture(["the"] * 500, np.ones((500, 8), np.float32), "dark")
+    picture = token_vectors_picture(["the"] * 500, np.ones((500, 8), np.float32))
     assert len(images(picture)) == MOST_ROWS and picture.count(">the<") == MOST_ROWS
     assert f"… and {500 - MOST_ROWS} more" in picture and alt(picture).startswith("500 tokens: the, the")
 
 
 def test_tokens_are_never_markup():
     nasty = '<script>alert(1)</script>" onload="x'
-    picture = token_vectors_picture([nasty], np.ones((1, 2), np.float32), "light")
+    picture = token_vectors_picture([nasty], np.ones((1, 2), np.float32))
     assert "<script" not in picture and '" onload' not in picture
 
 
@@ -71,7 +71,7 @@ def test_the_candidates_of_any_temperature_are_exact():
 
 
 def tokens_drawn(at: AppTest) -> str:
-    return next(element.proto.body for element in at.get("html") if 'class="token-vectors"' in element.proto.body)
+    return component(at, "drawing")["svg"]
 
 
 def test_the_way_is_that_of_the_present_run(open_page, story):

@@ -78,6 +78,7 @@ function drawElement(element, walk, into, clip) {
     return drawBox(style, box, walk, into, clip, seen);
   }
   drawBox(style, box, walk, into, clip, seen);
+  if (tag === "img" && seen) into.append(imageOf(element, box, style, walk));
   if (style.overflowX !== "visible" || style.overflowY !== "visible") clip = within(box, clip);
   const folded = tag === "details" && !element.open;
   for (const child of element.childNodes) {
@@ -268,6 +269,14 @@ function canvasOf(canvas, box, style, walk) {
   }
   pen.group.setAttribute("transform", `translate(${x} ${y}) scale(${width / canvas.width} ${height / canvas.height})`);
   return pen.group;
+}
+
+// A picture of pixels, each of which is a cell.
+function imageOf(image, box, style, walk) {
+  const cells = document.createElement("canvas"), { x, y, width, height } = rectOf(box, walk);
+  Object.assign(cells, { width: image.naturalWidth, height: image.naturalHeight });
+  cells.getContext("2d").drawImage(image, 0, 0);
+  return canvasShape(cells, x, y, width, height, walk.budget, style.imageRendering !== "pixelated");
 }
 
 // What a style says of a shape of SVG, as attributes of it.

@@ -1,7 +1,8 @@
 // One canvas as large as what is visible of the graph, drawn again with every scroll: 512 tokens x 6 layers x 8 lines
-// each are 24,576 lines; an SVG of them takes 0.5 s for every step of scrolling, this 0.07 s.
+// each are 24,576 lines; an SVG of them takes 0.5 s for every step of scrolling, this 0.07 s. On paper, which does not
+// scroll, it is as large as the graph.
 const TALL = 460, LOWEST = 24, HIGHEST = 52; // px, as in the token graph
-const MOST = 620; // px: a longer text scrolls
+const MOST = 620, MOST_ON_PAPER = 32000; // px: a longer text scrolls; what browsers still draw
 const DOT = 4, SIDE = 16; // px: the radius of a node; the room left and right of the outer columns
 const SHADES = 16; // strengths told apart: lines of one shade are drawn in one go
 
@@ -56,13 +57,15 @@ function lostText(total, shared) {
 
 // where things are on the canvas, which shows what the scrolled box shows
 function placesOf(now, scroll) {
-  const x = (column) => SIDE + column * now.pitch, y = (token) => (token + 0.5) * now.height - scroll.scrollTop;
+  const canvas = scroll.querySelector("canvas"), top = () => (now.whole ? 0 : scroll.scrollTop);
+  const x = (column) => SIDE + column * now.pitch, y = (token) => (token + 0.5) * now.height - top();
   return {
     x,
     y,
+    first: () => Math.max(0, Math.floor(top() / now.height)),
     placed: (line) => ({ ...line, points: [x(line.layer), y(line.key), x(line.layer + 1), y(line.query)] }),
     visible() {
-      const first = scroll.scrollTop / now.height - 1, last = (scroll.scrollTop + scroll.clientHeight) / now.height;
+      const first = top() / now.height - 1, last = (top() + canvas.clientHeight) / now.height;
       return now.shown.filter((line) =>
         Math.max(line.query, line.key) >= first && Math.min(line.query, line.key) <= last
       );
@@ -72,7 +75,7 @@ function placesOf(now, scroll) {
         px = event.clientX - box.left,
         py = event.clientY - box.top;
       const column = now.pitch ? Math.round((px - SIDE) / now.pitch) : 0,
-        token = Math.floor((py + scroll.scrollTop) / now.height);
+        token = Math.floor((py + top()) / now.height);
       const near = column >= 0 && column <= now.layers && token >= 0 && token < now.n &&
         Math.hypot(px - x(column), py - y(token)) < 11;
       return near ? [column, token] : null;
@@ -129,7 +132,7 @@ function paintNodes(pen, colour, tall, { n, layers, shares, focus, pinned }, { x
   }
 }
 
-function paintOn(canvas, host, scroll, now, places) {
+function paintOn(canvas, host, now, places) {
   const width = canvas.clientWidth, tall = canvas.clientHeight, ratio = window.devicePixelRatio || 1;
   if (!width || !tall) return;
   if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(tall * ratio)) {
@@ -145,7 +148,7 @@ function paintOn(canvas, host, scroll, now, places) {
     pen.fillStyle = colour("--st-secondary-background-color");
     pen.fillRect(0, places.y(now.focus[1]) - now.height / 2, width, now.height);
   }
-  const drawn = places.visible().map(places.placed), first = Math.max(0, Math.floor(scroll.scrollTop / now.height));
+  const drawn = places.visible().map(places.placed), first = places.first();
   paintOthers(pen, colour, tall, now, places, first);
   paintLines(pen, colour, drawn, now, places);
   paintNodes(pen, colour, tall, now, places, first);
@@ -297,7 +300,7 @@ function render({ data, parentElement, setTriggerValue }) {
   const graph = parentElement.querySelector(".layers"), scroll = graph.querySelector(".scroll"), tip = tipOf(graph);
   const canvas = graph.querySelector("canvas"), places = placesOf(now, scroll);
   name(graph, now);
-  const paint = () => paintOn(canvas, host, scroll, now, places);
+  const paint = () => paintOn(canvas, host, now, places);
   const show = (node) => {
     if (!same(node, now.focus)) {
       follow(graph, now, node);
@@ -306,8 +309,11 @@ function render({ data, parentElement, setTriggerValue }) {
   };
   listen(canvas, scroll, now, places, { tip, paint, show, setTriggerValue });
 
+  const stop = new AbortController(), { signal } = stop;
+  let printing = false;
   const place = () => {
-    canvas.style.height = `${Math.min(MOST, now.n * now.height)}px`;
+    now.whole = printing || host.style.colorScheme === "light"; // the latter: to be saved (corner_dom.js)
+    canvas.style.height = `${Math.min(now.whole ? MOST_ON_PAPER : MOST, now.n * now.height)}px`;
     now.pitch = now.layers ? (canvas.clientWidth - 2 * SIDE) / now.layers : 0;
     const offset = canvas.getBoundingClientRect().left - graph.getBoundingClientRect().left, narrow = now.pitch < 96;
     graph.querySelectorAll(".heading span").forEach((span, column) => {
@@ -325,8 +331,12 @@ function render({ data, parentElement, setTriggerValue }) {
   paint();
   const resized = new ResizeObserver(place);
   resized.observe(graph);
-  const unwatch = watchVariable(host, "--st-text-color", paint); // a canvas does not follow the theme by itself
+  for (const when of ["beforeprint", "afterprint"]) {
+    addEventListener(when, () => (printing = when === "beforeprint", place()), { signal });
+  }
+  const unwatch = watchVariable(host, "--st-text-color", place); // a canvas does not follow the theme by itself
   return () => {
+    stop.abort();
     resized.disconnect();
     unwatch();
   };

@@ -11,32 +11,40 @@ from PIL import Image, ImageColor
 from viz.figures import theme
 
 MOST_ROWS = 12  # tokens with their vectors; of a longer text, the first
+_NARROW = "<style>@media (max-width: 640px) {.token-vectors > :nth-child(n + 7) {display: none !important}}</style>"
 
 
-def token_vectors_picture(labels: Sequence[str], vectors: np.ndarray, mode: str) -> str:
+def token_vectors_picture(labels: Sequence[str], vectors: np.ndarray) -> str:
     """Tokens (T,), each with its vector (T, D) as a strip: blue above 0, orange below; of a long text, the first."""
     shown, n = vectors[:MOST_ROWS], min(len(labels), MOST_ROWS)
-    colours = theme.CATEGORICAL[mode]
+    both = zip(theme.CATEGORICAL["light"], theme.CATEGORICAL["dark"], strict=True)
+    colours = [f"light-dark({light},{dark})" for light, dark in both]  # also on paper, which is light
     strips = _strips(shown)
     chip = (
         "white-space:pre;padding:0 5px;border-radius:5px;max-width:100%;overflow:hidden;text-overflow:ellipsis;"
         f"width:fit-content;font:0.875rem/1.375rem {theme.MONOSPACE};unicode-bidi:isolate"
     )
     rows = "".join(
-        f'<span style="{chip};border-bottom:2px solid {colours[i % 5]};background:{colours[i % 5]}33">'
+        f'<span style="{chip};border-bottom:2px solid {colours[i % 5]};'
+        f'background:color-mix(in srgb,{colours[i % 5]} 20%,transparent)">'
         f"{html.escape(labels[i])}</span>"
         f'<img alt="" style="width:100%;height:18px;image-rendering:pixelated" src="{_png(strips[i : i + 1])}">'
         for i in range(n)
     )
     more = f"… and {len(labels) - n:,} more" if len(labels) > n else ""
-    alt = (
-        f"{len(labels):,} token{'s' if len(labels) != 1 else ''}: {', '.join(labels[:n])}{' …' if more else ''}. "
-        f"Each has a vector of {vectors.shape[1]:,} numbers, between {shown.min():.2f} and {shown.max():.2f}."
-    )
     grid = "display:grid;grid-template-columns:minmax(2.5rem,auto) minmax(3rem,1fr);gap:5px 8px;align-items:center"
     return (
-        f'<div class="token-vectors" role="img" aria-label="{html.escape(alt)}" style="{grid}">{rows}</div>'
-        f'<div style="font-size:.85rem;opacity:.8">{more}</div>'
+        f'{_NARROW}<div class="token-vectors" role="img" aria-label="{html.escape(vectors_told(labels, vectors))}" '
+        f'style="{grid}">{rows}</div><div style="font-size:.85rem;opacity:.8">{more}</div>'
+    )
+
+
+def vectors_told(labels: Sequence[str], vectors: np.ndarray) -> str:
+    """The same in words."""
+    n, shown = len(labels), vectors[:MOST_ROWS]
+    return (
+        f"{n:,} token{'s' if n != 1 else ''}: {', '.join(labels[:MOST_ROWS])}{' …' if n > MOST_ROWS else ''}. "
+        f"Each has a vector of {vectors.shape[1]:,} numbers, between {shown.min():.2f} and {shown.max():.2f}."
     )
 
 

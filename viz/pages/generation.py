@@ -24,7 +24,7 @@ from viz.sections.generation import (
     words,
 )
 from viz.ui import controls, glossary, session
-from viz.ui.prose import quoted
+from viz.ui.prose import quoted, to_read
 
 MOST_AT_ONCE = 200  # tokens
 PACE = 0.1  # seconds of writing between two looks at what there is
@@ -97,7 +97,7 @@ def draw_text(place: DeltaGenerator) -> None:
         with place.container():
             conversation.answer(written)
         return
-    place.html(growing_text(session.current_text(), written, st.context.theme.type or "light"))
+    to_read(growing_text(session.current_text(), written, st.context.theme.type or "light"), place)
 
 
 def keep_up() -> None:

@@ -2,8 +2,10 @@
 
 import streamlit as st
 
+from viz.components.drawing import drawing
+from viz.figures.corner import Cube
 from viz.figures.heads import layers_and_heads
-from viz.figures.home import token_vectors_picture
+from viz.figures.home import MOST_ROWS, token_vectors_picture, vectors_told
 from viz.figures.numbers import in_short
 from viz.guard import handler
 from viz.plain import plain
@@ -30,7 +32,6 @@ STYLE = """<style>
 }
 @media (max-width: 640px) {
   .stMainBlockContainer h1 { font-size: 1.3rem; }
-  .token-vectors > :nth-child(n + 7) { display: none !important; }
 }
 </style>"""
 
@@ -94,8 +95,13 @@ def show_tokens() -> None:
     tokens = run.source or run.tokens  # an encoder-decoder has read what was typed, and written more
     first_block = run.hidden is not None and not run.source
     vectors = run.hidden[0] if first_block else lm.embeddings()[0][[token.id for token in tokens]]
-    mode = st.context.theme.type or "light"
-    st.html(token_vectors_picture([token.label for token in tokens], vectors, mode))
+    labels = [token.label for token in tokens]
+    drawing(
+        token_vectors_picture(labels, vectors),
+        key="home_vectors",
+        called=vectors_told(labels, vectors),
+        numbers=lambda: Cube(vectors[:MOST_ROWS], ("token", "dimension"), "value", [labels[:MOST_ROWS], []]),
+    )
     n, what = len(tokens), "what the first block reads" if first_block else "its entry of the vocabulary"
     n_character = len(session.current_text())
     typed = "1 character becomes" if n_character == 1 else f"{n_character:,} characters become"

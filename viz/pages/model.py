@@ -34,7 +34,7 @@ from viz.ui import glossary, lab_models, links, session
 from viz.ui.choices import TRAINING
 from viz.ui.lab_models import Trained
 from viz.ui.pictures import caption, picture
-from viz.ui.prose import check, quoted
+from viz.ui.prose import check, quoted, to_read
 
 PART_MEANINGS = {
     "embeddings": "a vector for each token",
@@ -84,12 +84,12 @@ def show_block(lm: LanguageModel, architecture: Architecture) -> None:
         for place, some, above in zip(
             st.columns(2, gap="large"), (lines[:half], lines[half:]), (title, ""), strict=True
         ):
-            place.html(facts_table(some, above))
+            to_read(facts_table(some, above), place)
         return
     left, right = st.columns([1.15, 1], gap="large")
     with left:
         show_drawing(lm, architecture)
-    right.html(facts_table(lines, title))
+    to_read(facts_table(lines, title), right)
 
 
 def show_drawing(lm: LanguageModel, architecture: Architecture) -> None:
@@ -223,7 +223,7 @@ def show_training(card: dict) -> None:
         links.link(TRAINING, "Watch it learn, checkpoint by checkpoint", "school")
     if texts := written_by_itself(card):
         st.markdown("**What it writes by itself, always the most probable token**")
-        st.html(texts)
+        to_read(texts)
 
 
 def show_curves(curves: Curves | None) -> None:
@@ -247,7 +247,7 @@ def show_curves(curves: Curves | None) -> None:
 
 def show_table(title: str, table: Table) -> None:
     st.markdown(f"**{title}**")
-    st.html(training_table(table))
+    to_read(training_table(table))
     if table.note:
         caption(table.note)
 

@@ -1,8 +1,9 @@
-"""Tokens and checks in running text."""
+"""Tokens, checks, formulas and tables in running text: all that is read, and is no picture."""
 
 from collections.abc import Sequence
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from model.analysis.checks import Check
 from viz.plain import plain
@@ -27,3 +28,13 @@ def formula(words: str, pieces: Sequence[str]) -> None:
     said.markdown(words)
     # in braces, or KaTeX would break a piece in two at the end of a line
     shown.markdown(" ".join(rf"${{\displaystyle {piece}}}$" for piece in pieces))
+
+
+def to_read(html: str, place: DeltaGenerator = st) -> None:
+    """What is read, as HTML that a figure made: a sentence, a card of formulas, a table.
+
+    The one place for it, because of this rule: what is read is selected and copied as it stands, and has no corner;
+    what is seen, colours or places that stand for numbers, goes through `viz.ui.pictures.picture` or is a component,
+    which give it one.
+    """
+    place.html(html)

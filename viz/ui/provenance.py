@@ -25,6 +25,7 @@ from viz.guard import handler, section
 from viz.ui import compared, controls, links, session
 from viz.ui.cells import Cell, compared_cell, keep_cell, present_cell
 from viz.ui.choices import HEAD
+from viz.ui.prose import to_read
 
 MOST_PARTS = 5  # weights of a sum that can be opened from its card
 
@@ -110,12 +111,12 @@ def _one_weight(cell: Cell, run: ModelRun) -> None:
     place = f"{_side(cell)}query {query}, {looked_at} · {head_name(layer, head)}{_changed(cell)}"
     if isinstance(attention, DenseAttention):
         row = attention.weights[head, query]
-        st.html(dense_card(row[key], rank(row, key), len(row), check, *labels, place))
+        to_read(dense_card(row[key], rank(row, key), len(row), check, *labels, place))
         return
     arithmetic = cell_arithmetic(attention, head, query, key)
     change = cell.run_key.intervention if cell.spec.of == "self" else UNCHANGED
     changes = Changes((layer, head, query, key) in change.edges_off, (layer, head) in change.heads_uniform)
-    st.html(weight_card(arithmetic, check, *labels, place, mask_in_words(attention), changes))
+    to_read(weight_card(arithmetic, check, *labels, place, mask_in_words(attention), changes))
     there = cell.run_key == session.current_key() and cell.run_key.model == st.session_state.model
     there = there and cell.side != compared.B  # whose head is not the one that is chosen for all pages
     if there and cell.spec.of == "self" and session.current_model().unfollowed(layer) is None:
@@ -138,7 +139,7 @@ def _several_weights(cell: Cell, run: ModelRun) -> None:
     place = head_name(*heads[0]) if len(heads) == 1 else f"{len(heads)} heads"
     place = f"{_side(cell)}{place} · {cell.spec.kind}{_changed(cell)}"
     check = _check(cell, run, explained)
-    st.html(sum_card(explained, check, f"{query} looks", key, place, cell.spec, cell.over, len(cell.queries)))
+    to_read(sum_card(explained, check, f"{query} looks", key, place, cell.spec, cell.over, len(cell.queries)))
     largest = np.argsort(-explained.weight, kind="stable")[:MOST_PARTS].tolist()
     queries, keys = run.sides(cell.spec.of)
     names = {
@@ -174,7 +175,7 @@ def _difference(cell: Cell, run: ModelRun) -> None:
     queries, keys = run.sides(cell.spec.of)
     both = compared.now()
     place = f"A: {both.a.name} · B: {both.b.name}" if both else ""
-    st.html(difference_card(*made, queries[cell.queries[0]].label, keys[cell.keys[0]].label, place))
+    to_read(difference_card(*made, queries[cell.queries[0]].label, keys[cell.keys[0]].label, place))
     with st.container(horizontal=True):
         for each, check in zip((a, b), made, strict=True):
             label = f"{each.side}: {check.shown:.4f}"

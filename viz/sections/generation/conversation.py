@@ -28,7 +28,7 @@ from viz.sections.generation import continuation
 from viz.ui import cache, controls, links, session
 from viz.ui.chapters import chapter
 from viz.ui.pictures import caption, picture, token_table, twin
-from viz.ui.prose import quoted
+from viz.ui.prose import quoted, to_read
 
 MOST_CHIPS, LONGEST_ANSWER = 600, 200  # tokens that are drawn; that are written as an answer
 # what can be asked, by its name; and what the smallest model that is offered makes of it, read by a person
@@ -101,7 +101,7 @@ def show() -> None:
 
 def bubble(each: Message) -> None:
     with st.chat_message(each.role, avatar=AVATARS[each.role]):
-        st.html(message(each.role, each.content))
+        to_read(message(each.role, each.content))
 
 
 def answer(written: str) -> None:

@@ -16,7 +16,7 @@ from viz.sections.generation import continuation
 from viz.ui import controls, links, session
 from viz.ui.chapters import chapter
 from viz.ui.pictures import picture
-from viz.ui.prose import quoted
+from viz.ui.prose import quoted, to_read
 
 _CHOOSER = "word_chooser"  # its options change with the position, so it does not hold the choice itself
 N_RIVAL, N_BAR = 7, 10  # candidates to choose among; dimensions that have bars
@@ -94,7 +94,7 @@ def draw(run: ModelRun, position: int, logits: np.ndarray, its: Unembedding, ids
     with st.container(key="word_worked_out"):
         left, right = st.columns([5, 6], gap="medium")
     with left, st.container(border=True):
-        st.html(
+        to_read(
             logit_card(
                 its,
                 0,

@@ -25,7 +25,7 @@ def show(run: ModelRun, last: Step) -> None:
                 else f"Your text was cut into {n:,} tokens. Each becomes"
             )
             + " a vector: the strip beside it, one cell a number, blue above 0, orange below.",
-            ".token-vectors",
+            ".st-key-home_vectors",
         ),
         Stop(
             "Attention",

@@ -14,7 +14,7 @@ from model.text.word_piece import WordPieces
 from viz.figures import tokenization as figures
 from viz.figures.tokenization import Step
 from viz.ui.pictures import caption
-from viz.ui.prose import check
+from viz.ui.prose import check, to_read
 
 MOST_BYTES = 48  # of the table; of a longer word, what lies around the chosen token is shown
 
@@ -85,7 +85,7 @@ def show(
     if cutting.pre_tokenizer:
         before.append(("pre-tokenized", cutting.readable(written)))
     rows = [figures.text_step(name, n_note, part, n_column) for name, part in before] + rows
-    st.html(figures.steps_table(head, rows))
+    to_read(figures.steps_table(head, rows))
     caption(how)
     n_piece = last - first + 1
     check(

@@ -23,7 +23,7 @@ from viz.ui import cache, controls, links, session
 from viz.ui.choices import ATTENTION, ONE, SHARE
 from viz.ui.loads import cost_of, find
 from viz.ui.pictures import caption, picture
-from viz.ui.prose import quoted
+from viz.ui.prose import quoted, to_read
 
 N_WRITTEN = 30  # tokens
 N_BEGINNING = 3  # words of the first line that both write on from, unless told
@@ -155,7 +155,7 @@ def show_foreseen(models: dict[str, str], texts: dict[str, Sequence[str]]) -> No
             " The two models cut these texts in different ways, so their perplexities are of different tokens: compare "
             "the bits."
         )
-    st.html(training_table(Table(tuple(models), tuple(rows), "")))
+    to_read(training_table(Table(tuple(models), tuple(rows), "")))
     caption(note)
     for sentence in dict.fromkeys(
         str(each) for both in found.values() for each in both if isinstance(each, PromptError)

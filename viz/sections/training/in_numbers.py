@@ -27,7 +27,7 @@ from viz.guard import section
 from viz.plain import plain
 from viz.ui import cache, controls, links, session
 from viz.ui.pictures import caption, picture
-from viz.ui.prose import check, formula
+from viz.ui.prose import check, formula, to_read
 
 
 @section("in_numbers")
@@ -85,7 +85,7 @@ def show_curves(curves: dict[str, Curves]) -> None:
                     for name in each.values
                 ),
             )
-    st.html(legend(colours))
+    to_read(legend(colours))
     caption(
         "Lower is better. The units differ, so heights can be compared within one picture, not between them: bits for "
         "each byte of text, nats for each token that had to be written, nats for each token that was hidden. A fall at "
@@ -101,7 +101,7 @@ def show_costs(found: tuple[PreTraining, ...], ours: list[PreTraining]) -> None:
         "one addition forward, and in twice as many backward: **6 N operations a token, 6 N D for all D tokens** "
         "(Kaplan et al. 2020, “Scaling Laws for Neural Language Models”, section 2.1)."
     )
-    st.html(training_table(cost_table(found, rate.speed)))
+    to_read(training_table(cost_table(found, rate.speed)))
     caption(
         "Tokens are counted as often as they were read. The time of our own models was measured; that of others is "
         f"what the machine that trained {plain(rate.title)} ({plain(rate.machine)}) would take at its speed, "

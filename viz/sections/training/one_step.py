@@ -21,7 +21,7 @@ from viz.sections.training import one_weight
 from viz.ui import cache, controls, links
 from viz.ui.choices import BY_WORDS
 from viz.ui.pictures import caption, measures, picture
-from viz.ui.prose import check, formula, quoted
+from viz.ui.prose import check, formula, quoted, to_read
 
 if TYPE_CHECKING:  # torch is imported where it is needed, once its threads are set
     from model.lab.one_step import Step, Training
@@ -190,7 +190,7 @@ def show_answer(step: Step, place: int, tokens: Sequence[Token], between: str) -
         formula(*line)
     left, right = st.columns([3, 2], gap="large")
     with left:
-        st.html(answer_table(answer, place, [token.label for token in tokens]))
+        to_read(answer_table(answer, place, [token.label for token in tokens]))
     with right:
         caption(
             "z: the logit. p: the probability. y: 1 for the token that came, else 0. n: the questions of the batch. "

@@ -23,7 +23,7 @@ from viz.figures.one_step import (
 from viz.figures.step_formulas import adamw_lines, clipping_lines, rate_lines, tex
 from viz.ui import controls, links
 from viz.ui.pictures import caption, picture, shows_numbers
-from viz.ui.prose import check, formula
+from viz.ui.prose import check, formula, to_read
 
 if TYPE_CHECKING:  # torch is imported where it is needed, once its threads are set
     from model.lab.one_step import Matrix, Step, Training
@@ -160,7 +160,7 @@ def show_contributions(training: Training, step: Step, weight: Weight, tokens: S
             st.markdown(rf"{words}: ${letters}$")
             if len(those):
                 left, right = flow.left[those, row], flow.right[those, column]
-                st.html(contribution_table(heads, [names[i] for i in those], left, right))
+                to_read(contribution_table(heads, [names[i] for i in those], left, right))
             else:
                 st.markdown("It is not among those that this batch reads: 0.")
     if len(flows) > 1:

@@ -15,6 +15,7 @@ from viz.sections.training.lines import OPEN_MEANS, open_model, show_course
 from viz.ui import controls, links, trainings
 from viz.ui.choices import CHOICES, RATES
 from viz.ui.pictures import caption
+from viz.ui.prose import to_read
 from viz.ui.trainings import Training
 
 if TYPE_CHECKING:
@@ -189,7 +190,7 @@ def compare(found: Found) -> None:
             else "Little was forgotten so far."
         )
     )
-    st.html(training_table(Table(heads, tuple(rows), "")))
+    to_read(training_table(Table(heads, tuple(rows), "")))
     caption(
         "Losses in nats a token, the mean over each text; lines are written on from their first word, by the most "
         "probable token."

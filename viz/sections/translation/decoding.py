@@ -15,7 +15,7 @@ from viz.plain import plain
 from viz.sections.translation import crossing
 from viz.ui import controls, heads, provenance, session
 from viz.ui.pictures import caption, measures, picture, row_picture, twin
-from viz.ui.prose import quoted
+from viz.ui.prose import quoted, to_read
 
 N_BEST = 8  # candidates of a step
 
@@ -122,7 +122,7 @@ def one_step(run: ModelRun, step: int, token: Token, probability: float, rank: i
     so_far = written_text(run.tokens[1 : step + 1])
     # the last step's token may be the end, of which nothing is to be seen in the text
     after = f" ⟨{token.label}⟩" if token.special else written_text([token])
-    st.html(growing_text(so_far, after, st.context.theme.type or "light"))
+    to_read(growing_text(so_far, after, st.context.theme.type or "light"))
     left, right = st.columns(2, gap="large")
     with left:
         candidates(run, step, token, probability, rank)
