@@ -6,6 +6,7 @@ import os
 import secrets
 import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -100,6 +101,7 @@ def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
+@cache
 def version() -> str:
     """Of Regard; "" where it runs without having been installed."""
     try:
