@@ -77,8 +77,8 @@ def show(both: Compared) -> None:
     with right:
         st.markdown(
             f"**{head_name(layer, head).capitalize()}** changed most: {percent(float(share[layer, head]))} of its "
-            f"weight is elsewhere, and one weight changed by {largest[layer, head]:.3f}. Over all heads it is "
-            f"{percent(float(np.nanmean(share)))}."
+            f"weight is elsewhere; of the weights between partners the largest change is {largest[layer, head]:.3f}. "
+            f"Over all heads, {percent(float(np.nanmean(share)))} is elsewhere."
         )
         with st.container(horizontal=True, key="changed_most"):
             st.button(

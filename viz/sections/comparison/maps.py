@@ -192,7 +192,10 @@ def show_largest(both: Compared) -> None:
         on_select=handler(picked),
         selection_mode="single-row",
     )
-    caption("The box before a row opens the card of its difference, which leads to both weights.")
+    caption(
+        "The box before a row opens the card of its difference, which leads to both weights."
+        + " Positions are those in B." * (not both.queries.whole or not both.keys.whole)
+    )
 
 
 def largest_table(both: Compared) -> pd.DataFrame:

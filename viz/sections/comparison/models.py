@@ -45,7 +45,7 @@ def choose(here: RunKey) -> RunKey | None:
     say(alike, others, titles)
     other = state.other_model or default
     if other is None:
-        offer()
+        offer(name)
         return None
     if session.family_of(other) == "encoder-decoder" or session.family_of(name) == "encoder-decoder":
         st.info(
@@ -125,15 +125,19 @@ def say(alike: list[str], others: list[str], titles: dict[str, str]) -> None:
     )
 
 
-def offer() -> None:
+def offer(name: str) -> None:
     """Where no other model has the same tokens: how to get one, and a pair that there is."""
     st.info(
-        "No other model here has this one's tokens. Fine-tune it, or load another of its family in the sidebar; or see "
-        "how a training changed a head, by two checkpoints of the copier.",
+        "No other model here has this one's tokens. "
+        + "Fine-tune it, or load" * (name == catalog.DEFAULT)
+        + "Load" * (name != catalog.DEFAULT)
+        + " another of its family in the sidebar; or see how a training changed a head, by two checkpoints of the "
+        "copier.",
         icon=":material/compare:",
     )
     with st.container(horizontal=True):
-        links.link(TRAINING, "Fine-tune Story", "exercise", width="content")
+        if name == catalog.DEFAULT:
+            links.link(TRAINING, "Fine-tune Story", "exercise", width="content")
         st.button(
             "Two checkpoints of the copier",
             key="show_copier",
