@@ -89,7 +89,6 @@ def test_two_checkpoints_of_one_training_are_there_at_once(compare):
 @pytest.mark.parametrize(
     ("model", "other", "sentence"),
     [
-        ("story", "", "No other model here has this one's tokens"),
         ("story", "copier", "Copier cuts this text into other tokens than Story"),
         ("story", "nobody", "There is no model “nobody” here"),
         ("translator", "translator", "two models write two"),
@@ -97,11 +96,17 @@ def test_two_checkpoints_of_one_training_are_there_at_once(compare):
 )
 def test_why_two_models_cannot_be_compared_is_said(compare, model, other, sentence):
     app = compare("models", model=model, other_model=other)
-    assert any(sentence in info.value for info in app.info) and not charts(app)
+    assert any(sentence in info.value for info in app.info)
+    assert bool(charts(app)) == (other == "nobody")  # which leaves nothing chosen, as at first
 
 
-def test_a_pair_of_models_is_a_press_away(compare):
-    app = compare("models")
+def test_a_model_without_a_partner_shows_another_pair_at_once_and_it_is_a_press_away(compare):
+    app = compare("models", layer=5, head=5, card="B-A~3~2")
+    assert any("No other model here has this one's tokens" in info.value for info in app.info)
+    assert "**A**: Copier" in said(app) and "**B**: Copier, step" in said(app) and "✓ Check" in card(app)
+    assert f"{maps(app)[2][3, 2]:+.4f}" in card(app) and address(app)["layer"] == "5"
+    app.button(key="pair_B-A").click().run()
+    assert app.session_state.model == "story" and app.session_state.layer == 5
     app.button(key="show_copier").click().run()
     assert not app.exception and app.session_state.model == "copier" and maps(app)[2].any()
 
