@@ -20,7 +20,7 @@ FILM = Source(
     '<span>the draw</span></div><div class="candidates" role="group" aria-label="What could stand here"></div></div>'
     '<div class="side"><p class="told"></p><p class="kept"></p><button class="open">Look behind this choice</button>'
     '</div><div class="tip" aria-hidden="true" hidden></div></div>',
-    ("percent", "tip", "rove", "player"),
+    ("percent", "tip", "rove", "player", "candidates"),
 )
 MOST_BEFORE, N_CANDIDATES = 200, 8  # tokens drawn before what was written; candidates of each step
 MOST_WRITTEN = 500  # steps that are played: the weights of more are megabytes, for each look
