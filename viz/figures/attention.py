@@ -19,11 +19,16 @@ WIDTH = 390  # px: in what is narrower, viz/frame.css makes the letters of the t
 
 
 def is_clickable(n_token: int) -> bool:
-    """Whether `attention_heatmap` of so many tokens hears clicks on its cells."""
+    """Whether `heatmap_spec` of so many tokens hears clicks on its cells."""
     return n_token <= _MOST_CLICKABLE
 
 
-def attention_heatmap(
+def attention_heatmap(*args, **options) -> go.Figure:
+    """What `heatmap_spec` takes, as a figure of plotly's, which checks it."""
+    return go.Figure(heatmap_spec(*args, **options))
+
+
+def heatmap_spec(
     weights: np.ndarray,
     labels: Sequence[str],
     key_labels: Sequence[str] | None = None,
@@ -36,8 +41,9 @@ def attention_heatmap(
     width: int = WIDTH,
     sink: bool = False,
     say: Callable[[float], str] | None = None,
-) -> go.Figure:
-    """Weights (Q, K) as colours: rows look, columns are looked at; NaN is left blank.
+) -> dict:
+    """Weights (Q, K) as colours: rows look, columns are looked at; NaN is left blank. Traces and layout, as plain
+    values that `viz.figures.unchecked.Unchecked` can draw: a map is what visitors wait for.
 
     `key_labels` are those of the columns, if they are not those of the rows. `first`: the positions of the first row
     and the first column in their text. `selected`: the (query, key) to outline. `title`: what the numbers are.
@@ -99,28 +105,29 @@ def attention_heatmap(
         cell = {"x0": key - 0.5, "x1": key + 0.5, "y0": query - 0.5, "y1": query + 0.5}
         layout["shapes"] = [{"type": "rect", **cell, "line": {"color": theme.ACCENT, "width": 3}}]
     cells = _farthest(weights, step) if scale.signed else _largest(weights, step)
-    heatmap = dict(  # not go.Heatmap: the figure would make it once more
+    heatmap = dict(
         type="heatmap",
         z=scale.place(cells),
         x0=left + (step - 1) / 2,  # the middle of the first cell
         y0=top + (step - 1) / 2,
         dx=step,
         dy=step,
-        customdata=cells if scale.log else None,
         zmin=low,
         zmax=high,
-        colorbar={"title": title, "thickness": 12, "outlinewidth": 0, "tickvals": marks, "ticktext": texts},
+        colorbar={"title": {"text": title}, "thickness": 12, "outlinewidth": 0, "tickvals": marks, "ticktext": texts},
         hoverongaps=False,
         hovertemplate="query %{y} looks at key %{x}<br>"
         + (f"the largest {title} of {step} × {step} around it: " if step > 1 else f"{title} ")
         + f"%{{{'customdata' if scale.log else 'z'}:.4f}}<extra></extra>",
     )
+    if scale.log:
+        heatmap["customdata"] = cells
     if scale.signed:
-        heatmap |= {"colorscale": theme.DIVERGING}
+        heatmap["colorscale"] = theme.DIVERGING
     traces = [heatmap]
     if is_clickable(max(weights.shape)):
         traces.append(_click_overlay(weights, labels, key_labels, first, title, height, say))
-    return go.Figure(traces, layout)
+    return {"data": traces, "layout": layout}
 
 
 def cells_pooled(n_token: int) -> int:

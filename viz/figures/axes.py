@@ -22,7 +22,7 @@ def token_axis(
     if last:
         named[-1] = n - 1
     return {
-        "title": title,
+        "title": {"text": title},
         "tickmode": "array",
         "tickvals": [first + i for i in named],
         "ticktext": [shorten(labels[i]) for i in named],

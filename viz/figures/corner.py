@@ -60,7 +60,9 @@ def sent(table: Table) -> dict:
         return {"columns": [[name, _column(values)] for name, values in table.items()]}
     index = table.index
     first = str(index.name or "") if index.nlevels == 1 else " ".join(map(str, index.names))
-    columns = [[str(name), _column(table.iloc[:, i].to_numpy())] for i, name in enumerate(table.columns)]
+    one_kind = len(set(table.dtypes)) == 1  # then pandas has all as one array
+    arrays = table.to_numpy().T if one_kind else [column.to_numpy() for _, column in table.items()]
+    columns = [[str(name), _column(values)] for name, values in zip(table.columns, arrays, strict=True)]
     counted = (
         index.nlevels == 1 and index.dtype.kind in "iu" and not index.name and list(index) == list(range(len(table)))
     )

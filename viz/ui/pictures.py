@@ -4,9 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 
 from viz.figures.attention import Bars, token_bars
+from viz.figures.unchecked import Unchecked
 from viz.guard import handler
 from viz.ui import corners, links
 
@@ -24,7 +26,7 @@ def picture(
     on_pick: Callable[..., object] | None = None,
     **options,
 ) -> None:
-    """Draw a plotly figure.
+    """Draw a plotly figure, or the spec of one, which goes to the browser unchecked.
 
     `how`: one sentence on how to read it. `alt`: what it shows, for those who cannot see it.
     `table`: the same numbers, for the twin that the reader may open, and for the corner.
@@ -39,9 +41,14 @@ def picture(
     if on_pick:
         options |= {"on_select": handler(picked), "selection_mode": "points"}
     if st.session_state.present:
+        fig = go.Figure(fig)
         _enlarge(fig)
     with corners.about(which):
-        fig.update_layout(meta={"regard": corners.of(key, alt, table)})
+        meta = {"regard": corners.of(key, alt, table)}
+    if isinstance(fig, dict):
+        fig = Unchecked(fig | {"layout": fig["layout"] | {"meta": meta}})
+    else:
+        fig.update_layout(meta=meta)
     # the theme is part of the key: plotly keeps an old colour scale unless the chart is mounted anew
     bare = {"displaylogo": False, "displayModeBar": False}
     st.plotly_chart(fig, key=f"{key}_{st.context.theme.type}", alt=alt, config=bare, **options)

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from model.analysis.attention_map import AttentionMap, MapSpec
-from viz.figures.attention import WIDTH, attention_heatmap, cells_pooled, is_clickable
+from viz.figures.attention import WIDTH, cells_pooled, heatmap_spec, is_clickable
 from viz.figures.scale import ColourScale
 from viz.guard import handler
 from viz.sections.attention.cell import open_cell, open_outlined, outlined
@@ -27,7 +27,7 @@ def show(read_now: AttentionMap, spec: MapSpec, scale: ColourScale, *, key: str 
     selected = outlined(read_now)
     inside = selected[0] in read_now.queries and selected[1] in read_now.keys
     step = cells_pooled(max(weights.shape))
-    fig = attention_heatmap(
+    fig = heatmap_spec(
         weights,
         rows,
         columns,
@@ -40,6 +40,7 @@ def show(read_now: AttentionMap, spec: MapSpec, scale: ColourScale, *, key: str 
         width=NARROW if name else WIDTH,
     )
     if name:
+        fig = go.Figure(fig)
         _make_narrow(fig, bar=key == "head_map")
     picture(
         fig,
