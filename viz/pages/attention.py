@@ -61,7 +61,7 @@ def show_grid(run: ModelRun) -> None:
 def choose(run: ModelRun) -> None:
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom", key="choose_heads"):
         reading.choose_heads(run)
-        heads.choose_pair(run, heads.attention_read(run), on_change=handler(reading.read_again))
+        heads.choose_pair(run, heads.attention_read(run), on_change=handler(reading.step))
 
 
 @section("how")  # a part of its own: no step from head to head has to draw it again

@@ -46,16 +46,19 @@ def choose_attention(run: ModelRun, **more: Any) -> str:
     return attention_read(run)
 
 
-def choose(name: str, run: ModelRun, of: str = "self", **more: Any) -> None:
+def choose(
+    name: str, run: ModelRun, of: str = "self", *, on_step: Callable[[], object] | None = None, **more: Any
+) -> None:
     """Whose weights, by the choice called `name`; then which layer and head; and, where some can be, which and how.
 
-    `more` is for each control.
+    `more` is for each control; `on_step`: in place of its `on_change`, for layer and head.
     """
     options = CHOICES[name].options
     described = " · ".join(MEANINGS[option] for option in options)
     of_all = {option: value for option, value in more.items() if option != "width"}
     show = controls.choose("Read", name, help=described, **of_all)
-    choose_one(run, of, disabled=(show in (ALL, CHOSEN), show != ONE), **more)
+    of_one = more | ({"on_change": on_step} if on_step else {})
+    choose_one(run, of, disabled=(show in (ALL, CHOSEN), show != ONE), **of_one)
     if CHOSEN in options:
         st.text_input(
             "Heads read together",

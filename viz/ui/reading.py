@@ -1,10 +1,11 @@
 """The tools for reading attention: which heads, in which units, with or without the sink, in which colours.
 
 Each control is a choice of the address, so that a link restores the reading. `spec` makes of them what
-`model.analysis.attention_map` follows; `read_again` redraws what depends on them: `PARTS` of the page, and the card if
-one is open.
+`model.analysis.attention_map` follows; `read_again` redraws what depends on them: `parts` of the page, and the card if
+one is open; `step` less than that.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import NoReturn
 
@@ -17,15 +18,17 @@ from model.run import ModelRun, VisitorError
 from viz.figures.scale import ColourScale, colour_scale
 from viz.guard import handler
 from viz.ui import controls, heads, provenance, session
+from viz.ui.choices import NONE
 
 kind = heads.attention_read
-PARTS = ("stage", "choose", "read", "effects")  # the fragments that are drawn again, first what one waits for
+PARTS = ("stage", "choose", "read")  # the fragments that are drawn again, first what one waits for
+STEP = ("stage", "read")  # a slider that the visitor moved stands there already, and moves no other control
 
 
 def choose_heads(run: ModelRun) -> None:
     """One head, the heads of its layer, all of them, or any that are written or clicked together."""
     of = heads.choose_attention(run, on_change=handler(read_another))
-    heads.choose("show", run, of, on_change=handler(read_again))
+    heads.choose("show", run, of, on_change=handler(read_again), on_step=handler(step))
 
 
 def choose_how(two_texts: bool) -> None:
@@ -116,10 +119,19 @@ def layer_spec(spec: MapSpec, layer: int, there: Grid) -> MapSpec:
     return replace(spec, heads=chosen, segment="all")
 
 
+def parts(of: Sequence[str] = PARTS) -> list[str]:
+    """For callbacks: these, and what edges do, if that is asked for."""
+    return [*of, *["effects"] * (st.session_state.effect != NONE)]
+
+
 def read_again() -> NoReturn:
     """For callbacks: redraw what depends on the reading, and no more."""
-    follow()
-    st.rerun([*PARTS, "card"])
+    st.rerun([*parts(), *follow()])
+
+
+def step() -> NoReturn:
+    """For the callback of a slider: the same for another layer, head, query or key."""
+    st.rerun([*parts(STEP), *follow()])
 
 
 def read_another() -> NoReturn:
@@ -128,10 +140,10 @@ def read_another() -> NoReturn:
     st.rerun()
 
 
-def follow() -> None:
-    """For callbacks: an open card goes to the weight that is chosen now."""
+def follow() -> list[str]:
+    """For callbacks: an open card goes to the weight that is chosen now. Returns what is to be redrawn for that."""
     if provenance.pointed_at() is None:
-        return
+        return []
     try:
         now = whole_spec()
         read_now = session.current_map(now)
@@ -139,6 +151,7 @@ def follow() -> None:
         provenance.point_at(provenance.Cell(session.current_key(), now, (query,), (key,)))
     except VisitorError:
         provenance.point_at(None)
+    return ["card"]
 
 
 def title(spec: MapSpec, run: ModelRun) -> str:

@@ -25,9 +25,9 @@ def open_cell(query: int, key: int, spec: MapSpec | None = None) -> NoReturn:
     controls.select("token", first_token(query))
     controls.select("key", int(session.current_map(spec).key_units.starts[key]))
     if is_seen(spec, query, key):
-        provenance.open_value(spec, (query,), (key,), also=reading.PARTS)
+        provenance.open_value(spec, (query,), (key,), also=reading.parts())
     provenance.point_at(None)
-    st.rerun(["card", *reading.PARTS])
+    st.rerun(["card", *reading.parts()])
 
 
 def is_seen(spec: MapSpec, query: int, key: int) -> bool:
