@@ -80,7 +80,8 @@ def as_read(lm: LanguageModel, prompt: Prompt) -> Prompt:
 
 def _languages(lm: LanguageModel, wanted: tuple[str, str] | None) -> tuple[str, str] | None:
     """Which languages are meant; None where there are none to choose."""
-    if not isinstance(lm, Translator) or lm.languages is None:
+    # asked for with every step of a visitor, and what family it is tells most models sooner than all that it can
+    if lm.info.family != "encoder-decoder" or not isinstance(lm, Translator) or lm.languages is None:
         return None
     source, target = (code or own for code, own in zip(wanted or ("", ""), lm.languages.default, strict=True))
     return source, target

@@ -22,7 +22,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from viz import guard
 from viz.components.address import address
 from viz.plain import plain
-from viz.ui import session
+from viz.ui import held, session
 from viz.ui.choices import ATTENTION, CHOICES, HOME, READER, Choice, owned_by
 from viz.ui.choices import of as choices_of
 from viz.ui.long_texts import LongTexts
@@ -59,16 +59,17 @@ def arrive(page: str) -> None:
     if first:
         state.memory, state.page = Memory(), None
         _measure(context.query_string)
+    came_from = state.page
     # of another page's widgets the browser tells nothing any more, and older values would show up beneath them
-    _remember(CHOICES if page == state.page else EVERYWHERE)
+    there = _remember(CHOICES if page == state.page else EVERYWHERE)
     if first:
         _take(CHOICES)
     elif context.is_history_navigation:
         _take(choices_of(page))
-    elif page != state.page:
+    elif page != came_from:
         state.memory.chosen |= {name: choice.default for name, choice in CHOICES.items() if choice.here}
     for name, choice in CHOICES.items():
-        if page != state.page or name not in state:  # a widget of another page is another one, and begins anew
+        if page != came_from or name not in there:  # a widget of another page is another one, and begins anew
             state[name] = state.memory.chosen.get(name, choice.default)
     state.page = page
     state.update(state.pop("next", {}))
@@ -106,7 +107,7 @@ def is_asked(name: str) -> bool:
 
 def are_said(names: Iterable[str]) -> bool:
     """Whether the address of this page says something of one of these."""
-    now = _now()
+    now = held.everything()
     return not query(now["page"], now).keys().isdisjoint(names)
 
 
@@ -155,7 +156,7 @@ def belong_to(model: str, owner: str) -> None:
 
 def query(page: str, now: dict[str, Any] | None = None) -> dict[str, str]:
     """What the address of a page says besides its path, for the choices as they are `now`, where that is known."""
-    now = now or _now()
+    now = now or held.everything()
     memory, found = now["memory"], {}
     chosen = _chosen(page, now)
     # both or neither: one alone means the first of the other, see `_take`
@@ -215,9 +216,9 @@ def link(page: str, label: str, icon: str, **more) -> None:
     each({page: (label, icon)}, **more)
 
 
-def each(pages: Mapping[str, tuple[str, str]], **more) -> None:
-    """Links to pages, with the label and the icon of each."""
-    now = _now()
+def each(pages: Mapping[str, tuple[str, str]], now: dict[str, Any] | None = None, **more) -> None:
+    """Links to pages, with the label and the icon of each; `now`: as in `query`."""
+    now = now or held.everything()
     for page, (label, icon) in pages.items():
         st.page_link(path(page), label=label, icon=f":material/{icon}:", query_params=query(page, now), **more)
 
@@ -272,7 +273,7 @@ def _measure(query_string: str) -> None:
         st.session_state.memory.got = st.query_params.to_dict()
 
 
-def _take(choices: dict[str, Choice]) -> None:
+def _take(choices: Mapping[str, Choice]) -> None:
     """Let the address say what is chosen: on its page, or in a session's first run everywhere."""
     state, memory, wanted = st.session_state, st.session_state.memory, st.query_params.to_dict()
     for owner, model in list(memory.reader.items()):
@@ -304,14 +305,9 @@ def _take(choices: dict[str, Choice]) -> None:
 
 def _remember(names: Iterable[str] = CHOICES) -> dict[str, Any]:
     """Keep what is chosen, also for when no widget holds it; all that the session holds."""
-    now = _now()
+    now = held.everything()
     now["memory"].chosen |= {name: now[name] for name in names if name in now}
     return now
-
-
-def _now() -> dict[str, Any]:
-    """All that the session holds, in a seventh of the time of asking for each name."""
-    return st.session_state.to_dict()
 
 
 def _put_away(owner: str, model: str) -> None:
@@ -338,7 +334,7 @@ def _chosen(page: str, now: dict[str, Any]) -> dict[str, tuple[Any, bool]]:
     """The choices of a page, which may be read by another model; with each, whether the page makes it of its text."""
     memory, found = now["memory"], {}
     reader = memory.reader.get(READER) if page != now["page"] else None
-    there = session.reader_of(page) if reader else None
+    there = session.reader_of(page, chosen=now["model"]) if reader else None
     own = memory.own.get(_own(READER, there), {}) if there != reader else None
     for name, choice in choices_of(page).items():
         if choice.owner == READER and own is not None:
@@ -368,37 +364,36 @@ PAGES = tuple(dict.fromkeys([HOME, *(page for choice in CHOICES.values() for pag
 
 @contextmanager
 def _drawn_alone(place: str) -> Iterator[None]:
-    """A part that is drawn again alone has changed choices, and nothing else would write them.
-
-    Of several, the first writes them, and each that changes them in its turn.
+    """A part that is drawn again alone has changed choices, and nothing else would write them. Of several, the first
+    looks at all and writes them, and each whose code changes them in its turn.
     """
     context = get_script_run_ctx()
     if not context.fragment_ids_this_run:
         yield
         return
-    memory = st.session_state.memory
-    first = not memory.run or memory.run() is not context
-    memory.run = weakref.ref(context)
-    if first:
-        _remember()
+    memory, run = st.session_state.memory, context.parallel_coordinator  # the context lives on in the next run
+    first = not memory.run or memory.run() is not run
+    memory.run = weakref.ref(run)
+    now = _remember() if first else None
     before = memory.chosen.copy()
     yield
-    now = _remember()
+    made = held.values(held.set_by_code(CHOICES))
+    memory.chosen |= made
     if first or memory.chosen != before:
-        write(re.sub(r"\W", "_", place), now)
+        write(re.sub(r"\W", "_", place), now and now | made)
 
 
 @contextmanager
 def _called_back() -> Iterator[None]:
     """Streamlit does not tell the browser what a callback sets that ends in st.rerun, nor what is not drawn next."""
-    before = _now()
+    state = st.session_state
+    before = held.values(choices_of(state.page)) if "page" in state else {}
     try:
         yield
     finally:
-        now = _now()
-        if "memory" in now:
-            there = [name for name in CHOICES if name in now]
-            now["memory"].unsaid |= {name for name in there if name not in before or now[name] != before[name]}
+        if "memory" in state:
+            now = held.values(held.set_by_code(CHOICES))
+            state.memory.unsaid |= {name for name, value in now.items() if name not in before or value != before[name]}
 
 
 guard.around_sections(_drawn_alone)

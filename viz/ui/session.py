@@ -5,9 +5,10 @@ The visitor's own choices live in st.session_state under the names of `viz.ui.ch
 into the address.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -42,7 +43,7 @@ from model.text.prompt import (
 from model.text.units import Units, and_sink, second_text, units_of
 from viz.figures.scale import weights_in_steps
 from viz.plain import visible
-from viz.ui import cache, lab_models, waiting
+from viz.ui import cache, held, lab_models, waiting
 from viz.ui.loads import cost_of, find, language_model
 
 EXAMPLES = (
@@ -58,7 +59,7 @@ READ_BY = {
     "translation": ("encoder-decoder", "translator"),
     "understanding": ("encoder", "encoder"),
 }
-
+_LANGUAGES = "source_language", "target_language"
 
 own = lab_models.own  # a model that was trained here becomes one of this session's
 
@@ -254,9 +255,9 @@ def model_name() -> str:
     return reader_of(st.session_state.page, family_of)
 
 
-def reader_of(page: str, family_of: Callable[[str], str | None] | None = None) -> str:
-    """The model that reads on a page. Without `family_of` none is loaded to tell: the chosen one is taken to suit."""
-    chosen = st.session_state.model
+def reader_of(page: str, family_of: Callable[[str], str | None] | None = None, chosen: str = "") -> str:
+    """The model that reads on a page, with this one `chosen`. Without `family_of` none is loaded to tell: it suits."""
+    chosen = chosen or st.session_state.model
     suits, ours = READ_BY.get(page, (None, chosen))
     family = suits and (family_of or known_family)(chosen)
     return chosen if family in (None, suits) else ours
@@ -304,10 +305,10 @@ def current_writing() -> Writing:
     return writing_of(current_model())
 
 
-def _languages() -> tuple[str, str]:
+def _languages(now: Mapping[str, Any] | None = None) -> tuple[str, str]:
     """The codes that were chosen; "" for the model's own."""
-    state = st.session_state
-    return state.get("source_language") or "", state.get("target_language") or ""
+    now = now or held.values(_LANGUAGES)
+    return now.get(_LANGUAGES[0]) or "", now.get(_LANGUAGES[1]) or ""
 
 
 def current_text() -> str:
@@ -321,13 +322,13 @@ def current_text() -> str:
 
 def _typed(continuation: tuple[int, ...] = ()) -> Prompt:
     """What the visitor typed, and what was generated after it. Raises `PromptError` if nothing was typed."""
-    state = st.session_state
-    if not state.text:
+    now = held.values(("text", "target", "target_ids", "chat", "before", *_LANGUAGES))
+    if not now["text"]:
         raise PromptError("There is no text to read. Type one in the sidebar, or choose an example there.")
-    ids = ids_in(state.get("target_ids", ""))
-    chat, languages = bool(state.get("chat")), _languages()
-    before = read_messages(state.get("before", "")) if chat else ()
-    return Prompt(state.text, continuation, state.get("target", ""), ids, None, chat, before, languages)
+    ids = ids_in(now.get("target_ids", ""))
+    chat = bool(now.get("chat"))
+    before = read_messages(now.get("before", "")) if chat else ()
+    return Prompt(now["text"], continuation, now.get("target", ""), ids, None, chat, before, _languages(now))
 
 
 def current_tokens() -> tuple[Token, ...]:
@@ -340,8 +341,9 @@ def current_cut() -> Cut:
 
 def current_key(continuation: tuple[int, ...] = (), intervention: Intervention = UNCHANGED, text: str = "") -> RunKey:
     """Of the current model and text, or another one, and what was generated after it or changed in the model."""
-    typed = _typed(continuation)
-    return RunKey(model_name(), as_read(current_model(), replace(typed, text=text or typed.text)), intervention)
+    name, typed = model_name(), _typed(continuation)
+    lm = speaking(language_model(name), typed.languages)
+    return RunKey(name, as_read(lm, replace(typed, text=text or typed.text)), intervention)
 
 
 def current_run(continuation: tuple[int, ...] = (), intervention: Intervention = UNCHANGED) -> ModelRun:
