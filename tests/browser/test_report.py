@@ -11,6 +11,7 @@ from model.analysis.sampling import Sampling
 from model.run import ModelRun
 from tests.browser.conftest import until
 from tests.browser.test_accessibility import FRAMES, GRAVE
+from tests.browser.test_print import PAPER
 from viz.figures.edges import choose_edges, count_sentence
 from viz.notebook import Picture
 from viz.offline.film import film_of
@@ -172,8 +173,12 @@ def test_the_switch_turns_light_to_dark_and_paper_stays_light(alive):
     assert alive.evaluate(colour) == "rgb(255, 255, 255)"
     alive.get_by_role("button", name="Light or dark").click()
     assert alive.evaluate(colour) == "rgb(19, 21, 31)"
+    drawn = alive.locator(".grid canvas").bounding_box()["width"]
     alive.emulate_media(media="print")
+    alive.set_viewport_size({"width": PAPER, "height": 1123})
     assert alive.evaluate(colour) == "rgb(255, 255, 255)"
+    assert alive.locator(".all").bounding_box()["width"] >= drawn
+    alive.set_viewport_size({"width": 1280, "height": 720})
     alive.emulate_media(media="screen")
 
 
