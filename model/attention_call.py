@@ -66,6 +66,12 @@ class AttentionCall(NamedTuple):
         hidden = torch.finfo(self.bias.dtype).min
         return torch.where(mask, self.bias, hidden) if mask.dtype == torch.bool else mask + self.bias, False
 
+    def written(self, mixed: Tensor) -> Tensor:
+        """What the heads write, (B, H, T, K), of what they took from the values."""
+        if self.output_gain is not None:
+            mixed = mixed * self.output_gain[..., None]
+        return mixed if self.output_added is None else mixed + self.output_added
+
 
 Change = Callable[[AttentionCall], AttentionCall]
 
@@ -177,7 +183,8 @@ def _ablated(call: AttentionCall, ablations: Sequence[Ablation], layer: int) -> 
     if sink is not None and edges is not None:
         sink, edges = sink + edges[..., n_key], edges[..., :n_key]  # it can be taken away as a key can
     gain = _rows([each.output_gain(layer, n_head, queries) for each in ablations], 1)
-    return call._replace(query=query, bias=_sum(bias, edges), output_gain=gain, sink_score=sink)
+    added = _rows([each.output_added(layer, n_head, queries) for each in ablations], 0)
+    return call._replace(query=query, bias=_sum(bias, edges), output_gain=gain, output_added=added, sink_score=sink)
 
 
 def _cooled(call: AttentionCall, temperature: float) -> AttentionCall:

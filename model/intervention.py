@@ -5,7 +5,7 @@ What it does to one attention call, in every model, stands in `model.attention_c
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -13,6 +13,21 @@ import numpy as np
 HeadSet = frozenset[tuple[int, int]]  # of (layer, head)
 Size = tuple[int, int, int, int]  # of one kind of attention: layers, heads of each, queries, keys
 KINDS = ("self", "encoder", "cross")  # of attention, as `model.run.ModelRun.kinds` tells them apart
+
+
+PLACES = ("heads_off", "heads_uniform", "rows_off", "edges_off")  # of an ablation: all that it takes out
+
+
+@dataclass(frozen=True, eq=False)
+class HeadMeans:
+    """What the heads of one kind of attention give to the output projection in the mean over the tokens of some texts.
+
+    Each is equal to itself alone: the same means of the same texts are to be made once.
+    """
+
+    layers: tuple[np.ndarray | None, ...]  # (H, K of values) of each; None of a layer without heads
+    n_text: int
+    n_token: int  # of all texts together
 
 
 @dataclass(frozen=True)
@@ -24,10 +39,11 @@ class Ablation:
     rows_off: frozenset[tuple[int, int, int]] = frozenset()  # (layer, head, query): the head writes nothing there
     # and (…, key): this query does not see this key; the number behind the last key is that of a learned sink
     edges_off: frozenset[tuple[int, int, int, int]] = frozenset()
+    means: HeadMeans | None = None  # what heads, and rows, that are off write in place of nothing (mean ablation)
 
     def __post_init__(self):
         # one form, whatever collection the places came in: equal interventions are equal keys of the same run
-        for name in ("heads_off", "heads_uniform", "rows_off", "edges_off"):
+        for name in PLACES:
             places = frozenset(tuple(map(int, place)) for place in getattr(self, name))
             object.__setattr__(self, name, places)
 
@@ -46,6 +62,19 @@ class Ablation:
         """
         off = (*self.heads_off, *self.rows_off)
         return _gain((n_head, len(queries)), _numbered([place[1:] for place in off if place[0] == layer], queries))
+
+    def output_added(self, layer: int, n_head: int, queries: Sequence[int]) -> np.ndarray | None:
+        """(H, T, K) what is then added to it: means where it is off; None if nothing is, in this layer."""
+        gain = None if self.means is None else self.output_gain(layer, n_head, queries)
+        return None if gain is None else (1 - gain)[..., None] * self.means.layers[layer][:, None]
+
+    def written(self, layer: int, mixed: np.ndarray) -> np.ndarray:
+        """What the heads write, (H, T, K), of what they took from the values."""
+        queries = range(mixed.shape[1])
+        if (gain := self.output_gain(layer, len(mixed), queries)) is not None:
+            mixed = mixed * gain[..., None]
+        added = self.output_added(layer, len(mixed), queries)
+        return mixed if added is None else mixed + added
 
     def edge_bias(self, layer: int, n_head: int, queries: Sequence[int], n_key: int) -> np.ndarray | None:
         """(H, T, S) what is added to the scores of these T tokens: -inf at the edges that are off; None if none is, in
@@ -131,7 +160,7 @@ class Intervention(Ablation):
     @cached_property
     def everywhere(self) -> "Intervention":
         """What it changes in all layers and heads alike: itself without what it takes out of single ones."""
-        return replace(self, **{field.name: () for field in fields(Ablation)}, encoder=NOTHING, cross=NOTHING)
+        return replace(self, **dict.fromkeys(PLACES, ()), means=None, encoder=NOTHING, cross=NOTHING)
 
     @property
     def has_edges(self) -> bool:

@@ -33,7 +33,7 @@ def test_a_choice_is_read_as_it_was_written(name):
     ("name", "said"),
     [
         *(("layer", "-1"), ("layer", "1.5"), ("layer", "x"), ("layer", ""), ("layer", "9" * 9), ("least", "nan")),
-        *(("least", "0.6"), ("temperature", "inf"), ("show", "heads"), ("top_p", "0"), ("mask_off", "maybe")),
+        *(("least", "0.6"), ("temperature", "nan"), ("show", "heads"), ("top_p", "0"), ("mask_off", "maybe")),
         *(("softmax_temperature", "3"), ("followed", "1"), ("followed", "1.2.3"), ("summed", "1..2"), ("summed", "")),
         *(("numbers", "<b>"), ("similarity_of", "token"), ("target_ids", "1.x."), ("seed", "-1"), ("map_axes", "4")),
     ],

@@ -124,17 +124,21 @@ def test_a_batch_grows_by_those_that_begin_in_a_layer_and_gives_back_each(tiny):
     growing = Growing((off[0], UNCHANGED, off[1], off[2]))
     assert [growing.joining(layer) for layer in range(3)] == [(off[1],), (), (off[0], off[2])]
     assert [len(growing.before(layer).interventions) for layer in range(3)] == [1, 2, 2]
-    assert growing.of_each(torch.arange(4)).tolist() == [2, 0, 1, 3]
+    assert growing.of_each(torch.arange(4)).tolist() == [2, 0, 1, 3] and growing.keeps_first(2)
+    growing = Growing(tuple(off))  # the text as it was is not wanted, so it goes no further than to the last layer
+    assert [len(growing.before(layer).interventions) for layer in range(4)] == [1, 2, 2, 3]
+    assert growing.of_each(torch.arange(3)).tolist() == [1, 0, 2] and not growing.keeps_first(2)
     rows = [Intervention(edges_off={(0, 0, query, 0)}) for query in (9, 5)]
     assert Growing(tuple(rows)).first_query(20, causal=True) == 5
     assert Growing(tuple(rows)).first_query(20, causal=False) == Growing((*rows, off[0])).first_query(20, True) == 0
     assert Growing((replace(rows[0], causal_mask=False),)).first_query(20, causal=True) == 0
-    some = list(growing_batches(tiny.info, [*rows, replace(rows[0], scale=False), *off], 20))
+    some = list(growing_batches(tiny.info, [*rows, replace(rows[0], scale=False), *off], 20, whole=False))
     assert [len(each.interventions) for each in some] == [2, 1, 3]
     n_token = BATCH_BYTES // (2 * 4 * WIDTH * tiny.info.d_model)  # of two such texts
-    assert [len(each.interventions) for each in growing_batches(tiny.info, off, n_token)] == [2, 1]
+    assert [len(each.interventions) for each in growing_batches(tiny.info, off, n_token, whole=True)] == [2, 1]
     last = [Intervention(rows_off={(0, 0, n_token - 1)})] * 9
-    assert [len(each.interventions) for each in growing_batches(tiny.info, last, n_token)] == [9]
+    assert [len(each.interventions) for each in growing_batches(tiny.info, last, n_token, whole=False)] == [9]
+    assert len(list(growing_batches(tiny.info, last, n_token, whole=True))) == 5
 
 
 def test_neighbours_are_read_together_as_far_as_they_are_alike_and_memory_reaches(tiny):
@@ -197,11 +201,11 @@ def read_by(blocks, work) -> list[tuple[int, int]]:
 def test_what_is_alike_for_all_is_computed_once(tiny):
     text, heads = tokens(N_TOKEN), [Intervention(heads_off={(layer, head)}) for layer in (0, 2) for head in range(3)]
     blocks = tiny.transformer.blocks
-    whole = [(4, N_TOKEN), (4, N_TOKEN), (7, N_TOKEN)]
+    whole = [(4, N_TOKEN), (4, N_TOKEN), (6, N_TOKEN)]
     assert read_by(blocks, lambda: list(tiny.logits(text, heads))) == whole
-    assert read_by(blocks, lambda: list(tiny.logits(text, heads, positions=[-1]))) == [*whole[:2], (7, 1)]
+    assert read_by(blocks, lambda: list(tiny.logits(text, heads, positions=[-1]))) == [*whole[:2], (6, 1)]
     keys = [Intervention(edges_off={(1, 0, N_TOKEN - 1, key)}) for key in range(N_TOKEN)]
-    before, row = [(1, N_TOKEN - 1)] * 3, [(1, 1), (N_TOKEN + 1, 1), (N_TOKEN + 1, 1)]
+    before, row = [(1, N_TOKEN - 1)] * 3, [(1, 1), (N_TOKEN, 1), (N_TOKEN, 1)]
     assert read_by(blocks, lambda: list(tiny.logits(text, keys, positions=[-1]))) == before + row
     llama = HuggingFaceModel(builder("LlamaForCausalLM"), None, name="", title="Tiny", fingerprint="")
     its = read_by(llama.opened.transformer.model.layers, lambda: list(llama.logits(text, heads[:3])))

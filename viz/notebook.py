@@ -54,14 +54,18 @@ class Picture:
         path.write_text(self.html, encoding="utf-8")
 
     def _repr_html_(self) -> str:
-        """In a frame: neither the notebook's styles reach in, nor these out."""
+        """In a frame: neither the notebook's styles reach in, nor these out. A notebook that is not trusted yet takes
+        frames and styles away, and so shows the sentence behind them.
+        """
         shown = self.reading.heads
         height = 1150 if shown else 560  # px, until the page within says how high it is
         page = html.escape(report([self.reading], bare=True))
         title = html.escape(f"Regard: {self.reading.text}")
         return (
             f'<iframe srcdoc="{page}" title="{title}" style="width:100%;height:{height}px;border:0" loading="lazy">'
-            "</iframe>"
+            f"</iframe><style>.regard-kept-out{{display:none}}</style><p class=regard-kept-out>{title}. Its picture is "
+            "kept out until you trust this notebook (in JupyterLab: View, Activate Command Palette, Trust Notebook) or "
+            "run it.</p>"
         )
 
 

@@ -60,6 +60,9 @@ class Draw:
 def write_draws(draws: Sequence[Draw]) -> str:
     """As one line without spaces, for an address: ids with points between, @, temperature, top-k, top-p, seed and,
     where one of them is used, what else `Sampling` has; with ~ where these change.
+
+    Ids and not ranks, which would be shorter: where two logits are nearly the same, machines that round otherwise rank
+    them otherwise, and a rank would then name another token, while an id is the same or is found out.
     """
     parts = []
     for (sampling, seed), some in groupby(draws, key=lambda draw: (draw.sampling, draw.seed)):

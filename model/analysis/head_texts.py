@@ -25,15 +25,20 @@ def read_text(lm: LanguageModel, text: str, kind: str, write: Callable[[str], Mo
     writes the target itself.
     """
     try:
-        tokens, cut = _beginning(lm, text, min(MOST_TOKENS, lm.info.n_context))
-        if not can_write(lm, tokens):
-            return Read(None, why=f"{lm.info.title} has no entries in its vocabulary for much of them.")
-        if kind != "encoder" and lm.info.family == "encoder-decoder":  # what it writes has to be written first
-            read = text[: max(token.end for token in tokens[:-_ROOM])] if cut else text
-            return Read(_scores(write(read), kind), cut)
-        return Read(_scores(_run_of(lm, tokens, kind), kind), cut)
+        run, cut = run_text(lm, text, kind, write)
+        return Read(_scores(run, kind), cut)
     except VisitorError as error:
         return Read(None, why=str(error))
+
+
+def run_text(lm: LanguageModel, text: str, kind: str, write: Callable[[str], ModelRun]) -> tuple[ModelRun, bool]:
+    """The run of as much of a text as fits, and whether that is its beginning only. Raises `VisitorError`."""
+    tokens, cut = _beginning(lm, text, min(MOST_TOKENS, lm.info.n_context))
+    if not can_write(lm, tokens):
+        raise VisitorError(f"{lm.info.title} has no entries in its vocabulary for much of them.")
+    if kind != "encoder" and lm.info.family == "encoder-decoder":  # what it writes has to be written first
+        return write(text[: max(token.end for token in tokens[:-_ROOM])] if cut else text), cut
+    return _run_of(lm, tokens, kind), cut
 
 
 def read_random(lm: LanguageModel, tokens: Sequence[Token], kind: str) -> Read:

@@ -1,7 +1,9 @@
 """What taking a head away does to what comes next: the loss of a text without each head in turn, exactly.
 
-A head that is off writes nothing to the residual stream (zero ablation). All that lies below its layer stays as it was,
-and is computed once, for all heads that are asked for in one go (`LanguageModel.logits`, `model.growing`).
+A head that is off writes nothing to the residual stream (zero ablation), or what it writes in the mean over texts (mean
+ablation, `model.analysis.head_means`), which is nearer to what the layers behind it were trained on. All that lies
+below its layer stays as it was, and is computed once, for all heads that are asked for in one go
+(`LanguageModel.logits`, `model.growing`).
 """
 
 from collections.abc import Iterator, Sequence
@@ -9,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from model.intervention import UNCHANGED, Ablation, Intervention
+from model.intervention import UNCHANGED, Ablation, HeadMeans, Intervention
 from model.language_model import LanguageModel
 from model.run import Token, VisitorError
 
@@ -43,24 +45,30 @@ def second_copy(tokens: Sequence[Token]) -> Reading:
 
 
 def losses(
-    lm: LanguageModel, reading: Reading, off: Sequence[frozenset[tuple[int, int]]], kind: str = "self"
+    lm: LanguageModel,
+    reading: Reading,
+    off: Sequence[frozenset[tuple[int, int]]],
+    kind: str = "self",
+    means: HeadMeans | None = None,
 ) -> Iterator[float]:
     """The mean loss, in nats a token, without each of some sets of heads in turn; without none of them, as trained.
 
-    `kind`: of whose attention. Raises `VisitorError` where the model predicts no next token.
+    `kind`: of whose attention. `means`: what heads that are off write in place of nothing. Raises `VisitorError` where
+    the model predicts no next token.
     """
     if lm.info.family == "encoder":
         raise VisitorError(f"{lm.info.title} foresees no next token, being an encoder: no loss says what a head does.")
     rows, ids = [t - 1 for t in reading.foreseen], [reading.tokens[t].id for t in reading.foreseen]
-    changes = [_without(heads, kind) for heads in off]
+    changes = [_without(heads, kind, means) for heads in off]
     for logits in lm.logits(reading.tokens, changes, reading.source, positions=rows):  # (P, V)
         yield cross_entropy(logits, ids)
 
 
-def _without(heads: frozenset[tuple[int, int]], kind: str) -> Intervention:
+def _without(heads: frozenset[tuple[int, int]], kind: str, means: HeadMeans | None) -> Intervention:
     if not heads:
         return UNCHANGED
-    return Intervention(heads_off=heads) if kind == "self" else Intervention(**{kind: Ablation(heads_off=heads)})
+    off = {"heads_off": heads, "means": means}
+    return Intervention(**off) if kind == "self" else Intervention(**{kind: Ablation(**off)})
 
 
 def cross_entropy(logits: np.ndarray, ids: Sequence[int]) -> float:

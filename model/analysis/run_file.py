@@ -19,7 +19,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from model.analysis.attention import attention_weights
-from model.intervention import KINDS, Ablation, Intervention
+from model.intervention import KINDS, Ablation, HeadMeans, Intervention
 from model.memory import memory_available
 from model.run import (
     Attention,
@@ -193,6 +193,10 @@ def _changes(intervention: Ablation) -> dict[str, Any]:
     changes = {}
     for field in fields(intervention):
         value = getattr(intervention, field.name)
+        if isinstance(value, HeadMeans):
+            raise VisitorError(
+                "A run whose heads write their means over texts is not kept in a file: its texts are not."
+            )
         if isinstance(value, Ablation):
             value = _changes(value)
         changes[field.name] = sorted(map(list, value)) if isinstance(value, frozenset) else value

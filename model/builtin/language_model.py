@@ -245,7 +245,7 @@ class BuiltinModel:
         """The residual stream after the last block at some places, (B, P, D), of ids (1, T) under each intervention in
         turn, several at a time.
         """
-        for growing in growing_batches(self.info, interventions, ids.shape[1]):
+        for growing in growing_batches(self.info, interventions, ids.shape[1], whole=False):
             yield last_of_each(self._transformer, ids, growing, places)
 
     def _texts(self, tokens: Sequence[Token], source: Sequence[Token]) -> tuple[Tensor, ...]:
@@ -370,8 +370,5 @@ def _mixed(run: ModelRun, kind: str, layer: int) -> Tensor:
     off: all else that was changed is in the record.
     """
     attention = run.layers(kind)[layer]
-    mixed = torch.from_numpy(layer_weights(attention) @ attention.value)  # (H, T, K)
-    gain = run.intervention.of(kind).output_gain(layer, len(mixed), range(mixed.shape[1]))
-    if gain is not None:
-        mixed = mixed * torch.from_numpy(gain)[..., None]
-    return mixed.transpose(0, 1).flatten(1)
+    mixed = run.intervention.of(kind).written(layer, layer_weights(attention) @ attention.value)  # (H, T, K)
+    return torch.from_numpy(mixed).transpose(0, 1).flatten(1)

@@ -68,10 +68,11 @@ class _Step:
             here = [query - self.tail.start for query in queries]
             x, looking = x[:, here], normed[:, here]  # (R, P, D)
         call = self._call(looking, normed, queries)
-        mixed = self._mix(self.growing.before(self.layer), call)  # (R, H, P, K)
+        mixed = self._mix(self.growing.before(self.layer).of_call(call, "self", self.layer))  # (R, H, P, K)
         if joining:
-            mixed = torch.cat([mixed, self._joining(joining, call, mixed)])  # (R', H, P, K)
-            x = torch.cat([x, x[:1].expand(len(joining), -1, -1)])  # (R', P, D)
+            start = 0 if self.growing.keeps_first(self.layer) else 1
+            mixed = torch.cat([mixed[start:], self._joining(joining, call, mixed)])  # (R', H, P, K)
+            x = torch.cat([x[start:], x[:1].expand(len(joining), -1, -1)])  # (R', P, D)
         return self.block.think(x + attention.join(mixed))
 
     def _call(self, looking: Tensor, seen: Tensor, queries: Sequence[int]) -> AttentionCall:
@@ -88,18 +89,15 @@ class _Step:
         return AttentionCall(query, key, value, attention.d_head**-0.5, self.causal and whole, mask, **places)
 
     def _joining(self, joining: Sequence[Intervention], call: AttentionCall, mixed: Tensor) -> Tensor:
-        """(…, H, P, K) of the rows that join, which have come as row 0 until here."""
-        changes = Changes(tuple(joining))
-        if not any(place[0] == self.layer for each in joining for place in (*each.heads_uniform, *each.edges_off)):
-            gain = changes.output_gain("self", self.layer, mixed.shape[1], call.queries)
-            its = mixed[:1] if gain is None else mixed[:1] * gain[..., None]  # the scores stay
-        else:
-            first = call._replace(query=call.query[:1], key=call.key[:1], value=call.value[:1])
-            its = self._mix(changes, first)
+        """(…, H, P, K) of the rows that join, which have come as the first until here."""
+        first = call._replace(query=call.query[:1], key=call.key[:1], value=call.value[:1])
+        first = Changes(tuple(joining)).of_call(first, "self", self.layer)
+        scores = [place for each in joining for place in (*each.heads_uniform, *each.edges_off)]
+        stay = all(layer != self.layer for layer, *_ in scores)
+        its = first.written(mixed[:1]) if stay else self._mix(first)
         return its.expand(len(joining), -1, -1, -1)  # one for all where nothing is taken out of these tokens
 
-    def _mix(self, changes: Changes, call: AttentionCall) -> Tensor:
-        call = changes.of_call(call, "self", self.layer)
+    def _mix(self, call: AttentionCall) -> Tensor:
         return self.block.attention.mix(call) if call.before is None else _mix_behind(call)
 
 
@@ -122,5 +120,4 @@ def _mix_behind(call: AttentionCall) -> Tensor:
         scores = scores.masked_fill(~call.mask, -torch.inf)
     weights = scores.softmax(-1)  # (R, H, P, S)
     mixed = (flat(weights[..., :n_before]) @ value).unflatten(1, (len(weights), -1)).transpose(0, 1)  # (R, H, P, K)
-    mixed = mixed + weights[..., n_before:] @ call.value
-    return mixed if call.output_gain is None else mixed * call.output_gain[..., None]
+    return call.written(mixed + weights[..., n_before:] @ call.value)

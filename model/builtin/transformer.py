@@ -97,14 +97,12 @@ class Attention(nn.Module):
         return self.join(self.mix(call)), call
 
     def mix(self, call: AttentionCall) -> Tensor:
-        """What each head takes from the values: (B, H, T, K)."""
+        """What each head takes from the values, and gives: (B, H, T, K)."""
         mask, causal = call.fused_mask
         if call.bias is not None and len(mask) == 1:
             mask = mask[0]  # (H, T, S): torch adds it step by step then; its fused kernel gives other last digits
         mixed = F.scaled_dot_product_attention(*call.vectors, mask, is_causal=causal, scale=call.scale)  # (B, H, T, K)
-        if call.output_gain is not None:
-            mixed = mixed * call.output_gain[..., None]  # (B, H, T, K)
-        return mixed if call.output_added is None else mixed + call.output_added  # (B, H, T, K)
+        return call.written(mixed)
 
     def join(self, mixed: Tensor) -> Tensor:
         """The heads side by side, projected: (B, H, T, K) -> (B, T, D)."""

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from model.architectures.description import is_encoder_alone
 from model.attention_call import AS_TRAINED, Changes
+from model.growing import Growing
 from model.huggingface import capture, hooks
 from model.huggingface.beside import leave_out
 from model.huggingface.capture import Enough, NotCaptured, Recorder
@@ -105,6 +106,11 @@ class Opened:
             return recorder, self._body(**inputs)
         return recorder, None
 
+    @property
+    def grows(self) -> bool:
+        """Whether several texts can be read as a batch that grows before its blocks (`model.growing`)."""
+        return self.captured == Captured.captured and not self.pair and self.stream is not None and self.stream.enters
+
     @torch.inference_mode()
     def logits_alone(
         self,
@@ -115,24 +121,36 @@ class Opened:
         places: Sequence[int],
         types: Sequence[int] | None = None,
     ) -> Tensor:
-        """The logits at some places of a text, read once for each intervention: (B, P, V). Nothing else is kept.
+        """The logits at some places of a text, read once for each intervention: (B, P, V). Nothing else is kept."""
+        return self.unembed(self.last_of_each(ids, source, changes, places=places, types=types))
 
-        Where the class lets it, one text goes through the layers before those in which the interventions differ.
+    def unembed(self, last: Tensor) -> Tensor:
+        """What `last_of_each` gave, as logits (B, P, V)."""
+        if not self.can_unembed:
+            return last.float()
+        return self.logits(last.flatten(0, 1)).unflatten(0, last.shape[:2])
+
+    @torch.inference_mode()
+    def last_of_each(
+        self,
+        ids: Sequence[int],
+        source: Sequence[int],
+        changes: Changes,
+        *,
+        places: Sequence[int],
+        types: Sequence[int] | None = None,
+    ) -> Tensor:
+        """The residual stream in the end (B, P, D) at some places of a text, read once for each intervention; where
+        single vectors of it cannot be unembedded, their logits (B, P, V).
         """
-        n_text, widens_at = len(changes.interventions), None
-        if n_text > 1 and self.captured == Captured.captured and not self.pair and self.stream and self.stream.enters:
-            stack, layer = changes.interventions[0].beginning
-            widens_at = layer if stack == 1 else len(self.stream.blocks)
+        n_text = len(changes.interventions)
+        growing = Growing(changes.interventions) if n_text > 1 and self.grows else None
         options = {"n_token": len(ids), "n_source": len(source), "layers": self.self_layers}
-        options |= {"keeps": False, "widens_at": widens_at}
-        recorder = Recorder(changes, self.roles, self.query_scales, **options)
-        with recorder:
-            output = self._body(**self.inputs(ids, source, types, n_text if widens_at is None else 1))
-        if self.can_unembed:
-            logits = self.logits(recorder.last[:, places].flatten(0, 1)).unflatten(0, (-1, len(places)))
-        else:
-            logits = output.logits[:, places].float()
-        return logits.expand(n_text, -1, -1)
+        options |= {"keeps": False, "growing": growing}
+        with Recorder(changes, self.roles, self.query_scales, **options) as recorder:
+            output = self._body(**self.inputs(ids, source, types, 1 if growing else n_text))
+        last = (recorder.last if self.can_unembed else output.logits)[:, places]
+        return growing.of_each(last) if growing else last
 
     def inputs(
         self, ids: Sequence[int], source: Sequence[int], types: Sequence[int] | None, n_text: int = 1

@@ -28,7 +28,9 @@ from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_f
 from transformers.masking_utils import sdpa_mask
 
 from model.analysis.attention import layer_weights
-from model.attention_call import AS_TRAINED, AttentionCall, Changes, apart
+from model.attention_call import AS_TRAINED, AttentionCall, Changes
+from model.growing import Growing
+from model.huggingface.masks import Mask, read_mask
 from model.memory import give_back, room_for
 from model.progress import tell
 from model.run import Attention
@@ -81,7 +83,9 @@ class Recorder:
     until: int | None = None  # the self-attention layer after which the forward pass may end, with `Enough`
     keeps: bool = True  # False: nothing but `last` is kept
     layers: Sequence[int] = ()  # of each call of "self", its layer, where only some have attention; (): in order
-    widens_at: int | None = None  # the layer before which one text becomes as many as there are interventions
+    growing: Growing | None = (
+        None  # the batch that one text becomes from layer to layer; None: as many texts as changes
+    )
     calls: list[CallRecord] = field(default_factory=list)
     hidden: Tensor | None = None  # (L + 1, T, D)
     last: Tensor | None = None  # (B, T, D) what the residual stream was in the end, of each text
@@ -106,7 +110,11 @@ class Recorder:
 
     def n_text(self, layer: int) -> int:
         """How many texts go through a layer of self-attention."""
-        return 1 if self.widens_at is not None and layer < self.widens_at else len(self.changes.interventions)
+        return len(self.changes_in(layer).interventions)
+
+    def changes_in(self, layer: int) -> Changes:
+        """What is changed in these texts."""
+        return self.changes if self.growing is None else self.growing.through(layer)
 
     def at(self, layer: int) -> CallRecord:
         """The call of self-attention in a layer."""
@@ -159,7 +167,7 @@ class Recorder:
         copies = [each[0].float().numpy().copy() for each in (output, call.value)] if self.keep_output else (None, None)
         self.calls.append(CallRecord(module, layer, self.n_block - 1, attention, *copies))
 
-    def _mask(self, call: AttentionCall) -> "Mask":
+    def _mask(self, call: AttentionCall) -> Mask:
         """`read_mask`, once for all layers that were given the same tensors."""
         shape = call.query.shape[2], call.key.shape[2]
         key = (id(call.mask), id(call.bias), call.causal, *shape)
@@ -193,57 +201,6 @@ def active() -> Recorder | None:
     return _active.get()
 
 
-@dataclass(frozen=True)
-class Mask:
-    """Which keys a query sees, as `model.run.Attention` says it; what a rule cannot say is in the bias."""
-
-    causal: bool
-    window: int
-    bias: np.ndarray | None  # (H or 1, T, S)
-
-
-def read_mask(mask: Tensor | None, position_bias: Tensor | None, *, causal: bool, shape: tuple[int, int]) -> Mask:
-    """From what a call was given: booleans or numbers to add, (1, H or 1, T, S), or none; and a position bias.
-
-    A rule (causal, window) is only written down if it gives exactly the mask that came.
-    """
-    bias = None if position_bias is None else position_bias[0].float()
-    if mask is None:
-        return Mask(causal, 0, None if bias is None else bias.numpy().copy())
-    mask = mask[0].expand(-1, *shape)
-    if mask.dtype == torch.bool:
-        allowed = mask
-    else:
-        allowed, added = apart(mask)
-        if added is not None:
-            bias = added if bias is None else bias + added
-    causal, window = _rule(allowed)
-    if window < 0:
-        window, forbidden = 0, torch.zeros(allowed.shape).masked_fill(~allowed, -torch.inf)
-        bias = forbidden if bias is None else bias + forbidden
-    return Mask(causal, window, None if bias is None else bias.float().numpy().copy())
-
-
-def _rule(allowed: Tensor) -> tuple[bool, int]:
-    """Causal or not, and the window, of a boolean mask (H or 1, T, S); (False, -1) if no rule gives this mask."""
-    n_query, n_key = allowed.shape[1:]
-    if allowed.all():
-        return False, 0
-    if n_query != n_key:
-        return False, -1
-    query, key = torch.arange(n_query)[:, None], torch.arange(n_key)[None]
-    if not allowed[0, 0, 1:].any():
-        window = int(allowed[0, -1].sum())
-        causal, seen = True, (key <= query) & (key > query - window)
-    else:
-        reach = int(allowed[0, 0].sum()) - 1
-        causal, window = False, reach + 1
-        seen = (key <= query + reach) & (key >= query - reach)
-    if not torch.equal(allowed, seen.expand_as(allowed)):
-        return False, -1
-    return causal, 0 if causal and window == n_key else window
-
-
 def attend(
     module: nn.Module,
     query: Tensor,  # (B, H, T, K)
@@ -258,9 +215,10 @@ def attend(
     if recorder is None:
         return _output(module, call), None  # of a gradient's forward: nobody would read what was kept
     role, layer, query_scale = recorder.next_call()
-    if len(query) != recorder.n_text(layer):
+    changes = recorder.changes_in(layer)
+    if len(query) != len(changes.interventions):
         raise NotCaptured(f"it reads {len(query)} texts at once")
-    call = recorder.changes.of_call(call._replace(query_scale=query_scale), role, layer)
+    call = changes.of_call(call._replace(query_scale=query_scale), role, layer)
     output = _output(module, call)
     if recorder.keeps:
         recorder.record(module, role, layer, call, output)
@@ -322,9 +280,7 @@ def _output(module: nn.Module, call: AttentionCall) -> Tensor:
         output, _ = sdpa_attention_forward(module, *vectors, mask, scaling=call.scale, is_causal=causal)
         if call.sink_score is not None:
             output = output[:, 1:, :, :n_value]
-    if call.output_gain is not None:
-        output = output * call.output_gain.transpose(1, 2)[..., None]
-    return output if call.output_added is None else output + call.output_added.transpose(1, 2)
+    return call.written(output.transpose(1, 2)).transpose(1, 2)
 
 
 def _sink_as_key(call: AttentionCall) -> AttentionCall:

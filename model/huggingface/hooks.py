@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from transformers.pytorch_utils import Conv1D
 
+from model.growing import Growing
 from model.huggingface.capture import CallRecord, NotCaptured, Recorder, active
 from model.memory import room_for
 from model.run import VisitorError
@@ -142,11 +143,12 @@ def _taken(args: tuple, kwargs: dict[str, object]) -> tuple:
     return (*args, kwargs.get("hidden_states"), *kwargs.values())
 
 
-def _widened(args: tuple, kwargs: dict[str, object], n_text: int) -> tuple[tuple, dict[str, object]]:
-    """What a module is given, with the vectors of one text as many times."""
-    one = next(each for each in _taken(args, kwargs) if _is_stream(each))  # (1, T, D)
-    many = one.repeat(n_text, 1, 1)  # (B, T, D)
-    return tuple(many if x is one else x for x in args), {name: many if x is one else x for name, x in kwargs.items()}
+def _widened(args: tuple, kwargs: dict[str, object], growing: Growing, layer: int) -> tuple[tuple, dict[str, object]]:
+    """What a block is given, with the vectors of the first text once more for each that joins there."""
+    few = next(each for each in _taken(args, kwargs) if _is_stream(each))  # (B, T, D)
+    start = 0 if growing.keeps_first(layer) else 1
+    many = torch.cat([few[start:], few[:1].expand(len(growing.joining(layer)), -1, -1)])
+    return tuple(many if x is few else x for x in args), {name: many if x is few else x for name, x in kwargs.items()}
 
 
 def _same(ours: Tensor, theirs: Tensor) -> bool:
@@ -179,8 +181,8 @@ def watch_stream(stream: Stream) -> None:
             return None
         recorder.n_block += 1
         if not recorder.keeps:
-            here = recorder.n_block - 1 == recorder.widens_at
-            return _widened(args, kwargs, len(recorder.changes.interventions)) if here else None
+            growing, layer = recorder.growing, recorder.n_block - 1
+            return _widened(args, kwargs, growing, layer) if growing and growing.joining(layer) else None
         entering = of_text(_taken(args, kwargs), recorder)
         if recorder.hidden is None:
             shape = (len(stream.blocks) + 1, *entering.shape)  # (L + 1, T, D)

@@ -19,7 +19,8 @@ from model.analysis.attention import attended
 from model.architecture import Architecture
 from model.architectures.description import describe
 from model.architectures.generic import with_stack
-from model.attention_call import Changes, Probe, batches
+from model.attention_call import BATCH_BYTES, Changes, Probe, batches
+from model.growing import growing_batches
 from model.huggingface import hooks
 from model.huggingface.as_tokenized import check_as_tokenized
 from model.huggingface.batches import one_by_one
@@ -149,8 +150,14 @@ class HuggingFaceModel:
         self._check_head()
         self._check(tokens, source, *interventions)
         places = np.arange(len(tokens))[slice(None) if positions is None else list(positions)].tolist()
-        read = partial(self._read, self.opened.logits_alone, tokens, source, places=places)
-        return one_by_one(read, batches(self.info, interventions, len(tokens), len(places), len(source)))
+        read = partial(self._read, self.opened.last_of_each, tokens, source, places=places)
+        if self.opened.grows:
+            together = growing_batches(self.info, interventions, len(tokens), whole=True)
+            some = [Changes(each.interventions) for each in together]
+        else:
+            some = batches(self.info, interventions, len(tokens), len(places), len(source))
+        at_once = max(1, BATCH_BYTES // (4 * self.info.n_vocab * len(places)))
+        return one_by_one(read, self.opened.unembed, some, at_once)
 
     def token_vectors(self, tokens: Sequence[Token]) -> np.ndarray:
         self._check_texts(tokens, ())
@@ -245,9 +252,7 @@ class HuggingFaceModel:
 
     def _difference(self, run: ModelRun, layer: int, recorder: Recorder) -> float:
         call = recorder.at(layer)
-        ours = attended(run.attention[layer], call.value)  # (H, T, K)
-        if (gain := run.intervention.output_gain(layer, len(ours), range(ours.shape[1]))) is not None:
-            ours *= gain[:, :, None]
+        ours = run.intervention.written(layer, attended(run.attention[layer], call.value))  # (H, T, K)
         return float(np.abs(ours.transpose(1, 0, 2) - call.output).max())
 
     def unfollowed(self, layer: int) -> str | None:

@@ -12,6 +12,7 @@ SUBJECTS = {
     "capture": "a run with its record kept, against the same forward without",
     "huggingface": "a transformers model with its attention kept, against the forward without and against eager",
     "ablation": "the logits without each head in turn, all asked for together, against a run for each",
+    "scan": "every head and every key of a row taken out in turn, all in one go, against one by one",
     "generation": "64 tokens written with all that they looked at, against transformers' generate on the same weights",
     "heads": "every score of all heads of SmolLM2 over 16 texts",
     "memory": "what such a capture keeps, against eager with its weights and hidden states",

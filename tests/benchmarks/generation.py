@@ -21,6 +21,7 @@ from model.builtin.transformer import Transformer
 from model.lab.exported import as_gpt2
 from model.language_model import Decoding, LanguageModel, Recorder
 from model.run import Layer, ModelRun, Token
+from tests.benchmarks import first_token
 from tests.benchmarks.timing import Measured, at_most, interleaved, part_of
 
 N_WRITTEN, N_SAMPLES = 64, 8
@@ -38,13 +39,18 @@ def measure(args: argparse.Namespace) -> Iterator[Measured]:
     for n_token in QUICK if args.quick else LENGTHS:
         yield from of_length("story", lm, theirs, n_token, args.quick)
     yield memory(lm)
+    yield from first_token.measure(args)
     if not args.quick:
-        small = next((each.name for each in catalog.available() if "smollm2" in each.name.lower()), None)
-        if small is None:
-            yield Measured("SmolLM2", "not measured: its package is not installed")
-            return
-        lm = catalog.load(small)
-        yield from of_length("SmolLM2", lm, {"sdpa": lm.opened.transformer}, 100, args.quick)
+        yield from of_small()
+
+
+def of_small() -> Iterator[Measured]:
+    small = next((each.name for each in catalog.available() if "smollm2" in each.name.lower()), None)
+    if small is None:
+        yield Measured("SmolLM2", "not measured: its package is not installed")
+        return
+    lm = catalog.load(small)
+    yield from of_length("SmolLM2", lm, {"sdpa": lm.opened.transformer}, 100, quick=False)
 
 
 def of_length(name: str, lm: LanguageModel, theirs: dict[str, Any], n_token: int, quick: bool) -> Iterator[Measured]:

@@ -18,7 +18,7 @@ VIEWS = (
     "tokenization",
     "embeddings",
     "attention",
-    "attention?graph=arcs&panel=sums+of+tokens",
+    "attention?graph=arcs&panel=sums+of+tokens&effect=next+token",
     "attention?graph=layers&show=all&scale=log&units=words&report=true",
     "attention?model=encoder",
     "generation?playground=true&last_vector=true&several=true&each_layer=true&surprising=true",

@@ -178,14 +178,27 @@ def test_received_and_sums(visit, page, true):
     entropy = -np.where(weights > 0, weights * np.log(np.where(weights > 0, weights, 1)), 0).sum(1)
     assert trace(page, "received", 1)["y"] == pytest.approx(entropy, abs=1e-5)
     assert trace(page, "received", 2)["y"] == pytest.approx(weights[:, 0], abs=1e-6)
+    page.goto(page.url + "&effect=loss&token=5&key=2")
+    assert np.array(trace(page, "effect_weights_map")["z"]) == pytest.approx(weights, abs=1e-6)
+    assert trace(page, "effect_row")["y"] == pytest.approx(weights[5], abs=1e-6)
+    edge = page.locator(".st-key-effect_edge")
+    expect(edge).to_contain_text(f"weight {weights[5, 2]:.4f}")
+    click_cell(page, "effect_map", 4, 1)  # what depends on an edge: a click has it exactly
+    expect(edge).to_contain_text(f"weight {weights[4, 1]:.4f}")
+    click_cell(page, "effect_weights_map", 4, 2)
+    expect(page.locator(".st-key-card .weight-card b").first).to_have_text(f"{weights[4, 2]:.4f}")
+
+
+def click_cell(page: Page, name: str, query: int, key: int) -> None:
+    plot = page.locator(f".st-key-{name}_light .nsewdrag, .st-key-{name}_dark .nsewdrag").first
+    expect(plot).to_be_visible()
+    box = plot.bounding_box()
+    plot.click(position={"x": box["width"] * (key + 0.5) / N, "y": box["height"] * (query + 0.5) / N})
 
 
 def test_the_card(visit, page, true):
     visit(f"attention?{LINK}&token=5&key=2")
-    plot = page.locator(".st-key-head_map_light .nsewdrag, .st-key-head_map_dark .nsewdrag").first
-    expect(plot).to_be_visible()
-    box = plot.bounding_box()
-    plot.click(position={"x": box["width"] * 2.5 / N, "y": box["height"] * 5.5 / N})
+    click_cell(page, "head_map", 5, 2)
     card = page.locator(".st-key-card .weight-card")
     expect(card).to_contain_text("query 5, key 2")
     weight = float(card.locator("b").first.inner_text())

@@ -206,13 +206,21 @@ def test_a_cell_of_a_notebook_is_alive_and_as_high_as_it_needs(browser, run):
     shown = Picture(reading_of(run, TEXT, head=(0, 0)))._repr_html_()
     context = browser.new_context(offline=True, viewport={"width": 900, "height": 600})
     page = context.new_page()
-    page.set_content(f"<!DOCTYPE html><body>{shown}</body>")
+    page.set_content(f"<!DOCTYPE html><body style='background: white'>{shown}</body>")
     inside = page.frame_locator("iframe")
     inside.locator("html[data-drawn]").wait_for()
     x, y = tile(inside, 1, 2)
     inside.locator(".grid canvas").click(position={"x": x, "y": y})
     expect(inside.locator(".stage-title")).to_have_text("Layer 1, head 2")
     until(page.locator("iframe"), "(frame) => frame.clientHeight >= frame.contentDocument.documentElement.offsetHeight")
+    expect(inside.locator("html")).to_have_attribute("data-theme", "light")
+    expect(page.get_by_text("kept out until you trust")).to_be_hidden()
+    page.evaluate("document.body.style.background = 'rgb(17 17 17)'")  # a notebook changes its theme
+    expect(inside.locator("html")).to_have_attribute("data-theme", "dark")
+    page.evaluate(
+        "document.querySelectorAll('iframe, style').forEach((each) => each.remove())"
+    )  # where it is not trusted
+    expect(page.get_by_text("kept out until you trust this notebook")).to_be_visible()
     context.close()
 
 

@@ -3,9 +3,9 @@
 import importlib.util
 import shutil
 import signal
-import subprocess
 import sys
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 import pytest
@@ -14,8 +14,7 @@ from safetensors.numpy import load_file
 import model
 from model.analysis.perplexity import foreseen
 from model.run import ModelNotAvailable
-from tests.conftest import ROOT
-from viz import finetune
+from viz import cli, finetune
 
 LINES = ["the cat saw the dog", "a dog and a cat", "the cat sat on the mat"] * 4
 
@@ -27,10 +26,32 @@ def data(tmp_path) -> Path:
     return path
 
 
-def begin(*arguments: object) -> subprocess.Popen:
-    """`regard finetune` as one types it."""
-    command = [sys.executable, "-c", "from viz.cli import main; main()", "finetune", *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+def run(capsys, *arguments: object) -> tuple[int, str]:
+    """The status with which `regard finetune` ends, as one types it, and what it says. In this process: another would
+    read torch and transformers again.
+    """
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["finetune", *map(str, arguments)])
+    answer, told = capsys.readouterr()
+    assert not answer
+    return ended.value.code, told
+
+
+class PressesCtrlC:
+    """A stderr before which somebody sits who presses it once, at the first line that tells a step."""
+
+    def __init__(self, stderr: TextIO):
+        self.stderr, self.pressed = stderr, False
+
+    def write(self, said: str) -> int:
+        n = self.stderr.write(said)
+        if said.startswith("step ") and not self.pressed:
+            self.pressed = True
+            signal.raise_signal(signal.SIGINT)
+        return n
+
+    def flush(self) -> None:
+        self.stderr.flush()
 
 
 def needs(package: str) -> None:
@@ -46,29 +67,21 @@ def refused(capsys, *arguments: object) -> str:
     return told.err.splitlines()[-1]
 
 
-def test_it_learns_is_stopped_goes_on_and_is_opened(tiny_gpt2, data, tmp_path):
+def test_it_learns_is_stopped_goes_on_and_is_opened(tiny_gpt2, data, tmp_path, capsys, monkeypatch):
     needs("accelerate")
     out = tmp_path / "deep" / "out"
     arguments = (tiny_gpt2, "--data", data, "--out", out, "--batch", 4, "--rate", 0.05, "--save-every", 5, "--cpu")
-    # with far more steps than can pass before the signal comes
-    stopped = begin(*arguments, "--steps", 5000)
-    try:
-        for line in stopped.stderr:
-            if line.startswith("step "):
-                break
-        stopped.send_signal(signal.SIGINT)
-        told = stopped.stderr.read()
-    finally:
-        stopped.kill()
-    assert stopped.wait() == finetune.STOPPED and "Traceback" not in told
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stderr", PressesCtrlC(sys.stderr))
+        status, told = run(capsys, *arguments, "--steps", 5000)
+    assert status == finetune.STOPPED and "Traceback" not in told
     assert told.endswith("Stopped: the same command with --resume goes on from the last checkpoint.\n")
     (checkpoint,) = (out / "checkpoints").glob("checkpoint-*")
     n_step = int(checkpoint.name.rpartition("-")[2])
     (out / "checkpoints" / f"checkpoint-{n_step + 1}").mkdir()  # as one that was cut off while it was written
 
-    going_on = begin(*arguments, "--steps", n_step + 4, "--resume", "--held-out", data)
-    answer, told = going_on.communicate()
-    assert going_on.returncode == 0 and not answer, told
+    status, told = run(capsys, *arguments, "--steps", n_step + 4, "--resume", "--held-out", data)
+    assert status == 0, told
     lines = told.splitlines()
     assert f"Going on after step {n_step:,}." in lines
     assert any(line.startswith(f"step {n_step + 4:,} of {n_step + 4:,} · loss ") for line in lines)
@@ -81,14 +94,13 @@ def test_it_learns_is_stopped_goes_on_and_is_opened(tiny_gpt2, data, tmp_path):
     assert "nats a token on your texts" in stated and "on held-out texts" in stated
 
 
-def test_an_adapter_alone_is_trained_and_is_opened_over_its_base(tiny_gpt2, data, tmp_path):
+def test_an_adapter_alone_is_trained_and_is_opened_over_its_base(tiny_gpt2, data, tmp_path, capsys):
     needs("accelerate")
     needs("peft")
     out, base = tmp_path / "out", tmp_path / "base"
     shutil.copytree(tiny_gpt2, base)
-    run = begin(base, "--data", data, "--out", out, "--lora", "--rate", 0.05, "--epochs", 20, "--cpu")
-    answer, told = run.communicate()
-    assert run.returncode == 0 and not answer, told
+    status, told = run(capsys, base, "--data", data, "--out", out, "--lora", "--rate", 0.05, "--epochs", 20, "--cpu")
+    assert status == 0, told
     assert {path.name for path in out.glob("*.safetensors")} == {"adapter_model.safetensors"}
     trained = sum(tensor.size for tensor in load_file(out / "adapter_model.safetensors").values())
     assert f"{trained:,} of " in told

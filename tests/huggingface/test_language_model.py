@@ -10,8 +10,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from model.analysis.attention import layer_weights
-from model.huggingface.capture import HALF_PRECISION, read_mask
+from model.huggingface.capture import HALF_PRECISION
 from model.huggingface.language_model import HuggingFaceModel
+from model.huggingface.masks import read_mask
 from model.intervention import Intervention
 from model.run import ModelNotAvailable, PromptError, Token, VisitorError
 from tests.conftest import REPEATED

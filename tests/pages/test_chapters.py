@@ -1,6 +1,9 @@
 """Parts of Generation that stand there as headings: what an address says of one opens it, and nothing else does."""
 
+import json
+
 from tests.pages.reading import address, said
+from viz.sections.generation import behind_choice, surprise
 
 TEXT = "the cat saw the dog"
 # by the choice that says whether it is open: words of it, and what links from before there were chapters say of it
@@ -42,3 +45,14 @@ def test_links_from_when_nothing_was_closed_open_what_they_say_something_of(open
     assert address(app).items() >= old.items()
     app.session_state.each_layer = False
     assert "each_layer" not in opened(app.run()) and address(app)["each_layer"] == "false"
+
+
+def test_of_a_long_text_some_tokens_have_chips_and_that_is_said(open_page, story, monkeypatch):
+    n = len(story.encode(TEXT))
+    for part in (behind_choice, surprise):
+        monkeypatch.setattr(part, "MOST_CHIPS", 3)
+    app = open_page("generation", text=TEXT, surprising="true")
+    assert opened(app) == {"behind", "surprising"}
+    rows = [part.proto for part in app.get("bidi_component") if part.proto.component_name.endswith("token_chips")]
+    assert [len(json.loads(row.mixed.json or row.json)["chips"]) for row in rows] == [3, 3]
+    assert f"The first {n - 3} have bars alone." in said(app) and f"Of {n} tokens the first 3 are drawn" in said(app)

@@ -76,6 +76,17 @@ def test_of_an_encoder_decoder_too(open_page, kind):
     assert "Exact: " in said(app) and "Estimate: " in said(app)
 
 
+def test_a_model_that_gives_weights_alone_shows_what_it_can(open_page, tmp_path, monkeypatch):
+    from tests.head_models import write
+
+    folder = write("bloom", tmp_path)
+    monkeypatch.setenv("REGARD_MODEL_ROOTS", str(tmp_path))
+    app = opened(open_page, model=f"folder:{folder}", text="the cat saw the dog", effect="loss", token=3, key=1)
+    reasons = [info.value for info in app.info if "attention in code of its own" in info.value]
+    assert [reason.partition(":")[0] for reason in reasons] == ["No map of effects", "No edge can be taken away"]
+    assert "Where it looks" in said(app) and "Without all of layer 1, head 2" in said(app)
+
+
 def test_too_long_a_text_is_a_sentence(open_page):
     app = opened(open_page, text="the cat saw the dog " * 60, effect="loss")
     assert [info for info in app.info if "tokens here, and of 255 at most" in info.value]

@@ -7,6 +7,7 @@ from model.analysis.attention import attention_weights
 from model.analysis.generation import by_hand, generate, read_draws, read_on
 from model.analysis.sampling import Sampling
 from tests.pages.reading import address, said, sent
+from viz.offline import film
 
 TEXT = "the cat saw the dog"
 LINK = {"text": TEXT, "temperature": 0.8, "top_k": 4, "seed": 3, "layer": 2, "head": 3}
@@ -100,3 +101,14 @@ def test_of_a_long_text_only_the_end_is_drawn(open_page):
     view = sent(app, "film")[0]["view"]
     assert view["first"] > 0 and view["n_before"] == 200
     assert f"The first {view['first']:,} tokens are left out." in said(app)
+
+
+def test_of_many_written_tokens_the_last_are_played_and_the_others_are_counted(written, monkeypatch):
+    app, steps = written
+    monkeypatch.setattr(film, "MOST_WRITTEN", 4)
+    monkeypatch.setattr(film, "MOST_BEFORE", 3)
+    app.run()
+    view = sent(app, "film")[0]["view"]
+    assert (view["skipped"], view["at"], len(view["probability"])) == (2, 3, 4)
+    assert view["labels"][-4:] == [step.token.label for step in steps[2:]]
+    assert "Of 6 written ones the last 4 are played." in said(app)

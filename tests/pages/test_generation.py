@@ -1,5 +1,7 @@
 """The Generation page as a visitor reads it, by what transformers' and our own arithmetic say."""
 
+import threading
+
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -137,13 +139,43 @@ def test_writing_stops_once_a_text_was_written_and_goes_on_if_told(write):
     assert len(ids_of(generate_many(at, 2))) > n
 
 
-@pytest.mark.parametrize("n, said_so", [(0, False), (5000, True)])
-def test_a_number_of_tokens_that_cannot_be_written_is_said_and_not_another_written(write, n, said_so):
+@pytest.mark.parametrize("n, sentence", [(0, "0 tokens are none"), (10**6, "1,000,000 tokens are more than the 200")])
+def test_a_number_of_tokens_that_cannot_be_written_is_said_and_not_another_written(write, n, sentence):
     at = write()
     at.number_input(key="n_generate").set_value(n).run()
     button = at.button(key="next_many")
     assert button.disabled and button.label == f"Generate {n}"
-    assert any("5,000 tokens are more than the 200" in info.value for info in at.info) == said_so
+    assert any(sentence in info.value for info in at.info)
+
+
+def test_what_a_link_asks_and_cannot_be_is_said(write):
+    at = write(temperature="nan", n_generate=10**6, stop_at="")
+    asked = said(at)
+    assert "The link asked for temperature “nan”, which does not exist here: showing 1." in asked
+    assert "The link asked for n_generate “1000000”, which does not exist here: showing 20." in asked
+    assert len(ids_of(generate_many(at, 3))) == 3  # an empty stop ends nothing
+
+
+def test_nothing_is_written_for_a_page_that_asks_no_more(write):
+    """As one whose tab was closed in mid-run."""
+    threads = set(threading.enumerate())
+    at = click(write(n_generate=200), "next_many")
+    n = len(ids_of(at))
+    assert 0 < n <= AT_ONCE and at.session_state.to_go == 200 - n
+    assert not {each for each in set(threading.enumerate()) - threads if each.is_alive()}
+
+
+def test_a_decoder_without_a_head_is_said_to_write_nothing(open_page, tmp_path, monkeypatch):
+    from transformers import GPT2Config, GPT2Model
+
+    from tests.tiny_tokenizers import of_family
+
+    folder = tmp_path / "headless"
+    GPT2Model(GPT2Config(vocab_size=120, n_positions=40, n_embd=16, n_layer=1, n_head=2)).save_pretrained(folder)
+    of_family("decoder").save_pretrained(folder)
+    monkeypatch.setenv("REGARD_MODEL_ROOTS", str(tmp_path))
+    at = open_page("generation", model=f"folder:{folder}", text="the cat")
+    assert not at.exception and "has no head that predicts tokens. Choose a decoder" in said(at)
 
 
 def test_an_opened_token_shows_its_choice_and_where_it_looked(write, story):

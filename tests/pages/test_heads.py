@@ -6,6 +6,7 @@ from streamlit.testing.v1 import AppTest
 
 import model
 from model.analysis.attention_map import parse_heads
+from model.analysis.head_means import head_means
 from model.analysis.head_patterns import LABELS, SCORES
 from model.analysis.knock_out import rank_correlation
 from model.grid import Grid
@@ -14,6 +15,7 @@ from model.text.passages import MOST_LINES
 from tests.conftest import REPEATED
 from tests.pages.reading import address, charts, numbers, said, traces
 from viz.ui import knock_outs, surveys
+from viz.ui.choices import ABLATIONS, MEAN
 
 LINES = f"{REPEATED}\na cat and a dog sat on the mat"
 MODEL = "decoder", "tiny"  # the kind, and what its folder is called
@@ -128,20 +130,23 @@ def test_copying_is_read_off_the_parameters_and_where_it_cannot_be_it_says_why(h
     assert (np.diff(rows["copying"]) <= 0).all() and "OV circuit" in said(app)
 
 
-def test_the_loss_without_each_head_stands_beside_its_score(heads, folder):
-    app = heads(knocked_out="true", text=REPEATED)
+@pytest.mark.parametrize("ablation", ABLATIONS)
+def test_the_loss_without_each_head_stands_beside_its_score(heads, folder, ablation):
+    app = heads(knocked_out="true", text=REPEATED, ablation=ablation)
     score, random, text = (numbers(chart["data"][0]["z"]) for chart in charts(app)[-3:])
     lm = model.load(folder)
     tokens = lm.encode(REPEATED)
     trained = lm.run(tokens).predictions.loss
+    means = head_means(lm.run(lm.encode(line)) for line in LINES.splitlines()) if ablation == MEAN else None
     for layer, head in np.ndindex(text.shape):
-        changed = lm.run(tokens, Intervention(heads_off=frozenset({(layer, head)}))).predictions.loss
+        changed = lm.run(tokens, Intervention(heads_off={(layer, head)}, means=means)).predictions.loss
         assert text[layer, head] == pytest.approx(changed - trained, abs=1e-4)
     assert score.shape == random.shape == text.shape and np.isfinite(random).all()
     correlations = table(app, "rank correlation")
     assert len(correlations) == 3
     assert correlations["rank correlation"][2] == pytest.approx(rank_correlation(random, text), abs=1e-3)
-    assert "none stands for another" in said(app) and "zero ablation" in str([toggle.help for toggle in app.toggle])
+    assert "none stands for another" in said(app)
+    assert f"where a head writes {'its mean' if means else 'nothing'}, from {trained:.2f} nats" in said(app)
 
 
 def test_a_knock_out_that_is_stopped_shows_what_is_there_and_goes_on(heads, monkeypatch):

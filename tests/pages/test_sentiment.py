@@ -10,7 +10,7 @@ from model import catalog
 from model.analysis.attention import layer_weights
 from model.text.masking import masked
 from tests.pages.reading import said
-from viz.sections.understanding import sentiment
+from viz.sections.understanding import sentiment, two_stages
 from viz.ui import cache, loads, session
 
 REVIEW = "the plot is dull and the jokes are dull"
@@ -78,16 +78,16 @@ def test_the_rank_correlations_are_spearmans(understand):
 
 
 def test_a_lead_within_the_margin_may_be_chance():
-    assert sentiment.ahead(0.05, 0.044) == "**wins by 5.0 points**"
-    assert sentiment.ahead(-0.036, 0.044) == "**loses by 3.6 points**, which may be chance"
-    assert sentiment.ahead(0.0001, 0.044) == "is **no better and no worse**"
+    assert two_stages.ahead(0.05, 0.044) == "**wins by 5.0 points**"
+    assert two_stages.ahead(-0.036, 0.044) == "**loses by 3.6 points**, which may be chance"
+    assert two_stages.ahead(0.0001, 0.044) == "is **no better and no worse**"
 
 
 def test_the_stages_are_read_from_the_cards(understand):
     app = understand("sentiment", text="a")
     assert "no order to compare" in said(app)
-    films = sentiment.of_films(json.loads((catalog.WEIGHTS / "sentiment/card.json").read_text()))
-    own = films[sentiment.own_name(films)]
+    films = two_stages.of_films(json.loads((catalog.WEIGHTS / "sentiment/card.json").read_text()))
+    own = films[two_stages.own_name(films)]
     assert f"Share of {films['texts']:,} film reviews" in said(app)
     assert f"it is right {100 * own:.1f} % of the time" in said(app)
     rivals = [max(share for name, share in films.items() if name.startswith("bag of words"))]
@@ -116,17 +116,17 @@ LAYER = {  # the cards of an encoder and of a layer over its weights, with what 
 
 def test_a_layer_over_the_encoder_is_told_by_its_card():
     def script(*cards):
-        from viz.sections.understanding import sentiment
+        from viz.sections.understanding import two_stages
 
-        sentiment.show_stages(*cards)
+        two_stages.show_stages(*cards)
 
-    cards = tuple(sentiment.card(name) | stated for name, stated in LAYER.items())
-    app = AppTest.from_function(script, args=cards)
+    cards = tuple(two_stages.card(name) | stated for name, stated in LAYER.items())
+    app = AppTest.from_function(script, args=cards, default_timeout=60)
     for name, value in {"page": "understanding", "model": "sentiment", "text": "the cat"}.items():
         app.session_state[name] = value  # pictures say of what they are
     app.run()
     assert not app.exception
-    assert "it is right 78.0 % of the time" in sentiment.how_often_right(cards[1])
+    assert "it is right 78.0 % of the time" in two_stages.how_often_right(cards[1])
     assert "Share of 1,500 film reviews" in said(app)
     assert "**wins by 1.0 points**, which may be chance" in said(app) and "without pre-training" not in said(app)
     assert "one linear layer of 579 numbers" in said(app) and "negative or neutral or positive" in said(app)

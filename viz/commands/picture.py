@@ -24,7 +24,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--layer", type=shell.number(int, 0), metavar="L", help="from 0")
     made.add_argument("--head", type=shell.number(int, 0), metavar="H", help="from 0")
     made.add_argument("--all", action="store_true", help="all heads of all layers")
-    made.add_argument("--attention", choices=KINDS, help="which one of an encoder-decoder (default: cross)")
+    add_attention(made)
     shell.add_out(made, what="SVG to stdout")
     return made
 
@@ -40,6 +40,21 @@ def run(args: argparse.Namespace, asked: argparse.ArgumentParser) -> None:
     text = shell.text_of(args.text)
     shell.check_out(args.out, args.force)
     from model.analysis.attention_map import heads_at
+
+    lm, made, kind = read(args, text)
+    there = made.grid(kind)
+    check_head(there, args.layer, args.head, lm.info)
+    heads = heads_at(there, args.layer, args.head)
+    caption = caption_of(made, text, heads, kind)
+    shell.deliver(PICTURES[suffix](made, kind, heads, caption), args.out, args.force)
+
+
+def add_attention(made: argparse.ArgumentParser) -> None:
+    made.add_argument("--attention", choices=KINDS, help="which one of an encoder-decoder (default: cross)")
+
+
+def read(args: argparse.Namespace, text: str):
+    """The model, its run of the text, and which attention of it is shown. Raises `VisitorError`."""
     from model.text.prompt import Prompt, tokens_of
 
     lm = shell.loaded(args.model)
@@ -48,11 +63,7 @@ def run(args: argparse.Namespace, asked: argparse.ArgumentParser) -> None:
     kind = args.attention or made.kinds[-1]
     if kind not in made.kinds:
         raise VisitorError(f"{lm.info.title} has no attention of the kind {kind}: leave --attention away.")
-    there = made.grid(kind)
-    check_head(there, args.layer, args.head, lm.info)
-    heads = heads_at(there, args.layer, args.head)
-    caption = caption_of(made, text, heads, kind)
-    shell.deliver(PICTURES[suffix](made, kind, heads, caption), args.out, args.force)
+    return lm, made, kind
 
 
 def check_head(there, layer: int | None, head: int | None, info) -> None:

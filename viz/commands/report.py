@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 
 from model.run import VisitorError
 from viz.commands import shell
-from viz.commands.picture import KINDS, check_head
+from viz.commands.picture import add_attention, check_head, read
 
 ADDRESS = "http://localhost:8501"  # where `regard` serves, unless it is told otherwise
 LONGEST_TEXT = 4000  # bytes of a text that an address takes, as `viz.ui.links` has it
@@ -22,7 +22,7 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--layer", type=shell.number(int, 0), metavar="L", help="of the head that is shown at first")
     made.add_argument("--head", type=shell.number(int, 0), metavar="H", help="of that layer (default: a telling one)")
-    made.add_argument("--attention", choices=KINDS, help="which one of an encoder-decoder (default: cross)")
+    add_attention(made)
     made.add_argument(
         "--write",
         type=shell.number(int, 1, MOST_WRITTEN),
@@ -50,15 +50,9 @@ def run(args: argparse.Namespace, asked: argparse.ArgumentParser) -> None:
     text = shell.text_of(args.text)
     shell.check_out(args.out, args.force)
     from model.analysis.telling import telling_head
-    from model.text.prompt import Prompt, tokens_of
     from viz.offline.report import reading_of, report
 
-    lm = shell.loaded(args.model)
-    tokens, source = tokens_of(lm, Prompt(text))
-    made = lm.run(tokens, source=source)
-    kind = args.attention or made.kinds[-1]
-    if kind not in made.kinds:
-        raise VisitorError(f"{lm.info.title} has no attention of the kind {kind}: leave --attention away.")
+    lm, made, kind = read(args, text)
     if args.layer is not None:
         check_head(made.grid(kind), args.layer, args.head, lm.info)
     head = telling_head(made) if args.layer is None else (args.layer, args.head)

@@ -4,6 +4,7 @@ from viz.components import register
 
 _copy_link = register(
     "copy_link",
+    shared=["copy_text"],
     html='<button type="button">Copy link</button><span class="done" role="status"></span>',
     picture=False,
 )

@@ -36,17 +36,6 @@ function save(blob, name) {
   setTimeout(() => URL.revokeObjectURL(url), 60000);
 }
 
-async function copyText(text) {
-  if (navigator.clipboard) return navigator.clipboard.writeText(text);
-  const area = Object.assign(document.createElement("textarea"), { value: text, readOnly: true });
-  area.style.cssText = "position: fixed; opacity: 0";
-  document.body.append(area);
-  area.select();
-  const done = document.execCommand("copy");
-  area.remove();
-  if (!done) throw new Error("this browser lets no page copy");
-}
-
 // What each entry does, and what it says then.
 function actionsOf(service) {
   const csv = async (picture) => {

@@ -9,9 +9,10 @@ from collections.abc import Callable
 from viz.components import register
 from viz.guard import handler
 
+PARTS = ("numbers", "colours", "pen", "dom", "plotly", "sheet", "collect")
 _corners = register(
     "corners",
-    shared=[f"corner_{part}" for part in ("numbers", "colours", "pen", "dom", "plotly", "sheet", "collect")],
+    shared=["copy_text", *(f"corner_{part}" for part in PARTS)],
     html="<span></span>",
     picture=False,
 )

@@ -81,7 +81,10 @@ function render({ data, parentElement, setTriggerValue }) {
   const show = () => {
     const { at } = state, seen = shade(), here = n_before + at;
     const strongest = seen.map((w, i) => [w, i]).sort((a, b) => b[0] - a[0]).slice(0, 4);
-    now.replaceChildren(el("b", "", labels[here]), ` is token ${place(here)}, written ${at + 1} of ${n_step}`);
+    now.replaceChildren(
+      el("b", "", labels[here]),
+      ` is token ${place(here)}, written ${view.skipped + at + 1} of ${view.skipped + n_step}`,
+    );
     range.setAttribute("aria-valuetext", `token ${place(here)}, “${labels[here]}”`);
     list.replaceChildren(...candidateRows(view, numbers, at));
     const rest = view.rest[at];
@@ -96,7 +99,7 @@ function render({ data, parentElement, setTriggerValue }) {
       `${bytes(view.n_byte)} more for each token.`,
     );
     root.dataset.shown = here;
-    globalThis.regardFilm = { written: view.written, at }; // for what shows the same choice in another way
+    globalThis.regardFilm = { written: view.written, at: view.skipped + at }; // for what shows the same choice in another way
     dispatchEvent(new Event("regardFilm"));
   };
   const player = playerOf({ play, range }, state, { last: n_step - 1, tick: TICK, named: "Play the writing", show });

@@ -15,18 +15,21 @@ _film = mount(FILM, picture=True)
 
 
 def film(shown: Film, *, key: str, on_open: Callable[[int], None], on_branch: Callable[[int, int], None]) -> None:
-    """`on_open(step)`: to look behind a choice. `on_branch(step, candidate)`: to write on with that one instead."""
+    """`on_open(step)`: to look behind a choice. `on_branch(step, candidate)`: to write on with that one instead.
+
+    Both count the steps that the film leaves out, too.
+    """
     n, n_candidate = len(shown.probability), len(shown.candidates[0])
 
     def opened() -> None:
         match st.session_state[key].open:
             case int(step) if 0 <= step < n:
-                on_open(step)
+                on_open(shown.skipped + step)
 
     def branched() -> None:
         match st.session_state[key].branch:
             case {"step": int(step), "candidate": int(i)} if 0 <= step < n and 0 <= i < n_candidate:
-                on_branch(step, i)
+                on_branch(shown.skipped + step, i)
 
     def numbers() -> dict:
         before = len(shown.labels) - n

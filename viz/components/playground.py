@@ -24,7 +24,7 @@ LONGEST_SEQUENCE = int(_SETTINGS[1][3])
 
 _playground = register(
     "playground",
-    shared=["percent", "warping"],
+    shared=["percent", "warping", "candidates"],
     html="""<div class="playground"><p class="where"></p><ol class="settings"></ol>
 <div class="drawn"><p class="told" role="status"></p>
 <div class="head" aria-hidden="true"><span>token</span><span></span><span>the model</span><span>the draw</span></div>

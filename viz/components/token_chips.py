@@ -9,6 +9,8 @@ from viz.components import mount, pick_handler
 from viz.guard import handler
 from viz.offline.pictures import CHIPS, chips_data
 
+MOST_CHIPS = 600  # of a long text that a page draws: of more there would be screens and screens
+
 _chips = mount(CHIPS, picture=True)
 
 

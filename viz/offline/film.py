@@ -20,9 +20,10 @@ FILM = Source(
     '<span>the draw</span></div><div class="candidates" role="group" aria-label="What could stand here"></div></div>'
     '<div class="side"><p class="told"></p><p class="kept"></p><button class="open">Look behind this choice</button>'
     '</div><div class="tip" aria-hidden="true" hidden></div></div>',
-    ("percent", "tip", "rove", "player"),
+    ("percent", "tip", "rove", "player", "candidates"),
 )
 MOST_BEFORE, N_CANDIDATES = 200, 8  # tokens drawn before what was written; candidates of each step
+MOST_WRITTEN = 500  # steps that are played: the weights of more are megabytes, for each look
 NAMES = {  # of what sampling does, besides its temperature
     "top_k": "top-k",
     "top_p": "top-p",
@@ -40,7 +41,7 @@ _FULL = 65535  # what a weight of 1 is sent as
 class Film:
     """N tokens written behind others, T in all; K candidates of each step, the most probable first.
 
-    Of a long text, the first tokens may be left out.
+    Of a long text, the first tokens may be left out, and so may the first steps.
     """
 
     labels: Sequence[str]  # (T,)
@@ -59,6 +60,7 @@ class Film:
     n_layer: int
     first: int  # where the first of the labels stands in the text
     at: int  # the step that is shown at first
+    skipped: int = 0  # steps before those N
 
     @property
     def data(self) -> dict:
@@ -82,6 +84,7 @@ class Film:
                 "n_layer": self.n_layer,
                 "first": self.first,
                 "at": self.at,
+                "skipped": self.skipped,
             },
             "numbers": Columns(
                 probability=np.float32(self.model).ravel(),
@@ -103,8 +106,10 @@ def film_of(
     written: str = "",
 ) -> Film:
     """Of a run whose last tokens were written by these steps; `who`: the heads of the spec in words. `label`: of a
-    token by its id.
+    token by its id; `at`: which step is shown at first.
     """
+    skipped = max(0, len(steps) - MOST_WRITTEN)
+    steps, at = steps[skipped:], max(0, at - skipped)
     first = max(0, len(run.tokens) - len(steps) - MOST_BEFORE)
     found = [step.candidates for step in steps]
     n = min(N_CANDIDATES, len(found[0].ids))
@@ -125,6 +130,7 @@ def film_of(
         n_layer=len(run.attention),
         first=first,
         at=at,
+        skipped=skipped,
     )
 
 

@@ -21,7 +21,7 @@ GRID = Source(
     '<div class="chosen"></div><div class="looking" hidden></div></div><div class="tip" hidden></div>'
     '<div class="legend" role="img" aria-label="Colours from weight 0 to weight 1, on a square-root scale">'
     '<div class="bar"></div><div class="marks"></div></div></div>',
-    ("palette", "watch", "tip"),
+    ("palette", "watch", "tip", "scale_bar"),
 )
 CHIPS = Source(
     "token_chips",

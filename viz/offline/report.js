@@ -284,6 +284,21 @@ async function copyFrom(button) {
   setTimeout(() => button.textContent = "Copy", 2500);
 }
 
+// Within a notebook: light or dark as what is around, whatever the machine prefers, and as high as what is in it.
+function fitInto(frame, root) {
+  const wear = () => {
+    for (let at = frame; at; at = at.parentElement) {
+      const colour = getComputedStyle(at).backgroundColor;
+      const [red, green, blue, opacity = 1] = (colour.match(/[\d.]+/g) ?? [0, 0, 0, 0]).map(Number);
+      if (opacity && colour.startsWith("rgb")) return root.dataset.theme = red + green + blue < 384 ? "dark" : "light";
+    }
+  };
+  wear();
+  const themes = new MutationObserver(wear), around = frame.ownerDocument;
+  for (const each of [around.documentElement, around.body]) themes.observe(each, { attributes: true });
+  new ResizeObserver(() => frame.style.height = `${root.offsetHeight + 4}px`).observe(document.body);
+}
+
 (async () => {
   const data = await regard.read();
   document.querySelectorAll(".reading").forEach((section, i) => {
@@ -306,6 +321,6 @@ async function copyFrom(button) {
     };
   }
   root.dataset.drawn = String(performance.now());
-  const frame = globalThis.frameElement; // in a notebook: as high as what is in it
-  if (frame) new ResizeObserver(() => frame.style.height = `${root.offsetHeight + 4}px`).observe(document.body);
+  const frame = globalThis.frameElement; // null in a page of its own
+  if (frame) fitInto(frame, root);
 })();

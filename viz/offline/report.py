@@ -36,7 +36,7 @@ MAP = Source(
     '<div class="cells"><canvas tabindex="0" role="application"></canvas><div class="cell" hidden></div></div>'
     '<div class="legend" role="img" aria-label="The colours of weights"><div class="bar"></div>'
     '<div class="marks"></div></div><div class="tip" hidden></div><div class="spoken" aria-live="polite"></div></div>',
-    ("palette", "watch", "tip"),
+    ("palette", "watch", "tip", "scale_bar"),
     HERE,
 )
 

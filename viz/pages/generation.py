@@ -52,8 +52,8 @@ def main() -> None:
         )
     continuation.find()
     state = st.session_state
-    state.clock_runs, state.looked_at = state.to_go > 0, None
-    section("writing", run_every=PACE if state.clock_runs else None)(writing)()
+    state.clock_runs, state.looked_at = False, None
+    section("writing")(writing)()
     state.looked_at = state.generated_as
     section("generation")(look)()
     if conversation.is_on():
@@ -67,24 +67,34 @@ def main() -> None:
 
 
 def writing() -> None:
+    """The text; while there is something to write, by a clock of its own, so that nothing else is drawn again."""
+    state = st.session_state
+    state.clock_runs = state.to_go > 0
+    if state.clock_runs:
+        section("growing", run_every=PACE)(growing)()
+    else:
+        growing()
+
+
+def growing() -> None:
     """The text as it grows. What looks into it needs a run of all of it, and is drawn again when nothing is to go."""
     info, state = session.current_model().info, st.session_state
-    if state.to_go and not state.clock_runs:
-        keep_up()
     text = st.empty()
     draw_text(text)
     if conversation.is_on():
         conversation.reply(state.clock_runs)
+    end = finished(info, state.generated)
     # before anything is written: the first token of a long text may take seconds
-    offer_to_write(state.generated, state.clock_runs, finished(info, state.generated))
+    offer_to_write(state.generated, state.clock_runs, end)
     if state.to_go:
-        if not finished(info, state.generated):
+        if not end:
             with st.spinner("Writing …"):
                 continuation.write_on(PACE)
             draw_text(text)
-        if finished(info, state.generated):
+            end = finished(info, state.generated)
+        if end:
             continuation.stop()
-    if end := finished(info, state.generated):
+    if end:
         st.info(end, icon=":material/stop_circle:")
     elif not state.clock_runs and (stop := state.stop_at) and stop in continuation.written(state.generated):
         st.caption(f"{quoted(stop)} was written, which ends each writing.")
@@ -101,7 +111,7 @@ def draw_text(place: DeltaGenerator) -> None:
 
 
 def keep_up() -> None:
-    """The clock of a fragment is set, and the other parts are drawn, when the whole page runs."""
+    """The clock of a fragment is stopped, and the other parts are drawn, when the whole page runs."""
     state = st.session_state
     behind = not state.clock_runs and state.looked_at not in (None, state.generated_as)
     if behind or bool(state.to_go) != state.clock_runs or not continuation.belongs_here():
@@ -167,6 +177,8 @@ def offer_to_write(steps: list[Step], writing: bool, end: str | None) -> None:
             help="Puts what was written into the sidebar's text, to look into it on the other pages.",
         )
 
+    if n == 0:
+        st.info("0 tokens are none: say how many are to be written.", icon=":material/info:")
     if n > MOST_AT_ONCE:
         st.info(
             f"{n:,} tokens are more than the {MOST_AT_ONCE} that are written at once. Write fewer, and then go on.",

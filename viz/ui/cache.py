@@ -234,6 +234,8 @@ def kept(
 
         cached.clear = lambda: store.forget(function)
         cached.has = lambda *args: store.has((function, *args))
+        # what is known to come of these arguments, without the function
+        cached.know = lambda value, *args: store.get((function, *args), lambda: value, size, seconds)
         return cached
 
     return decorate

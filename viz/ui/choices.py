@@ -36,6 +36,7 @@ COPIER, SENTENCES, STEP, FINE_TUNING, NUMBERS = LESSONS = ("copier", "sentences"
 LABEL, COPYING = "label", "copying"
 SCORED = (LABEL, *(score.name for score in SCORES), COPYING)
 OURS, OWN = TEXTS = ("ours", "own")
+ZERO, MEAN = ABLATIONS = ("zero", "mean")  # what a head that is taken out writes
 BY_WORDS, BY_CHARACTERS, BY_PIECES = LINES_UNITS = ("words", "characters", "pieces")
 THREE_LINES = "I am a student.\nI love to study.\nI will graduate soon."
 TUNED_LINES = (
@@ -230,6 +231,7 @@ CHOICES: dict[str, Choice] = {
     "texts": _one_of(TEXTS, OURS, "over which texts heads are scored", HEADS),
     "lines": _text("", "those texts where they are your own, one a line; of many, their hash", HEADS),
     "knocked_out": _switch("whether every head is taken out in turn", HEADS),
+    "ablation": _one_of(ABLATIONS, ZERO, "what it then writes: nothing, or its mean over the texts", HEADS),
     "compare": _one_of(COMPARED, OF_TEXTS, "two of what are compared", COMPARISON),
     "other_text": _text("", "the other text; empty: the text with one word changed", COMPARISON),
     "other_layer": _position("the other layer, or that of the other head", COMPARISON, owner=READER),

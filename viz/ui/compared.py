@@ -53,6 +53,7 @@ class Compared:
     b: Side
     queries: Aligned
     keys: Aligned
+    own: bool = True  # A is the run of the page; else an example of other models and another text
 
     def partner(self, side: str, query: int, key: int) -> tuple[int | None, int | None]:
         """Of a query and a key of A, those of B; or of B, those of A."""

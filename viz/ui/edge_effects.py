@@ -14,7 +14,7 @@ from model.text.prompt import RunKey, speaking
 from viz.ui import cache, session, waiting
 from viz.ui.loads import language_model
 
-_AT_ONCE = 16  # keys
+_AT_ONCE = 64  # keys: of more, some at a time, with a way out between
 _STOPPED = "stopped_edge_effects"  # in the session's state: which was stopped
 
 

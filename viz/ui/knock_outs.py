@@ -1,19 +1,23 @@
 """The loss without each head in turn, some layers at a time: how far that is, a way out, and what is kept of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 import streamlit as st
 
+from model.analysis.head_means import head_means
 from model.analysis.knock_out import Reading, losses, second_copy, whole
 from model.grid import Grid
+from model.intervention import HeadMeans
 from model.language_model import LanguageModel
 from model.text.prompt import RunKey, speaking
 from viz.ui import cache, session, surveys, waiting
+from viz.ui.choices import MEAN
 from viz.ui.loads import language_model
 
 MOST_TOKENS = 256  # of a text
+N_MEAN = 16  # texts that a mean is taken over
 N_RANDOM = 4  # texts of random tokens; of a large model one
 _LARGE = 3e7  # parameters
 _STOPPED = "stopped_knock_outs"  # in the session's state: which was stopped
@@ -30,6 +34,7 @@ class Subject:
     there: Grid  # its heads
     n_random: int  # texts of random tokens; 0: it is the text
     text: RunKey | None
+    means_of: surveys.Subject | None  # over whose texts heads that are off write their mean; None: they write nothing
 
     @property
     def jobs(self) -> list[tuple[int, tuple[int, ...]]]:
@@ -46,6 +51,7 @@ class Effects:
     rise: np.ndarray  # (L, H) NaN where it was not taken out
     trained: float  # the loss with all of them
     complete: bool
+    mean: bool  # whether heads then write their mean, not nothing
 
 
 def on_random(of: surveys.Subject, lm: LanguageModel, there: Grid) -> Subject | None:
@@ -53,12 +59,22 @@ def on_random(of: surveys.Subject, lm: LanguageModel, there: Grid) -> Subject | 
     if lm.info.family != "decoder" or not surveys.random_texts(of.model):
         return None
     n = N_RANDOM if lm.info.n_parameter < _LARGE else 1
-    return Subject(of.model, of.kind, there, n, None)
+    return Subject(of.model, of.kind, there, n, None, _means_of(of))
 
 
 def on_text(of: surveys.Subject, there: Grid) -> Subject:
     """The visitor's own text. Raises `PromptError` if there is none."""
-    return Subject(of.model, of.kind, there, 0, session.current_key())
+    return Subject(of.model, of.kind, there, 0, session.current_key(), _means_of(of))
+
+
+def _means_of(of: surveys.Subject) -> surveys.Subject | None:
+    return replace(of, texts=of.texts[:N_MEAN]) if st.session_state.ablation == MEAN else None
+
+
+@cache.kept(spinner="What each head writes in the mean …")
+def means(of: surveys.Subject) -> HeadMeans:
+    """Over the first texts of a survey. Raises `VisitorError` where none can be read, or values are not kept."""
+    return head_means(surveys.runs(of), of.kind)
 
 
 def effects(of: Subject, what: str) -> Effects:
@@ -98,7 +114,9 @@ def _effects(of: Subject) -> Effects:
             trained.append(_losses(of, number, layers)[0])
         else:
             rise[number, list(layers)] = np.reshape(_losses(of, number, layers), (len(layers), -1)) - trained[number]
-    return Effects(rise.mean(0), float(np.mean(trained)) if trained else float("nan"), complete)
+    return Effects(
+        rise.mean(0), float(np.mean(trained)) if trained else float("nan"), complete, of.means_of is not None
+    )
 
 
 @cache.kept()
@@ -108,7 +126,7 @@ def _losses(of: Subject, number: int, layers: tuple[int, ...]) -> tuple[float, .
     lm = language_model(of.model)
     if of.text:
         lm = speaking(lm, of.text.prompt.languages)
-    return tuple(losses(lm, _reading(of, number), off, of.kind))
+    return tuple(losses(lm, _reading(of, number), off, of.kind, of.means_of and means(of.means_of)))
 
 
 def _reading(of: Subject, number: int) -> Reading:

@@ -4,16 +4,17 @@ What was read of one text is kept, so a survey that was stopped goes on where it
 costs nothing. Where nothing may be read, `known` is asked.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 
 import streamlit as st
 
 from model.analysis.head_survey import Survey, labels_that_hold, survey
-from model.analysis.head_texts import Read, read_random, read_text
+from model.analysis.head_texts import Read, read_random, read_text, run_text
 from model.analysis.ov_circuit import Copying, copying
-from model.run import Token
+from model.language_model import LanguageModel
+from model.run import ModelRun, Token, VisitorError
 from model.text.passages import N_RANDOM, passages, repeated_at_random
 from model.text.prompt import Prompt, RunKey, as_read, speaking
 from viz.plain import plain
@@ -91,6 +92,21 @@ def copying_of(model: str) -> Copying:
     return copying(language_model(model))
 
 
+def runs(of: Subject) -> Iterator[ModelRun]:
+    """Of the texts that can be read, one after another. Raises `VisitorError` if none can."""
+    lm, why = speaking(language_model(of.model), of.languages), "There is no text to take a mean over."
+    for text in of.texts:
+        try:
+            run, _ = run_text(lm, text, of.kind, partial(_written, of.model, lm, of.languages))
+        except VisitorError as error:
+            why = str(error)
+        else:
+            why = ""
+            yield run
+    if why:
+        raise VisitorError(why)
+
+
 def is_stopped(of: Subject) -> bool:
     return st.session_state.get(_STOPPED) == of
 
@@ -140,9 +156,12 @@ def _read(model: str, kind: str, languages: tuple[str, str] | None, text: str | 
     if text is None:
         random = random_texts(model)
         return read_random(lm, random[number], kind) if random else Read(None)
-    return read_text(
-        lm, text, kind, lambda read: session.run_of(RunKey(model, as_read(lm, Prompt(read, languages=languages))))
-    )
+    return read_text(lm, text, kind, partial(_written, model, lm, languages))
+
+
+def _written(model: str, lm: LanguageModel, languages: tuple[str, str] | None, text: str) -> ModelRun:
+    """The run of a text whose target the model writes itself."""
+    return session.run_of(RunKey(model, as_read(lm, Prompt(text, languages=languages))))
 
 
 @cache.kept()

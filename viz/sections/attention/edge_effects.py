@@ -314,7 +314,7 @@ def show_edge(
         if found is not None:
             others, worth = found.others[edge], found.worth[edge]
             st.markdown(
-                f"Estimate: a · (g·m − g·v) = {a:.4f} · ({others:.6f} − {worth:.6f}) = **{found.rise[edge]:+.6f}** "
+                f"Estimate: a · (g·m − g·v) = {a:.4g} · ({others:.6f} − ({worth:.6f})) = **{found.rise[edge]:+.6f}** "
                 f"nats, off by {how_far(abs(found.rise[edge] - rise))}."
             )
         with st.container(horizontal=True, key="effect_ways"):

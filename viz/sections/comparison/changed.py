@@ -51,7 +51,7 @@ def show(both: Compared) -> None:
     words = [
         [
             f"{head_name(a, b)}\n{percent(float(share[a, b]))} of its weight is elsewhere\nlargest change of a weight "
-            f"{largest[a, b]:.3f}\nclick: compare this head"
+            f"{largest[a, b]:.3f}" + "\nclick: compare this head" * both.own
             for b in range(share.shape[1])
         ]
         for a in range(share.shape[0])
@@ -59,12 +59,15 @@ def show(both: Compared) -> None:
     n = len(both.queries.a)
     over = f"{n:,} aligned queries" if len(rows) == n else f"{len(rows):,} of {n:,} aligned queries, at equal distances"
     left, right = st.columns([1.3, 1], gap="large")
-    with left, corners.about("all heads, how much each changed", text=f"{both.a.text} / {both.b.text}"):
+    with (
+        left,
+        corners.about("all heads, how much each changed", model=both.a.run.info, text=f"{both.a.text} / {both.b.text}"),
+    ):
         picture(
             score_map(share, words, title="share", most=None),
             key="changed_heads",
             how=f"Each cell is a head, its colour the share of its weight that is elsewhere in B, the mean "
-            f"over {over}. Click one to see it above.",
+            f"over {over}." + " Click one to see it above." * both.own,
             alt=f"A map of {share.shape[0]} layers by {share.shape[1]} heads; {head_name(layer, head)} changed most, "
             f"{share[layer, head]:.3f}.",
             table=lambda: pd.DataFrame(
@@ -72,22 +75,23 @@ def show(both: Compared) -> None:
                 [f"layer {i}" for i in range(share.shape[0])],
                 [f"head {i}" for i in range(share.shape[1])],
             ),
-            on_pick=pick,
+            on_pick=pick if both.own else None,
         )
     with right:
         st.markdown(
             f"**{head_name(layer, head).capitalize()}** changed most: {percent(float(share[layer, head]))} of its "
-            f"weight is elsewhere, and one weight changed by {largest[layer, head]:.3f}. Over all heads it is "
-            f"{percent(float(np.nanmean(share)))}."
+            f"weight is elsewhere; of the weights between partners the largest change is {largest[layer, head]:.3f}. "
+            f"Over all heads, {percent(float(np.nanmean(share)))} is elsewhere."
         )
         with st.container(horizontal=True, key="changed_most"):
-            st.button(
-                "Compare this head",
-                key="compare_most",
-                icon=":material/compare:",
-                on_click=handler(pick),
-                args=(layer, head),
-            )
+            if both.own:
+                st.button(
+                    "Compare this head",
+                    key="compare_most",
+                    icon=":material/compare:",
+                    on_click=handler(pick),
+                    args=(layer, head),
+                )
             _to_attention(both, layer, head)
         caption(
             "The share is the total variation distance of two rows, `½ Σ |b − a|` over the keys of both: half of what "
@@ -107,6 +111,8 @@ def _to_attention(both: Compared, layer: int, head: int) -> None:
         there = {"layer": layer, "head": head, "show": ONE, "kind": side.spec.of, "model": side.run_key.model}
         if both.what == OF_TEXTS and name == "B":
             there |= {"text": st.session_state.other_text or minimal_pair(st.session_state.text)}
+        if not both.own:
+            there |= {"text": side.text}
         st.button(
             f"On Attention: {name}",
             key=f"changed_{name.lower()}",

@@ -15,7 +15,7 @@ from viz.figures.scale import ColourScale, colour_scale
 from viz.guard import handler
 from viz.plain import plain
 from viz.sections.comparison.sides import aligned_sides, partners
-from viz.ui import cache, compared, controls, corners, heads, provenance
+from viz.ui import cache, compared, controls, corners, heads, provenance, session
 from viz.ui.cells import compared_cell
 from viz.ui.compared import LESS, A, B, Compared, Side
 from viz.ui.pictures import caption, picture, token_table
@@ -63,6 +63,9 @@ def show(both: Compared) -> None:
 
 def chosen(both: Compared) -> tuple[int, int]:
     """The outlined query and key, of A."""
+    if not both.own:
+        look = session.first_look_of(both.a.run_key)
+        return look.query, look.key
     queries, keys = both.a.run.sides(both.a.spec.of)
     return controls.held("token", len(queries)), controls.held("key", len(keys))
 
@@ -101,7 +104,9 @@ def show_difference(both: Compared, query: int, key: int) -> None:
     if most:
         row, column = most[0]
         told = f"The largest difference is {values[row, column]:+.3f}, from “{rows[row]}” to “{columns[column]}”."
-    with corners.about(f"B − A: {both.b.name} less {both.a.name}", text=f"{both.a.text} / {both.b.text}"):
+    with corners.about(
+        f"B − A: {both.b.name} less {both.a.name}", model=both.a.run.info, text=f"{both.a.text} / {both.b.text}"
+    ):
         picture(
             difference_heatmap(
                 values, rows, columns, selected=tuple(at), texts=hover, height=HEIGHT, sink=both.b.map.shows_sink
@@ -192,7 +197,10 @@ def show_largest(both: Compared) -> None:
         on_select=handler(picked),
         selection_mode="single-row",
     )
-    caption("The box before a row opens the card of its difference, which leads to both weights.")
+    caption(
+        "The box before a row opens the card of its difference, which leads to both weights."
+        + " Positions are those in B." * (not both.queries.whole or not both.keys.whole)
+    )
 
 
 def largest_table(both: Compared) -> pd.DataFrame:
@@ -213,8 +221,9 @@ def largest_table(both: Compared) -> pd.DataFrame:
 
 def show_pair(both: Compared, query: int, key: int) -> None:
     """The outlined query and key, with their numbers: for keyboards, and texts too long to click into."""
-    with st.container(horizontal=True, gap="medium", key="compared_pair"):
-        heads.choose_pair(both.a.run, both.a.spec.of)
+    if both.own:
+        with st.container(horizontal=True, gap="medium", key="compared_pair"):
+            heads.choose_pair(both.a.run, both.a.spec.of)
     (rows, columns), of_b = both.a.labels, both.partner(A, query, key)
     st.markdown(f"{quoted(rows[query])} looks at {quoted(columns[key])}:")
     weight = both.a.map.weights[query, key]
@@ -239,7 +248,7 @@ def pick(side: str, query: int, key: int, show: str = "") -> None:
     """A cell of A's map, or of B's, was clicked: outline it, and open the card of its weight, or of what it `show`s."""
     both = compared.now()
     of_a = (query, key) if side == A else both.partner(B, query, key)
-    if None not in of_a:
+    if both.own and None not in of_a:
         controls.select("token", of_a[0])
         controls.select("key", of_a[1])
     open_cell(show or side, query, key)

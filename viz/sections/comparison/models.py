@@ -5,14 +5,15 @@ import streamlit as st
 from model import catalog
 from model.analysis.attention_map import MapSpec
 from model.run import ModelRun, VisitorError
-from model.text.prompt import RunKey, encode
+from model.text.prompt import Prompt, RunKey, encode
 from viz.guard import handler
 from viz.plain import plain
 from viz.ui import cache, lab_models, links, session
-from viz.ui.choices import COMPARISON, OF_MODELS, TRAINING
+from viz.ui.choices import COMPARISON, OF_MODELS
 from viz.ui.loads import cost_of, find, language_model
 from viz.ui.pictures import caption
 
+_EXAMPLE = "copier"
 _SHOWN = "shown_pair"  # in the session's state: the copier was asked for, until the next run can go there
 
 
@@ -27,7 +28,7 @@ def choose(here: RunKey) -> RunKey | None:
     """The key of B's run; None where there is no model for it, which is said with the reason."""
     state, name = st.session_state, here.model
     if state.pop(_SHOWN, False):
-        links.go(COMPARISON, model="copier", text=catalog.texts_of(catalog.find("copier"))[0], compare=OF_MODELS)
+        links.go(COMPARISON, model=_EXAMPLE, text=example()[0][0].prompt.text, compare=OF_MODELS)
     titles = {other: title for other, title in session.titles().items() if other != name} | checkpoints(name)
     wanted = state[links.key("other_model")]
     if wanted and wanted not in titles:
@@ -45,7 +46,7 @@ def choose(here: RunKey) -> RunKey | None:
     say(alike, others, titles)
     other = state.other_model or default
     if other is None:
-        offer()
+        offer(name)
         return None
     if session.family_of(other) == "encoder-decoder" or session.family_of(name) == "encoder-decoder":
         st.info(
@@ -100,6 +101,14 @@ def known_alike(a: str, b: str, text: str) -> bool:
         return False
 
 
+def example() -> tuple[tuple[RunKey, RunKey], tuple[str, str]]:
+    """The end of a training beside an early step of it, on a text that makes sense to both; and their titles."""
+    entry, early = catalog.find(_EXAMPLE), partner(_EXAMPLE, []) or _EXAMPLE
+    prompt = Prompt(catalog.texts_of(entry)[0])
+    titles = entry.title, checkpoints(_EXAMPLE).get(early, entry.title)
+    return (RunKey(_EXAMPLE, prompt), RunKey(early, prompt)), titles
+
+
 def partner(name: str, alike: list[str]) -> str | None:
     """What is shown before anyone has chosen: what was trained here last; the end of a training, and an early step."""
     trained = [other for other in alike if other.startswith(catalog.LAB)]
@@ -125,22 +134,22 @@ def say(alike: list[str], others: list[str], titles: dict[str, str]) -> None:
     )
 
 
-def offer() -> None:
+def offer(name: str) -> None:
     """Where no other model has the same tokens: how to get one, and a pair that there is."""
     st.info(
-        "No other model here has this one's tokens. Fine-tune it, or load another of its family in the sidebar; or see "
-        "how a training changed a head, by two checkpoints of the copier.",
+        "No other model here has this one's tokens. "
+        + "Fine-tune it on the page Training, or load" * (name == catalog.DEFAULT)
+        + "Load" * (name != catalog.DEFAULT)
+        + " another of its family in the sidebar. Shown meanwhile: how a training changed a head of the copier.",
         icon=":material/compare:",
     )
-    with st.container(horizontal=True):
-        links.link(TRAINING, "Fine-tune Story", "exercise", width="content")
-        st.button(
-            "Two checkpoints of the copier",
-            key="show_copier",
-            icon=":material/compare:",
-            on_click=handler(st.session_state.update),
-            args=({_SHOWN: True},),
-        )
+    st.button(
+        "Open the copier",
+        key="show_copier",
+        icon=":material/compare:",
+        on_click=handler(st.session_state.update),
+        args=({_SHOWN: True},),
+    )
 
 
 def has_head(other: ModelRun, spec: MapSpec) -> bool:

@@ -78,7 +78,7 @@ def show(both: Compared) -> None:
     if both.what in _ASKED:
         st.markdown(_ASKED[both.what])
     a, b = (next_of(_asked(both, side)) for side in (both.a, both.b))
-    lm = session.current_model()
+    lm = language_model(both.a.run_key.model)
     behind = [quoted(run.labels[0 if run.source else -1]) for run in runs]
     leads = [f"{quoted(lm.token(int(p.argmax())).label)} ({percent(float(p.max()))})" for p in (a, b)]
     st.markdown(f"Behind {behind[0]}, A expects most {leads[0]}; behind {behind[1]}, B expects most {leads[1]}.")
@@ -115,7 +115,9 @@ def show_bars(both: Compared, lm: LanguageModel, ids: list[int], shown: Mapping[
     leads = "; ".join(
         f"in {name}, “{labels[p.argmax()]}” leads with {percent(float(p.max()))}" for name, p in shown.items()
     )
-    with corners.about(f"A: {both.a.name}, B: {both.b.name}", text=f"{both.a.text} / {both.b.text}"):
+    with corners.about(
+        f"A: {both.a.name}, B: {both.b.name}", model=both.a.run.info, text=f"{both.a.text} / {both.b.text}"
+    ):
         picture(
             next_token_pairs(labels, shown),
             key="compared_next",

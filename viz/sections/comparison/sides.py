@@ -38,6 +38,8 @@ def choose(run: ModelRun) -> Compared | None:
     there = here = session.current_key()
     if what in (OF_TEXTS, OF_MODELS):
         there = other_text() if what == OF_TEXTS else models.choose(here)
+    if there is None and not st.session_state.other_model:
+        return example()
     if there is None or specs is None:
         return None
     other = session.run_of(there)
@@ -51,6 +53,15 @@ def choose(run: ModelRun) -> Compared | None:
     }[what]
     a, b = (Side(*each) for each in zip((here, there), specs, names, strict=True))
     return Compared(what, a, b, *aligned_sides(here, there, of))
+
+
+def example() -> Compared:
+    """Two checkpoints of the copier, on a text of its own, whichever model reads the page."""
+    keys, titles = models.example()
+    look = session.first_look_of(keys[0])
+    spec = MapSpec(((look.layer, look.head),))
+    a, b = (Side(key, spec, title) for key, title in zip(keys, titles, strict=True))
+    return Compared(OF_MODELS, a, b, *aligned_sides(*keys, spec.of), own=False)
 
 
 @cache.kept()

@@ -4,7 +4,7 @@ import streamlit as st
 
 from model.analysis.generation import Step
 from model.run import ModelRun
-from viz.components.token_chips import token_chips
+from viz.components.token_chips import MOST_CHIPS, token_chips
 from viz.sections.generation import continuation, film, sampling
 from viz.ui import corners, heads, provenance, session
 from viz.ui.chapters import chapter
@@ -74,13 +74,15 @@ def what_it_looked_at(written: tuple[int, ...]) -> None:
         provenance.open_value(spec, (last,), (key,), continuation=written)
 
     looked_at = run.sides()[1]
+    first = max(0, len(looked_at) - MOST_CHIPS)
     with corners.about(where):
         token_chips(
-            looked_at,
+            looked_at[first:],
             key="looked_at_chips",
-            on_pick=open_weight,
-            notes=[f"weight {weight:.4f} in {where}" for weight in weights.tolist()],
-            shades=weights / weights.max(),
+            first=first,
+            on_pick=lambda i: open_weight(first + i),
+            notes=[f"weight {weight:.4f} in {where}" for weight in weights[first:].tolist()],
+            shades=weights[first:] / weights.max(),
         )
     row_picture(
         weights,
@@ -90,7 +92,8 @@ def what_it_looked_at(written: tuple[int, ...]) -> None:
         which=where,
         how=f"The attention row of the position that chooses: in {where} it looks most at "
         f"{quoted(looked_at[most].label)}, {strongest}. Chips and bars show the same {len(weights)} weights, which "
-        f"sum to {weights.sum():.4f}; the chips are shaded relative to the largest. Click one to see how it was made.",
+        f"sum to {weights.sum():.4f}; the chips are shaded relative to the largest. Click one to see how it was made."
+        + (f" The first {first:,} have bars alone." if first else ""),
         title=f"weight, {where}",
         on_pick=open_weight,
     )

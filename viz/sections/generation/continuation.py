@@ -1,7 +1,7 @@
 """On the page Generation: what was written so far, token by token, kept for one text and one model."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import fields
 from itertools import groupby
@@ -10,8 +10,10 @@ import streamlit as st
 
 from model.analysis.generation import Draw, Step, by_hand, generate, read_draws, write_draws
 from model.analysis.sampling import Sampling
+from model.language_model import Decoding, Recorder
 from model.run import ModelRun
-from model.text.prompt import encode
+from model.text.prompt import encode, tokens_of
+from model.text.writing import decoding_of
 from viz.figures.numbers import percent
 from viz.offline.film import NAMES
 from viz.ui import links, session
@@ -52,7 +54,8 @@ def find() -> None:
         st.info("The text or the model has changed, so its continuation was dropped.", icon=":material/info:")
     written = links.about("written", subject())
     links.about("branches", subject())
-    state.setdefault("to_go", 0)
+    if not state.setdefault("to_go", 0):
+        _let_go()
     if written != state.setdefault("generated_as", ""):
         opened = state.opened
         start_anew()
@@ -65,7 +68,7 @@ def find() -> None:
 
 def _write_again(written: str) -> None:
     """Draw the tokens of an address again, to have their probabilities; what comes out otherwise is cut off."""
-    steps = st.session_state.generated
+    steps: list[Step] = []
     try:
         wanted = read_draws(written)
     except ValueError:
@@ -75,7 +78,9 @@ def _write_again(written: str) -> None:
         for draw, step in zip(wanted, _drawn_again(wanted), strict=False):
             if step.token.id != draw.id:
                 break
-            add(step, draw.seed)
+            steps.append(step)
+    if steps:
+        _say(steps, wanted[: len(steps)])
     if len(steps) < len(wanted):
         st.info(
             f"Of the link’s {len(wanted)} written tokens, {len(steps)} come out the same here. It was made with other "
@@ -105,32 +110,59 @@ def write_on(seconds: float) -> None:
 
     `seconds` of processor time: who writes beside many others writes as much at a time as who is alone.
     """
-    state, begun = st.session_state, time.thread_time()
-    for _ in range(min(state.to_go, AT_ONCE)):
-        step = _next_step()
+    state, begun, n = st.session_state, time.thread_time(), min(st.session_state.to_go, AT_ONCE)
+    writer, steps = _writer(), []
+    while len(steps) < n and (not steps or time.thread_time() - begun <= seconds):
+        step = next(writer, None)
         if step is None:  # a stop was written, or the context is full
-            state.to_go = 0
+            n = state.to_go = len(steps)
             break
-        add(step, state.seed)
-        state.to_go -= 1
-        if time.thread_time() - begun > seconds:
-            break
-    if not state.to_go:
-        state.pop("writer", None)  # with the keys and values that it keeps
+        steps.append(step)
+    state.to_go -= len(steps)
+    if steps:
+        add(steps, state.seed)
+        state.writer_for = _written_for()
 
 
-def _next_step() -> Step | None:
-    """What comes behind the steps so far, by the writer that wrote them while nothing else has changed them."""
+def _let_go() -> None:
+    """Of what wrote, with the keys and values that it keeps; what it has computed is the run of all that was written,
+    where the model keeps that.
+    """
+    state = st.session_state
+    writer, decoding, written_for = (state.pop(name, None) for name in ("writer", "decoding", "writer_for"))
+    if writer is None or written_for is None or not isinstance(session.current_model(), Recorder):
+        return
+    *its, now = written_for
+    if its[0] == subject() and now == ids(state.generated):
+        decoding.write([now[-1]])  # the last token was not read yet: nothing came behind it
+        session.run_of.know(decoding.run(), session.current_key(now))
+
+
+def _writer() -> Iterator[Step]:
+    """What comes behind the steps so far: the writer that wrote them, while nothing else has changed them."""
     state, lm = st.session_state, session.current_model()
-    made_for = (subject(), chosen(), state.seed, state.stop_at, ids(state.generated))
-    if state.get("writer_for") != made_for or "writer" not in state:
+    if "writer" not in state or state.get("writer_for") != _written_for():
         tokens = (*session.current_tokens(), *(step.token for step in state.generated))
         stops = (state.stop_at,) if state.stop_at else ()
-        state.writer = generate(lm, tokens, lm.info.n_context, chosen(), state.seed, stops=stops)
-    step = next(state.writer, None)
-    if step is not None:
-        state.writer_for = (*made_for[:-1], (*made_for[-1], step.token.id))
-    return step
+        state.writer_for, state.decoding = None, _decoding(ids(state.generated))
+        state.writer = generate(
+            lm, tokens, lm.info.n_context, chosen(), state.seed, stops=stops, decoding=state.decoding
+        )
+    return state.writer
+
+
+def _written_for() -> tuple:
+    state = st.session_state
+    return subject(), chosen(), state.seed, state.stop_at, ids(state.generated)
+
+
+def _decoding(written: tuple[int, ...]) -> Decoding:
+    """Of the text and these tokens behind it; nothing is read again that need not be."""
+    lm = session.current_model()
+    if isinstance(lm, Recorder):
+        return lm.go_on(session.current_run(written))
+    tokens, _ = tokens_of(lm, session.current_key(written).prompt)
+    return decoding_of(lm, tokens)
 
 
 def branch(at: int, candidate: int) -> None:
@@ -142,7 +174,7 @@ def branch(at: int, candidate: int) -> None:
     other = by_hand(session.current_model(), tokens, id, steps[at].sampling)
     leave()
     state.generated, state.written, state.to_go = steps[:at], write_draws(draws[:at]), 0
-    add(other, None)
+    add([other], None)
     if not other.token.special:
         state.to_go = len(steps) - at - 1
 
@@ -183,14 +215,18 @@ def take(draws: list[Draw]) -> None:
     st.rerun()  # the whole page: what an address says was written is written again at its beginning
 
 
-def add(step: Step, seed: int | None) -> None:
-    """Put a token behind the others that was drawn with this seed, or chosen by hand."""
+def add(steps: Sequence[Step], seed: int | None) -> None:
+    """Put tokens behind the others that were drawn with this seed, or chosen by hand."""
     state = st.session_state
-    state.generated.append(step)
-    draws = [*(read_draws(state.written) if state.written else ()), Draw(step.token.id, step.sampling, seed)]
-    state.generated_as = write_draws(draws)
+    draws = [Draw(step.token.id, step.sampling, seed) for step in steps]
+    _say([*state.generated, *steps], [*(read_draws(state.written) if state.written else ()), *draws])
+
+
+def _say(steps: list[Step], draws: Sequence[Draw]) -> None:
+    """This is what was written, and so it was drawn."""
+    state = st.session_state
+    state.generated, state.generated_as, state.opened = steps, write_draws(draws), None
     links.say("written", state.generated_as, subject())
-    state.opened = None
 
 
 def clear() -> None:

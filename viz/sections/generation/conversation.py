@@ -19,7 +19,7 @@ from model.text.conversation import (
 )
 from model.text.prompt import RunKey
 from model.text.units import Units
-from viz.components.token_chips import token_chips
+from viz.components.token_chips import MOST_CHIPS, token_chips
 from viz.figures.attention import attention_heatmap
 from viz.figures.generation import message
 from viz.figures.numbers import in_short, percent
@@ -30,7 +30,7 @@ from viz.ui.chapters import chapter
 from viz.ui.pictures import caption, picture, token_table, twin
 from viz.ui.prose import quoted, to_read
 
-MOST_CHIPS, LONGEST_ANSWER = 600, 200  # tokens that are drawn; that are written as an answer
+LONGEST_ANSWER = 200  # tokens
 # what can be asked, by its name; and what the smallest model that is offered makes of it, read by a person
 EXAMPLES = {
     "An answer from a paragraph": "The old lighthouse of Marn was built in 1884 by two sisters, Ada and Ruth Brook. It "

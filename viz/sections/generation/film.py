@@ -55,6 +55,11 @@ def show() -> None:
         "Point at a token to see which later ones looked at it. Pale bars are the model’s probability, solid ones the "
         "chance to be drawn. Click a candidate that was not taken to write on with it."
         + (f" The first {shown.first:,} tokens are left out." if shown.first else "")
+        + (
+            f" Of {len(steps):,} written ones the last {len(steps) - shown.skipped} are played."
+            if shown.skipped
+            else ""
+        )
     )
     twin(numbers, key="generated")
 

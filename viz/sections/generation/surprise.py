@@ -12,7 +12,7 @@ from model.analysis import checks
 from model.analysis.logits import log_probabilities
 from model.run import ModelRun, VisitorError
 from model.text.prompt import Prompt, RunKey
-from viz.components.token_chips import token_chips
+from viz.components.token_chips import MOST_CHIPS, token_chips
 from viz.figures.generation import bits_lines, running_bits
 from viz.figures.numbers import how_far, percent
 from viz.guard import part
@@ -82,11 +82,17 @@ def draw(its: Surprise, key: str) -> None:
     for i, nats in enumerate(its.nats.tolist()):
         probability, rank = percent(math.exp(-nats)), int(said.next_rank[i])
         notes.append(f"{nats:.3f} nats: probability {probability}, rank {rank}; entropy {said.entropy[i]:.3f} nats")
-    token_chips(tokens, key=f"surprise_{key}", notes=notes, shades=[0.0, *np.minimum(1, its.nats / FULL)])
+    shades = [0.0, *np.minimum(1, its.nats / FULL)]
+    token_chips(tokens[:MOST_CHIPS], key=f"surprise_{key}", notes=notes[:MOST_CHIPS], shades=shades[:MOST_CHIPS])
     most = int(its.nats.argmax()) + 1
     caption(
         f"The stronger its colour, the less a token was expected; it is full from {FULL:g} nats on. Most surprising: "
         f"{quoted(tokens[most].label)}, {its.nats[most - 1]:.2f} nats."
+        + (
+            f" Of {len(tokens):,} tokens the first {MOST_CHIPS} are drawn; the numbers have all."
+            if len(tokens) > MOST_CHIPS
+            else ""
+        )
     )
     measures(
         f"surprise_{key}_measures",

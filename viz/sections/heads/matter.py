@@ -14,10 +14,12 @@ from viz.figures.head_scores import score_map
 from viz.figures.heads import head_name
 from viz.guard import handler, part
 from viz.ui import knock_outs, links, session, surveys
+from viz.ui.choices import ABLATIONS, MEAN, ZERO
 from viz.ui.knock_outs import Effects
 from viz.ui.pictures import caption, picture
 
 Pick = Callable[[int, int], object]
+INSTEAD = {ZERO: "nothing", MEAN: f"its mean over the texts above (the first {knock_outs.N_MEAN} of them)"}
 SCORE, RANDOM, TEXT = "its score", "without it: random tokens", "without it: your text"
 
 
@@ -40,11 +42,19 @@ def show(of: surveys.Subject, made: Survey, there: Grid, shown: str, pick: Pick,
     st.toggle(
         f"Take each of the {there.n_total} heads out in turn",
         key=links.key("knocked_out"),
-        help="Each head alone writes nothing (zero ablation, not the mean over texts); what lies below it is computed "
-        "once. Large models take minutes, and can be stopped.",
+        help="Each head alone; what lies below it is computed once. Large models take minutes, and can be stopped.",
     )
     if not st.session_state.knocked_out:
         return
+    st.radio(
+        "In place of what it finds, the head writes",
+        ABLATIONS,
+        key=links.key("ablation"),
+        format_func=INSTEAD.get,
+        horizontal=True,
+        help="Nothing (zero ablation) is easy to understand, but later layers never met that in training. The mean of "
+        "what it gives over all tokens of texts (mean ablation) takes away only what it tells of this text.",
+    )
     found = made.found[shown] if shown in made.found and made.found[shown].there else _usual(made)
     random, text = (knock_out(name, of, there) for name in (RANDOM, TEXT))
     columns = st.columns(3, gap="medium")
@@ -107,7 +117,8 @@ def show_effects(name: str, found: Effects | None, key: str, pick: Pick | None) 
         found.rise,
         "nats",
         key,
-        f"By how much the loss rises, from {found.trained:.2f} nats a token as trained"
+        f"By how much the loss rises where a head writes {'its mean' if found.mean else 'nothing'}, from "
+        f"{found.trained:.2f} nats a token as trained"
         + (", the second time that they come" if name == RANDOM else "")
         + f". Most without {head_name(int(layer), int(head))}: {found.rise[layer, head]:+.3f}; without half of the "
         f"heads by less than {np.nanmedian(found.rise):+.3f}." + (" A click breaks that head." if pick else ""),
