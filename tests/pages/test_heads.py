@@ -1,5 +1,7 @@
 """The page Heads: scores of a tiny model over lines of a visitor's own, by its data and by what a visitor reads."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -11,6 +13,7 @@ from model.analysis.head_patterns import LABELS, SCORES
 from model.analysis.knock_out import rank_correlation
 from model.grid import Grid
 from model.intervention import Intervention
+from model.run import VisitorError
 from model.text.passages import MOST_LINES
 from tests.conftest import REPEATED
 from tests.pages.reading import address, charts, numbers, said, traces
@@ -147,6 +150,14 @@ def test_the_loss_without_each_head_stands_beside_its_score(heads, folder, ablat
     assert correlations["rank correlation"][2] == pytest.approx(rank_correlation(random, text), abs=1e-3)
     assert "none stands for another" in said(app)
     assert f"where a head writes {'its mean' if means else 'nothing'}, from {trained:.2f} nats" in said(app)
+
+
+def test_a_mean_is_over_the_texts_that_can_be_read(heads, folder):
+    heads()  # the model is there now
+    of = surveys.Subject(f"folder:{folder}", "self", None, ("the cat", "", "the dog saw the cat", ""))
+    assert [len(run.tokens) for run in surveys.runs(of)] == [2, 5]
+    with pytest.raises(VisitorError):
+        list(surveys.runs(replace(of, texts=("",))))
 
 
 def test_a_knock_out_that_is_stopped_shows_what_is_there_and_goes_on(heads, monkeypatch):

@@ -95,15 +95,16 @@ def copying_of(model: str) -> Copying:
 def runs(of: Subject) -> Iterator[ModelRun]:
     """Of the texts that can be read, one after another. Raises `VisitorError` if none can."""
     lm, why = speaking(language_model(of.model), of.languages), "There is no text to take a mean over."
+    n_read = 0
     for text in of.texts:
         try:
             run, _ = run_text(lm, text, of.kind, partial(_written, of.model, lm, of.languages))
         except VisitorError as error:
             why = str(error)
         else:
-            why = ""
+            n_read += 1
             yield run
-    if why:
+    if not n_read:
         raise VisitorError(why)
 
 
