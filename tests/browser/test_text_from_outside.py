@@ -23,8 +23,8 @@ ALIVE = """elsewhere => {
       const said = here ? [node.pathname, node.hash] : places.map((name) => node.getAttribute(name) || "");
       const address = said.join(" ");
       const turned = node.matches(".katex, sup, sub, del, [aria-label='home icon'], img[alt='Streamlit logo']");
-      const ours = ".st-key-head_formula, [class*=st-key-surprise_formula], .symbol, sup:has(.symbol), .line > sup";
-      const formula = node.closest(ours);
+      const formulas = ".st-key-head_formula, [class*=st-key-surprise_formula], .st-key-divergence_formula";
+      const formula = node.closest(`${formulas}, .symbol, sup:has(.symbol), .line > sup`);
       if (address.includes(elsewhere) || address.includes("javascript:") || (turned && !formula))
         found.push(node.outerHTML.slice(0, 200));
     }

@@ -12,7 +12,7 @@ from model.analysis.beam import PENALTY, WIDTH
 from model.text.prompt import Prompt, RunKey, encode
 from tests.any_models import KINDS, TEXT, write_models
 from tests.conftest import ROOT
-from tests.pages.reading import heatmap, said
+from tests.pages.reading import component, heatmap, said
 from viz.ui import session
 
 FEW = {"heads": {"texts": "own", "lines": TEXT}}  # one text, not 64
@@ -147,7 +147,7 @@ def test_early_tokens_are_seen_by_more_queries_only_under_a_mask(open_with, kind
 def test_home_shows_the_tokens_that_were_typed(open_with):
     """An encoder-decoder has read these, and written others."""
     app = open_with("encoder-decoder", "home")
-    drawn = html.unescape("".join(element.proto.body for element in app.get("html")))
+    drawn = html.unescape(component(app, "drawing")["svg"])
     source = session.run_of(RunKey(app.session_state.model, Prompt(TEXT))).source
     assert f"{len(source)} tokens: {', '.join(token.label for token in source)}. " in drawn
     assert f"become {len(source)} tokens, and each becomes 32 numbers: its entry of the vocabulary." in said(app)

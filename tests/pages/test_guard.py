@@ -25,6 +25,7 @@ OURS = {
     "on_ask",
     "on_use",
     "on_step",
+    "on_collected",
 }
 SAID = "A number that is too large: type a smaller one."
 PROGRAM = "This part cannot be shown: an error in Regard itself (KeyError)."

@@ -297,8 +297,9 @@ def test_another_of_the_same_kind_ends_the_one_before(opened):
 
 
 def test_one_who_waits_may_withdraw(opened):
-    for _ in range(2):
-        opened.button(key="begin").click().run()
+    opened.button(key="begin").click().run()
+    assert opened.session_state.works[0].reached[0].wait(LONGEST)  # that it is not over before the second has asked
+    opened.button(key="begin").click().run()
     assert opened.button(key="a_copier_stop").label == "Withdraw"
     opened.button(key="a_copier_stop").click().run()
     assert shown(opened) == ["stopped: []", "below"]

@@ -4,7 +4,7 @@ How many are read is said by a choice of the address that each page has for itse
 `layer`, `head` and `heads`, which belong to a model. `spec` makes of them what `model.analysis.attention_map` follows.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 import streamlit as st
@@ -46,19 +46,16 @@ def choose_attention(run: ModelRun, **more: Any) -> str:
     return attention_read(run)
 
 
-def choose(
-    name: str, run: ModelRun, of: str = "self", *, on_step: Callable[[], object] | None = None, **more: Any
-) -> None:
+def choose(name: str, run: ModelRun, of: str = "self", *, of_one: Mapping[str, Any] | None = None, **more: Any) -> None:
     """Whose weights, by the choice called `name`; then which layer and head; and, where some can be, which and how.
 
-    `more` is for each control; `on_step`: in place of its `on_change`, for layer and head.
+    `more` is for each control; `of_one`, before that, for layer and head.
     """
     options = CHOICES[name].options
     described = " · ".join(MEANINGS[option] for option in options)
     of_all = {option: value for option, value in more.items() if option != "width"}
     show = controls.choose("Read", name, help=described, **of_all)
-    of_one = more | ({"on_change": on_step} if on_step else {})
-    choose_one(run, of, disabled=(show in (ALL, CHOSEN), show != ONE), **of_one)
+    choose_one(run, of, disabled=(show in (ALL, CHOSEN), show != ONE), **(more | dict(of_one or {})))
     if CHOSEN in options:
         st.text_input(
             "Heads read together",

@@ -28,7 +28,7 @@ STEP = ("stage", "read")  # a slider that the visitor moved stands there already
 def choose_heads(run: ModelRun) -> None:
     """One head, the heads of its layer, all of them, or any that are written or clicked together."""
     of = heads.choose_attention(run, on_change=handler(read_another))
-    heads.choose("show", run, of, on_change=handler(read_again), on_step=handler(step))
+    heads.choose("show", run, of, on_change=handler(read_again), of_one={"on_change": handler(step)})
 
 
 def choose_how(two_texts: bool) -> None:
