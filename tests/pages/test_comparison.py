@@ -59,6 +59,7 @@ def test_the_same_text_twice_differs_nowhere(compare):
     app = compare(other_text=A)
     assert not maps(app)[2].any() and "A and B are the same" in said(app) and "There are none" in said(app)
     assert "**0.0000 nats** apart" in said(app)
+    assert "**No head changed**" in said(app) and "changed most" not in said(app)
 
 
 def test_two_heads_exchanged_have_the_other_sign(compare):

@@ -48,6 +48,9 @@ def show(both: Compared) -> None:
     of = both.a.spec.of
     share, largest, rows = moved_of(both.a.run_key, both.b.run_key, of)
     layer, head = (int(i) for i in np.unravel_index(np.nanargmax(share), share.shape))
+    if share[layer, head] == 0:
+        st.markdown("**No head changed**: A and B give the same weights everywhere.")
+        return
     words = [
         [
             f"{head_name(a, b)}\n{percent(float(share[a, b]))} of its weight is elsewhere\nlargest change of a weight "
