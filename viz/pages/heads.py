@@ -14,10 +14,10 @@ from model.text.passages import MOST_TOKENS
 from model.text.prompt import Prompt, RunKey, as_read
 from viz.components.contents import contents
 from viz.figures.heads import layers_and_heads
-from viz.guard import handler, part
+from viz.guard import part
 from viz.plain import plain
 from viz.sections.heads import matter, one, scores, texts
-from viz.ui import controls, glossary, links, session, surveys
+from viz.ui import controls, glossary, links, session, surveys, waiting
 from viz.ui.choices import ATTENTION, CHOSEN, COPYING, LABEL, MECHANISM, ONE
 from viz.ui.heads import KINDS
 from viz.ui.pictures import caption
@@ -74,9 +74,7 @@ def grid_of(of: surveys.Subject, made: Survey, info: ModelInfo) -> Grid:
 def say_how_far(of: surveys.Subject, reading: surveys.Reading) -> None:
     """What of the texts was not read, and why."""
     if not reading.complete:
-        with st.container(horizontal=True, vertical_alignment="center", key="survey_stopped"):
-            st.info(f"Stopped: {reading.n_read} of {reading.n_all} texts were read.", icon=":material/stop_circle:")
-            st.button("Go on", key="go_on", icon=":material/play_circle:", on_click=handler(surveys.go_on))
+        waiting.stopped(f"{reading.n_read} of {reading.n_all} texts were read.", surveys.go_on, key="go_on")
     if reading.unread:
         st.info(
             f"Not read: {len(reading.unread)} of {reading.n_all} texts. {plain(reading.unread[0])}"

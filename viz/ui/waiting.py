@@ -69,3 +69,10 @@ def each(
             bar.progress(done / n, f"{words(done)}, about {passed * (len(left) - i) / i:.0f} s left")
         yield job
     place.empty()
+
+
+def stopped(sentence: str, go_on: Callable[[], object], *, key: str) -> None:
+    """What a visitor ended between two things: what there is of it, and a button (`key`) for the rest."""
+    with st.container(horizontal=True, vertical_alignment="center", key=f"{key}_stopped"):
+        st.info(f"Stopped: {sentence}", icon=":material/stop_circle:")
+        st.button("Go on", key=key, icon=":material/play_circle:", on_click=handler(go_on))

@@ -20,7 +20,7 @@ from viz.figures.numbers import how_far, percent
 from viz.guard import handler, section
 from viz.plain import plain
 from viz.sections.understanding import masking
-from viz.ui import controls, edge_effects, heads, links, provenance, reading, session
+from viz.ui import controls, edge_effects, heads, links, provenance, reading, session, waiting
 from viz.ui.choices import BLANKED, LOSS, MECHANISM, NEXT, NONE
 from viz.ui.edge_effects import Row, Subject
 from viz.ui.pictures import caption, picture, token_table
@@ -210,9 +210,7 @@ def _row(of: Subject, query: int) -> Row | None:
         st.info(f"No edge can be taken away: {plain(str(error))}", icon=":material/info:")
         return None
     if not row.complete:
-        with st.container(horizontal=True, vertical_alignment="center", key="edges_stopped"):
-            st.info("Stopped: the keys that are there are shown.", icon=":material/stop_circle:")
-            st.button("Go on", key="edges_on", icon=":material/play_circle:", on_click=handler(edge_effects.go_on))
+        waiting.stopped("the keys that are there are shown.", edge_effects.go_on, key="edges_on")
     return row
 
 

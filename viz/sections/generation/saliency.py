@@ -12,9 +12,8 @@ from model.language_model import Said
 from model.run import ModelRun, VisitorError
 from viz.figures.numbers import how_far, percent
 from viz.figures.saliency import agreement_map, saliency_map
-from viz.guard import handler
 from viz.plain import plain
-from viz.ui import controls, links, saliency, session
+from viz.ui import controls, links, saliency, session, waiting
 from viz.ui.chapters import chapter
 from viz.ui.pictures import caption, picture
 from viz.ui.prose import check, quoted
@@ -129,9 +128,7 @@ def find(of: Subject) -> Found | None:
         st.info(plain(str(error)), icon=":material/info:")
         return None
     if not found.complete:
-        with st.container(horizontal=True, vertical_alignment="center", key="saliency_stopped"):
-            st.info("Stopped: the answers that are there are shown.", icon=":material/stop_circle:")
-            st.button("Go on", key="saliency_on", icon=":material/play_circle:", on_click=handler(saliency.go_on))
+        waiting.stopped("the answers that are there are shown.", saliency.go_on, key="saliency_on")
     return found
 
 

@@ -12,8 +12,8 @@ from model.analysis.knock_out import rank_correlation
 from model.grid import Grid
 from viz.figures.head_scores import score_map
 from viz.figures.heads import head_name
-from viz.guard import handler, part
-from viz.ui import knock_outs, links, session, surveys
+from viz.guard import part
+from viz.ui import knock_outs, links, session, surveys, waiting
 from viz.ui.choices import ABLATIONS, MEAN, ZERO
 from viz.ui.knock_outs import Effects
 from viz.ui.pictures import caption, picture
@@ -81,14 +81,7 @@ def knock_out(name: str, of: surveys.Subject, there: Grid) -> Effects | None:
             return None
         found = knock_outs.effects(subject, "Your text" if name == TEXT else "Random tokens")
         if not found.complete:
-            with st.container(horizontal=True, vertical_alignment="center", key=f"stopped_{name == TEXT}"):
-                st.info("Stopped: the layers that are there are shown.", icon=":material/stop_circle:")
-                st.button(
-                    "Go on",
-                    key=f"go_on_{name == TEXT}",
-                    icon=":material/play_circle:",
-                    on_click=handler(knock_outs.go_on),
-                )
+            waiting.stopped("the layers that are there are shown.", knock_outs.go_on, key=f"go_on_{name == TEXT}")
         return found
     return None
 
