@@ -17,7 +17,7 @@ import torch
 from hypothesis import HealthCheck, settings
 from safetensors.torch import save_file
 from streamlit.components.v2 import manifest_scanner
-from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1 import AppTest, local_script_runner
 
 from model import catalog, serving
 from model.builtin.language_model import BuiltinModel
@@ -51,10 +51,12 @@ def pytest_collection_finish():
 
 
 @pytest.fixture(scope="session", autouse=True)
-def packages_scanned_once():
-    """Each `AppTest` has Streamlit look through all installed packages for components: three quarters of a visit."""
+def prepared_once():
+    """What a server does once, each `AppTest` would do again: look through all installed packages for components, three
+    quarters of a visit, and compile the pages, a tenth."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(manifest_scanner, "scan_component_manifests", cache(manifest_scanner.scan_component_manifests))
+        patch.setattr(local_script_runner, "ScriptCache", cache(local_script_runner.ScriptCache))
         yield
 
 

@@ -150,17 +150,17 @@ class Training:
 
     def _until_over(self, steps: Iterator) -> tuple[str, str]:
         while not self._asked.is_set():
-            if self.took > self.seconds:
-                return STOPPED, (
-                    f"Stopped after {self.seconds:g} seconds, the most that it may take on the server at once. What "
-                    "was done until then is kept."
-                )
             self._give_way()
             step = next(steps, _END)
             if step is _END:
                 return ENDED, ""
             if step is not None:
                 self.steps.append(step)
+            if self.took > self.seconds:
+                return STOPPED, (
+                    f"Stopped after {self.seconds:g} seconds, the most that it may take on the server at once. What "
+                    "was done until then is kept."
+                )
         return STOPPED, ""
 
 
