@@ -59,7 +59,7 @@ class NextToken:
         """What took each of these tokens out of the choice; None if it is in it."""
         names = (None, *(name for name, _ in self.stages))
         cut = np.array([logits[ids] == -np.inf for _, logits in self.stages])  # (stages, N)
-        return tuple(names[i] for i in np.where(cut.any(0), cut.argmax(0) + 1, 0))
+        return tuple(names[i] for i in np.where(cut.any(0), cut.argmax(0) + 1, 0).tolist())
 
     def best(self, n: int) -> np.ndarray:
         """The ids of the n most probable tokens, best first."""
@@ -76,6 +76,8 @@ class NextToken:
 
     def pick(self, number: float) -> int:
         """The token that a number in [0, 1) draws: the one whose `stretch` it falls in."""
+        if self.stages and self.stages[-1][0] == "greedy":
+            return int(self.chance.argmax())  # it has all
         total = float(self.chance.sum())
         # rounding may leave the last end just below 1, so the number is scaled to it
         at = min(number * total, np.nextafter(total, 0))
@@ -105,7 +107,7 @@ class NextToken:
 def next_token(logits: np.ndarray, sampling: Sampling, before: Sequence[int] = ()) -> NextToken:
     """From logits (V,), and the ids of the text so far."""
     logits = logits.astype(np.float64)
-    probability, stages = softmax(logits), (("model", logits), *_stages(logits, sampling, np.asarray(before, int)))
+    probability, stages = softmax(logits), (("model", logits), *_stages(logits, sampling, before))
     last = stages[-1][1]
     if sampling.temperature == 0:
         chance = np.isfinite(last).astype(np.float64)
@@ -114,10 +116,10 @@ def next_token(logits: np.ndarray, sampling: Sampling, before: Sequence[int] = (
     return NextToken(stages, probability, chance)
 
 
-def _stages(logits: np.ndarray, sampling: Sampling, before: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+def _stages(logits: np.ndarray, sampling: Sampling, before: Sequence[int]) -> Iterator[tuple[str, np.ndarray]]:
     for name, do in _HEEDED_ALWAYS.items():
         if (value := getattr(sampling, name)) != _USUAL[name]:
-            logits = do(logits.copy(), value, before)
+            logits = do(logits.copy(), value, np.asarray(before, int))
             yield name, logits
     if sampling.temperature == 0:
         best = np.full_like(logits, -np.inf)

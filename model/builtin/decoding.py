@@ -39,10 +39,14 @@ class StepWeights:
     """A decoder's weights as `TextDecoding` uses them, for all texts that it writes: nothing of them is copied."""
 
     def __init__(self, transformer: Transformer):
-        self.transformer = transformer
         self.layers = [_Layer(block) for block in transformer.blocks]
         self._norm = _Norm(transformer.final_norm)
         self._entries = transformer.token_embedding.weight.numpy().T  # (D, V)
+        self._positions = transformer.position_embedding.weight.numpy()  # (C, D)
+
+    def embed(self, ids: Sequence[int], position: int) -> np.ndarray:
+        """Tokens at a position, one of each text: (B, D)."""
+        return self._entries.T[list(ids)] + self._positions[position]
 
     def logits(self, x: np.ndarray) -> np.ndarray:
         """(B, D) -> (B, V)"""
@@ -121,7 +125,7 @@ class TextDecoding:
             self._kept = [each[:, list(rows)] for each in self._kept]
         if self._n == self._kept[0].shape[3]:
             self._kept = [np.concatenate([each, np.empty_like(each)], 3) for each in self._kept]
-        x = self._weights.transformer.embed(torch.tensor(ids)[:, None], start=self._n)[:, 0].numpy()  # (B, D)
+        x = self._weights.embed(ids, self._n)  # (B, D)
         step = _Step(ids[0], [x], [])
         for layer, kept in zip(self._weights.layers, self._kept, strict=True):
             x, query = layer.step(x, kept, self._n)
