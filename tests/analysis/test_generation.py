@@ -16,7 +16,7 @@ from model.run import Token
 from model.text.prompt import placed
 from tests.conftest import ROOT
 from viz.figures.generation import growing_text, next_token_bars
-from viz.figures.numbers import how_far, percent
+from viz.figures.numbers import decimals, how_far, percent
 
 
 def test_steps_tell_what_the_run_of_the_tokens_before_them_says(tiny):
@@ -195,6 +195,10 @@ def test_generated_tokens_know_their_place():
 def test_percentages_are_readable():
     written = [percent(p) for p in (0, 0.00001, 0.0004, 0.0123, 0.1234, 0.9996, 1)]
     assert written == ["0 %", "< 0.01 %", "0.04 %", "1.2 %", "12.3 %", "> 99.9 %", "100.0 %"]
+
+
+def test_a_column_has_the_digits_of_its_largest_number():
+    assert [decimals(largest) for largest in (1, -0.95, 0.04, -0.0045, 1e-12)] == [3, 3, 4, 5, 8]
 
 
 def test_only_equal_numbers_are_0_apart():

@@ -24,6 +24,7 @@ OURS = {f"BidiComponent.{kind}_content" for kind in ("js", "css", "html")}  # ou
 # what would be alive in Markdown, whoever wrote it: our own sentences link nowhere
 _ALIVE = re.compile(r"\]\(|\]:|://|<\w|www\.\w|\w@\w|:streamlit:|:smile:|:material_|(?:^|\s)->(?:\s|$)")
 _ENTITY = re.compile(r":color\[&#\d+;\]|&#\d+;")  # what viz.plain has made harmless
+_ESCAPED = re.compile(r":color\[&#\d+;\]|&#(?!60;)\d+;")  # the same, which would be read there; 60 is an atom's own
 _OURS_IN_PLOTLY = re.compile(r"</?(?:b|br|extra)>")
 
 
@@ -42,7 +43,9 @@ def faults(app: AppTest, *hostile: str) -> list[str]:
             found += [f"SVG: {fault}" for leaf in drawn for fault in _html_faults(leaf)]
         elif name in OURS:
             found += [f"{name}: {ELSEWHERE}"] * (ELSEWHERE in text)
-        elif name not in TEXT and not name.endswith((".id", "element_id", "form_id")):
+        elif name in TEXT:
+            found += [f"{name}: {escaped!r} in {text[:200]!r}" for escaped in _ESCAPED.findall(text)]
+        elif not name.endswith((".id", "element_id", "form_id")):
             found += [f"{name}: {alive!r} in {text[:200]!r}" for alive in _alive_in(text, whole)]
     return found
 

@@ -70,10 +70,12 @@ def test_a_query_that_sees_itself_alone(open_page):
     assert "sees one thing alone" in said(app)
 
 
-@pytest.mark.parametrize("kind", ["encoder", "cross"])
-def test_of_an_encoder_decoder_too(open_page, kind):
-    app = opened(open_page, model="translator", text="I am a student.", kind=kind, effect="loss", token=1, key=2)
+@pytest.mark.parametrize(("kind", "effect"), [("encoder", "loss"), ("cross", "next token")])
+def test_of_an_encoder_decoder_too(open_page, kind, effect):
+    """Its end token is what comes next, with its marks as they are: a list is no Markdown."""
+    app = opened(open_page, model="translator", text="I am a student.", kind=kind, effect=effect, token=1, key=2)
     assert "Exact: " in said(app) and "Estimate: " in said(app)
+    assert not [option for box in app.selectbox for option in box.options if "&#" in option]
 
 
 def test_a_model_that_gives_weights_alone_shows_what_it_can(open_page, tmp_path, monkeypatch):

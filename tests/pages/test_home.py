@@ -18,7 +18,7 @@ from model.sources.places import Allowed
 from model.text.masking import masked
 from tests.pages.reading import address, component, said
 from viz.components.next_tokens import Candidates
-from viz.figures.home import MOST_ROWS, token_vectors_picture
+from viz.figures.home import FEW_ROWS, MOST_ROWS, token_vectors_picture
 from viz.sections.home.following import N_BEST, TEMPERATURES
 
 TEXT = "The cat sat on the mat"
@@ -47,6 +47,7 @@ def test_vectors_are_strips_of_their_signs():
 def test_a_long_text_shows_the_first_tokens_only():
     picture = token_vectors_picture(["the"] * 500, np.ones((500, 8), np.float32))
     assert len(images(picture)) == MOST_ROWS and picture.count(">the<") == MOST_ROWS
+    assert f"… and {500 - FEW_ROWS} more" in picture  # in a narrow window
     assert f"… and {500 - MOST_ROWS} more" in picture and alt(picture).startswith("500 tokens: the, the")
 
 

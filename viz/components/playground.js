@@ -141,7 +141,8 @@ function render({ data, parentElement, setTriggerValue }) {
         `“${label.textContent}”: ${percent(p)}, ${reason || `chance ${percent(q)}`}${was}`,
       );
     });
-    const mass = probability.reduce((sum, p, i) => chance[i] > 0 ? sum + p : sum, 0);
+    // of all of them it is 1, which their sum is but for rounding
+    const mass = kept === n ? 1 : probability.reduce((sum, p, i) => chance[i] > 0 ? sum + p : sum, 0);
     const open = Math.exp(entropyOf(chance)).toFixed(1), before = Math.exp(entropyOf(probability)).toFixed(1);
     const words = [
       `${kept.toLocaleString("en")} of ${n.toLocaleString("en")} tokens may be drawn; the model gave them `,

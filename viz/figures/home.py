@@ -11,7 +11,11 @@ from PIL import Image, ImageColor
 from viz.figures import theme
 
 MOST_ROWS = 12  # tokens with their vectors; of a longer text, the first
-_NARROW = "<style>@media (max-width: 640px) {.token-vectors > :nth-child(n + 7) {display: none !important}}</style>"
+FEW_ROWS = 3  # of them in a narrow window
+_NARROW = (
+    "<style>.few-vectors {display: none} @media (max-width: 640px) {.few-vectors {display: block} "
+    f".many-vectors, .token-vectors > :nth-child(n + {2 * FEW_ROWS + 1}) {{display: none !important}}}}</style>"
+)
 
 
 def token_vectors_picture(labels: Sequence[str], vectors: np.ndarray) -> str:
@@ -31,11 +35,15 @@ def token_vectors_picture(labels: Sequence[str], vectors: np.ndarray) -> str:
         f'<img alt="" style="width:100%;height:18px;image-rendering:pixelated" src="{_png(strips[i : i + 1])}">'
         for i in range(n)
     )
-    more = f"… and {len(labels) - n:,} more" if len(labels) > n else ""
+    more = "".join(
+        f'<div class="{name}-vectors" style="font-size:.85rem;opacity:.8">… and {len(labels) - most:,} more</div>'
+        for name, most in (("many", MOST_ROWS), ("few", FEW_ROWS))
+        if len(labels) > most
+    )
     grid = "display:grid;grid-template-columns:minmax(2.5rem,auto) minmax(3rem,1fr);gap:5px 8px;align-items:center"
     return (
         f'{_NARROW}<div class="token-vectors" role="img" aria-label="{html.escape(vectors_told(labels, vectors))}" '
-        f'style="{grid}">{rows}</div><div style="font-size:.85rem;opacity:.8">{more}</div>'
+        f'style="{grid}">{rows}</div>{more}'
     )
 
 

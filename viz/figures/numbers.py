@@ -35,6 +35,11 @@ def how_far(difference: float) -> str:
     return f"{difference:.1e}" if difference else "0"
 
 
+def decimals(largest: float) -> int:
+    """How many decimals, 3 to 8, show three digits of the largest number of a column, no 0: of 0.0045 it is 5."""
+    return min(8, max(3, 2 - math.floor(math.log10(abs(largest)))))
+
+
 def digits_and_power(value: float, n_decimal: int = 2) -> tuple[str, int]:
     """Digits, and the power of ten that they are multiplied by: ("3.52", 14)."""
     digits, power = f"{value:.{n_decimal}e}".split("e")

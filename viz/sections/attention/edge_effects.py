@@ -99,7 +99,7 @@ def asked(run: ModelRun, by: str) -> tuple[Said | None, str | None]:
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom", key="effect_of"):
         token = _place(run, places)
         ids = run.predictions.top_id[token, :N_NEXT].tolist()
-        labels = [plain(session.current_model().token(id).label) for id in ids]
+        labels = [session.current_model().token(id).label for id in ids]
         chances = np.exp(run.predictions.top_log_prob[token, :N_NEXT]).tolist()
         key = links.key("effect_place")
         st.session_state[key] = min(st.session_state[key], len(ids))

@@ -65,7 +65,7 @@ def show(run: ModelRun) -> None:
     )
     if by == NONE:
         st.markdown(
-            "A map shows one layer. But what stands at a token in layer 3 was mixed together in layers 0 to 2 already: "
+            "A map shows one layer. But what stands at a token there was mixed together by all layers before it: "
             "follow it back to the words of the text."
         )
         return

@@ -97,7 +97,7 @@ def show(both: Compared) -> None:
                 )
             _to_attention(both, layer, head)
         caption(
-            "The share is the total variation distance of two rows, `½ Σ |b − a|` over the keys of both: half of what "
+            "The share is the total variation distance of two rows, ½ Σ |b − a| over the keys of both: half of what "
             "all weights differ by, 0 if a row is the same and 1 if nothing is where it was. A key without a partner "
             "is one that the other row has nothing on."
             + (

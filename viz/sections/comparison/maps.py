@@ -10,7 +10,7 @@ from model.analysis import checks
 from model.analysis.differences import NONE, difference, largest
 from viz.figures.attention import attention_heatmap, cells_pooled, is_clickable
 from viz.figures.differences import difference_heatmap, merged_labels
-from viz.figures.numbers import how_far
+from viz.figures.numbers import decimals, how_far
 from viz.figures.scale import ColourScale, colour_scale
 from viz.guard import handler
 from viz.plain import plain
@@ -186,7 +186,7 @@ def show_largest(both: Compared) -> None:
             pick(B, *map(int, table.attrs["places"][rows[0]]), show=LESS)
 
     digits = {
-        name: st.column_config.NumberColumn(format=f"%{sign}.3f")
+        name: st.column_config.NumberColumn(format=f"%{sign}.{table.attrs['decimals']}f")
         for name, sign in (("A", ""), ("B", ""), ("B − A", "+"))
     }
     st.dataframe(
@@ -204,18 +204,21 @@ def show_largest(both: Compared) -> None:
 
 
 def largest_table(both: Compared) -> pd.DataFrame:
-    """A row for each; `attrs["places"]`: query and key in B."""
+    """A row for each that its decimals tell from 0; `attrs`: their `decimals`, and `places`, query and key in B."""
     values, (rows, columns) = difference_of(both), merged(both)
     a, b = both.a.map.weights, both.b.map.weights
-    found, places = [], []
-    for q, k in largest(values, N_LARGEST):
+    found, places, most = [], [], largest(values, N_LARGEST)
+    n = decimals(values[most[0]]) if most else 3
+    for q, k in most:
+        if abs(values[q, k]) < 0.5 * 10.0**-n:
+            break
         (i, j), (s, t) = both.queries.merged[q].tolist(), both.keys.merged[k].tolist()
         places.append((j, t))
         found.append(
             {"query": f"{j} {rows[q]}", "key": f"{t} {columns[k]}", "A": a[i, s], "B": b[j, t], "B − A": values[q, k]}
         )
     table = pd.DataFrame(found)
-    table.attrs["places"] = places
+    table.attrs |= {"places": places, "decimals": n}
     return table
 
 

@@ -65,7 +65,7 @@ def show(run: ModelRun) -> None:
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom", key="explained_of"):
         token = controls.position("Behind token", "explained_token", n, first=n - 1)
         ids = run.predictions.top_id[token, :N_NEXT].tolist()
-        labels = [plain(session.current_model().token(id).label) for id in ids]
+        labels = [session.current_model().token(id).label for id in ids]
         chances = np.exp(run.predictions.top_log_prob[token, :N_NEXT]).tolist()
         place = st.selectbox(
             "What comes next",

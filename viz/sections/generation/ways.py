@@ -35,8 +35,8 @@ CLICK = "Click to look into it above"
 @chapter("several", "Several ways to go on", of=("ways",), part="ways")
 def show() -> None:
     run = session.current_run()
-    left, middle, right = st.columns([1.2, 1, 1], gap="large", vertical_alignment="bottom")
-    with left:
+    row = st.container(horizontal=True, gap="large", vertical_alignment="bottom", key="ways_on")  # all four in sight
+    with row:
         ways = controls.choose(
             "Go on",
             "ways",
@@ -52,14 +52,14 @@ def show() -> None:
         st.info("The context is full: nothing can be written behind this text.", icon=":material/info:")
         return
     if ways == DRAWN:
-        with middle:
+        with row:
             n = controls.slider("Texts", 2, 8, "n_samples", help="How many are drawn at once.")
         drawn(n, n_token)
         return
     if ways == SETTINGS:
         compared(n_token)
         return
-    searched(*controls.beam((middle, right), "text"), n_token)
+    searched(*controls.beam((row, row), "text"), n_token)
 
 
 def drawn(n: int, n_token: int) -> None:

@@ -122,8 +122,8 @@ def draw(run: ModelRun, score: ScoreParts, looks: str, at: str) -> None:
         ),
         key="score_pairs",
         how="The largest pairs: a part of the query's vector × a part of the key's. To the right of the line a pair "
-        "speaks for the look, to the left against it. head 3.1 is what head 1 of layer 3 wrote at that token; "
-        "constants are what the layer adds to every token. A click on a pair with a head goes on inside that head.",
+        "speaks for the look, to the left against it. Constants are what the layer adds to every token."
+        + _heads_in_words(score),
         alt=f"Bars of the {len(best)} largest pairs. {'; '.join(said)}; all others {rest:+.3f}.",
         table=lambda: _table(score),
         on_pick=lambda row: _go_inside(run, score, best[row]) if row < len(best) else None,
@@ -157,6 +157,17 @@ def _pieces(score: ScoreParts, best: Sequence[tuple[int, ...]], rest: float) -> 
     if score.total != score.score and (score.soft_cap or score.bias):
         pieces.append(rf"\text{{score: }}{score.score:.4f}")
     return pieces
+
+
+def _heads_in_words(score: ScoreParts) -> str:
+    """What the name of a head says, where a head made a part: below layer 0 there is none."""
+    one = next((part for part in score.parts if part.kind == HEAD), None)
+    if one is None:
+        return ""
+    return (
+        f" {part_name(one).capitalize()} is what head {one.head} of layer {one.layer} wrote at that token; a click on "
+        "a pair with a head goes on inside that head."
+    )
 
 
 def _pair(score: ScoreParts, pair: tuple[int, ...]) -> str:
