@@ -4,6 +4,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from model.analysis.generation import Step
+from model.language_model import Recorder
 from model.run import ModelInfo, VisitorError
 from viz.components.contents import contents
 from viz.figures.generation import growing_text
@@ -207,6 +208,8 @@ def write_next() -> None:
 
 def write_many() -> None:
     st.session_state.to_go = st.session_state.n_generate
+    if isinstance(session.current_model(), Recorder):  # it goes on from what it has read: the first token at once
+        continuation.write_on(0)
 
 
 main()

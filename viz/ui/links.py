@@ -49,6 +49,7 @@ class Memory:
     lost_text: bool = False
     unsaid: set[str] = field(default_factory=set)  # what callbacks have set, until their widgets are drawn
     run: weakref.ref | None = None  # in which a part was last drawn
+    around: bool = False  # whether the first one of this run, which writes the address, is being drawn
     among: dict[str, int] = field(default_factory=dict)  # how many there were when one of them was last chosen
 
 
@@ -351,11 +352,8 @@ def _made_by_hand(chosen: dict[str, tuple[Any, bool]], name: str) -> bool:
 
 
 _LONG_TEXTS = LongTexts(KEPT_TEXTS)
-WHICH_HEAD = (
-    ("layer", "head"),
-    ("decoder_layer", "decoder_head"),
-    ("other_layer", "other_head"),
-)  # an address says both or neither
+# an address says both or neither
+WHICH_HEAD = (("layer", "head"), ("decoder_layer", "decoder_head"), ("other_layer", "other_head"))
 OWNERS = tuple({choice.owner for choice in CHOICES.values() if choice.owner})
 EVERYWHERE = tuple(name for name, choice in CHOICES.items() if not choice.pages)
 NUMBERS = "_twin"  # ends the keys of switches that show numbers
@@ -365,21 +363,22 @@ PAGES = tuple(dict.fromkeys([HOME, *(page for choice in CHOICES.values() for pag
 @contextmanager
 def _drawn_alone(place: str) -> Iterator[None]:
     """A part that is drawn again alone has changed choices, and nothing else would write them. Of several, the first
-    looks at all and writes them, and each whose code changes them in its turn.
+    looks at all and writes them, with those of the parts within it, and each whose code changes them in its turn.
     """
     context = get_script_run_ctx()
     if not context.fragment_ids_this_run:
         yield
         return
     memory, run = st.session_state.memory, context.parallel_coordinator  # the context lives on in the next run
-    first = not memory.run or memory.run() is not run
-    memory.run = weakref.ref(run)
+    if first := not memory.run or memory.run() is not run:
+        memory.run, memory.around = weakref.ref(run), True
     now = _remember() if first else None
     before = memory.chosen.copy()
     yield
     made = held.values(held.set_by_code(CHOICES))
     memory.chosen |= made
-    if first or memory.chosen != before:
+    memory.around &= not first
+    if first or (memory.chosen != before and not memory.around):
         write(re.sub(r"\W", "_", place), now and now | made)
 
 
