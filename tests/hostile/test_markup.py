@@ -23,6 +23,7 @@ EVERYTHING = {
     ],
     "generation": [{"explained": "true", "steps": "8"}],
     "head": [{"layer": "1", "why": "true", "numbers": "carried_words"}],
+    "heads": [{"texts": "own", "lines": models.TEXT}],  # what is hostile, and not our own texts
     "comparison": [{"other_text": models.TEXT + " " + models.TEXT, "card": "B-A~1~0"}, {"compare": "heads"}],
     "mechanism": [{"head_off": "true"}, {"edge_off": "true", "mask_off": "true"}],
     "translation": [{"target": models.TEXT, "reference": models.TEXT, "between": "tokens"}, {}],
