@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import wear
+from tests.browser.conftest import WINDOW, wear
 
 PAPER = 794  # px that A4 is wide
 GONE = (
@@ -39,8 +39,18 @@ def on_paper(page: Page, scheme: str) -> Page:
     return page
 
 
-def test_values_of_controls_are_said(visit, page):
-    on_paper(visit("attention?layer=2&head=3&token=4"), "light")
+@pytest.fixture
+def screen(look):
+    """One page for all tests of this file, as a screen shows it."""
+    page = look("attention?layer=2&head=3&token=4&least=0&graph=columns")
+    yield page
+    page.emulate_media(media="screen", color_scheme="light")
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    page.set_viewport_size(WINDOW)
+
+
+def test_values_of_controls_are_said(screen):
+    page = on_paper(screen, "light")
     for label, value in {"Layer": "2", "Head": "3", "Query": "4"}.items():
         slider = page.get_by_test_id("stMain").locator(".stSlider").filter(has_text=re.compile(f"^{label}"))
         expect(slider).to_have_text(re.compile(f"^{label}.*{value}"))
@@ -52,9 +62,9 @@ def test_values_of_controls_are_said(visit, page):
     expect(page.get_by_text("In force: tokens · the sink as is")).to_be_visible()  # what is folded
 
 
-def test_lines_end_where_their_tokens_are(visit, page):
+def test_lines_end_where_their_tokens_are(screen):
     """The graph of lines is not drawn again for paper: it is right at any width."""
-    graph = on_paper(visit("attention?least=0&graph=columns"), "light").locator(".st-key-token_graph")
+    graph = on_paper(screen, "light").locator(".st-key-token_graph")
     box = graph.locator("svg").bounding_box()
     left, right = (graph.locator(side).bounding_box() for side in (".q", ".k"))
     assert box["x"] == pytest.approx(left["x"] + left["width"], abs=1)
@@ -62,22 +72,8 @@ def test_lines_end_where_their_tokens_are(visit, page):
     assert graph.locator("svg line").evaluate_all("all => all.every((line) => line.getAttribute('x2') === '100%')")
 
 
-def test_steps_and_pictures_stay_whole(visit, page):
-    on_paper(visit("head"), "light")
-    steps = page.locator(".st-key-head_steps .step, .step")
-    assert steps.count() == 9
-    assert set(steps.evaluate_all("all => all.map((step) => getComputedStyle(step).breakInside)")) == {"avoid"}
-
-
-def test_a_dark_page_is_dark_again_after_printing(visit, page):
-    on_paper(visit("attention"), "dark")
-    page.emulate_media(media="screen", color_scheme="dark")
-    assert not page.get_by_test_id("stApp").evaluate(LIGHT)
-    expect(page.locator(".on-paper")).to_be_hidden()
-
-
-def test_a_grid_that_scrolls_on_screen_is_whole_on_paper(visit, page):
-    visit("attention")
+def test_a_grid_that_scrolls_on_screen_is_whole_on_paper(screen):
+    page = screen
     box = page.locator(".st-key-head_grid .box")
     scrolls = "(box) => box.scrollHeight > box.clientHeight + 1"
     page.set_viewport_size({"width": 1280, "height": 400})
@@ -86,3 +82,17 @@ def test_a_grid_that_scrolls_on_screen_is_whole_on_paper(visit, page):
     page.set_viewport_size({"width": PAPER, "height": 400})
     assert not box.evaluate(scrolls)
     expect(page.locator(".st-key-stage")).to_be_hidden()
+
+
+def test_a_dark_page_is_dark_again_after_printing(screen):
+    page = on_paper(screen, "dark")
+    page.emulate_media(media="screen", color_scheme="dark")
+    assert not page.get_by_test_id("stApp").evaluate(LIGHT)
+    expect(page.locator(".on-paper")).to_be_hidden()
+
+
+def test_steps_and_pictures_stay_whole(visit, page):
+    on_paper(visit("head"), "light")
+    steps = page.locator(".st-key-head_steps .step, .step")
+    assert steps.count() == 9
+    assert set(steps.evaluate_all("all => all.map((step) => getComputedStyle(step).breakInside)")) == {"avoid"}

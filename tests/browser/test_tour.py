@@ -6,20 +6,17 @@ from playwright.sync_api import Page, expect
 
 from model.analysis.attention import attention_weights
 from tests.browser.conftest import FIRST, N, settle
-from tests.browser.test_accessibility import GRAVE
+from tests.browser.test_accessibility import GRAVE, ONLY_WRONG, resize
 
 TEXT = "The cat sat on the mat"
 
 
 @pytest.fixture
-def home(page, visit) -> Page:
-    page.sent = []
-    page.on("websocket", lambda socket: socket.on("framesent", lambda frame: page.sent.append(frame)))
-    visit("")
+def home(look) -> Page:
+    """One page for all that only look at the tour and leave it."""
+    page = look("")
     expect(page.locator(".st-key-home_lines .q button")).to_have_count(N)
     expect(page.locator(".st-key-home_next_tokens .row").first).to_be_visible()
-    settle(page)
-    page.sent.clear()
     return page
 
 
@@ -27,9 +24,30 @@ def stop(page: Page):
     return page.get_by_role("dialog")
 
 
-def test_it_is_offered_and_never_opens_by_itself(look):
-    home = look("")
+def test_it_is_offered_and_never_opens_by_itself(home):
     expect(home.get_by_role("button", name="Take the tour: 5 steps")).to_be_visible()
+    expect(stop(home)).to_have_count(0)
+
+
+def test_escape_leaves_from_anywhere_and_gives_the_focus_back(home):
+    start = home.get_by_role("button", name="Take the tour")
+    start.click()
+    expect(stop(home)).to_be_focused()
+    home.locator(".st-key-home_lines .q button").nth(2).focus()  # what it points at can be tried
+    home.keyboard.press("Escape")
+    expect(stop(home)).to_have_count(0)
+    expect(start).to_be_focused()
+    expect(start).to_have_text("Take the tour: 5 steps")  # left, not taken
+
+
+def test_axe_finds_nothing_in_it(home):
+    home.get_by_role("button", name="Take the tour").click()
+    for _ in range(2):
+        stop(home).get_by_role("button", name="Next").click()
+    expect(stop(home)).to_contain_text("A question")
+    grave = [each for each in Axe().run(home, options=ONLY_WRONG).response["violations"] if each["impact"] in GRAVE]
+    assert [(each["id"], [node["target"][-1] for node in each["nodes"]]) for each in grave] == []
+    home.keyboard.press("Escape")
     expect(stop(home)).to_have_count(0)
 
 
@@ -65,27 +83,6 @@ def test_five_steps_by_keyboard(home, story):
     expect(again).to_be_visible()  # it is remembered
 
 
-def test_escape_leaves_from_anywhere_and_gives_the_focus_back(look):
-    home = look("")
-    start = home.get_by_role("button", name="Take the tour")
-    start.click()
-    expect(stop(home)).to_be_focused()
-    home.locator(".st-key-home_lines .q button").nth(2).focus()  # what it points at can be tried
-    home.keyboard.press("Escape")
-    expect(stop(home)).to_have_count(0)
-    expect(start).to_be_focused()
-    expect(start).to_have_text("Take the tour: 5 steps")  # left, not taken
-
-
-def test_axe_finds_nothing_in_it(home):
-    home.get_by_role("button", name="Take the tour").click()
-    for _ in range(2):
-        stop(home).get_by_role("button", name="Next").click()
-    expect(stop(home)).to_contain_text("A question")
-    grave = [each for each in Axe().run(home).response["violations"] if each["impact"] in GRAVE]
-    assert [(each["id"], [node["target"][-1] for node in each["nodes"]]) for each in grave] == []
-
-
 def test_storage_that_is_forbidden_breaks_nothing(page, visit):
     page.add_init_script(
         "Object.defineProperty(window, 'localStorage', { get() { throw new DOMException('no', 'SecurityError'); } })"
@@ -102,7 +99,7 @@ def test_storage_that_is_forbidden_breaks_nothing(page, visit):
 
 @pytest.mark.parametrize(("width", "height"), [(853, 480), (390, 844)])
 def test_every_step_is_seen_whole_beside_the_sidebar_and_on_a_telephone(home, width, height):
-    home.set_viewport_size({"width": width, "height": height})
+    resize(home, width, height)
     settle(home)
     left = home.locator(".stMain").bounding_box()["x"]
     home.get_by_role("button", name="Take the tour").click()

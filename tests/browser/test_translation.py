@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import expect
 
 from model.analysis.alignment import align
 from model.analysis.attention import layer_weights
@@ -35,31 +35,13 @@ def weights() -> np.ndarray:
     return np.array([columns[list(written.tokens(unit))].mean(axis=0) for unit in range(len(written))])
 
 
-def drawn(page: Page) -> Locator:
-    """The two lines of words."""
-    graph = page.locator(".st-key-cross_lines")
-    expect(graph.locator(".count")).to_contain_text("showing")
-    expect(page.locator(".st-key-beam_tree ol button").first).to_be_visible()
-    page.sent.clear()
-    return graph
-
-
 @pytest.fixture
-def lines(visit, page):
-    """The two lines of words, drawn; what is sent from now on is in `page.sent`."""
-    page.sent, page.complaints = [], []
-    page.on("websocket", lambda socket: socket.on("framesent", lambda frame: page.sent.append(frame)))
-    page.on("pageerror", lambda error: page.complaints.append(str(error)))
-    visit(LINK)
-    yield drawn(page)
-    assert page.complaints == []
-
-
-@pytest.fixture
-def seen_lines(look):
-    """The same for tests that only point and read."""
+def lines(look):
+    """The two lines of words, drawn, on one page for all tests: those that only point and read come first. What is
+    sent from now on is in `page.sent`."""
     page = look(LINK)
-    yield drawn(page)
+    expect(page.locator(".st-key-beam_tree ol button").first).to_be_visible()
+    yield page.locator(".st-key-cross_lines")
     assert page.complaints == []
 
 
@@ -67,16 +49,15 @@ def rounded(values: np.ndarray) -> list[str]:
     return [f"{value:.3f}" for value in values.tolist()]
 
 
-def test_the_aligned_lines_stand_out(seen_lines, weights):
-    lines, weights = seen_lines, weights.copy()
+def test_the_aligned_lines_stand_out(lines, weights):
+    weights = weights.copy()
     weights[:, -1] = 0  # the end token goes with nothing
     n = int((align(weights).row_best & (weights >= 0.3 / weights.shape[1])).sum())
     expect(lines.locator("svg path.aligned")).to_have_count(n)
 
 
-def test_a_line_ends_at_its_words(seen_lines):
+def test_a_line_ends_at_its_words(lines):
     """Wherever the lines of words break: on a narrow screen, too."""
-    lines = seen_lines
     for width in (1280, 420):
         lines.page.set_viewport_size({"width": width, "height": 900})
         lines.locator(".q button").nth(1).hover()
@@ -85,8 +66,8 @@ def test_a_line_ends_at_its_words(seen_lines):
     lines.page.set_viewport_size({"width": 1280, "height": 900})
 
 
-def test_pointing_shows_one_word_without_the_server(seen_lines, weights):
-    lines, page, row = seen_lines, seen_lines.page, 2
+def test_pointing_shows_one_word_without_the_server(lines, weights):
+    page, row = lines.page, 2
     lines.locator(".q button").nth(row).hover()
     expect(lines.locator("svg path")).to_have_count(int((weights[row] >= 0.3 / weights.shape[1]).sum()))
     assert lines.locator(".k .number").all_text_contents() == rounded(weights[row])
@@ -98,7 +79,8 @@ def test_pointing_shows_one_word_without_the_server(seen_lines, weights):
     assert page.sent == []
 
 
-def test_a_click_keeps_a_word_moves_to_its_step_and_opens_the_card(lines, page, weights):
+def test_a_click_keeps_a_word_moves_to_its_step_and_opens_the_card(lines, weights):
+    page = lines.page
     lines.locator(".q button").nth(1).click()
     settle(page)
     expect(lines.locator(".q button").nth(1)).to_have_attribute("aria-pressed", "true")
@@ -106,9 +88,14 @@ def test_a_click_keeps_a_word_moves_to_its_step_and_opens_the_card(lines, page, 
     lines.locator(".k button").nth(2).click()
     expect(page.locator(".st-key-card .weight-card")).to_contain_text(f"value{weights[1, 2]:.4f}")
     expect(page.locator(".st-key-card .weight-card")).to_contain_text("✓")
+    settle(page)
+    page.keyboard.press("Escape")
+    expect(page.locator(".st-key-card")).to_have_count(0)
+    settle(page)
 
 
-def test_a_tile_chooses_the_head(lines, page):
+def test_a_tile_chooses_the_head(lines):
+    page = lines.page
     grid = page.locator(".st-key-cross_grid canvas")
     expect(grid).to_have_attribute("data-drawn", re.compile("."))
     pitch = page.locator(".st-key-cross_grid .chosen").bounding_box()["width"]
@@ -116,9 +103,11 @@ def test_a_tile_chooses_the_head(lines, page):
     expect(page).to_have_url(re.compile("across=head"))
     expect(page).to_have_url(re.compile("layer=1&head=4|head=4&layer=1"))
     expect(page.get_by_text("by layer 1, head 4.")).to_be_visible()
+    settle(page)
 
 
-def test_a_candidate_of_the_beam_is_read(lines, page):
+def test_a_candidate_of_the_beam_is_read(lines):
+    page = lines.page
     candidates = page.locator(".st-key-beam_tree ol button")
     text = candidates.first.locator(".text").text_content()
     candidates.first.hover()
@@ -131,7 +120,7 @@ def test_a_candidate_of_the_beam_is_read(lines, page):
     expect(candidates.first).to_have_attribute("aria-pressed", "true")
     expect(page.get_by_text("candidate 0 is what is read above")).to_be_visible()
     last = candidates.count() - 1
-    for i in range(last + 1):  # each is read by its own tokens, however its text would be cut
+    for i in range(1, last + 1):  # each is read by its own tokens, however its text would be cut
         candidates.nth(i).click()
         settle(page)
         expect(candidates.nth(i)).to_have_attribute("aria-pressed", "true")
@@ -142,9 +131,14 @@ def test_a_candidate_of_the_beam_is_read(lines, page):
     expect(page.get_by_text(f"candidate {last} is what is read above")).to_be_visible()
 
 
-@pytest.mark.parametrize(("kind", "said"), [("encoder", "encoder's own"), ("cross", "cross-attention")])
-def test_the_other_kinds_are_one_click_away(lines, page: Page, kind, said):
-    page.locator(f".st-key-open_{kind} button").click()
-    expect(page.get_by_role("heading", name=re.compile(said))).to_be_visible()
-    expect(page).to_have_url(re.compile(rf"/attention\?.*kind={kind}"))
-    expect(page).to_have_url(re.compile("model=translator"))
+def test_the_other_kinds_are_one_click_away(lines):
+    page = lines.page
+    for kind, said in (("encoder", "encoder's own"), ("cross", "cross-attention")):
+        if "/attention" in page.url:  # which the first has led to
+            page.go_back()
+            settle(page)
+        page.locator(f".st-key-open_{kind} button").click()
+        expect(page.get_by_role("heading", name=re.compile(said))).to_be_visible()
+        expect(page).to_have_url(re.compile(rf"/attention\?.*kind={kind}"))
+        expect(page).to_have_url(re.compile("model=translator"))
+        settle(page)
