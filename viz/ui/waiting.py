@@ -3,34 +3,48 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import count
 from typing import TypeVar
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from model.progress import told
-from model.run import ModelInfo
+from model.run import ModelInfo, VisitorError
 from viz.guard import handler
 from viz.plain import plain
 
 T = TypeVar("T")
 
 _UNSEEN = 0.4  # seconds that several things may take before their progress is shown
+_STOPPED = "stopped_reading"  # in the session's state: what was stopped, until it is met again
+_NUMBERS = count()  # a page may read several texts, one after another, and no two of its elements have one key
 UNSAID = 1e11  # floating-point operations that are not worth a word: a second or two of one core
 
 
 @contextmanager
 def reading(info: ModelInfo, n_token: int) -> Iterator[None]:
-    """Around a model's run over so many tokens. A visitor who goes on to another text ends it between two layers."""
+    """Around a model's run over so many tokens. A visitor who goes on to another text ends it between two layers.
+
+    Raises `VisitorError` where it was stopped, and there is no other text to go back to.
+    """
     context = get_script_run_ctx(suppress_warning=True)
     if context is None or 2.0 * info.n_parameter * n_token < UNSAID:
         yield
         return
-    place, begun = st.empty(), time.monotonic()
-    with place.container(horizontal=True, vertical_alignment="center", key="reading"):
+    what = info.title, n_token
+    if st.session_state.get(_STOPPED) == what:
+        del st.session_state[_STOPPED]
+        raise VisitorError(
+            f"Stopped: {info.title} has not read these {n_token:,} tokens. It begins anew with whatever you choose "
+            "next; a shorter text is read sooner."
+        )
+    place, begun, number = st.empty(), time.monotonic(), next(_NUMBERS)
+    with place.container(horizontal=True, vertical_alignment="center", key=f"reading_{number}"):
         bar = st.progress(0.0, f"{plain(info.title)} reads {n_token:,} tokens …")
         if not context.fragment_ids_this_run:  # a press within a part of the page waits for that part
-            st.button("Stop", key="stop_reading", icon=":material/stop_circle:", on_click=handler(_stop))
+            key = f"stop_reading_{number}"
+            st.button("Stop", key=key, icon=":material/stop_circle:", on_click=handler(_stop), args=(what,))
 
     def show(done: int, total: int) -> None:
         left = (time.monotonic() - begun) * (total - done) / done
@@ -44,10 +58,14 @@ def reading(info: ModelInfo, n_token: int) -> Iterator[None]:
     place.empty()
 
 
-def _stop() -> None:
-    """The text that was read before comes back."""
+def _stop(what: tuple[str, int]) -> None:
+    """The text that was read before comes back, if that is another one."""
     state = st.session_state
-    state.text = state.get("read_before", "")
+    before = state.get("read_before", "")
+    if before in ("", state.text):  # another text beside it, another model, or the first text of a visit
+        state[_STOPPED] = what
+        return
+    state.text = before
     st.toast("Stopped: this is the text that was read before.")
 
 
