@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from itertools import count
 from typing import TypeVar
 
@@ -11,13 +12,14 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from model.progress import told
 from model.run import ModelInfo, VisitorError
-from viz.guard import handler
+from viz.guard import around_sections, handler
 from viz.plain import plain
 
 T = TypeVar("T")
 
 _UNSEEN = 0.4  # seconds that several things may take before their progress is shown
 _STOPPED = "stopped_reading"  # in the session's state: what was stopped, until it is met again
+_IN_PART = ContextVar("in_part", default=False)  # of the page, which is drawn again by itself
 _NUMBERS = count()  # a page may read several texts, one after another, and no two of its elements have one key
 UNSAID = 1e11  # floating-point operations that are not worth a word: a second or two of one core
 
@@ -42,7 +44,7 @@ def reading(info: ModelInfo, n_token: int) -> Iterator[None]:
     place, begun, number = st.empty(), time.monotonic(), next(_NUMBERS)
     with place.container(horizontal=True, vertical_alignment="center", key=f"reading_{number}"):
         bar = st.progress(0.0, f"{plain(info.title)} reads {n_token:,} tokens …")
-        if not context.fragment_ids_this_run:  # a press within a part of the page waits for that part
+        if not _IN_PART.get():  # a press within a part of the page waits for that part
             key = f"stop_reading_{number}"
             st.button("Stop", key=key, icon=":material/stop_circle:", on_click=handler(_stop), args=(what,))
 
@@ -56,6 +58,18 @@ def reading(info: ModelInfo, n_token: int) -> Iterator[None]:
     with told(show):
         yield
     place.empty()
+
+
+@contextmanager
+def _in_part(_: str) -> Iterator[None]:
+    before = _IN_PART.set(True)
+    try:
+        yield
+    finally:
+        _IN_PART.reset(before)
+
+
+around_sections(_in_part)
 
 
 def _stop(what: tuple[str, int]) -> None:
