@@ -2,7 +2,6 @@
 
 import re
 
-import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import settle
@@ -51,37 +50,30 @@ def test_back_and_forward_lead_through_pages_with_their_choices(visit, page):
     expect(page).to_have_url(re.compile("written="))
     settle(page)
     written = page.url
-    follow(page, "Embeddings", "embeddings")
-    right(page, "map_neighbours", 1)
-    at(page, f"embeddings?text={TEXT}&map_neighbours=4")
-    follow(page, "The model", "model")
-    assert page.evaluate("history.length") == n + 5  # one a page, whatever was chosen there
+    follow(page, "Tokenization", "tokenization")
+    assert page.evaluate("history.length") == n + 4  # one a page, whatever was chosen there
     visited = (
-        ("embeddings", f"embeddings?text={TEXT}&map_neighbours=4", ("map_neighbours", 4)),
-        ("generation", written.split("/")[-1], None),
-        ("head", f"head?text={TEXT}&layer=2&head=3", ("head", 3)),
-        ("attention", f"attention?text={TEXT}&layer=2&head=0", ("layer", 2)),
-        ("home", f"?text={TEXT}&layer=0&head=0", None),
+        (written.split("/")[-1], None),
+        (f"head?text={TEXT}&layer=2&head=3", ("head", 3)),
+        (f"attention?text={TEXT}&layer=2&head=0", ("layer", 2)),
+        (f"?text={TEXT}&layer=0&head=0", None),
     )
-    for _, address, slider in visited:
+    for address, slider in visited:
         page.go_back()
         at(page, address)
         if slider:
             value(page, *slider)
-    for _, address, slider in reversed(visited[:-1]):
+    for address, slider in visited[-2:-4:-1]:
         page.go_forward()
         at(page, address)
-        if slider:
-            value(page, *slider)
-    for _ in visited[:-1]:  # quickly: runs of the pages between are still on their way
+        value(page, *slider)
+    for _ in range(2):  # quickly: runs of the pages between are still on their way
         page.go_back()
     at(page, f"?text={TEXT}&layer=0&head=0")
     for _ in visited:
         page.go_forward()
-    at(page, f"model?text={TEXT}")
-    expect(page.get_by_role("heading", level=1)).to_have_text("The model")
-    page.go_back()
-    at(page, f"embeddings?text={TEXT}&map_neighbours=4")
+    at(page, f"tokenization?text={TEXT}")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Tokenization")
     page.go_back()
     at(page, written.split("/")[-1])
     chips = page.locator(".st-key-film .text")
@@ -92,34 +84,50 @@ def test_back_and_forward_lead_through_pages_with_their_choices(visit, page):
     expect(chips).to_have_text(before, use_inner_text=True)
 
 
-@pytest.mark.parametrize("click", [{"modifiers": ["Control"]}, {"button": "middle"}], ids=["Control", "middle"])
-def test_a_link_in_a_new_tab_shows_what_is_chosen(visit, page, click):
-    visit(f"attention?text={TEXT}&model=translator&layer=0&head=0")
-    right(page, "layer", 1)  # draws a part of the page: the links know it all the same
-    at(page, f"attention?model=translator&text={TEXT}&layer=1&head=0")
-    with page.context.expect_page() as opened:
-        link(page, "Inside a head").click(**click)
-    tab = opened.value
-    at(tab, f"head?model=translator&text={TEXT}&layer=1&head=0")
-    expect(tab.locator(".st-key-text textarea")).to_have_value(TEXT.replace("+", " "))
-    value(tab, "layer", 1)
-    tab.close()
-    assert "/attention?" in page.url
+OF_TRANSLATOR = f"attention?text={TEXT}&model=translator&layer=0&head=0"
 
 
-def test_every_link_leads_to_its_page_wherever_it_stands(visit, page):
-    visit("translation?layer=2&head=3")
+def test_every_link_leads_to_its_page_wherever_it_stands(look):
+    page = look(OF_TRANSLATOR)
     links = page.locator(".st-key-pages a")
     expect(links.first).to_have_attribute("href", re.compile(r"^/(\?|$)"))  # and not to this page, as "?…" would
     others = page.locator(".st-key-pages a:not([aria-current])")
     addresses = others.evaluate_all("(all) => all.map((each) => each.getAttribute('href'))")
     assert len(addresses) > 8 and all(address.startswith("/") for address in addresses)
-    expect(page.locator(".st-key-pages a[aria-current=page]")).to_have_text(re.compile("Translation"))
+    expect(page.locator(".st-key-pages a[aria-current=page]")).to_have_text(re.compile("Attention"))
+
+
+def test_a_link_in_a_new_tab_shows_what_is_chosen(look):
+    page = look(OF_TRANSLATOR)
+    right(page, "layer", 1)  # draws a part of the page: the links know it all the same
+    at(page, f"attention?model=translator&text={TEXT}&layer=1&head=0")
+    there = f"head?model=translator&text={TEXT}&layer=1&head=0"
+    for click in ({"modifiers": ["Control"]}, {"button": "middle"}):
+        with page.context.expect_page() as opened:
+            link(page, "Inside a head").click(**click)
+        tab = opened.value
+        expect(tab).to_have_url(re.compile(re.escape(there) + "$"))
+        if "button" in click:  # what both have opened
+            at(tab, there)
+            expect(tab.locator(".st-key-text textarea")).to_have_value(TEXT.replace("+", " "))
+            value(tab, "layer", 1)
+        tab.close()
+    assert "/attention?" in page.url
+
+
+def test_the_link_that_is_copied_is_the_address(look):
+    page = look(OF_TRANSLATOR)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    right(page, "head", 2)
+    at(page, "&head=2")
+    page.get_by_role("button", name="Copy link").click()
+    expect(page.get_by_text("Copied.")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()") == page.url
 
 
 def test_a_text_typed_and_a_link_pressed_at_once_lose_nothing(visit, page):
     visit("attention?layer=3")
-    for i, (name, path) in enumerate([("Inside a head", "head"), ("Attention", "attention")] * 3):
+    for i, (name, path) in enumerate([("Inside a head", "head"), ("Attention", "attention")] * 2):
         page.locator(".st-key-text textarea").fill(f"typed {i}")
         # the press takes the focus away: the text is sent, and then the click
         link(page, name).hover()
@@ -143,16 +151,6 @@ def test_keys_pressed_while_a_run_is_on_its_way_are_not_taken_back(page, app_url
     wire.let_go()
     at(page, f"head?text={TEXT}&layer=2&head=3")
     value(page, "head", 3)
-
-
-def test_the_link_that_is_copied_is_the_address(visit, page):
-    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    visit(f"attention?text={TEXT}&layer=0&head=0")
-    right(page, "head", 2)
-    at(page, f"attention?text={TEXT}&layer=0&head=2")
-    page.get_by_role("button", name="Copy link").click()
-    expect(page.get_by_text("Copied.")).to_be_visible()
-    assert page.evaluate("navigator.clipboard.readText()") == page.url
 
 
 def test_presenting(visit, page):

@@ -63,8 +63,6 @@ def test_heads_are_chosen_on_the_grid(visit, page):
     choose(page, "combine", "max")
     heading(page, f"The maximum of the {STORY.n_head} heads of layer 3")
     expect(page).to_have_url(re.compile("combine=max"))
-    page.reload()
-    heading(page, f"The maximum of the {STORY.n_head} heads of layer 3")
 
 
 def test_what_a_mask_hides_has_no_card(look):
@@ -78,6 +76,7 @@ def test_what_a_mask_hides_has_no_card(look):
 
 
 def test_a_click_on_a_cell_opens_its_card_and_the_next_one_refills_it(look):
+    """And the card leads inside the head."""
     page = look("attention?layer=1&head=2")
     click_cell(page, 4, 2)
     expect(card(page)).to_contain_text("query 4, key 2 · layer 1, head 2")
@@ -91,6 +90,15 @@ def test_a_click_on_a_cell_opens_its_card_and_the_next_one_refills_it(look):
     expect(card(page)).to_contain_text("query 5, key 1 · layer 2, head 2")
     settle(page)
     page.locator(".st-key-card_close").get_by_role("button", name="✕").click()
+    expect(card(page)).to_have_count(0)
+    settle(page)
+    click_cell(page, 3, 1)
+    expect(card(page)).to_be_visible()
+    settle(page)
+    page.locator(".st-key-card").get_by_role("link").click()
+    heading(page, "Inside a head")
+    expect(page).to_have_url(re.compile(r"/head\?.*layer=2"))
+    expect(page).to_have_url(re.compile(r"token=3"))
     expect(card(page)).to_have_count(0)
 
 
@@ -120,13 +128,6 @@ def test_a_line_opens_its_card(visit, page):
     )
     drawing.click(position={"x": x, "y": y})
     expect(card(page)).to_contain_text("layer 2, head 3")
-
-
-@pytest.mark.parametrize("form", ["arcs", "layers"])
-def test_the_other_forms_of_the_graph_are_in_the_link(visit, page, form):
-    visit(f"attention?graph={form}&top=2")
-    picture = page.locator(".st-key-token_arcs" if form == "arcs" else ".st-key-layer_graph")
-    expect(picture.locator(".count")).to_contain_text(re.compile(r"showing \d+ of \d+ lines, .* of the weight"))
 
 
 def test_units_sink_and_colours_are_in_the_link(visit, page):
@@ -176,24 +177,12 @@ def test_sums_of_chosen_tokens_and_their_card(visit, page):
     expect(card(page)).to_contain_text("✓ Check:")
 
 
-def test_the_card_leads_inside_the_head(visit, page):
-    visit("attention?layer=1&head=2")
-    click_cell(page, 3, 1)
-    expect(card(page)).to_be_visible()
-    settle(page)
-    page.locator(".st-key-card").get_by_role("link").click()
-    heading(page, "Inside a head")
-    expect(page).to_have_url(re.compile(r"/head\?.*layer=1"))
-    expect(page).to_have_url(re.compile(r"token=3"))
-    expect(card(page)).to_have_count(0)
-
-
 @pytest.mark.parametrize("options", ["units=words&sink=hide", "sink=renormalise&graph=arcs", "graph=layers&show=all"])
 def test_every_reading_of_short_and_strange_texts_works(visit, page, options):
     visit(f"attention?{options}&panel=received+and+given")
-    for text, n_token in {"a": 1, "the the": 2, "🙂": 4, "今天天气很好": 18}.items():
+    for text in ("a", "the the 🙂 今天"):
         type_text(page, text)
-        expect(page.get_by_test_id("stSidebar")).to_contain_text(f"{n_token} token")
+        expect(page.get_by_test_id("stSidebar")).to_contain_text(f"{len(TOKENIZER.encode(text))} token")
         expect(page.locator(".st-key-received_light, .st-key-received_dark").first).to_be_visible()
         expect(page.get_by_test_id("stException")).to_have_count(0)
 

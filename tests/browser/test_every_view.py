@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import ROOT, WINDOW, settle
-from tests.browser.test_accessibility import NOTHING, findings, whole
+from tests.browser.test_accessibility import NOTHING, OF_COLOURS, findings, whole
 from tests.browser.test_corners import check_saved, save_all
 from tests.browser.test_print import DARK_TEXT, GONE, LIGHT, PAPER, WIDER, on_paper
 
@@ -19,8 +19,7 @@ VIEWS = (
     "embeddings",
     "attention",
     "attention?graph=arcs&panel=sums+of+tokens&effect=next+token",
-    "attention?graph=layers&show=all&scale=log&units=words&report=true",
-    "attention?model=encoder",
+    "attention?model=encoder&graph=layers&show=all&scale=log&units=words&report=true",
     "generation?playground=true&last_vector=true&several=true&each_layer=true&surprising=true",
     "heads?texts=own&lines=the+cat+saw+the+cat&knocked_out=true",
     "head?why=true",
@@ -123,8 +122,8 @@ def test_axe_finds_nothing(page):
         twin.click()
         expect(page.get_by_test_id("stDataFrame").first).to_be_visible()
     faults = []
-    for scheme in ("dark", "light"):
-        faults += findings(page, scheme)
+    for scheme, rules in (("dark", ()), ("light", OF_COLOURS)):
+        faults += findings(page, scheme, rules)
         expect(page.get_by_test_id("stSidebar")).to_contain_text(re.compile(r"\d+ tokens × \d+ layers × \d+ heads"))
         expect(page.get_by_test_id("stException")).to_have_count(0)
     assert faults == []

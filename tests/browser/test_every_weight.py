@@ -14,9 +14,13 @@ from playwright.sync_api import Page, expect
 from model.intervention import Intervention
 from model.run import ModelRun
 from tests.browser.conftest import N, until
+from tests.browser.test_attention import choose
 
 TEXT, LAYER, HEAD = "The cat sat on the mat", 2, 3
 LINK = f"layer={LAYER}&head={HEAD}"
+ONE_HEAD = f"attention?{LINK}"
+LOGARITHMIC = f"attention?{LINK}&scale=log&graph=arcs"
+ALL_HEADS = "attention?show=all&graph=layers&top=8&least=0.0"
 
 
 def weights_of(run: ModelRun) -> np.ndarray:
@@ -74,7 +78,7 @@ POINT_AT_ALL = """(canvas, [layers, heads, n]) => {
 
 
 def test_the_stage_while_each_cell_of_each_tile_is_pointed_at(look, true):
-    page = look("attention")
+    page = look(ONE_HEAD)
     canvas = page.locator(".st-key-head_grid canvas")
     expect(canvas).to_have_attribute("data-drawn", re.compile("."))
     expect(page.locator(".st-key-head_look .title")).to_have_count(1)
@@ -85,7 +89,7 @@ def test_the_stage_while_each_cell_of_each_tile_is_pointed_at(look, true):
 
 
 def test_the_grid_of_all_heads_has_the_colours_of_the_weights(look, true):
-    page = look("attention")
+    page = look(ONE_HEAD)
     canvas = page.locator(".st-key-head_grid canvas")
     expect(canvas).to_have_attribute("data-drawn", re.compile("."))
     left, top, gap = 58, 24, 4
@@ -114,7 +118,7 @@ def test_the_grid_of_all_heads_has_the_colours_of_the_weights(look, true):
 
 
 def test_the_heatmap(look, true):
-    page = look(f"attention?{LINK}")
+    page = look(ONE_HEAD)
     assert np.array(trace(page, "head_map")["z"]) == pytest.approx(true[LAYER, HEAD], abs=1e-6)
     told = numbers([text.split("weight ")[1] for text in trace(page, "head_map", 1)["text"]])
     assert told == pytest.approx(true[LAYER, HEAD].ravel(), abs=5.1e-5)
@@ -122,7 +126,7 @@ def test_the_heatmap(look, true):
 
 @pytest.mark.parametrize("query", [2, N - 1])
 def test_the_token_graph(look, true, query):
-    page = look(f"attention?{LINK}")
+    page = look(ONE_HEAD)
     graph = page.locator(".st-key-token_graph")
     graph.locator(".q button").nth(query).hover()
     expect(graph.locator(".count")).to_contain_text("looks at")
@@ -136,34 +140,27 @@ def test_the_token_graph(look, true, query):
     )
 
 
-def test_the_logarithmic_heatmap(visit, page, true):
-    visit(f"attention?{LINK}&scale=log")
+def test_the_card(look, true):
+    page = look(ONE_HEAD)
+    click_cell(page, "head_map", 5, 2)
+    card = page.locator(".st-key-card .weight-card")
+    expect(card).to_contain_text("query 5, key 2")
+    weight = float(card.locator("b").first.inner_text())
+    assert weight == pytest.approx(true[LAYER, HEAD, 5, 2], abs=5.1e-5)
+    again = float(re.search(r"it is (\d\.\d{8})", card.inner_text()).group(1))
+    assert again == pytest.approx(true[LAYER, HEAD, 5, 2], abs=1e-6)
+
+
+def test_the_logarithmic_heatmap(look, true):
+    page = look(LOGARITHMIC)
     z = np.array(trace(page, "head_map")["z"], float)
     seen = np.tril(np.ones_like(z, bool))
     assert 10 ** z[seen] == pytest.approx(true[LAYER, HEAD][seen], rel=1e-4)
     assert np.isnan(z[~seen]).all()
 
 
-def test_the_mean_and_the_maximum_of_all_heads(visit, page, true):
-    visit("attention?show=all")
-    assert np.array(trace(page, "head_map")["z"]) == pytest.approx(true.mean((0, 1)), abs=1e-6)
-    visit("attention?show=all&combine=max")
-    assert np.array(trace(page, "head_map")["z"]) == pytest.approx(true.max((0, 1)), abs=1e-6)
-
-
-def test_words_without_the_sink(visit, page, true):
-    visit(f"attention?{LINK}&units=words&sink=renormalise")
-    z = np.array(trace(page, "head_map")["z"], float)
-    weights = true[LAYER, HEAD][1:, 1:]
-    weights = weights / weights.sum(1, keepdims=True)  # “The” is the sink; “mat” may be several tokens
-    words = np.column_stack([weights[:, :4], weights[:, 4:].sum(1)])
-    words = np.vstack([words[:4], words[4:].mean(0)])
-    assert z[1:, 1:] == pytest.approx(words, abs=1e-6)
-    assert np.isnan(z[0]).all() and np.isnan(z[:, 0]).all()
-
-
-def test_the_arcs(visit, page, true):
-    visit(f"attention?{LINK}&graph=arcs")
+def test_the_arcs(look, true):
+    page = look(LOGARITHMIC)
     arcs = page.locator(".st-key-token_arcs")
     arcs.locator("ol button").nth(4).hover()
     expect(arcs.locator(".count")).to_contain_text("looks at")
@@ -172,13 +169,12 @@ def test_the_arcs(visit, page, true):
 
 
 def test_received_and_sums(visit, page, true):
-    visit(f"attention?{LINK}&panel=received+and+given")
+    visit(f"attention?{LINK}&panel=received+and+given&effect=loss&token=5&key=2")
     weights = true[LAYER, HEAD]
     assert trace(page, "received")["y"] == pytest.approx(weights.mean(0), abs=1e-6)
     entropy = -np.where(weights > 0, weights * np.log(np.where(weights > 0, weights, 1)), 0).sum(1)
     assert trace(page, "received", 1)["y"] == pytest.approx(entropy, abs=1e-5)
     assert trace(page, "received", 2)["y"] == pytest.approx(weights[:, 0], abs=1e-6)
-    page.goto(page.url + "&effect=loss&token=5&key=2")
     assert np.array(trace(page, "effect_weights_map")["z"]) == pytest.approx(weights, abs=1e-6)
     assert trace(page, "effect_row")["y"] == pytest.approx(weights[5], abs=1e-6)
     edge = page.locator(".st-key-effect_edge")
@@ -196,15 +192,15 @@ def click_cell(page: Page, name: str, query: int, key: int) -> None:
     plot.click(position={"x": box["width"] * (key + 0.5) / N, "y": box["height"] * (query + 0.5) / N})
 
 
-def test_the_card(visit, page, true):
-    visit(f"attention?{LINK}&token=5&key=2")
-    click_cell(page, "head_map", 5, 2)
-    card = page.locator(".st-key-card .weight-card")
-    expect(card).to_contain_text("query 5, key 2")
-    weight = float(card.locator("b").first.inner_text())
-    assert weight == pytest.approx(true[LAYER, HEAD, 5, 2], abs=5.1e-5)
-    again = float(re.search(r"it is (\d\.\d{8})", card.inner_text()).group(1))
-    assert again == pytest.approx(true[LAYER, HEAD, 5, 2], abs=1e-6)
+def test_words_without_the_sink(visit, page, true):
+    visit(f"attention?{LINK}&units=words&sink=renormalise")
+    z = np.array(trace(page, "head_map")["z"], float)
+    weights = true[LAYER, HEAD][1:, 1:]
+    weights = weights / weights.sum(1, keepdims=True)  # “The” is the sink; “mat” may be several tokens
+    words = np.column_stack([weights[:, :4], weights[:, 4:].sum(1)])
+    words = np.vstack([words[:4], words[4:].mean(0)])
+    assert z[1:, 1:] == pytest.approx(words, abs=1e-6)
+    assert np.isnan(z[0]).all() and np.isnan(z[:, 0]).all()
 
 
 def test_the_lines_of_the_first_page(look, true):
@@ -235,8 +231,8 @@ def test_inside_a_head(visit, page, true):
     assert numbers(softmax.all_text_contents()) == pytest.approx(true[LAYER, HEAD, 5], abs=5.1e-5)
 
 
-def test_the_graph_of_layers(visit, page, true):
-    visit("attention?graph=layers&top=8&least=0.0")
+def test_the_graph_of_layers(look, true):
+    page = look(ALL_HEADS)
     canvas = page.locator(".st-key-layer_graph canvas")
     expect(page.locator(".st-key-layer_graph .count")).to_contain_text("100 % of the weight")
     canvas.focus()
@@ -245,6 +241,13 @@ def test_the_graph_of_layers(visit, page, true):
         canvas.press(key)
     shares = page.locator(".st-key-layer_graph ol .number").all_text_contents()
     assert numbers(shares[:5]) == pytest.approx(true[0].mean(0)[4, :5], abs=5.1e-4)
+
+
+def test_the_mean_and_the_maximum_of_all_heads(look, true):
+    page = look(ALL_HEADS)
+    assert np.array(trace(page, "head_map")["z"]) == pytest.approx(true.mean((0, 1)), abs=1e-6)
+    choose(page, "combine", "max")
+    assert np.array(trace(page, "head_map")["z"]) == pytest.approx(true.max((0, 1)), abs=1e-6)
 
 
 def test_the_model_as_trained_and_changed(visit, page, story, true):

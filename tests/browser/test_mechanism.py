@@ -15,10 +15,13 @@ def flip(page: Page, name: str) -> None:
 def test_switches_are_in_the_link_and_leave_it_again(visit, page):
     visit("mechanism?layer=1&head=2")
     expect(page.get_by_role("heading", name="Nothing is changed yet")).to_be_visible()
+    page.locator(".st-key-text textarea").evaluate("box => { box.dataset.mark = 'same' }")
     flip(page, "mask_off")
     flip(page, "head_uniform")
     changed = page.get_by_role("heading", name="Changed: without the causal mask; layer 1, head 2 uniform", exact=True)
     expect(changed).to_be_visible()
+    # only the experiment is drawn again: no skeleton, no lost scroll position, no reload of the sidebar
+    expect(page.locator(".st-key-text textarea")).to_have_attribute("data-mark", "same")
     expect(page).to_have_url(re.compile("mask_off=true"))
     expect(page).to_have_url(re.compile("head_uniform=true"))
     page.get_by_role("button", name="Back to as trained").click()
@@ -50,7 +53,7 @@ def test_a_link_restores_the_experiment(visit, page):
     ).to_be_visible()
 
 
-def test_a_click_on_either_map_opens_its_card(visit, page):
+def test_a_click_on_either_map_opens_its_card_which_follows_the_switches(visit, page):
     visit("mechanism?mask_off=true&head=3")
     card = page.locator(".st-key-card")
     for name, model in (("map_changed", " · in the changed model"), ("map_as_trained", "")):
@@ -63,24 +66,12 @@ def test_a_click_on_either_map_opens_its_card(visit, page):
         weight = card.locator("code b").inner_text()
         expect(page.locator(f".st-key-open_{name.removeprefix('map_')} strong")).to_have_text(weight)
     assert weight == "0.0000"  # as trained, the mask forbids it
-
-
-def test_an_open_card_follows_the_switches(visit, page):
-    visit("mechanism?scale_off=true&head=3&token=4&key=1")
+    settle(page)
     page.locator(".st-key-open_changed button").click()
-    card, shown = page.locator(".st-key-card"), page.locator(".st-key-open_changed strong")
+    shown = page.locator(".st-key-open_changed strong")
     expect(card).to_contain_text("in the changed model")
     before = shown.inner_text()
     expect(card).to_contain_text(before)
     flip(page, "positions_off")
     expect(shown).not_to_have_text(before)
     expect(card).to_contain_text(shown.inner_text())
-
-
-def test_a_switch_redraws_only_the_experiment(visit, page):
-    """The other page parts stay: no skeleton, no lost scroll position, no reload of the sidebar."""
-    visit("mechanism")
-    page.locator(".st-key-text textarea").evaluate("box => { box.dataset.mark = 'same' }")
-    flip(page, "scale_off")
-    expect(page.get_by_role("heading", name="Changed: without the scale", exact=True)).to_be_visible()
-    expect(page.locator(".st-key-text textarea")).to_have_attribute("data-mark", "same")

@@ -52,11 +52,11 @@ def test_a_visit_to_pages_of_other_models(visit, page, story):
     for name in ("translation", "understanding"):
         follow(page, name)
         expect(page).not_to_have_url(re.compile("[?&](layer|head|heads|key)="))
-        follow(page, "tokenization")  # shows none of them but the token
-        follow(page, "attention")
-        check(page, layer=layer, head=head, key=key)
-        expect(page.locator(".st-key-heads input")).to_have_value(f"{layer}.{head}")
-        expect(page).to_have_url(re.compile(rf"heads={layer}\.{head}"))
+    follow(page, "tokenization")  # shows none of them but the token
+    follow(page, "attention")
+    check(page, layer=layer, head=head, key=key)
+    expect(page.locator(".st-key-heads input")).to_have_value(f"{layer}.{head}")
+    expect(page).to_have_url(re.compile(rf"heads={layer}\.{head}"))
     page.reload()
     settle(page)
     check(page, layer=layer, head=head, key=key)

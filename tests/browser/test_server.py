@@ -46,16 +46,6 @@ def answer(url: str, path: str = "/", method: str = "GET", headers=(), body=None
     return connection.getresponse()
 
 
-def test_a_download(page: Page, url):
-    page.goto(f"{url}/model")
-    settle(page)
-    with page.expect_download() as download:
-        page.locator(".st-key-block .regard-corner").click()
-        page.get_by_role("menuitem", name="SVG").click()
-    assert download.value.suggested_filename.startswith("regard_story_block")
-    assert "<svg" in download.value.path().read_text(encoding="utf-8")
-
-
 @pytest.mark.parametrize(
     ("script", "refused"),
     [

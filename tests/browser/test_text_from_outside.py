@@ -53,7 +53,7 @@ def _own(url: str) -> bool:
 
 # which of the models reads a page, and what else its address asks for
 VISITS = [
-    *(("decoder", name, {}) for name in PAGES if name not in ("translation", "understanding")),
+    *(("decoder", name, {}) for name in PAGES if name not in ("translation", "understanding", "mechanism")),
     ("decoder", "attention", {"graph": "arcs", "panel": "received and given", "units": "words"}),
     ("decoder", "attention", {"graph": "layers", "show": "all"}),
     ("decoder", "mechanism", {"head_off": "true"}),
