@@ -198,7 +198,7 @@ def test_percentages_are_readable():
 
 
 def test_a_column_has_the_digits_of_its_largest_number():
-    assert [decimals(largest) for largest in (1, -0.95, 0.04, -0.0045, 1e-12)] == [3, 3, 4, 5, 8]
+    assert [decimals(largest) for largest in (1, -0.95, 0.04, -0.0045, 1e-12)] == [3, 3, 4, 5, 6]
 
 
 def test_only_equal_numbers_are_0_apart():

@@ -62,6 +62,12 @@ def test_the_same_text_twice_differs_nowhere(compare):
     assert "**No head changed**" in said(app) and "changed most" not in said(app)
 
 
+def test_what_stands_behind_a_text_changes_nothing_in_it_but_for_rounding(compare):
+    """A causal mask hides it."""
+    words = said(compare(other_text=f"{A} and ran"))
+    assert "**No head changed**" in words and "There are none" in words
+
+
 def test_two_heads_exchanged_have_the_other_sign(compare):
     one = compare("heads", layer=1, head=2, other_layer=3, other_head=0)
     other = compare("heads", layer=3, head=0, other_layer=1, other_head=2)

@@ -36,8 +36,11 @@ def how_far(difference: float) -> str:
 
 
 def decimals(largest: float) -> int:
-    """How many decimals, 3 to 8, show three digits of the largest number of a column, no 0: of 0.0045 it is 5."""
-    return min(8, max(3, 2 - math.floor(math.log10(abs(largest)))))
+    """How many decimals, 3 to 6, show three digits of the largest number of a column, no 0: of 0.0045 it is 5.
+
+    What 6 do not show is what single precision leaves of weights that are the same.
+    """
+    return min(6, max(3, 2 - math.floor(math.log10(abs(largest)))))
 
 
 def digits_and_power(value: float, n_decimal: int = 2) -> tuple[str, int]:

@@ -11,7 +11,7 @@ from model.text.minimal_pair import minimal_pair
 from model.text.prompt import RunKey
 from viz.figures.head_scores import score_map
 from viz.figures.heads import head_name
-from viz.figures.numbers import percent
+from viz.figures.numbers import how_far, percent
 from viz.guard import handler
 from viz.sections.comparison.sides import aligned_sides
 from viz.ui import cache, checkpoints, controls, corners, links, session
@@ -19,6 +19,7 @@ from viz.ui.choices import ATTENTION, OF_HEADS, OF_LAYERS, OF_TEXTS, ONE
 from viz.ui.compared import Compared
 from viz.ui.pictures import caption, picture
 
+ROUNDING = 1e-5  # of a share: what single precision leaves of rows that are the same
 _OPENED = "opened_difference"  # in the session's state: what was pressed, until the next run can go there
 
 
@@ -48,8 +49,10 @@ def show(both: Compared) -> None:
     of = both.a.spec.of
     share, largest, rows = moved_of(both.a.run_key, both.b.run_key, of)
     layer, head = (int(i) for i in np.unravel_index(np.nanargmax(share), share.shape))
-    if share[layer, head] == 0:
-        st.markdown("**No head changed**: A and B give the same weights everywhere.")
+    if share[layer, head] < ROUNDING:
+        most = float(np.nanmax(largest))
+        but = f", but for rounding: the largest difference is {how_far(most)}" if most else ""
+        st.markdown(f"**No head changed**: A and B give the same weights everywhere{but}.")
         return
     words = [
         [

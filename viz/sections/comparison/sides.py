@@ -122,8 +122,12 @@ def partners(both: Compared) -> str:
             for side, labels, places in zip("AB", (both.a.labels, both.b.labels), its.alone, strict=True)
             if len(places)
         ]
-        said.append(f"{name}{len(its.a):,} tokens have a partner in the other{''.join(alone)}.")
+        said.append(f"{name}{_counted(len(its.a))} a partner in the other{''.join(alone)}.")
     return " ".join(said)
+
+
+def _counted(n: int) -> str:
+    return "1 token has" if n == 1 else f"{n:,} tokens have"
 
 
 def _named(labels: list[str], places) -> str:
