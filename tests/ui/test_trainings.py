@@ -272,6 +272,31 @@ def test_what_ends_while_a_page_is_drawn_does_not_break_that_off():
     assert shown(app) == ["drawn", "below"] and app.session_state.runs == 1
 
 
+def late_page() -> None:
+    import streamlit as st
+
+    from tests.ui.test_trainings import LONGEST, Work
+    from viz.ui import trainings
+
+    kind, state = "late", st.session_state
+    if "work" not in state:
+        state.work = Work(2)
+        state.work.open(0)
+        trainings.start(kind, state.work, seconds=60)
+        assert state.work.reached[1].wait(LONGEST)
+    steps = list(trainings.of_session(kind).steps)
+    state.work.open(1)
+    assert trainings.of_session(kind).wait(LONGEST)  # over, behind the back of a page that has read half of its steps
+    trainings.watch(kind, lambda training: st.text(f"{steps}"))
+    st.text("under way" if trainings.is_under_way(kind) else "over")
+
+
+def test_what_ends_while_a_page_is_drawn_is_over_for_the_next_run():
+    app = AppTest.from_function(late_page, default_timeout=LONGEST).run()
+    assert shown(app) == ["[0]", "under way"]  # and so it is looked at again
+    assert shown(app.run()) == ["[0, 1]", "over"]
+
+
 def test_a_page_stops_it(opened):
     opened.button(key="begin").click().run()
     (work,) = opened.session_state.works

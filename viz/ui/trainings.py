@@ -11,6 +11,7 @@ there is one work of a kind, and to start another of that kind ends the one befo
 import logging
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -32,6 +33,7 @@ BREATH = 0.001  # seconds between two steps: for the threads that bring and send
 PATIENCE = 0.05  # seconds at most that a step waits for pages that are being drawn
 _LOG = logging.getLogger("regard")
 _OWN = "trainings"  # in the session's state: this visitor's, by their kind
+_SEEN = "trainings_seen"  # the same: what the present run of the page has seen of them
 _END = object()
 _OWN_ERROR = (
     "This ended by an error in Regard itself ({}); the log of the server says where it happened. Please report it. "
@@ -238,13 +240,36 @@ def start(
         own[kind].stop()
     LINE.join(training)
     own[kind] = training
+    _seen()[kind] = True
     leaving()[kind] = training
     return training
 
 
 def of_session(kind: str) -> Training | None:
     """What this visitor started last of a kind, whether it still runs or is over."""
-    return st.session_state.get(_OWN, {}).get(kind)
+    training = st.session_state.get(_OWN, {}).get(kind)
+    if training is not None and kind not in (seen := _seen()):
+        seen[kind] = training.under_way
+    return training
+
+
+def is_under_way(kind: str) -> bool:
+    """Whether it waits or runs, or did when this run of the page first looked at it.
+
+    A page reads its steps from then on. Were it taken for ended because it ends meanwhile, what is drawn of it would be
+    half of it, and `watch` would not look again.
+    """
+    return of_session(kind) is not None and _seen()[kind]
+
+
+def _seen() -> dict[str, bool]:
+    """Of each kind that was looked at in this run of the page, or of a part of it: whether it was under way then."""
+    run = get_script_run_ctx().parallel_coordinator  # the context lives on in the next run
+    of, seen = st.session_state.get(_SEEN, (None, {}))
+    if of is None or of() is not run:
+        seen = {}
+        st.session_state[_SEEN] = weakref.ref(run), seen
+    return seen
 
 
 def forget(kind: str) -> None:
@@ -271,14 +296,13 @@ def watch(kind: str, draw: Callable[[Training | None], None]) -> None:
     `draw` is called with the work, or None if nothing of this kind was started: again every half second while it
     waits or runs, and once more, with the whole page, when that is over.
     """
-    training = of_session(kind)
-    looked_at = training is not None and training.under_way
+    looked_at = is_under_way(kind)
 
     @section(f"watch_{_name(kind)}", run_every=LOOK if looked_at else None)
     def watched() -> None:
         training = of_session(kind)
         # a fragment's clock is set when the whole page runs; a run that is broken off leaves what it drew half told
-        if (training is not None and training.under_way) != looked_at and _is_alone():
+        if is_under_way(kind) != looked_at and _is_alone():
             st.rerun()
         if training is not None:
             status(training)

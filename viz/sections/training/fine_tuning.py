@@ -72,7 +72,7 @@ def tune() -> None:
     offer(key)
     of_key = begun() if begun() and begun().key == key else None
     trainings.watch(KIND, draw)
-    if of_key and not is_under_way() and of_key.tuning.n_step:
+    if of_key and not trainings.is_under_way(KIND) and of_key.tuning.n_step:
         show_gain(of_key.tuning)
         hand_out(of_key.tuning)
 
@@ -155,11 +155,6 @@ def learned_lines() -> tuple[str, ...]:
         return ()
 
 
-def is_under_way() -> bool:
-    training = trainings.of_session(KIND)
-    return training is not None and training.under_way
-
-
 def begin(key: tuple[tuple[str, ...], Settings]) -> None:
     """Raises `VisitorError`."""
     from model.lab.fine_tuning import FineTuning
@@ -196,7 +191,7 @@ def offer(key: tuple[tuple[str, ...], Settings]) -> None:
             on_click=handler(begin),
             args=(key,),
         )
-        if of_key and not is_under_way():
+        if of_key and not trainings.is_under_way(KIND):
             st.button(
                 f"Go on, {_counted(key[1].n_step, 'step')} more",
                 key="tune_more",
@@ -247,7 +242,7 @@ def _factor(nats: float) -> str:
 def tuned_name() -> str | None:
     """The model of this session that came of the training; kept as soon as that is over."""
     now = begun()
-    if now is None or is_under_way() or not now.tuning.n_step:
+    if now is None or trainings.is_under_way(KIND) or not now.tuning.n_step:
         return None
     of, name = st.session_state.get(_OWNED, (None, None))
     if of != now.tuning.checkpoint or name not in {entry.name for entry in lab_models.entries()}:

@@ -81,7 +81,7 @@ def show(base: Run, *, ships: bool) -> None:
             on_click=handler(_train),
             args=(base, key),
         )
-        done = found is not None and found.tuning and not is_under_way() and found.checkpoints
+        done = found is not None and found.tuning and not trainings.is_under_way(KIND) and found.checkpoints
         if done and st.button("Open this model", key="open_other", icon=":material/visibility:", help=OPEN_MEANS):
             also = f" Then on one other line, with {rate:g}, in {found.run.learner.step:,} steps."
             open_model(found.run, "Lines, then another", also)
@@ -96,13 +96,8 @@ def show(base: Run, *, ships: bool) -> None:
     elif found.tuning is None:
         caption("Shown is the run that ships, which began from the weights that ship; “Fine-tune again” makes it here.")
     trainings.watch(KIND, lambda training: draw(training, found))
-    if found and found.checkpoints and not is_under_way():
+    if found and found.checkpoints and not trainings.is_under_way(KIND):
         compare(found)
-
-
-def is_under_way() -> bool:
-    training = trainings.of_session(KIND)
-    return training is not None and training.under_way
 
 
 def of_key(key: tuple, run: Run, ships: bool) -> Found | None:

@@ -59,7 +59,7 @@ def show() -> None:
     offer(settings, found)
     say_what_is_trained(run, found)
     trainings.watch(KIND, lambda training: draw(training, found))
-    if found is None or is_under_way():
+    if found is None or trainings.is_under_way(KIND):
         return
     with part():
         show_losses(found)
@@ -117,11 +117,6 @@ def choose() -> Settings:
         int(state.learned_steps),
         int(state.learned_seed),
     )
-
-
-def is_under_way() -> bool:
-    training = trainings.of_session(KIND)
-    return training is not None and training.under_way
 
 
 def of_settings(settings: Settings) -> Found | None:
@@ -195,7 +190,7 @@ def offer(settings: Settings, found: Found | None) -> None:
             st.button("Go on", key="go_on_lines", icon=":material/play_arrow:", on_click=handler(go_on), type="primary")
         if (
             found
-            and not is_under_way()
+            and not trainings.is_under_way(KIND)
             and st.button("Open this model", key="open_lines", icon=":material/visibility:", help=OPEN_MEANS)
         ):
             open_model(found.run, "Lines by heart")
@@ -229,7 +224,7 @@ def say_what_is_trained(run: Run, found: Found | None) -> None:
     elif trainings.of_session(KIND).state == trainings.STOPPED:
         step = found.run.learner.step
         caption(f"Stopped after step {step:,} of {found.run.settings.n_step:,}: “Go on” continues from there.")
-    elif not is_under_way() and found.run.settings == finished().settings:
+    elif not trainings.is_under_way(KIND) and found.run.settings == finished().settings:
         apart = difference(finished().checkpoints, found.checkpoints)
         caption(
             "Trained in this session. The largest difference of any token's loss, at any checkpoint, from the run "
