@@ -5,7 +5,7 @@ import streamlit as st
 from viz import guard
 from viz.components.reconnect import reconnect
 from viz.components.theme_watch import theme_watch
-from viz.ui import corners, links, navigation, provenance, report, sidebar, surroundings, trainings
+from viz.ui import corners, dropped, links, navigation, provenance, report, sidebar, surroundings, trainings
 
 
 def draw() -> None:
@@ -38,7 +38,7 @@ def _draw() -> None:
     with guard.part():
         sidebar.summarise(summary)
         surroundings.on_paper(notice)
-        if sentences := links.dropped_from_link():
+        if sentences := dropped.from_link():
             notice.info("  \n".join(sentences))
     links.write()
     corners.draw()

@@ -50,5 +50,6 @@ def test_an_old_link_still_says_what_it_said(open_page, link):
     app = open_page(page or "home", **wanted)
     assert not app.exception and not app.error
     assert not [info.value for info in app.info if "link" in info.value], "something was dropped"
+    kept = app.session_state.memory.chosen  # also for other pages
     for name, value in wanted.items():
-        assert app.session_state[name] == CHOICES[name].parse(value)
+        assert kept[name] == CHOICES[name].parse(value)

@@ -34,8 +34,8 @@ MEANINGS = {
 
 
 def attention_read(run: ModelRun) -> str:
-    """Which attention: an encoder-decoder has three kinds."""
-    chosen = st.session_state.kind
+    """Which attention: an encoder-decoder has three kinds, and not every page lets one be chosen."""
+    chosen = st.session_state.get("kind")
     return chosen if chosen in run.kinds else "self"
 
 

@@ -1,8 +1,9 @@
 """The address of what is seen: a link, a reload, Back and Forward set the choices; else the choices set the address.
 
-Each choice of `viz.ui.choices` is a value in st.session_state under its name, whether its widget is drawn or not. The
-address counts in a session's first run, and where the visitor went Back or Forward; in every other run the session
-counts, and the address is replaced, so that one visit to a page is one entry of the browser's history.
+Each choice of a page is a value in st.session_state under its name, whether its widget is drawn or not. Those of other
+pages wait in `Memory.chosen`: for each field that Streamlit draws, it copies all that a session holds. The address
+counts in a session's first run, and where the visitor went Back or Forward; in every other run the session counts, and
+the address is replaced, so that one visit to a page is one entry of the browser's history.
 
 Streamlit's own `bind="query-params"` cannot do that: it adds an entry for each widget, on the path of the page before.
 """
@@ -10,7 +11,7 @@ Streamlit's own `bind="query-params"` cannot do that: it adds an entry for each 
 import re
 import time
 import weakref
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
@@ -21,12 +22,10 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from viz import guard
 from viz.components.address import address
-from viz.plain import plain
 from viz.ui import held, session
 from viz.ui.choices import ATTENTION, CHOICES, HOME, READER, Choice, owned_by
 from viz.ui.choices import of as choices_of
 from viz.ui.long_texts import LongTexts
-from viz.ui.prose import quoted
 
 # of a link, in characters and choices: Streamlit ignores all of a longer one, and says nothing
 LONGEST_LINK, MOST_CHOICES = 512 * 1024, 1000
@@ -38,7 +37,7 @@ KEPT_TEXTS = 16 * 10**6  # bytes of longer texts that a server keeps for their l
 class Memory:
     """What a session knows of its choices besides their values."""
 
-    chosen: dict[str, Any] = field(default_factory=dict)  # the values, while no widget holds them
+    chosen: dict[str, Any] = field(default_factory=dict)  # the values, of every page, as they were last seen
     own: dict[str, dict[str, Any]] = field(default_factory=dict)  # those of each model that is not read now
     reader: dict[str, str | None] = field(default_factory=dict)  # whose the present ones are; None: whoever reads
     default: dict[str, Any] = field(default_factory=dict)  # where the page makes it of its text and model
@@ -69,8 +68,12 @@ def arrive(page: str) -> None:
         _take(choices_of(page))
     elif page != came_from:
         state.memory.chosen |= {name: choice.default for name, choice in CHOICES.items() if choice.here}
-    for name, choice in CHOICES.items():
-        if page != came_from or name not in there:  # a widget of another page is another one, and begins anew
+    here = choices_of(page)
+    for name in there.keys() & CHOICES.keys() - here.keys():
+        del state[name]
+    for name, choice in here.items():
+        # a widget of another page is another one, and begins anew
+        if page != came_from or context.is_history_navigation or name not in there:
             state[name] = state.memory.chosen.get(name, choice.default)
     state.page = page
     state.update(state.pop("next", {}))
@@ -106,9 +109,14 @@ def is_asked(name: str) -> bool:
     return name in st.session_state.memory.asked
 
 
+def everything() -> dict[str, Any]:
+    """All that the session holds, and the choices of the other pages."""
+    return _and_others(held.everything())
+
+
 def are_said(names: Iterable[str]) -> bool:
     """Whether the address of this page says something of one of these."""
-    now = held.everything()
+    now = everything()
     return not query(now["page"], now).keys().isdisjoint(names)
 
 
@@ -119,13 +127,13 @@ def about(name: str, subject: Hashable) -> Any:
     """
     state = st.session_state
     if state.memory.about.setdefault(name, subject) != subject:
-        state[name], state.memory.about[name] = CHOICES[name].default, subject
-    return state[name]
+        say(name, CHOICES[name].default, subject)
+    return _where(name)[name]
 
 
 def say(name: str, value: Any, subject: Hashable) -> None:
-    """Make such a choice, about something that may only come with the next run."""
-    st.session_state[name], st.session_state.memory.about[name] = value, subject
+    """Make such a choice, of this page or another, about something that may only come with the next run."""
+    _where(name)[name], st.session_state.memory.about[name] = value, subject
 
 
 def is_about_other(name: str, subject: Hashable) -> bool:
@@ -151,13 +159,13 @@ def belong_to(model: str, owner: str) -> None:
     begins_with = memory.own.get(_own(owner, model))
     if begins_with is None:
         begins_with = memory.own.get(_own(owner, chosen_before), {}) if model == state.model else {}
-    for name in owned_by(owner):
-        state[name] = memory.chosen[name] = begins_with.get(name, CHOICES[name].default)
+    memory.chosen |= {name: begins_with.get(name, CHOICES[name].default) for name in owned_by(owner)}
+    state.update({name: memory.chosen[name] for name in owned_by(owner) if name in choices_of(state.page)})
 
 
 def query(page: str, now: dict[str, Any] | None = None) -> dict[str, str]:
     """What the address of a page says besides its path, for the choices as they are `now`, where that is known."""
-    now = now or held.everything()
+    now = now or everything()
     memory, found = now["memory"], {}
     chosen = _chosen(page, now)
     # both or neither: one alone means the first of the other, see `_take`
@@ -182,7 +190,7 @@ def query(page: str, now: dict[str, Any] | None = None) -> dict[str, str]:
 
 def write(place: str = "page", now: dict[str, Any] | None = None) -> None:
     """Put the choices into the address; at the end of a run, and of what else is drawn alone, each with a place."""
-    now = now or _remember()
+    now = now or _and_others(_remember())
     memory, page_now = now["memory"], now["page"]
     pages = {page: query(page, now) for page in PAGES if page != page_now}
     here = query(page_now, now)
@@ -202,7 +210,7 @@ def write(place: str = "page", now: dict[str, Any] | None = None) -> None:
 
 def go(page: str, **choices: Any) -> NoReturn:
     """Open another page; in place of st.switch_page, which would add two entries to the browser's history."""
-    now = _remember()
+    now = _and_others(_remember())
     there = query(now["page"], now)
     if choices.get("model", now["model"]) != now["model"]:  # what is its own waits for it, as `belong_to` will have it
         own = {name: choices.pop(name) for name in owned_by(READER) if name in choices}
@@ -219,7 +227,7 @@ def link(page: str, label: str, icon: str, **more) -> None:
 
 def each(pages: Mapping[str, tuple[str, str]], now: dict[str, Any] | None = None, **more) -> None:
     """Links to pages, with the label and the icon of each; `now`: as in `query`."""
-    now = now or held.everything()
+    now = now or everything()
     for page, (label, icon) in pages.items():
         st.page_link(path(page), label=label, icon=f":material/{icon}:", query_params=query(page, now), **more)
 
@@ -232,38 +240,6 @@ def path(page: str) -> str:
 def is_long(text: str) -> bool:
     """Whether it is too long for an address."""
     return len(text.encode()) > LONGEST_TEXT
-
-
-def dropped_from_link() -> list[str]:
-    """One sentence, as Markdown, for each value of the link that could not be had; told once."""
-    state, memory = st.session_state, st.session_state.memory
-    asked, memory.asked = memory.asked, {}
-    sentences = []
-    if memory.too_long:
-        (length, n_choice), memory.too_long = memory.too_long, None
-        sentences.append(
-            f"The link was not read: it has {length:,} characters (choices: {n_choice:,}), and at most "
-            f"{LONGEST_LINK:,} characters and {MOST_CHOICES:,} choices can be. Paste a long text into the sidebar "
-            "instead."
-        )
-    if memory.lost_text:
-        memory.lost_text = False
-        sentences.append(
-            f"The link's text is longer than the {LONGEST_TEXT:,} bytes that an address takes, and this server does "
-            "not keep it, or not any more. Paste it into the sidebar."
-        )
-    for name, wanted in asked.items():
-        if CHOICES[name].own_words or name not in choices_of(state.page) or CHOICES[name].says(wanted, state[name]):
-            continue
-        why = "does not exist here" if name != "model" or "refused" not in state else "cannot be shown here"
-        because = f" {plain(state.refused)}" if why == "cannot be shown here" else ""
-        short = wanted if len(wanted) <= 80 else f"{wanted[:80]}…"
-        shown = state[name] if state[name] is not None else memory.default.get(name)
-        if name == "model":
-            shown = session.titles().get(shown, shown)
-        shown = plain(CHOICES[name].write(shown)) if shown not in (None, "", ()) else "nothing"
-        sentences.append(f"The link asked for {name} {quoted(short)}, which {why}: showing {shown}.{because}")
-    return sentences
 
 
 def _measure(query_string: str) -> None:
@@ -299,16 +275,25 @@ def _take(choices: Mapping[str, Choice]) -> None:
         memory.chosen["text"] = CHOICES["text"].default if text is None else text
     if "pinned" in choices and memory.chosen["token"] is not None and "pinned" not in wanted:
         memory.chosen["pinned"] = True
-    state.update(memory.chosen)
     for widget in [name for name in state if isinstance(name, str) and name.endswith(NUMBERS)]:
         state[widget] = widget.removesuffix(NUMBERS) in state.numbers
 
 
 def _remember(names: Iterable[str] = CHOICES) -> dict[str, Any]:
-    """Keep what is chosen, also for when no widget holds it; all that the session holds."""
+    """Keep what is chosen, also for when the session does not hold it; all that the session holds."""
     now = held.everything()
     now["memory"].chosen |= {name: now[name] for name in names if name in now}
     return now
+
+
+def _where(name: str) -> MutableMapping[str, Any]:
+    """What holds the value of a choice: the session, for those of this page."""
+    state = st.session_state
+    return state if name in choices_of(state.page) else state.memory.chosen
+
+
+def _and_others(now: dict[str, Any]) -> dict[str, Any]:
+    return now["memory"].chosen | now
 
 
 def _put_away(owner: str, model: str) -> None:
@@ -341,7 +326,7 @@ def _chosen(page: str, now: dict[str, Any]) -> dict[str, tuple[Any, bool]]:
         if choice.owner == READER and own is not None:
             found[name] = own.get(name), False
         else:
-            value = now.get(name, memory.chosen.get(name))
+            value = now.get(name)
             found[name] = value, value == memory.default.get(name)
     return found
 
@@ -379,7 +364,7 @@ def _drawn_alone(place: str) -> Iterator[None]:
     memory.chosen |= made
     memory.around &= not first
     if first or (memory.chosen != before and not memory.around):
-        write(re.sub(r"\W", "_", place), now and now | made)
+        write(re.sub(r"\W", "_", place), now and _and_others(now | made))
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import streamlit as st
 from viz.components.copy_link import copy_link
 from viz.components.presenter import presenter
 from viz.guard import handler
-from viz.ui import held, links
+from viz.ui import links
 from viz.ui.choices import (
     ATTENTION,
     COMPARISON,
@@ -68,7 +68,7 @@ def pages() -> list:
 
 def bar() -> None:
     """The links, the first of each group a little apart; the last group in a line of its own."""
-    now = held.everything()
+    now = links.everything()
     with st.container(horizontal=True, key="pages", gap=None):
         for group in GROUPS:
             links.each({entry.page: (entry.title, entry.icon) for entry in group}, now, width="content")
