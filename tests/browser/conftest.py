@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -27,9 +28,15 @@ FIRST = catalog.telling_head_of(catalog.find(catalog.DEFAULT))  # layer and head
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 
 WINDOW = {"width": 1280, "height": 900}
-# what is refused by the policy, from the first script of a page on
+# from the first script of a page on: what is refused by the policy, and when Python was last asked for a run
 WATCH = """window.refused = []; document.addEventListener("securitypolicyviolation", (event) =>
-    refused.push(`${event.effectiveDirective} ${event.blockedURI}`));"""
+    refused.push(`${event.effectiveDirective} ${event.blockedURI}`));
+  window.asked = 0;
+  const send = WebSocket.prototype.send;
+  WebSocket.prototype.send = function (data) {
+    if (data[0] === 0x5a) window.asked = Date.now() / 1000;  // the field rerun_script of Streamlit's BackMsg
+    send.call(this, data);
+  };"""
 LONGEST = 60_000  # ms: a first picture on a busy machine
 expect.set_options(timeout=LONGEST)
 
@@ -238,13 +245,14 @@ def look(kept, tabs: Tabs, app_url: str):
     return go
 
 
-# Of the whole page, and of the components within it: Python has finished, and all that it sent has been drawn. Before,
-# what comes late (a chunk of Streamlit's scripts, a font, a component's script) moves what is below it from a pointer.
+# Of the whole page, and of the components within it: Python has finished what it was asked last, and all that it sent has
+# been drawn. Before, what comes late (a chunk of Streamlit's scripts, a font, a component's script) moves what is below
+# it from a pointer. A run writes the address at its end; just after a click nothing else tells that one will begin.
 AT_REST = """(app) => {
   const all = (what, root = app) => [...root.querySelectorAll(what)];
   const components = all("[data-testid=stBidiComponentIsolated]");
   const blank = "canvas:not([width]), .count:empty, .beam svg:empty, :is(.drawing, [role=list], [role=group]):empty";
-  return app.dataset.testScriptState === "notRunning"
+  return app.dataset.testScriptState === "notRunning" && (window.regardAddress ?? Infinity) > asked
     && all(".stMain .stElementContainer").length && !all("[data-testid=stSkeleton], [data-stale=true]").length
     && components.every((each) => "drawn" in each.dataset && each.shadowRoot.childElementCount)
     && components.every((each) => !all(blank, each.shadowRoot).length)
@@ -273,24 +281,23 @@ def wear(page: Page, scheme: str) -> None:
 # before each frame would have a page draw frames in which nothing has changed
 UNTIL = """(element) => new Promise((done, fail) => {
   const holds = CONDITION, end = performance.now() + LONGEST;
-  const look = () => holds(element) ? done() : performance.now() < end ? setTimeout(look, 20)
+  let found;
+  const look = () => (found = holds(element)) ? done(found) : performance.now() < end ? setTimeout(look, 20)
     : fail(new Error(`not within ${LONGEST} ms: ${holds}`));
   look();
 })"""
 
 
-def until(locator: Locator, condition: str) -> None:
-    """Wait until a JavaScript function of the element is true."""
-    locator.evaluate(UNTIL.replace("CONDITION", condition).replace("LONGEST", str(LONGEST)))
+def until(locator: Locator, condition: str) -> Any:
+    """Wait until what a JavaScript function makes of the element is true, and return that."""
+    return locator.evaluate(UNTIL.replace("CONDITION", condition).replace("LONGEST", str(LONGEST)))
 
 
 def type_text(page: Page, text: str) -> None:
     box = page.locator(".st-key-text textarea")
     if box.input_value() != text:  # the same text is not read again
-        ended = page.evaluate("regardAddress")  # when a run last wrote the address, which is the last that it does
         box.fill(text)
         box.press("Control+Enter")
-        until(page.get_by_test_id("stApp"), f"() => regardAddress > {ended}")
     settle(page)
 
 

@@ -50,12 +50,14 @@ def trace(page: Page, name: str, index: int = 0) -> dict:
     """One trace as plotly drew it in the browser."""
     plot = page.locator(f".st-key-{name}_light .js-plotly-plot, .st-key-{name}_dark .js-plotly-plot").first
     expect(plot).to_be_visible()
-    until(plot, f"plot => plot._fullData?.length > {index}")
-    return plot.evaluate(
-        "(plot, i) => { const trace = plot._fullData[i], row = (r) => ArrayBuffer.isView(r) ? Array.from(r) : r;"
-        " const flat = (v) => v == null ? null : Array.from(v, row);"
-        " return {z: flat(trace.z), y: flat(trace.y), text: flat(trace.text)}; }",
-        index,
+    return until(
+        plot,
+        f"""(plot) => {{
+          const row = (r) => ArrayBuffer.isView(r) ? Array.from(r) : r;
+          const flat = (v) => v == null ? null : Array.from(v, row);
+          const trace = plot._fullData?.[{index}];
+          return trace && {{ z: flat(trace.z), y: flat(trace.y), text: flat(trace.text) }};
+        }}""",
     )
 
 
