@@ -28,14 +28,29 @@ FIRST = catalog.telling_head_of(catalog.find(catalog.DEFAULT))  # layer and head
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 
 WINDOW = {"width": 1280, "height": 900}
-# from the first script of a page on: what is refused by the policy, and when Python was last asked for a run
+# from the first script of a page on: what is refused by the policy, and when a visitor last asked Python for a run
 WATCH = """window.refused = []; document.addEventListener("securitypolicyviolation", (event) =>
     refused.push(`${event.effectiveDirective} ${event.blockedURI}`));
   window.asked = 0;
-  const send = WebSocket.prototype.send;
-  WebSocket.prototype.send = function (data) {
-    if (data[0] === 0x5a) window.asked = Date.now() / 1000;  // the field rerun_script of Streamlit's BackMsg
-    send.call(this, data);
+  const send = WebSocket.prototype.send, varint = (bytes, at) => {
+    let value = 0, shift = 0;
+    for (; bytes[at] & 128; shift += 7) value += (bytes[at++] & 127) << shift;
+    return [value + (bytes[at++] << shift), at];
+  };
+  // of Streamlit's BackMsg, the field rerun_script; in it, is_auto_rerun: a clock's, which may be let go without a run
+  const isAsking = (bytes) => {
+    if (bytes[0] !== (11 << 3 | 2)) return false;
+    for (let at = varint(bytes, 1)[1], tag, value; at < bytes.length;) {
+      [tag, at] = varint(bytes, at);
+      [value, at] = varint(bytes, at);
+      if (tag === 6 << 3) return !value;
+      if ((tag & 7) === 2) at += value;
+    }
+    return true;
+  };
+  WebSocket.prototype.send = function (bytes) {
+    if (isAsking(bytes)) window.asked = Date.now() / 1000;
+    send.call(this, bytes);
   };"""
 LONGEST = 60_000  # ms: a first picture on a busy machine
 expect.set_options(timeout=LONGEST)
@@ -245,14 +260,15 @@ def look(kept, tabs: Tabs, app_url: str):
     return go
 
 
-# Of the whole page, and of the components within it: Python has finished what it was asked last, and all that it sent has
-# been drawn. Before, what comes late (a chunk of Streamlit's scripts, a font, a component's script) moves what is below
-# it from a pointer. A run writes the address at its end; just after a click nothing else tells that one will begin.
+# Of the whole page, and of the components within it: Python has finished what it was asked last, and all that it sent
+# has been drawn. Before, what comes late (a chunk of Streamlit's scripts, a font, a component's script) moves what is
+# below it from a pointer. A run writes the address at its end; just after a click nothing else tells that one is to
+# come.
 AT_REST = """(app) => {
   const all = (what, root = app) => [...root.querySelectorAll(what)];
   const components = all("[data-testid=stBidiComponentIsolated]");
   const blank = "canvas:not([width]), .count:empty, .beam svg:empty, :is(.drawing, [role=list], [role=group]):empty";
-  return app.dataset.testScriptState === "notRunning" && (window.regardAddress ?? Infinity) > asked
+  return app.dataset.testScriptState === "notRunning" && (window.regardAddress ?? Infinity) > (window.asked ?? 0)
     && all(".stMain .stElementContainer").length && !all("[data-testid=stSkeleton], [data-stale=true]").length
     && components.every((each) => "drawn" in each.dataset && each.shadowRoot.childElementCount)
     && components.every((each) => !all(blank, each.shadowRoot).length)
@@ -282,8 +298,14 @@ def wear(page: Page, scheme: str) -> None:
 UNTIL = """(element) => new Promise((done, fail) => {
   const holds = CONDITION, end = performance.now() + LONGEST;
   let found;
-  const look = () => (found = holds(element)) ? done(found) : performance.now() < end ? setTimeout(look, 20)
-    : fail(new Error(`not within ${LONGEST} ms: ${holds}`));
+  const look = () => {
+    try {
+      if (found = holds(element)) return done(found);
+    } catch (error) {
+      return fail(error);  // thrown by a timer it would reach nobody
+    }
+    if (performance.now() < end) setTimeout(look, 20); else fail(new Error(`not within ${LONGEST} ms: ${holds}`));
+  };
   look();
 })"""
 

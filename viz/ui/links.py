@@ -46,7 +46,10 @@ class Memory:
     got: dict[str, str] | None = None  # with what query the session began, until the browser has confirmed it
     too_long: tuple[int, int] | None = None  # characters and choices of a link that was not read
     lost_text: bool = False
-    unsaid: set[str] = field(default_factory=set)  # what callbacks have set, until their widgets are drawn
+    # what an arrival at a page and callbacks have set, until a run that drew their widgets has come to its end; of one
+    # that is broken off, the browser may have got nothing
+    unsaid: set[str] = field(default_factory=set)
+    drawn: set[str] = field(default_factory=set)  # in this run
     run: weakref.ref | None = None  # in which a part was last drawn
     around: bool = False  # whether the first one of this run, which writes the address, is being drawn
     among: dict[str, int] = field(default_factory=dict)  # how many there were when one of them was last chosen
@@ -75,6 +78,8 @@ def arrive(page: str) -> None:
         # a widget of another page is another one, and begins anew
         if page != came_from or context.is_history_navigation or name not in there:
             state[name] = state.memory.chosen.get(name, choice.default)
+            state.memory.unsaid.add(name)
+    state.memory.drawn.clear()
     state.page = page
     state.update(state.pop("next", {}))
 
@@ -91,9 +96,9 @@ def key(name: str, default: Any = None, *, among: int | None = None) -> str:
     state, memory = st.session_state, st.session_state.memory
     if name not in state:  # Streamlit forgets what a part of the page did not draw
         state[name] = memory.chosen.get(name, CHOICES[name].default)
-    elif name in memory.unsaid or memory.among.get(name) != among:
+    elif (name in memory.unsaid and name not in memory.drawn) or memory.among.get(name) != among:
         state[name] = state[name]
-    memory.unsaid.discard(name)
+    memory.drawn.add(name)
     memory.among[name] = among
     if default is not None:
         before, memory.default[name] = memory.default.get(name), default
@@ -205,6 +210,8 @@ def write(place: str = "page", now: dict[str, Any] | None = None) -> None:
         "time": time.time(),
     }
     memory.got = None
+    memory.unsaid -= memory.drawn
+    memory.drawn.clear()
     address(data, key=f"address_{place}")
 
 
@@ -357,6 +364,7 @@ def _drawn_alone(place: str) -> Iterator[None]:
     memory, run = st.session_state.memory, context.parallel_coordinator  # the context lives on in the next run
     if first := not memory.run or memory.run() is not run:
         memory.run, memory.around = weakref.ref(run), True
+        memory.drawn.clear()
     now = _remember() if first else None
     before = memory.chosen.copy()
     yield

@@ -1,0 +1,35 @@
+"""What the browser is told of choices: all of them on a page that it comes to, and nothing twice."""
+
+from streamlit.testing.v1 import AppTest
+
+
+def page() -> None:
+    """A page that is broken off before, or just after, it has drawn its one field."""
+    import streamlit as st
+
+    from viz.ui import links
+
+    links.arrive("tokenization")
+    if st.session_state.get("broken_off") == "before":
+        st.stop()
+    st.text_area("Text", key=links.key("text"))
+    if st.session_state.get("broken_off") == "after":
+        st.stop()
+    links.write()
+
+
+def told(app: AppTest) -> bool:
+    return app.text_area(key="text").proto.set_value
+
+
+def test_what_a_broken_run_left_is_told_by_the_next():
+    """Its messages may never have gone out; the browser would show, and send back, an empty text."""
+    for when in ("before", "after"):
+        app = AppTest.from_function(page)
+        app.query_params["text"] = "a cat"
+        app.session_state.broken_off = when
+        app.run()
+        app.session_state.broken_off = None
+        assert told(app.run())
+        assert app.text_area(key="text").value == "a cat"
+        assert not told(app.run())
