@@ -1,5 +1,6 @@
 """What the browser is told of choices: all of them on a page that it comes to, and nothing twice."""
 
+import pytest
 from streamlit.testing.v1 import AppTest
 
 
@@ -22,14 +23,29 @@ def told(app: AppTest) -> bool:
     return app.text_area(key="text").proto.set_value
 
 
-def test_what_a_broken_run_left_is_told_by_the_next():
+@pytest.fixture(params=["before", "after"])
+def broken_off(request) -> AppTest:
+    app = AppTest.from_function(page)
+    app.query_params["text"] = "a cat"
+    app.session_state.broken_off = request.param
+    return app.run()
+
+
+def test_what_a_broken_run_left_is_told_by_the_next(broken_off):
     """Its messages may never have gone out; the browser would show, and send back, an empty text."""
-    for when in ("before", "after"):
-        app = AppTest.from_function(page)
-        app.query_params["text"] = "a cat"
-        app.session_state.broken_off = when
-        app.run()
-        app.session_state.broken_off = None
-        assert told(app.run())
-        assert app.text_area(key="text").value == "a cat"
-        assert not told(app.run())
+    app = broken_off
+    app.session_state.broken_off = None
+    assert told(app.run())
+    assert app.text_area(key="text").value == "a cat"
+    assert not told(app.run())
+
+
+def test_what_was_to_be_chosen_in_a_broken_run_is_told_by_the_next(broken_off):
+    app, when = broken_off, broken_off.session_state.broken_off
+    app.session_state.broken_off = None
+    app.run()
+    app.session_state.next, app.session_state.broken_off = {"text": "a dog"}, when
+    app.run()
+    app.session_state.broken_off = None
+    assert told(app.run())
+    assert app.text_area(key="text").value == "a dog"

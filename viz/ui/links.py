@@ -11,7 +11,7 @@ Streamlit's own `bind="query-params"` cannot do that: it adds an entry for each 
 import re
 import time
 import weakref
-from collections.abc import Hashable, Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
@@ -46,8 +46,8 @@ class Memory:
     got: dict[str, str] | None = None  # with what query the session began, until the browser has confirmed it
     too_long: tuple[int, int] | None = None  # characters and choices of a link that was not read
     lost_text: bool = False
-    # what an arrival at a page and callbacks have set, until a run that drew their widgets has come to its end; of one
-    # that is broken off, the browser may have got nothing
+    # what was set here and by callbacks, until a run that drew their widgets has come to its end: of one that is broken
+    # off, the browser may have got nothing
     unsaid: set[str] = field(default_factory=set)
     drawn: set[str] = field(default_factory=set)  # in this run
     run: weakref.ref | None = None  # in which a part was last drawn
@@ -74,14 +74,11 @@ def arrive(page: str) -> None:
     here = choices_of(page)
     for name in there.keys() & CHOICES.keys() - here.keys():
         del state[name]
-    for name, choice in here.items():
-        # a widget of another page is another one, and begins anew
-        if page != came_from or context.is_history_navigation or name not in there:
-            state[name] = state.memory.chosen.get(name, choice.default)
-            state.memory.unsaid.add(name)
+    # a widget of another page is another one, and begins anew
+    anew = here if page != came_from or context.is_history_navigation else here.keys() - there.keys()
+    _set({name: state.memory.chosen.get(name, here[name].default) for name in anew} | state.pop("next", {}))
     state.memory.drawn.clear()
     state.page = page
-    state.update(state.pop("next", {}))
 
 
 def key(name: str, default: Any = None, *, among: int | None = None) -> str:
@@ -95,9 +92,9 @@ def key(name: str, default: Any = None, *, among: int | None = None) -> str:
     """
     state, memory = st.session_state, st.session_state.memory
     if name not in state:  # Streamlit forgets what a part of the page did not draw
-        state[name] = memory.chosen.get(name, CHOICES[name].default)
+        _set({name: memory.chosen.get(name, CHOICES[name].default)})
     elif (name in memory.unsaid and name not in memory.drawn) or memory.among.get(name) != among:
-        state[name] = state[name]
+        _set({name: state[name]})
     memory.drawn.add(name)
     memory.among[name] = among
     if default is not None:
@@ -105,7 +102,8 @@ def key(name: str, default: Any = None, *, among: int | None = None) -> str:
         # what nobody has chosen goes with the text: its last token is another one when it grows
         if state[name] is None or (among and state[name] == before != default):
             # remembered at once: this run may be broken off by a visitor who goes on, before all is remembered
-            state[name] = memory.chosen[name] = default
+            memory.chosen[name] = default
+            _set({name: default})
     return name
 
 
@@ -133,12 +131,17 @@ def about(name: str, subject: Hashable) -> Any:
     state = st.session_state
     if state.memory.about.setdefault(name, subject) != subject:
         say(name, CHOICES[name].default, subject)
-    return _where(name)[name]
+    return state.get(name, state.memory.chosen.get(name))
 
 
 def say(name: str, value: Any, subject: Hashable) -> None:
     """Make such a choice, of this page or another, about something that may only come with the next run."""
-    _where(name)[name], st.session_state.memory.about[name] = value, subject
+    memory = st.session_state.memory
+    memory.about[name] = subject
+    if name in choices_of(st.session_state.page):
+        _set({name: value})
+    else:
+        memory.chosen[name] = value
 
 
 def is_about_other(name: str, subject: Hashable) -> bool:
@@ -165,7 +168,7 @@ def belong_to(model: str, owner: str) -> None:
     if begins_with is None:
         begins_with = memory.own.get(_own(owner, chosen_before), {}) if model == state.model else {}
     memory.chosen |= {name: begins_with.get(name, CHOICES[name].default) for name in owned_by(owner)}
-    state.update({name: memory.chosen[name] for name in owned_by(owner) if name in choices_of(state.page)})
+    _set({name: memory.chosen[name] for name in owned_by(owner) if name in choices_of(state.page)})
 
 
 def query(page: str, now: dict[str, Any] | None = None) -> dict[str, str]:
@@ -293,10 +296,10 @@ def _remember(names: Iterable[str] = CHOICES) -> dict[str, Any]:
     return now
 
 
-def _where(name: str) -> MutableMapping[str, Any]:
-    """What holds the value of a choice: the session, for those of this page."""
-    state = st.session_state
-    return state if name in choices_of(state.page) else state.memory.chosen
+def _set(values: Mapping[str, Any]) -> None:
+    """Give choices of this page other values, which the browser is to be told."""
+    st.session_state.update(values)
+    st.session_state.memory.unsaid |= values.keys()
 
 
 def _and_others(now: dict[str, Any]) -> dict[str, Any]:
