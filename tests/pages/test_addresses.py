@@ -140,6 +140,9 @@ def test_no_visit_to_a_page_changes_what_was_chosen_on_another(open_page):
             at.switch_page(path(page)).run()
             assert not at.exception
             assert before.setdefault(page, address(at)) == address(at)
+            # a field of another meaning has another name
+            held = {name for name in CHOICES if name in at.session_state}
+            assert held <= of(page).keys()
 
 
 def test_what_was_generated_is_there_again(open_page):

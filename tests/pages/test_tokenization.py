@@ -146,8 +146,8 @@ def test_a_text_too_long_for_the_model_is_cut_with_a_word(open_page, story):
 
 def test_word_and_token_follow_each_other(open_page):
     at = open_page("tokenization", text="the cat and the dog", token=3)
-    assert at.selectbox(key="word").value == 3
-    at.selectbox(key="word").set_value(1).run()
+    assert at.selectbox(key="word_cut").value == 3
+    at.selectbox(key="word_cut").set_value(1).run()
     assert at.session_state.token == 1
     assert any("Token **1** is “␣cat”" in markdown.value for markdown in at.markdown)
 
@@ -166,7 +166,7 @@ def test_an_end_mark_belongs_to_no_word(open_page, token):
     shown = at.session_state.token
     assert ("Check:" in words_of(at)) == (shown != end)
     assert ("stands for nothing in your text" in words_of(at)) == (shown == end)
-    assert (at.selectbox(key="word").value is None) == (shown == end)
+    assert (at.selectbox(key="word_cut").value is None) == (shown == end)
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def arrive(page: str) -> None:
         _measure(context.query_string)
     came_from = state.page
     # of another page's widgets the browser tells nothing any more, and older values would show up beneath them
-    there = _remember(CHOICES if page == state.page else EVERYWHERE)
+    there = _remember(choices_of(page) if page == state.page else EVERYWHERE)
     if first:
         _take(CHOICES)
     elif context.is_history_navigation:
@@ -289,10 +289,12 @@ def _take(choices: Mapping[str, Choice]) -> None:
         state[widget] = widget.removesuffix(NUMBERS) in state.numbers
 
 
-def _remember(names: Iterable[str] = CHOICES) -> dict[str, Any]:
-    """Keep what is chosen, also for when the session does not hold it; all that the session holds."""
+def _remember(names: Iterable[str] | None = None) -> dict[str, Any]:
+    """Keep what is chosen, of this page or of these names, also for when the session does not hold it; all that it
+    holds.
+    """
     now = held.everything()
-    now["memory"].chosen |= {name: now[name] for name in names if name in now}
+    now["memory"].chosen |= {name: now[name] for name in names or choices_of(now["page"]) if name in now}
     return now
 
 

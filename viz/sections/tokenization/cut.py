@@ -42,14 +42,14 @@ def show(lm: LanguageModel, text: str, tokens: Sequence[Token]) -> None:
     with left:
         token = controls.position("Token", "token", len(tokens))
     draw_chips(chips, tokens, token)
-    st.session_state.word = chosen = cut.word_of[token]
+    st.session_state.word_cut = chosen = cut.word_of[token]
     right.selectbox(
         "Word",
         range(len(cut.words)),
         index=chosen,  # with None it could be emptied
         placeholder="none: this token stands for nothing in the text",
         format_func=lambda i: f"{figures.word_name(text[cut.words[i].start : cut.words[i].end])}  (word {i})",
-        key="word",
+        key="word_cut",
         on_change=handler(lambda: choose_word(cut)),
         help="Pieces never cross from one of these to the next.",
     )
@@ -81,8 +81,8 @@ def falling_apart(cut: Cut, text: str, chosen: int | None) -> None:
 
 
 def choose_word(cut: Cut) -> None:
-    if st.session_state.word is not None:
-        controls.select("token", cut.words[st.session_state.word].first)
+    if st.session_state.word_cut is not None:
+        controls.select("token", cut.words[st.session_state.word_cut].first)
 
 
 def draw_chips(place: DeltaGenerator, tokens: Sequence[Token], token: int) -> None:
