@@ -358,7 +358,7 @@ def current_map(spec: MapSpec) -> AttentionMap:
 
 def first_look() -> FirstLook:
     """Of the current model and text, in the attention that is read. Raises `VisitorError` where they cannot be read."""
-    key, kind = current_key(), st.session_state.get("kind")  # of another page than *Attention*: not there
+    key, kind = current_key(), st.session_state.get("kind")  # not every page lets one be chosen
     return first_look_of(key, kind if kind in run_of(key).kinds else "self")
 
 
