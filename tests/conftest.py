@@ -39,7 +39,13 @@ gc.disable()  # nothing of what is imported is garbage, and looking for it takes
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items):
-    """What takes longest comes first, so that no worker is left with it at the end (see addopts in pyproject.toml)."""
+    """What takes longest comes first, so that no worker is left with it at the end (see addopts in pyproject.toml).
+
+    Raises UsageError where a test's name has a set in it: a set that was read from a compiled file may have another
+    order than the same set compiled anew, so two workers could know one test by two names and run none at all.
+    """
+    if named_by_sets := [item.nodeid for item in items if "set({" in item.nodeid]:
+        raise pytest.UsageError(f"give these names of their own (ids=): {named_by_sets}")
     items.sort(key=lambda item: "browser" not in item.path.parts)
 
 

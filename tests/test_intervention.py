@@ -29,10 +29,12 @@ CHANGES = {
     "rows": {"rows_off": frozenset({(1, 2, 4), (1, 2, 5), (0, 3, 0)})},
     "edges": {"edges_off": frozenset({(1, 2, 4, 0), (1, 2, 4, 3), (0, 3, 2, 2), (2, 0, 7, 9)})},
 }
-PAIRS = [
-    first | second for first, second in itertools.combinations(CHANGES.values(), 2) if first.keys() != second.keys()
-]
-ALL = {
+PAIRS = {
+    f"{first} and {second}": CHANGES[first] | CHANGES[second]
+    for first, second in itertools.combinations(CHANGES, 2)
+    if CHANGES[first].keys() != CHANGES[second].keys()
+}
+ALL_AT_ONCE = {
     "causal_mask": False,
     "scale": False,
     "temperature": 3.0,
@@ -42,6 +44,7 @@ ALL = {
     "rows_off": frozenset({(2, 1, 3)}),
     "edges_off": frozenset({(2, 1, 5, 1), (1, 2, 6, 0)}),
 }
+ALONE = {"nothing": {}, **CHANGES, "all at once": ALL_AT_ONCE}
 
 
 @pytest.fixture(scope="module")
@@ -111,12 +114,12 @@ def norm(x: np.ndarray, w: dict, name: str) -> np.ndarray:
     return centred / np.sqrt((centred**2).mean(-1, keepdims=True) + 1e-5) * w[f"{name}.weight"] + w[f"{name}.bias"]
 
 
-@pytest.mark.parametrize("change", [{}, *CHANGES.values(), *PAIRS, ALL], ids=str)
+@pytest.mark.parametrize("change", (ALONE | PAIRS).values(), ids=ALONE | PAIRS)
 def test_a_changed_run_by_hand(lm, folder, change):
     assert_as_by_hand(lm, folder, Intervention(**change), causal=True)
 
 
-@pytest.mark.parametrize("change", [{}, *CHANGES.values(), ALL], ids=str)
+@pytest.mark.parametrize("change", ALONE.values(), ids=ALONE)
 def test_a_changed_encoder_by_hand(encoder, encoder_folder, change):
     """It has no mask, and nothing gives it one."""
     assert_as_by_hand(encoder, encoder_folder, Intervention(**change), causal=False)
