@@ -32,17 +32,20 @@ def part() -> Iterator[None]:
 
 
 def section(key: str, **options) -> Callable[[Callable], Callable]:
-    """Make a fragment of a function, under this key; `options` as in `st.fragment`."""
+    """Make a fragment of a function, under this key; `options` as in `st.fragment`.
+
+    It returns what the function does, or None where that raised.
+    """
 
     def decorate(show: Callable) -> Callable:
         @wraps(show)  # Streamlit tells fragments apart by their names
-        def guarded(*args, **kwargs) -> None:
+        def guarded(*args, **kwargs) -> object:
             tell_untold()
             with ExitStack() as around:
                 for each in _AROUND:
                     around.enter_context(each(key))
                 with part():
-                    show(*args, **kwargs)
+                    return show(*args, **kwargs)
 
         return st.fragment(guarded, key=key, **options)
 

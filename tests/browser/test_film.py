@@ -67,3 +67,17 @@ def test_a_candidate_that_was_not_taken_is_written_on_with_and_back(film, page):
     expect(page).to_have_url(re.compile(r"written=[^&]*hand"))
     settle(page)
     assert film.locator(".chip").all_text_contents() == now
+
+
+def test_the_buttons_stay_where_they_are_while_it_writes(visit, page):
+    """A text that grows, and a button that becomes another, would move them away from under the pointer."""
+    visit("generation?text=the+cat+saw+the+dog&temperature=1&n_generate=200")
+    place = page.locator(".st-key-clear")
+    before = place.bounding_box()
+    page.get_by_role("button", name="Generate 200").click()
+    page.locator(".st-key-stop").wait_for()
+    during = place.bounding_box()
+    place.get_by_role("button").click()
+    page.get_by_text("Nothing is written yet.").wait_for()
+    settle(page)
+    assert before == during == place.bounding_box()

@@ -139,6 +139,14 @@ def test_writing_stops_once_a_text_was_written_and_goes_on_if_told(write):
     assert len(ids_of(generate_many(at, 2))) > n
 
 
+@pytest.mark.parametrize("link", [{}, {"no_repeat_ngram": 3}])
+def test_what_is_seldom_set_is_folded_away_unless_a_link_sets_it(write, link):
+    at = write(**link)
+    drawn = {each.key: each.value for each in at.slider}
+    assert drawn.get("no_repeat_ngram") == link.get("no_repeat_ngram") and "temperature" in drawn
+    assert at.session_state.no_repeat_ngram == link.get("no_repeat_ngram", 0)
+
+
 @pytest.mark.parametrize("n, sentence", [(0, "0 tokens are none"), (10**6, "1,000,000 tokens are more than the 200")])
 def test_a_number_of_tokens_that_cannot_be_written_is_said_and_not_another_written(write, n, sentence):
     at = write()

@@ -28,6 +28,7 @@ from viz.ui import controls, glossary, session
 from viz.ui.prose import quoted, to_read
 
 MOST_AT_ONCE = 200  # tokens
+WIDTH = 155  # px, of the button that is now Generate, now Stop: its neighbours stay where they are, under a pointer too
 PACE = 0.1  # seconds of writing between two looks at what there is
 
 
@@ -68,38 +69,59 @@ def main() -> None:
 
 
 def writing() -> None:
-    """The text; while there is something to write, by a clock of its own, so that nothing else is drawn again."""
-    state = st.session_state
-    state.clock_runs = state.to_go > 0
-    if state.clock_runs:
-        section("growing", run_every=PACE)(growing)()
-    else:
-        growing()
+    """The text and what writes it; while there is something to write, by a clock, so that nothing else is drawn again.
 
-
-def growing() -> None:
-    """The text as it grows. What looks into it needs a run of all of it, and is drawn again when nothing is to go."""
+    The text is the same section with and without a clock: what stands in the browser stays, where another section would
+    be built anew. It is sent before all else, with the token that the click has written, and stands below the buttons,
+    which a growing text would push away from under the pointer; an answer stands below what it answers.
+    """
     info, state = session.current_model().info, st.session_state
-    text = st.empty()
-    draw_text(text)
-    if conversation.is_on():
-        conversation.reply(state.clock_runs)
-    end = finished(info, state.generated)
-    # before anything is written: the first token of a long text may take seconds
-    offer_to_write(state.generated, state.clock_runs, end)
-    if state.to_go:
-        if not end:
-            with st.spinner("Writing …"):
-                continuation.write_on(PACE)
-            draw_text(text)
-            end = finished(info, state.generated)
-        if end:
-            continuation.stop()
+    clock_runs, state.clock_runs = state.to_go > 0, False
+    above, text, below = st.container(key="write_above"), st.container(), st.container()  # frame.css on the first
+    with text:
+        places = section("growing", run_every=PACE if clock_runs else None)(growing)()
+    with below if conversation.is_on() else above:
+        if conversation.is_on():
+            conversation.reply(clock_runs)
+        end = finished(info, state.generated)
+        # before anything is written: the first token of a long text may take seconds
+        offer_to_write(state.generated, clock_runs, end)
     if end:
         st.info(end, icon=":material/stop_circle:")
-    elif not state.clock_runs and (stop := state.stop_at) and stop in continuation.written(state.generated):
+    elif not clock_runs and (stop := state.stop_at) and stop in continuation.written(state.generated):
         st.caption(f"{quoted(stop)} was written, which ends each writing.")
+    state.clock_runs = clock_runs
+    if clock_runs and places:
+        grow(*places)
     keep_up()
+
+
+def growing() -> tuple[DeltaGenerator, DeltaGenerator]:
+    """The text so far; called by the clock, as it grows. The places of the text, and of how much that is."""
+    places = st.empty(), st.empty()
+    draw(*places)
+    if st.session_state.clock_runs:
+        grow(*places)
+        keep_up()
+    return places
+
+
+def grow(text: DeltaGenerator, how_much: DeltaGenerator) -> None:
+    """What looks into the text needs a run of all of it, and is drawn again when nothing is to go."""
+    info, state = session.current_model().info, st.session_state
+    if not finished(info, state.generated):
+        continuation.write_on(PACE)
+        draw(text, how_much)
+    if finished(info, state.generated):
+        continuation.stop()
+
+
+def draw(text: DeltaGenerator, how_much: DeltaGenerator) -> None:
+    draw_text(text)
+    state = st.session_state
+    n = len(state.generated)
+    tokens = f"{n} token{'s' * (n != 1)} written" if n else "Nothing is written yet"
+    how_much.caption(f"{tokens}, {state.to_go} to go …" if state.to_go else f"{tokens}.")
 
 
 def draw_text(place: DeltaGenerator) -> None:
@@ -149,10 +171,11 @@ def offer_to_write(steps: list[Step], writing: bool, end: str | None) -> None:
         n = controls.number("Tokens", 0, None, "n_generate", width=110)
         if writing:
             st.button(
-                f"Stop ({st.session_state.to_go} to go)",
+                "Stop",
                 key="stop",
                 icon=":material/stop:",
                 on_click=handler(continuation.stop),
+                width=WIDTH,
             )
         else:
             st.button(
@@ -161,13 +184,14 @@ def offer_to_write(steps: list[Step], writing: bool, end: str | None) -> None:
                 icon=":material/fast_forward:",
                 on_click=handler(write_many),
                 disabled=blocked or not 0 < n <= MOST_AT_ONCE,
+                width=WIDTH,
             )
         st.button(
             "Clear",
             key="clear",
             icon=":material/delete:",
             on_click=handler(continuation.clear),
-            disabled=not steps,
+            disabled=not (steps or writing),
         )
         st.button(
             "Add to the text",

@@ -15,6 +15,8 @@ from viz.sections.generation import continuation, words
 from viz.ui import controls, links, session
 from viz.ui.pictures import measures, picture
 
+MORE = ("min_p", "typical_p", "repetition_penalty", "no_repeat_ngram", "stop_at")  # seldom wanted: folded away
+
 
 @section("sampling")  # of its own inside the page's: a slider redraws nothing but this
 def show(ended: bool) -> None:
@@ -85,8 +87,11 @@ def choose() -> None:
         disabled=greedy,
         help="Only the most probable tokens that together hold this much of the chance may be drawn. 1: no limit.",
     )
-    with st.expander("More of what can be done"):
-        more(greedy)
+    said = links.are_said(MORE)
+    place = st.expander("More of what can be done", said, key="more_of_sampling", on_change="rerun")
+    if place.open:  # five fields less for the browser, which at each click draws all that there are
+        with place:
+            more(greedy)
     controls.number(
         "Seed",
         0,
