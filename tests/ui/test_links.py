@@ -1,7 +1,9 @@
 """What the browser is told of choices: all of them on a page that it comes to, and nothing twice."""
 
 import pytest
+from streamlit.proto.WidgetStates_pb2 import WidgetStates
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import ElementTree
 
 
 def page() -> None:
@@ -49,3 +51,15 @@ def test_what_was_to_be_chosen_in_a_broken_run_is_told_by_the_next(broken_off):
     app.session_state.broken_off = None
     assert told(app.run())
     assert app.text_area(key="text").value == "a dog"
+
+
+def test_what_the_browser_does_not_send_back_is_told_again():
+    """Of two runs whose messages come together it shows the second alone: what the first one told is lost."""
+    app = AppTest.from_function(page)
+    app.query_params["text"] = "a cat"
+    app.run()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ElementTree, "get_widget_states", lambda tree: WidgetStates())  # it has built no field yet
+        assert told(app.run()) and told(app.run())
+    assert not told(app.run())
+    assert app.text_area(key="text").value == "a cat"

@@ -27,3 +27,10 @@ def set_by_code(names: Iterable[str]) -> list[str]:
     """Which of them were set by callbacks before this run, and by what was drawn in it so far: not by a widget."""
     state = get_script_run_ctx().session_state
     return [name for name in names if state.is_new_state_value(name)]
+
+
+def sent(names: Iterable[str]) -> set[str]:
+    """Those whose widgets stand in what the browser has sent last: it knows them, with the value that it shows."""
+    state = get_script_run_ctx().session_state._state
+    its, ids = state._new_widget_state.states, state._key_id_mapper.get_id_from_key
+    return {name for name in names if ids(name) in its}

@@ -13,7 +13,6 @@ import time
 import weakref
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from typing import Any, NoReturn
 from urllib.parse import urlencode
 
@@ -26,33 +25,12 @@ from viz.ui import held, session
 from viz.ui.choices import ATTENTION, CHOICES, HOME, READER, Choice, owned_by
 from viz.ui.choices import of as choices_of
 from viz.ui.long_texts import LongTexts
+from viz.ui.memory import Memory
 
 # of a link, in characters and choices: Streamlit ignores all of a longer one, and says nothing
 LONGEST_LINK, MOST_CHOICES = 512 * 1024, 1000
 LONGEST_TEXT = 4000  # bytes of a text that stands in an address
 KEPT_TEXTS = 16 * 10**6  # bytes of longer texts that a server keeps for their links
-
-
-@dataclass
-class Memory:
-    """What a session knows of its choices besides their values."""
-
-    chosen: dict[str, Any] = field(default_factory=dict)  # the values, of every page, as they were last seen
-    own: dict[str, dict[str, Any]] = field(default_factory=dict)  # those of each model that is not read now
-    reader: dict[str, str | None] = field(default_factory=dict)  # whose the present ones are; None: whoever reads
-    default: dict[str, Any] = field(default_factory=dict)  # where the page makes it of its text and model
-    about: dict[str, Hashable] = field(default_factory=dict)  # what some choices were made about
-    asked: dict[str, str] = field(default_factory=dict)  # what an address says, until it was told what was dropped
-    got: dict[str, str] | None = None  # with what query the session began, until the browser has confirmed it
-    too_long: tuple[int, int] | None = None  # characters and choices of a link that was not read
-    lost_text: bool = False
-    # what was set here and by callbacks, until a run that drew their widgets has come to its end: of one that is broken
-    # off, the browser may have got nothing
-    unsaid: set[str] = field(default_factory=set)
-    drawn: set[str] = field(default_factory=set)  # in this run
-    run: weakref.ref | None = None  # in which a part was last drawn
-    around: bool = False  # whether the first one of this run, which writes the address, is being drawn
-    among: dict[str, int] = field(default_factory=dict)  # how many there were when one of them was last chosen
 
 
 def arrive(page: str) -> None:
@@ -63,6 +41,7 @@ def arrive(page: str) -> None:
         state.memory, state.page = Memory(), None
         _measure(context.query_string)
     came_from = state.page
+    state.memory.hear()
     # of another page's widgets the browser tells nothing any more, and older values would show up beneath them
     there = _remember(choices_of(page) if page == state.page else EVERYWHERE)
     if first:
@@ -213,7 +192,7 @@ def write(place: str = "page", now: dict[str, Any] | None = None) -> None:
         "time": time.time(),
     }
     memory.got = None
-    memory.unsaid -= memory.drawn
+    memory.told |= memory.unsaid & memory.drawn
     memory.drawn.clear()
     address(data, key=f"address_{place}")
 
@@ -301,7 +280,7 @@ def _remember(names: Iterable[str] | None = None) -> dict[str, Any]:
 def _set(values: Mapping[str, Any]) -> None:
     """Give choices of this page other values, which the browser is to be told."""
     st.session_state.update(values)
-    st.session_state.memory.unsaid |= values.keys()
+    st.session_state.memory.is_unsaid(values.keys())
 
 
 def _and_others(now: dict[str, Any]) -> dict[str, Any]:
@@ -370,6 +349,7 @@ def _drawn_alone(place: str) -> Iterator[None]:
     if first := not memory.run or memory.run() is not run:
         memory.run, memory.around = weakref.ref(run), True
         memory.drawn.clear()
+        memory.hear()
     now = _remember() if first else None
     before = memory.chosen.copy()
     yield
@@ -390,7 +370,7 @@ def _called_back() -> Iterator[None]:
     finally:
         if "memory" in state:
             now = held.values(held.set_by_code(CHOICES))
-            state.memory.unsaid |= {name for name, value in now.items() if name not in before or value != before[name]}
+            state.memory.is_unsaid({name for name, value in now.items() if name not in before or value != before[name]})
 
 
 guard.around_sections(_drawn_alone)
