@@ -1,11 +1,12 @@
 """What a visitor's session holds, asked for as cheaply as Streamlit tells it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from contextlib import suppress
 from typing import Any
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.runtime.state.common import user_key_from_element_id
 
 
 def everything() -> dict[str, Any]:
@@ -29,8 +30,9 @@ def set_by_code(names: Iterable[str]) -> list[str]:
     return [name for name in names if state.is_new_state_value(name)]
 
 
-def sent(names: Iterable[str]) -> set[str]:
+def sent(names: Set[str]) -> Set[str]:
     """Those whose widgets stand in what the browser has sent last: it knows them, with the value that it shows."""
-    state = get_script_run_ctx().session_state._state
-    its, ids = state._new_widget_state.states, state._key_id_mapper.get_id_from_key
-    return {name for name in names if ids(name) in its}
+    if not names:
+        return names
+    widgets = get_script_run_ctx().session_state.get_widget_states()
+    return names & {user_key_from_element_id(widget.id) for widget in widgets}
