@@ -59,7 +59,8 @@ def test_the_graph_of_layers_has_all_of_them(open_with):
     view = component(open_with("attention", graph="layers"), "layer_graph")["view"]
     assert (view["layers"], view["others"]) == (3, OTHERS)
     assert view["about_others"] == "With softmax attention: 1. Without: 0, 2: linear attention."
-    assert f" of {len(TEXT.split()) ** 2} lines, " in view["count"]  # of one layer
+    n = len(TEXT.split())
+    assert f" of {n * (n + 1) // 2} lines, " in view["count"]  # of one layer
 
 
 def test_layers_without_attention_hand_on_all_that_a_token_draws_on(open_with):

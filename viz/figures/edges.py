@@ -16,7 +16,7 @@ class Edges:
     query: np.ndarray  # (E,) int, rows of the map
     key: np.ndarray  # (E,) int, columns of the map
     weight: np.ndarray  # (E,) float32
-    n_possible: int  # cells of the map that hold a weight at all
+    n_possible: int  # cells of the map that hold a weight above 0: what is masked is no line
     left_out: float  # the sum of the weights that are not chosen
     shape: tuple[int, int]  # (Q, K)
 
@@ -45,7 +45,7 @@ def choose_edges(weights: np.ndarray, *, threshold: float = 0.0, top: int = 0) -
         query=query,
         key=key,
         weight=weights[chosen],
-        n_possible=int(weights.size - np.isnan(weights).sum()),
+        n_possible=int((weights > 0).sum()),
         left_out=float(np.nansum(weights[~chosen], dtype=np.float64)),
         shape=weights.shape,
     )
@@ -78,7 +78,7 @@ def count_each(weights: np.ndarray, edges: Edges, side: Literal["query", "key"])
     chosen = np.zeros(edges.shape, bool)
     chosen[edges.query, edges.key] = True
     known = np.nan_to_num(weights).astype(np.float64)
-    n_shown, n_possible = chosen.sum(axis), (~np.isnan(weights)).sum(axis)
+    n_shown, n_possible = chosen.sum(axis), (known > 0).sum(axis)
     kept, left_out = np.where(chosen, known, 0).sum(axis), np.where(chosen, 0, known).sum(axis)
     return list(map(_sentence, n_shown.tolist(), n_possible.tolist(), kept.tolist(), left_out.tolist()))
 
