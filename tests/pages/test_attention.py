@@ -189,10 +189,11 @@ def test_heads_are_read_together(attend, run, link, heads, combine, title):
     assert '--together:"' + " ".join(f"{layer}.{head}" for layer, head in heads) + '"' in styles
 
 
-def test_heads_that_do_not_exist_get_a_sentence(attend):
-    app = attend(show="chosen", heads="9.9")
+def test_heads_that_do_not_exist_get_a_sentence(attend, story):
+    app = attend(show="chosen", heads="99.9")
+    layer, head = story.info.n_layer - 1, story.info.n_head - 1
     assert [warning.value for warning in app.warning] == [
-        "There is no head 9.9: layers go from 0 to 5, heads from 0 to 5."
+        f"There is no head 99.9: layers go from 0 to {layer}, heads from 0 to {head}."
     ]
     assert not app.get("plotly_chart")
 

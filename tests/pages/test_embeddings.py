@@ -139,11 +139,12 @@ def test_strips_on_the_page_are_the_models_own(open_page, story):
     tokens, positions = story.embeddings()
     np.testing.assert_array_equal(strips, [tokens[run.tokens[3].id], positions[3], run.hidden[0, 3]])
     np.testing.assert_allclose(strips[0] + strips[1], strips[2], atol=1e-6)
-    layers = picture(at, "7 strips")["data"][0]
+    n = story.info.n_layer + 1
+    layers = picture(at, f"{n} strips")["data"][0]
     np.testing.assert_array_equal(numbers(layers["customdata"]), run.hidden[:, 3])
-    assert np.abs(numbers(layers["z"])).max(axis=1) == pytest.approx(np.ones(7))
+    assert np.abs(numbers(layers["z"])).max(axis=1) == pytest.approx(np.ones(n))
     at.toggle(key="layers_apart").set_value(False).run()
-    layers = numbers(picture(at, "7 strips")["data"][0]["z"])
+    layers = numbers(picture(at, f"{n} strips")["data"][0]["z"])
     np.testing.assert_allclose(layers * np.abs(run.hidden[:, 3]).max(), run.hidden[:, 3], atol=1e-5)
 
 

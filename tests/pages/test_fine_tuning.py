@@ -66,7 +66,7 @@ def test_at_first_the_model_is_shown_as_it_is(open_lesson):
     assert "tuned" not in reading.address(app)
 
 
-def test_what_it_learns_what_it_forgets_and_which_heads_moved(open_lesson):
+def test_what_it_learns_what_it_forgets_and_which_heads_moved(open_lesson, story):
     app = ended(open_lesson().button(key="tune").click().run())
     name = tuned(app)
     assert of(app).state == trainings.ENDED and [step.step for step in of(app).steps] == [0, 5, 6]
@@ -84,9 +84,9 @@ def test_what_it_learns_what_it_forgets_and_which_heads_moved(open_lesson):
         perplexity = 2.718281828459045**nats
         assert (f"{perplexity:,.2f}" if perplexity < 100 else f"{perplexity:,.0f}") in table
     values = reading.numbers(heads["data"][0]["z"])
-    assert values.shape == (6, 6) and 0 < values.max() <= 1
+    assert values.shape == (story.info.n_layer, story.info.n_head) and 0 < values.max() <= 1
     assert "Before: Story" in told and "After: Story + your lines, 6 steps" in told
-    assert lab_models.SHELF.find(app.session_state.on_shelf, name).lm.info.n_layer == 6
+    assert lab_models.SHELF.find(app.session_state.on_shelf, name).lm.info.n_layer == story.info.n_layer
 
 
 def test_what_came_of_it_is_opened_and_says_where_it_came_from(open_lesson):

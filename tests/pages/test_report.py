@@ -27,7 +27,7 @@ def made(app) -> tuple[str, dict, list[np.ndarray]]:
     return html, *unpack(script(html, "data"), script(html, "numbers"))
 
 
-def test_a_view_of_attention_is_kept_as_it_was_read(open_page):
+def test_a_view_of_attention_is_kept_as_it_was_read(open_page, story):
     app = add(open_page("attention", text=TEXT, show="layer", layer=2, units="words", sink="hide", report="true"))
     note = f"note_{app.session_state.pins[0].number}"
     app.text_area(key=note).set_value(HOSTILE[:-1]).run()
@@ -35,13 +35,15 @@ def test_a_view_of_attention_is_kept_as_it_was_read(open_page):
     app.run()  # what is on screen now is another one
     html, said, arrays = made(app)
     view = said["readings"][0]["views"][0]["map"]
-    spec = MapSpec(tuple((2, head) for head in range(6)), sink="hide", kind="words")
+    n_head = story.info.n_head
+    spec = MapSpec(tuple((2, head) for head in range(n_head)), sink="hide", kind="words")
     read = session.map_of(RunKey("story", Prompt(TEXT)), spec)
     shown = arrays[view["maps"]["$columns"]["w"]].reshape(read.weights.shape)
     there = ~np.isnan(read.weights)
     assert np.abs(shown[there] / UNIT - read.weights[there]).max() < 1e-4
     assert view["rows"] == [read.units.labels[i] for i in read.queries] and not view["lines"]
-    assert "The mean of the 6 heads of layer 2, between words, sink hidden" in html and "In force: words" in html
+    assert f"The mean of the {n_head} heads of layer 2, between words, sink hidden" in html
+    assert "In force: words" in html
     assert "&lt;script&gt;window.hit = 1&lt;/script&gt;" in html and html.count("<script") == 4
 
 

@@ -57,7 +57,8 @@ def test_of_many_parts_each_layer_is_one_until_it_is_opened(open_page, story):
     assert list(closed.index) == list(closed.columns) == ["token", "position", *layers, "constants"]
     app.selectbox(key="key_layer").set_value(1).run()
     (opened,) = tables(app)
-    assert [name for name in opened.columns if name.startswith("head")] == [f"head 1.{i}" for i in range(6)]
+    heads = [f"head 1.{i}" for i in range(story.info.n_head)]
+    assert [name for name in opened.columns if name.startswith("head")] == heads
     assert list(opened.index) == list(closed.index)
     of_layer = [name for name in opened.columns if name not in closed.columns]
     np.testing.assert_allclose(opened[of_layer].sum(axis=1), closed["layer 1"])

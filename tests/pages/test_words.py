@@ -21,9 +21,10 @@ def chosen(story) -> tuple[np.ndarray, int]:
     return story.unembed(run.stream[-1, -1]), int(choice.best(3)[2])
 
 
-def test_nothing_is_worked_out_until_a_token_is_chosen(open_page):
+def test_nothing_is_worked_out_until_a_token_is_chosen(open_page, story):
     app = open_page("generation", text=TEXT, last_vector="true")
-    assert "What 6 layers have made of the last token" in said(app) and "The logit of “" not in html_of(app)
+    assert f"What {story.info.n_layer} layers have made of the last token" in said(app)
+    assert "The logit of “" not in html_of(app)
 
 
 def test_a_logit_is_the_sum_of_its_terms_and_stands_beside_its_rivals(open_page, story, chosen):

@@ -36,7 +36,9 @@ from viz.ui.prose import check, formula, quoted
 
 N_PAIRS = 10  # that are named
 N_HEADS = 3  # that one can go on to, of each side
-MOST_APART = 12  # parts of which each has its own row; of more, layers are one each, but for one that is opened
+# parts of which each has its own row, as many as layer 1 of GPT-2 has; of more, layers are one each, but for one opened
+MOST_APART = 18
+WIDE = 12  # columns that fit on every screen
 _OPENED = "opened_writer"  # in the session's state: the head that was clicked, until the next run can go there
 
 
@@ -215,7 +217,7 @@ def _draw_map(score: ScoreParts, cross: bool) -> None:
 
     most = largest(values, 3)
     # frame.css keeps that of many parts wide enough for their names
-    with st.container(key="pair_map" if len(columns) > MOST_APART else "few_pairs"):
+    with st.container(key="pair_map" if len(columns) > WIDE else "few_pairs"):
         picture(
             pair_map(values, *names, texts),
             key="score_map",
