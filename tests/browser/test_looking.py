@@ -8,6 +8,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import settle
 from tests.browser.test_attention import choose, grid_place
 from tests.browser.wire import Wire
+from tests.shipped import STORY
 
 
 @pytest.fixture
@@ -128,7 +129,7 @@ def test_a_slider_shows_its_head_before_the_server_has_answered(page, app_url):
 
 def test_names_of_columns_stay_while_the_grid_scrolls(visit, page):
     page.set_viewport_size({"width": 1280, "height": 400})
-    visit("attention?layer=5&head=3")
+    visit(f"attention?layer={STORY.n_layer - 1}&head=3")
     canvas = page.locator(".st-key-head_grid canvas")
     expect(canvas).to_have_attribute("data-drawn", re.compile("."))
     box, names = (page.locator(f".st-key-head_grid {part}") for part in (".box", ".heads span"))
