@@ -10,6 +10,7 @@ from pathlib import Path
 
 from model import catalog
 from model.sources import builtin_files
+from model.training.loop import THEN
 from tests import readme
 from viz.figures.numbers import percent
 from viz.figures.training import TEXTS, Card, Table, how_trained, how_well, what_it_read
@@ -99,7 +100,7 @@ def written(card: Card) -> Iterator[str]:
 
 def training(folder: Path) -> Iterator[str]:
     """The commands that the default model was made by."""
-    stated = json.loads((folder / "card.json").read_text(encoding="utf-8"))["command"].split(", then ")
+    stated = json.loads((folder / "card.json").read_text(encoding="utf-8"))["command"].split(THEN)
     commands = [command.replace("WORK", f"runs/{folder.name}") for command in stated]
     commands.append(f"{commands[-1]} --export model/weights/{folder.name}")
     yield f"`{folder.name}` was made by these commands:"

@@ -27,7 +27,8 @@ from model.training.written_out import WrittenOut
 CHECKPOINT = "checkpoint.pt"
 BEFORE_DECAY = "before-decay.pt"  # the last checkpoint at the full learning rate: from here a run can be prolonged
 # options that the model does not depend on
-_OF_THIS_MACHINE = ("data", "work", "export", "teacher", "device", "threads")
+_OF_THIS_MACHINE = ("data", "work", "export", "teacher", "device", "threads", "stop_at")
+THEN = ", then "  # between the commands that made a model, one after another
 
 
 def options(program: str, description: str | None, **defaults: float) -> argparse.ArgumentParser:
@@ -40,6 +41,7 @@ def options(program: str, description: str | None, **defaults: float) -> argpars
     budget.add_argument("--steps", type=int, help="train for this many steps")
     budget.add_argument("--tokens", type=float, help="train on this many tokens")
     budget.add_argument("--hours", type=float, help="train for this long: the learning rate then follows the clock")
+    parser.add_argument("--stop-at", type=int, help="go no further than this step, for another command to go on from")
     parser.add_argument("--optimizer", choices=("muon", "adamw"), default="muon", help="of the blocks' matrices")
     parser.add_argument("--matrix-rate", type=float, default=0.02, help="the highest learning rate of Muon")
     parser.add_argument("--learning-rate", type=float, default=3e-3, help="the highest of AdamW")
@@ -79,6 +81,15 @@ def parse(parser: argparse.ArgumentParser, argv: list[str] | None) -> argparse.N
             words.append(f"--{name.replace('_', '-')}" + ("" if value is True else f" {value}"))
     args.command = " ".join(words)
     return args
+
+
+def after(before: str, command: str, step: int, export: object) -> str:
+    """What makes the same model: the commands so far, each with the step at which the next one went on from it.
+
+    Resumed with the options that it had, it is one command still; so it is where it is only exported.
+    """
+    *earlier, last = before.split(THEN)
+    return before if export or last == command else THEN.join([*earlier, f"{last} --stop-at {step}", command])
 
 
 def keep_large_buffers() -> None:
@@ -155,9 +166,7 @@ class Trainer:
         saved = torch.load(path, map_location=self.args.device, weights_only=True)
         if (config := type(self.config)(**saved["config"])) != self.config:
             raise SystemExit(f"{path} holds another shape, {config}: choose another --work")
-        first = saved.get("command", self.command)
-        # resumed with other options: the card names both
-        self.command = first if self.args.export or first == self.command else f"{first}, then {self.command}"
+        self.command = after(saved.get("command", self.command), self.command, saved["step"], self.args.export)
         self.transformer.load_state_dict(saved["transformer"])
         for optimizer, state in zip(self.optimizers, saved["optimizers"], strict=True):
             optimizer.load_state_dict(state)
@@ -209,6 +218,10 @@ class Trainer:
             return min(self.seconds / (args.hours * 3600), 1.0)
         return min(self.n_token / args.tokens if args.tokens else self.step / args.steps, 1.0)
 
+    def ended(self) -> bool:
+        """Whether this command has no step to go."""
+        return self.progress() >= 1 or self.step == self.args.stop_at
+
     def schedule(self) -> float:
         """What part of the highest learning rates is in force: warm-up, constant, linear to zero."""
         warm_up = (self.step + 1) / self.args.warm_up if self.args.warm_up else 1.0
@@ -258,7 +271,7 @@ class Trainer:
 
     def train(self) -> None:
         bar = tqdm(total=1000, bar_format="{l_bar}{bar}| {elapsed}<{remaining} {postfix}", mininterval=5)
-        while self.progress() < 1:
+        while not self.ended():
             began = time.perf_counter()
             # one generator a step: a resumed run draws what an uninterrupted one would have drawn
             batch, n_token = self.draw(np.random.default_rng([self.args.seed, self.step]))
@@ -268,7 +281,7 @@ class Trainer:
             self.seconds += time.perf_counter() - began
             bar.n = round(1000 * self.progress())
             bar.set_postfix_str(f"step {self.step:,} loss {loss:.3f} {self.n_token / self.seconds:,.0f} tokens/s")
-            if self.step % self.args.check_every == 0 or self.progress() >= 1:
+            if self.step % self.args.check_every == 0 or self.ended():
                 self.transformer.eval()  # without dropout
                 figures = self.check()
                 self.transformer.train()

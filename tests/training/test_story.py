@@ -99,8 +99,27 @@ def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(mix, trained, t
 def test_another_rate_than_before_is_told(mix, trained):
     again = trainer(mix, trained[0], "--learning-rate", "0.001")
     assert again.resume()
-    first, _, second = again.command.partition(", then ")
-    assert first == checkpoint(trained[0])["command"] and "--learning-rate 0.001" in second
+    first, second = again.command.split(", then ")
+    assert first == checkpoint(trained[0])["command"] + " --stop-at 12" and "--learning-rate 0.001" in second
+
+
+def test_commands_that_made_a_model_make_it_again(mix, tmp_path):
+    """Stopped and resumed with other options, which is told once, at the step where it was."""
+    work, again = tmp_path / "work", tmp_path / "again"
+    first = ["--data", str(mix), "--work", str(work), *OPTIONS]
+    second = [*first, "--learning-rate", "0.001"]
+    story.main([*first, "--stop-at", "4"])
+    for step in ("6", "9"):
+        story.main([*second, "--stop-at", step])
+    made = checkpoint(work)
+    commands = [command.split()[3:] for command in made["command"].split(", then ")]
+    assert [command[command.index("--stop-at") + 1 :] for command in commands if "--stop-at" in command] == [["4"]]
+    for command in commands:
+        typed = [{"DATA": str(mix), "WORK": str(again)}.get(word, word) for word in command]
+        story.main([*typed, *(["--stop-at", "9"] if command is commands[-1] else [])])
+    assert (made["step"], len(commands)) == (9, 2)
+    for name, weights in checkpoint(again)["transformer"].items():
+        torch.testing.assert_close(weights, made["transformer"][name])
 
 
 def test_another_shape_is_not_resumed(mix, trained):
