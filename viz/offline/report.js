@@ -71,9 +71,9 @@ function linesOf(weights, { rows, columns, joined, least, top }, pinned) {
     const row = [];
     columns.forEach((_, key) => {
       const weight = weights[query * n + key];
-      if (weight < 0) return;
+      if (weight <= 0) return; // masked, or so small that it travelled as 0: no line can be drawn
       for (const each of [all, byQuery[query], byKey[key]]) each.possible++, each.left += weight;
-      if (weight > 0 && weight >= least) row.push({ query, key, weight });
+      if (weight >= least) row.push({ query, key, weight });
     });
     lines.push(...(top && row.length > top ? row.sort((a, b) => b.weight - a.weight).slice(0, top) : row));
   });
