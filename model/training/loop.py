@@ -3,6 +3,7 @@
 import argparse
 import ctypes
 import json
+import math
 import platform
 import time
 from collections.abc import Callable, Iterable
@@ -220,7 +221,7 @@ class Trainer:
 
     def ended(self) -> bool:
         """Whether this command has no step to go."""
-        return self.progress() >= 1 or self.step == self.args.stop_at
+        return self.progress() >= 1 or self.step >= (self.args.stop_at or math.inf)
 
     def schedule(self) -> float:
         """What part of the highest learning rates is in force: warm-up, constant, linear to zero."""

@@ -111,6 +111,7 @@ def test_commands_that_made_a_model_make_it_again(mix, tmp_path):
     story.main([*first, "--stop-at", "4"])
     for step in ("6", "9"):
         story.main([*second, "--stop-at", step])
+    story.main([*second, "--stop-at", "7"])  # it is past that already
     made = checkpoint(work)
     commands = [command.split()[3:] for command in made["command"].split(", then ")]
     assert [command[command.index("--stop-at") + 1 :] for command in commands if "--stop-at" in command] == [["4"]]
