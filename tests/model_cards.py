@@ -5,6 +5,7 @@ Do it whenever weights are replaced: a test holds the README to the cards. With 
 
 import argparse
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -99,12 +100,21 @@ def written(card: Card) -> Iterator[str]:
 
 
 def training(folder: Path) -> Iterator[str]:
-    """The commands that the default model was made by."""
-    stated = json.loads((folder / "card.json").read_text(encoding="utf-8"))["command"].split(THEN)
-    commands = [command.replace("WORK", f"runs/{folder.name}") for command in stated]
-    commands.append(f"{commands[-1]} --export model/weights/{folder.name}")
+    """The commands that the default model was made by, those of a smaller one that it began as before them."""
+    card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+    commands, work, smaller = [], f"runs/{folder.name}", f"runs/smaller-{folder.name}"
+    if "grown_from" in card:
+        commands += exported(card["grown_from"]["command"], smaller, f"{smaller}/weights")
+    commands += exported(card["command"], work, f"model/weights/{folder.name}")
+    commands = [re.sub(r"(?<=--grow-from )\S+", f"{smaller}/weights", command) for command in commands]
     yield f"`{folder.name}` was made by these commands:"
     yield "\n".join(["```sh", *(f".venv/bin/{command}" for command in commands), "```"])
+
+
+def exported(stated: str, work: str, folder: str) -> list[str]:
+    """The commands of a card, one after another, and the one that writes the model to `folder`."""
+    commands = [command.replace("WORK", work) for command in stated.split(THEN)]
+    return [*commands, f"{commands[-1]} --export {folder}"]
 
 
 def main() -> None:

@@ -34,6 +34,19 @@ def test_every_figure_comes_from_a_card(tmp_path):
     assert ".venv/bin/python -m y --export model/weights/story" in said
 
 
+def test_a_model_that_began_as_a_smaller_one_says_so(tmp_path):
+    folder = write_tiny(tmp_path / "story")
+    smaller = {"command": "python -m x --work WORK", "parameters": 45_678, "tokens": 9_000, "hours": 0.5}
+    stated = {"architecture": "decoder", "parameters": 1, "command": "python -m x --work WORK --grow-from some/where"}
+    (folder / "card.json").write_text(json.dumps(CARDS["decoder"] | stated | {"grown_from": smaller}))
+    said = model_cards.text(tmp_path)
+    assert "made wider and deeper: 45,678 weights that had been trained for 0.50 hours over 9,000 tokens." in said
+    begun, first = ".venv/bin/python -m x --work runs/smaller-story", ".venv/bin/python -m x --work runs/story"
+    grown = f"{first} --grow-from runs/smaller-story/weights"
+    export = "--export runs/smaller-story/weights"
+    assert f"{begun}\n{begun} {export}\n{grown}\n{grown} --export model/weights/story\n" in said
+
+
 def test_who_is_ahead_of_the_five_gram(tmp_path):
     def verdict(*bits: float) -> str:
         rows = {str(i): {"bits_per_byte": bits_, "five_gram": 1.4} for i, bits_ in enumerate(bits)}

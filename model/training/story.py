@@ -39,7 +39,20 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--grow-from", type=Path, help="begin as the smaller model of this folder, made wider and deeper"
     )
+    of = ", ".join(source.name for source in STORY_MIX)
+    parser.add_argument("--late-shares", type=late_shares, help=f"of {of}, while the learning rate falls: 0.4,0.3,…")
     return loop.parse(parser, argv)
+
+
+def late_shares(text: str) -> str:
+    """The text, which says one share of each source; raises ArgumentTypeError where it does not."""
+    try:
+        shares = [float(share) for share in text.split(",")]
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of numbers with commas") from error
+    if len(shares) != len(STORY_MIX) or min(shares) < 0 or not math.isclose(sum(shares), 1):
+        raise argparse.ArgumentTypeError(f"{text} are not {len(STORY_MIX)} shares that make up 1")
+    return text
 
 
 def prepare_tokenizer(args: argparse.Namespace) -> Tokenizer:
@@ -91,6 +104,9 @@ class Trainer(loop.Trainer):
         super().__init__(args, tokenizer, Transformer)
         self.trained, self.held_out = prepare_streams(args, tokenizer)
         self.lengths = row_lengths(args.context, self.trained)
+        self.shares = [source.share for source in STORY_MIX]
+        late = args.late_shares
+        self.late = [float(share) for share in late.split(",")] if late else [source.late for source in STORY_MIX]
 
     def start(self) -> None:
         if self.args.grow_from:
@@ -102,7 +118,7 @@ class Trainer(loop.Trainer):
         odds = np.array([ROW_LENGTHS[length] for length in self.lengths])
         n_token = int(rng.choice(self.lengths, p=odds / odds.sum()))
         late = self.progress() > 1 - self.args.decay
-        shares = [source.late if late else source.share for source in STORY_MIX]
+        shares = self.late if late else self.shares
         n_row = max(self.grown(self.args.batch_tokens) // n_token, 1)
         rows = draw_rows(self.trained, shares, n_row=n_row, n_token=n_token, rng=rng)
         return torch.from_numpy(rows).to(self.args.device), rows[:, 1:].size
@@ -129,8 +145,8 @@ class Trainer(loop.Trainer):
             **({"grown_from": json.loads(grown_from.read_text())} if grown_from.exists() else {}),
             "lessons": lessons.whole(self.tokenizer),
             "data": {
-                source.name: {"share": source.share, "late_share": source.late, "tokens": len(stream.ids)}
-                for source, stream in zip(STORY_MIX, self.trained, strict=True)
+                source.name: {"share": share, "late_share": late, "tokens": len(stream.ids)}
+                for source, share, late, stream in zip(STORY_MIX, self.shares, self.late, self.trained, strict=True)
             },
             "counted_in_all": [source.name for source in STORY_MIX if source.counted],
             "held_out": {name: row | theirs[name] for name, row in ours.items()},

@@ -300,14 +300,27 @@ def test_batches_grow_after_a_third(mix, trained):
     assert sizes == [512, 512, 1024]
 
 
-def test_the_mix_moves_while_the_rates_fall(mix, trained, monkeypatch):
-    planned = trainer(mix, trained[0], "--steps", "1000")
+OTHERS = "0.1,0.1,0.2,0,0.6"
+
+
+@pytest.mark.parametrize("chosen", [None, OTHERS])
+def test_the_mix_moves_while_the_rates_fall(mix, trained, chosen):
+    planned = trainer(mix, trained[0], "--steps", "1000", *(("--late-shares", chosen) if chosen else ()))
+    late = [float(share) for share in chosen.split(",")] if chosen else [source.late for source in STORY_MIX]
+    share = [source.share for source in STORY_MIX]
     planned.trained = [counting_stream(500, [0], first=1000 * i) for i in range(len(STORY_MIX))]
-    for step, name in ((0, "share"), (599, "share"), (601, "late")):
+    for step, wanted in ((0, share), (599, share), (601, late)):
         planned.step = step
         rows = np.concatenate([planned.draw(np.random.default_rng([step, i]))[0][:, 0] for i in range(400)])
         drawn = np.bincount(rows // 1000, minlength=len(STORY_MIX)) / len(rows)
-        np.testing.assert_allclose(drawn, [getattr(source, name) for source in STORY_MIX], atol=0.04)
+        np.testing.assert_allclose(drawn, wanted, atol=0.04)
+
+
+@pytest.mark.parametrize("wrong", ["0.5,0.5", "a,b,c,d,e", "0.5,0.5,0.5,-0.5,0", "nan,0,0,0,1"])
+def test_late_shares_are_one_of_each_source(mix, tmp_path, wrong, capsys):
+    with pytest.raises(SystemExit):
+        trainer(mix, tmp_path, "--late-shares", wrong)
+    assert "--late-shares" in capsys.readouterr().err
 
 
 def test_what_muon_and_what_adamw_teaches(mix, trained):

@@ -50,7 +50,7 @@ class _Measure:
 
 _MEASURES = {
     "share": _Measure("share", "percent", "share: of what it read"),
-    "late_share": _Measure("late share", "percent", "late share: of what it read towards the end"),
+    "late_share": _Measure("late share", "percent", "late share: of what it read while the learning rate fell"),
     "tokens": _Measure("tokens", "{:,}"),
     "texts": _Measure("texts", "{:,}"),
     "hidden_tokens": _Measure("hidden", "{:,}", "hidden: the tokens that it had to name"),
@@ -103,7 +103,16 @@ def how_trained(card: Card) -> str:
     return (
         f"We trained them ourselves{start} in **{how_long(card['hours'])}** on one machine ({plain(card['machine'])}): "
         f"{card['steps']:,} steps over {card['tokens']:,} tokens, the random seed {plain(card['seed'])}."
-        f"{_vocabulary(card.get('lessons'))}{_teacher(card.get('sentences'))}{_layer(card)}"
+        f"{_smaller(card.get('grown_from'))}{_vocabulary(card.get('lessons'))}{_teacher(card.get('sentences'))}{_layer(card)}"
+    )
+
+
+def _smaller(grown_from: Mapping[str, Any] | None) -> str:
+    if not grown_from:
+        return ""
+    return (
+        f" It began as a smaller model, made wider and deeper: {grown_from['parameters']:,} weights that had been "
+        f"trained for {how_long(grown_from['hours'])} over {grown_from['tokens']:,} tokens."
     )
 
 
