@@ -50,7 +50,7 @@ class _Measure:
 
 _MEASURES = {
     "share": _Measure("share", "percent", "share: of what it read"),
-    "late_share": _Measure("late share", "percent", "late share: of what it read while the learning rate fell"),
+    "late_share": _Measure("late share", "percent", "late share: of what it read towards the end"),
     "tokens": _Measure("tokens", "{:,}"),
     "texts": _Measure("texts", "{:,}"),
     "hidden_tokens": _Measure("hidden", "{:,}", "hidden: the tokens that it had to name"),
