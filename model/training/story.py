@@ -20,9 +20,10 @@ from model.builtin.transformer import Transformer
 from model.sources import builtin_files
 from model.text.tokenizer import Tokenizer
 from model.training import lessons, loop, rivals
-from model.training.data import STORY_MIX, Stream, documents, draw_rows, kept_stream
+from model.training.data import STORY_MIX, Stream, documents, draw_rows, encode_stream, kept_stream
 from model.training.greedy_text import greedy_texts
 from model.training.growth import grow
+from model.training.stories import STORIES
 
 # rows of several lengths, so that short texts and every position are learned: {tokens in a row: share of the steps}
 ROW_LENGTHS = {64: 0.25, 128: 0.30, 256: 0.30, 512: 0.15}
@@ -41,6 +42,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     )
     of = ", ".join(source.name for source in STORY_MIX)
     parser.add_argument("--late-shares", type=late_shares, help=f"of {of}, while the learning rate falls: 0.4,0.3,…")
+    parser.add_argument("--own-stories", type=float, default=0.0, help="share of our own stories in what it reads then")
     return loop.parse(parser, argv)
 
 
@@ -106,6 +108,7 @@ class Trainer(loop.Trainer):
         self.lengths = row_lengths(args.context, self.trained)
         self.shares = [source.share for source in STORY_MIX]
         late = args.late_shares
+        self.own = encode_stream(tokenizer, STORIES)
         self.late = [float(share) for share in late.split(",")] if late else [source.late for source in STORY_MIX]
 
     def start(self) -> None:
@@ -118,9 +121,11 @@ class Trainer(loop.Trainer):
         odds = np.array([ROW_LENGTHS[length] for length in self.lengths])
         n_token = int(rng.choice(self.lengths, p=odds / odds.sum()))
         late = self.progress() > 1 - self.args.decay
-        shares = self.late if late else self.shares
+        streams, shares = self.trained, self.late if late else self.shares
+        if late and (own := self.args.own_stories):
+            streams, shares = [*streams, self.own], [*((1 - own) * share for share in shares), own]
         n_row = max(self.grown(self.args.batch_tokens) // n_token, 1)
-        rows = draw_rows(self.trained, shares, n_row=n_row, n_token=n_token, rng=rng)
+        rows = draw_rows(streams, shares, n_row=n_row, n_token=n_token, rng=rng)
         return torch.from_numpy(rows).to(self.args.device), rows[:, 1:].size
 
     def loss(self, rows: torch.Tensor) -> torch.Tensor:
@@ -148,6 +153,7 @@ class Trainer(loop.Trainer):
                 source.name: {"share": share, "late_share": late, "tokens": len(stream.ids)}
                 for source, share, late, stream in zip(STORY_MIX, self.shares, self.late, self.trained, strict=True)
             },
+            "own_stories": {"stories": len(STORIES), "share": self.args.own_stories},
             "counted_in_all": [source.name for source in STORY_MIX if source.counted],
             "held_out": {name: row | theirs[name] for name, row in ours.items()},
             "greedy": greedy_texts(self.transformer, self.tokenizer),

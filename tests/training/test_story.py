@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from model import catalog
 from model.builtin.transformer import Config, Transformer
 from model.text.tokenizer import END_OF_TEXT, Tokenizer
-from model.training import greedy_text, lessons, loop, rivals, story
+from model.training import greedy_text, lessons, loop, rivals, stories, story
 from model.training.data import STORY_MIX, Source, Stream, documents
 from tests.conftest import ROOT
 from tests.trainings import assert_goes_on, counting_stream
@@ -314,6 +314,22 @@ def test_the_mix_moves_while_the_rates_fall(mix, trained, chosen):
         rows = np.concatenate([planned.draw(np.random.default_rng([step, i]))[0][:, 0] for i in range(400)])
         drawn = np.bincount(rows // 1000, minlength=len(STORY_MIX)) / len(rows)
         np.testing.assert_allclose(drawn, wanted, atol=0.04)
+
+
+def test_stories_of_our_own_come_in_at_the_end(mix, trained):
+    planned = trainer(mix, trained[0], "--steps", "1000", "--own-stories", "0.25")
+    known = {tuple(row) for row in np.lib.stride_tricks.sliding_window_view(planned.own.ids, 8)}
+    for step, wanted in ((599, 0.0), (601, 0.25)):
+        planned.step = step
+        rows = np.concatenate([planned.draw(np.random.default_rng([step, i]))[0][:, :8] for i in range(400)])
+        drawn = np.mean([tuple(row) in known for row in rows.tolist()])
+        np.testing.assert_allclose(drawn, wanted, atol=0.04)
+
+
+def test_our_own_stories_are_no_lessons():
+    assert len(set(stories.STORIES)) > 50
+    starts = (*lessons.LESSONS, *greedy_text.STARTS)
+    assert not [story for story in stories.STORIES if any(story.startswith(start) for start in starts)]
 
 
 @pytest.mark.parametrize("wrong", ["0.5,0.5", "a,b,c,d,e", "0.5,0.5,0.5,-0.5,0", "nan,0,0,0,1"])

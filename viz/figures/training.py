@@ -103,7 +103,8 @@ def how_trained(card: Card) -> str:
     return (
         f"We trained them ourselves{start} in **{how_long(card['hours'])}** on one machine ({plain(card['machine'])}): "
         f"{card['steps']:,} steps over {card['tokens']:,} tokens, the random seed {plain(card['seed'])}."
-        f"{_smaller(card.get('grown_from'))}{_vocabulary(card.get('lessons'))}{_teacher(card.get('sentences'))}{_layer(card)}"
+        f"{_smaller(card.get('grown_from'))}{_vocabulary(card.get('lessons'))}"
+        f"{_own_stories(card.get('own_stories'))}{_teacher(card.get('sentences'))}{_layer(card)}"
     )
 
 
@@ -145,6 +146,13 @@ def _vocabulary(lessons: Mapping[str, int] | None) -> str:
         f"{lessons['whole_sentences']:,} of {lessons['sentences']:,} sentences that such lessons use. "
         f"It also read {lessons['own_sentences']:,} sentences that were written for it with these words."
     )
+
+
+def _own_stories(own: Mapping[str, Any] | None) -> str:
+    if not own or not own["share"]:
+        return ""
+    read = percent(own["share"])
+    return f" Towards the end, {read} of what it read were {own['stories']:,} stories that were written for it."
 
 
 def what_it_read(card: Card) -> Table:
