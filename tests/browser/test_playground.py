@@ -21,6 +21,7 @@ SETTINGS = [
     Sampling(1.5, min_p=0.01),
     Sampling(0.05, typical_p=0.2),
     Sampling(1.4, typical_p=0.85),
+    Sampling(2.0, typical_p=0.3),  # the most probable token is not typical: it is cut
     Sampling(0.8, top_k=100, top_p=0.9, min_p=0.02, typical_p=0.7, repetition_penalty=1.7, no_repeat_ngram=2),
     Sampling(0, repetition_penalty=0.5),
     Sampling(1.1, top_k=60, repetition_penalty=0.6, no_repeat_ngram=1),
@@ -75,6 +76,7 @@ def test_sliders_do_what_sampling_does_without_a_message_and_are_then_used(play,
     before, logits = [token.id for token in tokens], story.unembed(story.run(tokens).stream[-1, -1])
     (own,) = its.evaluate(PULL, [{}])
     agrees(own, logits, before, OWN)
+    assert any(not next_token(logits, sampling, before).kept[logits.argmax()] for sampling in SETTINGS)
     for sampling, found in zip(SETTINGS[1:], its.evaluate(PULL, [of(each) for each in SETTINGS[1:]]), strict=True):
         agrees(found, logits, before, sampling)
         drawn = next_token(logits, sampling, before).pick(drawing_number(5, len(tokens)))

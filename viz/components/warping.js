@@ -15,9 +15,9 @@ function sorted(logits, moved) {
   return order;
 }
 
-// p = exp(z - logSum); of what was cut, 0
+// p = exp(z - logSum); of what was cut, 0: which may be the first, for the most probable token can be the least typical
 function softmax(logits, order) {
-  const top = logits[order[0]], p = new Float64Array(logits.length);
+  const top = logits[order.find((i) => logits[i] > -Infinity) ?? 0], p = new Float64Array(logits.length);
   if (top === -Infinity) return { p, logSum: top }; // nothing is left
   let sum = 0;
   for (const i of order) sum += p[i] = Math.exp(logits[i] - top);
