@@ -5,6 +5,7 @@ import re
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import settle
+from tests.shipped import STORY
 
 LINES = "the cat saw the dog\nthe dog and the cat and the dog"
 
@@ -15,8 +16,8 @@ def test_a_click_in_the_map_leads_to_that_head(page: Page, app_url: str):
     settle(page)
     chart = page.locator(".js-plotly-plot .nsewdrag").first
     box = chart.bounding_box()
-    # the third of six heads in the fifth of six layers
-    chart.click(position={"x": box["width"] * 2.5 / 6, "y": box["height"] * 4.5 / 6})
+    # the third head of the fifth layer
+    chart.click(position={"x": box["width"] * 2.5 / STORY.n_head, "y": box["height"] * 4.5 / STORY.n_layer})
     expect(page.get_by_role("heading", name="Attention", exact=True)).to_be_visible()
     expect(page.get_by_role("heading", name="Layer 4, head 2")).to_be_visible()
     expect(page).to_have_url(re.compile("layer=4&head=2"))
