@@ -8,6 +8,7 @@ import argparse
 import json
 import math
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import chain, islice, repeat
 from pathlib import Path
 
@@ -42,8 +43,16 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     )
     of = ", ".join(source.name for source in STORY_MIX)
     parser.add_argument("--late-shares", type=late_shares, help=f"of {of}, while the learning rate falls: 0.4,0.3,…")
-    parser.add_argument("--own-stories", type=float, default=0.0, help="share of our own stories in what it reads then")
+    parser.add_argument("--own-stories", type=share, default=0.0, help="share of our own stories in what it reads then")
     return loop.parse(parser, argv)
+
+
+def share(text: str) -> float:
+    """Raises ArgumentTypeError where it is none."""
+    with suppress(ValueError):
+        if 0 <= (value := float(text)) <= 1:
+            return value
+    raise argparse.ArgumentTypeError(f"{text!r} is no share, 0 to 1")
 
 
 def late_shares(text: str) -> str:
@@ -106,9 +115,8 @@ class Trainer(loop.Trainer):
         super().__init__(args, tokenizer, Transformer)
         self.trained, self.held_out = prepare_streams(args, tokenizer)
         self.lengths = row_lengths(args.context, self.trained)
-        self.shares = [source.share for source in STORY_MIX]
-        late = args.late_shares
         self.own = encode_stream(tokenizer, STORIES)
+        self.shares, late = [source.share for source in STORY_MIX], args.late_shares
         self.late = [float(share) for share in late.split(",")] if late else [source.late for source in STORY_MIX]
 
     def start(self) -> None:
@@ -146,14 +154,15 @@ class Trainer(loop.Trainer):
         ours = held_out_rows(self.transformer, self.held_out)
         theirs = rivals.bits_per_byte(self.args.data, self.trained, self.held_out, self.config.n_vocab)
         grown_from = self.args.work / GROWN_FROM
+        own = self.args.own_stories
         return {
             **({"grown_from": json.loads(grown_from.read_text())} if grown_from.exists() else {}),
+            **({"own_stories": {"stories": len(STORIES), "share": own}} if own else {}),
             "lessons": lessons.whole(self.tokenizer),
             "data": {
                 source.name: {"share": share, "late_share": late, "tokens": len(stream.ids)}
                 for source, share, late, stream in zip(STORY_MIX, self.shares, self.late, self.trained, strict=True)
             },
-            "own_stories": {"stories": len(STORIES), "share": self.args.own_stories},
             "counted_in_all": [source.name for source in STORY_MIX if source.counted],
             "held_out": {name: row | theirs[name] for name, row in ours.items()},
             "greedy": greedy_texts(self.transformer, self.tokenizer),

@@ -1,10 +1,10 @@
-"""The stream of tokens, and the rows that are drawn of it."""
+"""The mix, its stream of tokens, and the rows that are drawn of it."""
 
 import numpy as np
 import pytest
 
-from model.training import story
-from model.training.data import draw_rows, encode_stream
+from model.training import greedy_text, lessons, stories, story
+from model.training.data import STORY_MIX, draw_rows, encode_stream
 from tests.trainings import counting_stream
 
 
@@ -55,3 +55,46 @@ def test_rows_fit_the_context_and_the_smallest_source():
     for n_context, stream, most in ((512, counting_stream(64, [0]), 63), (32, streams[0], 32)):
         with pytest.raises(SystemExit, match=f"rows can have at most {most} tokens"):
             story.row_lengths(n_context, [stream])
+
+
+def test_our_own_stories_are_no_lessons():
+    assert len(set(stories.STORIES)) > 50
+    starts = (*lessons.LESSONS, *greedy_text.STARTS)
+    assert not [text for text in stories.STORIES if text.startswith(starts)]
+
+
+def test_no_lesson_is_itself_read():
+    """What the model makes of a lesson's sentence is not what it was told to."""
+    read = " ".join([*lessons.SENTENCES, *stories.STORIES]).lower()
+    assert not [lesson for lesson in lessons.LESSONS if lesson.lower() in read]
+
+
+def test_the_mix_is_whole():
+    assert sum(source.share for source in STORY_MIX) == pytest.approx(1)
+    assert sum(source.late for source in STORY_MIX) == pytest.approx(1)
+    assert sum(story.ROW_LENGTHS.values()) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "--late-shares 0.5,0.5",
+        "--late-shares a,b,c,d,e",
+        "--late-shares 0.5,0.5,0.5,-0.5,0",
+        "--late-shares nan,0,0,0,1",
+        "--own-stories 1.5",
+        "--own-stories nan",
+        "--own-stories few",
+    ],
+)
+def test_shares_that_are_none_get_a_sentence(wrong, capsys):
+    with pytest.raises(SystemExit):
+        story.parse(f"--data D --work W --steps 1 {wrong}".split())
+    option, value = wrong.split()
+    said = capsys.readouterr().err
+    assert f"argument {option}: " in said and value in said
+
+
+def test_shares_are_kept_as_they_were_typed():
+    args = story.parse("--data D --work W --steps 1 --late-shares 0.1,0.1,0.2,0,0.6 --own-stories 0.02".split())
+    assert args.command.endswith("--late-shares 0.1,0.1,0.2,0,0.6 --own-stories 0.02")

@@ -103,23 +103,18 @@ def how_trained(card: Card) -> str:
     return (
         f"We trained them ourselves{start} in **{how_long(card['hours'])}** on one machine ({plain(card['machine'])}): "
         f"{card['steps']:,} steps over {card['tokens']:,} tokens, the random seed {plain(card['seed'])}."
-        f"{_smaller(card.get('grown_from'))}{_vocabulary(card.get('lessons'))}"
-        f"{_own_stories(card.get('own_stories'))}{_teacher(card.get('sentences'))}{_layer(card)}"
+        f"{''.join(tell(card[name]) for name, tell in _TOLD.items() if card.get(name))}{_layer(card)}"
     )
 
 
-def _smaller(grown_from: Mapping[str, Any] | None) -> str:
-    if not grown_from:
-        return ""
+def _smaller(grown_from: Mapping[str, Any]) -> str:
     return (
         f" It began as a smaller model, made wider and deeper: {grown_from['parameters']:,} weights that had been "
         f"trained for {how_long(grown_from['hours'])} over {grown_from['tokens']:,} tokens."
     )
 
 
-def _teacher(sentences: Mapping[str, Any] | None) -> str:
-    if not sentences:
-        return ""
+def _teacher(sentences: Mapping[str, Any]) -> str:
     return (
         f" The mean of its vectors learned to resemble those of {sentences['read']:,} sentences by "
         f"{plain(sentences['teacher'])}, of which nothing else was used: on {sentences['held_out']:,} others, the "
@@ -137,9 +132,7 @@ def _layer(card: Card) -> str:
     )
 
 
-def _vocabulary(lessons: Mapping[str, int] | None) -> str:
-    if not lessons:
-        return ""
+def _vocabulary(lessons: Mapping[str, int]) -> str:
     return (
         f" Its vocabulary was learned from the texts and from a list of {lessons['words']:,} words in lessons on "
         f"language models: {lessons['whole_words']:,} of them are one token each, and so is every word in "
@@ -148,11 +141,13 @@ def _vocabulary(lessons: Mapping[str, int] | None) -> str:
     )
 
 
-def _own_stories(own: Mapping[str, Any] | None) -> str:
-    if not own or not own["share"]:
-        return ""
+def _own_stories(own: Mapping[str, Any]) -> str:
     read = percent(own["share"])
     return f" Towards the end, {read} of what it read were {own['stories']:,} stories that were written for it."
+
+
+# of what a card may state, by its name there, how it is told
+_TOLD = {"grown_from": _smaller, "lessons": _vocabulary, "own_stories": _own_stories, "sentences": _teacher}
 
 
 def what_it_read(card: Card) -> Table:
